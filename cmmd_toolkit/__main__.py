@@ -1,0 +1,5 @@
+"""`python -m cmmd_toolkit` is `cmmd`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,92 @@
+"""The contract of a backbone: RGB pixels in, one feature vector a picture out."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ArgumentError
+from ..preprocess import NetworkInput, Preprocess
+
+if TYPE_CHECKING:
+    import torch
+
+Encode = Callable[["torch.Tensor"], "torch.Tensor"]
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A loaded network with its preprocessing.
+
+    Attributes:
+        name: the registry name, e.g. "clip".
+        model: the published model or the local path that was loaded.
+        dim: the number of features D.
+        preprocess: RGB uint8 (H, W, 3) to float32 (3, h, w); runs in the decoding threads.
+        encode: float32 tensor (B, 3, h, w) on `device` to (B, D), not normalised.
+        device: "cpu", "cuda", ...
+        provenance: what defines the features: model, weights' SHA-256, preprocessing.
+        remarks: what the user should know about how it was loaded.
+    """
+
+    name: str
+    model: str
+    dim: int
+    preprocess: Preprocess
+    encode: Encode
+    device: str
+    provenance: Mapping[str, Any]
+    remarks: tuple[str, ...] = ()
+
+    def embed(self, batch: list[NetworkInput]) -> NDArray[np.float32]:
+        """Features float32 (B, D) of preprocessed pictures."""
+        import torch
+
+        with torch.inference_mode(), full_float32():
+            inputs = torch.from_numpy(np.stack(batch)).to(self.device)
+            return np.asarray(self.encode(inputs).float().cpu())
+
+
+def probe_dim(encode: Encode, preprocess: Preprocess, device: str) -> int:
+    """The width of the features, by encoding one grey picture: checkpoints do not all say it the same way."""
+    import torch
+
+    grey = torch.from_numpy(preprocess(np.full((32, 32, 3), 128, np.uint8)))[None]
+    with torch.inference_mode():
+        return int(encode(grey.to(device)).shape[1])
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Switch TF32 off on CUDA: its 10-bit mantissa shows in the third digit of a FID."""
+    import torch
+
+    if not torch.cuda.is_available():
+        yield
+        return
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        with torch.backends.cudnn.flags(allow_tf32=False, deterministic=True, benchmark=False):
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def resolve_device(device: str) -> str:
+    """"auto" takes CUDA, then MPS, then the CPU; anything else must exist."""
+    import torch
+
+    if device == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ArgumentError(f"device {device}: not usable here ({reason}); use --device cpu or auto") from error
+    return device

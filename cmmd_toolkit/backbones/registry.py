@@ -1,0 +1,102 @@
+"""The one table of backbones, and `load_backbone`."""
+
+import difflib
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ArgumentError, BackboneError
+from ..preprocess import INCEPTION_PREPROCESSES
+from .base import Backbone, resolve_device
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """One row of the table: how a backbone is named, loaded and described."""
+
+    name: str
+    module: str
+    default_model: str
+    dims: str
+    package: str
+    about: str
+
+
+SPECS: dict[str, BackboneSpec] = {
+    spec.name: spec
+    for spec in (
+        BackboneSpec("inception", "inception", "pt_inception-2015-12-05", "64, 192, 768, 2048", "pytorch_fid", "FID"),
+        BackboneSpec("clip", "hub", "openai/clip-vit-base-patch32", "512 (base)", "transformers", "CMMD"),
+        BackboneSpec("siglip", "hub", "google/siglip-base-patch16-224", "768 (base)", "transformers", "CMMD"),
+        BackboneSpec("siglip2", "hub", "google/siglip2-base-patch16-224", "768 (base)", "transformers", "CMMD"),
+        BackboneSpec("align", "hub", "kakaobrain/align-base", "640 (base)", "transformers", "CMMD"),
+        BackboneSpec("dinov2", "hub", "facebook/dinov2-large", "1024 (large)", "transformers", "FD-DINOv2"),
+        BackboneSpec("openclip", "openclip", "ViT-B-32/laion2b_s34b_b79k", "512 (B/32)", "open_clip", "CMMD"),
+    )
+}
+
+
+def spec_of(name: str) -> BackboneSpec:
+    """The table's row for a name such as "clip" or "openclip:ViT-B-32/laion2b_s34b_b79k"."""
+    family = name.split(":", 1)[0]
+    if family in SPECS and (":" not in name or family == "openclip"):
+        return SPECS[family]
+    near = difflib.get_close_matches(family.lower(), SPECS, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise BackboneError(f"unknown backbone {name!r}; {hint}choose from {', '.join(SPECS)} (see `cmmd backbones`)")
+
+
+def load_backbone(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    model: str | None = None,
+    dims: int | None = None,
+    device: str = "auto",
+    preprocessing: str | None = None,
+) -> Backbone:
+    """Load a backbone with its weights, from `weights`, else the local cache, else the hub.
+
+    Args:
+        name: "inception", "clip", "siglip", "siglip2", "align", "dinov2", or "openclip:ARCHITECTURE/PRETRAINED".
+        weights: a local path: a checkpoint file (inception, openclip) or a `save_pretrained` folder (the others).
+        model: another published model of the family, e.g. "openai/clip-vit-large-patch14-336".
+        dims: Inception only: 64, 192, 768 or 2048 (the default).
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        preprocessing: Inception: "pytorch-fid" (default), "clean-fid", "torch-fidelity" or "torchmetrics";
+            CLIP: "google-cmmd". Others come with their model's own processor.
+
+    Raises:
+        BackboneError: an unknown name, or its package is not installed.
+        WeightsError: no weights, or weights of another network.
+        ArgumentError: an option that this backbone does not have.
+    """
+    spec = spec_of(name)
+    if dims is not None and spec.name != "inception":
+        raise ArgumentError(f"dims: only inception has a choice of dimensions, {name} does not; leave out --dims")
+    if spec.name == "inception" and model is not None:
+        raise ArgumentError("model: inception has one published network; leave out --model, or give --weights PATH")
+    _check_preprocessing(spec, preprocessing)
+    load: Callable[..., Backbone] = _loader(spec)
+    local = None if weights is None else Path(weights).expanduser()
+    return load(name, local, model, dims, resolve_device(device), preprocessing)
+
+
+def _check_preprocessing(spec: BackboneSpec, preprocessing: str | None) -> None:
+    known = {"inception": tuple(INCEPTION_PREPROCESSES), "clip": ("google-cmmd",)}.get(spec.name, ())
+    if preprocessing is not None and preprocessing not in known:
+        choices = f"choose from {', '.join(known)}" if known else "it always uses its model's own processor"
+        raise ArgumentError(f"preprocessing {preprocessing!r} does not belong to {spec.name}; {choices}")
+
+
+def _loader(spec: BackboneSpec) -> Callable[..., Backbone]:
+    try:
+        module = importlib.import_module(f"{__package__}.{spec.module}")
+    except ImportError as error:
+        raise BackboneError(
+            f"backbone {spec.name}: package {spec.package} cannot be imported ({error}); "
+            f"install it with: pip install 'cmmd-toolkit[{spec.name}]'"
+        ) from error
+    load: Callable[..., Backbone] = module.load
+    return load

@@ -1,0 +1,239 @@
+"""The `cmmd` command. Heavy imports happen inside the commands, so that --help is instant."""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from .errors import ArgumentError, CmmdError
+
+USAGE_ERROR = 2
+THRESHOLD_EXCEEDED = 1
+
+
+class OneLineErrors(click.Group):
+    """A group whose every error is one line on stderr and exit code 2, results excepted."""
+
+    def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> NoReturn:  # type: ignore[override]
+        try:
+            code = super().main(args, prog_name="cmmd", standalone_mode=False, **extra)
+            sys.exit(code if isinstance(code, int) else 0)
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
+            sys.exit(USAGE_ERROR)
+        except click.UsageError as error:
+            where = error.ctx.command_path if error.ctx else "cmmd"
+            _fail(f"{error.format_message()} (see {where} --help)")
+        except click.ClickException as error:
+            _fail(error.format_message())
+        except click.exceptions.Abort:
+            click.echo("cmmd: interrupted; nothing was written", err=True)
+            sys.exit(130)
+        except CmmdError as error:
+            _fail(str(error))
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            _fail(f"{where}{error.strerror or error}")
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo("cmmd: error: " + " ".join(message.split()), err=True)
+    sys.exit(USAGE_ERROR)
+
+
+@click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="cmmd-toolkit", message="%(package)s %(version)s")
+def main() -> None:
+    """How close is a set of generated images to real ones?
+
+    \b
+    cmmd compare real/ fake/                      CMMD and Frechet distance on CLIP
+    cmmd compare real/ a/ b/ --backbone inception --metric fid
+    cmmd embed real/ --backbone clip --out real.safetensors
+    """
+
+
+def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that `compare` and `embed` share."""
+    options = (
+        click.option("--dims", type=int, metavar="N", help="Inception's dimensions: 64, 192, 768 or 2048 (default)."),
+        click.option("--batch-size", type=int, default=32, show_default=True, metavar="N", help="Pictures a batch."),
+        click.option("--workers", type=int, metavar="N", help="Decoding threads [default: one a core, at most 8]."),
+        click.option("--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda, cuda:1, mps."),
+        click.option("--max-images", type=int, metavar="N", help="Use a seeded random subset of N pictures a set."),
+        click.option("--seed", type=int, default=0, show_default=True, metavar="S", help="Seed of every draw."),
+        click.option("--recipe", metavar="NAME", help="Reproduce a system: " + ", ".join(_RECIPE_NAMES) + "."),
+        click.option(
+            "--on-error",
+            type=click.Choice(["fail", "skip"]),
+            default="fail",
+            show_default=True,
+            help="At an unusable picture: stop, or leave it out and list it in the report.",
+        ),
+        click.option(
+            "--recursive/--no-recursive", default=True, show_default=True, help="Search folders recursively."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+# Written out here so that --help imports nothing; a test holds it against recipes.py.
+_RECIPE_NAMES = ("google-cmmd", "pytorch-fid", "clean-fid", "torch-fidelity", "torchmetrics")
+
+
+@main.command()
+@click.argument("reference")
+@click.argument("generated", nargs=-1, required=True)
+@click.option("--backbone", multiple=True, metavar="NAME", help="Repeatable; see `cmmd backbones`. [default: clip]")
+@click.option("--metric", multiple=True, metavar="NAME", help="Repeatable: fd, fid, mmd, cmmd. [default: fd and mmd]")
+@click.option("--weights", multiple=True, metavar="[NAME=]PATH", help="Local weights, for one backbone or by name.")
+@click.option("--model", multiple=True, metavar="[NAME=]ID", help="Another published model of the backbone's family.")
+@click.option("--bandwidth", metavar="VALUE", help="MMD kernel: a number, median (of the reference) or median-pooled.")
+@picture_options
+@click.option("--json", "json_file", metavar="FILE", help="Write the full report as JSON; - is stdout.")
+@click.option("--fail-above", multiple=True, metavar="METRIC=VALUE", help="Exit with code 1 when a result is above.")
+def compare(
+    reference: str, generated: tuple[str, ...], json_file: str | None, fail_above: tuple[str, ...], **given: Any
+) -> int:
+    """Score GENERATED sets against REFERENCE.
+
+    A set is a folder, a .zip, an .npy or .npz batch of uint8 images, or a file of `cmmd embed`; statistics may also be
+    a pytorch-fid .npz. Lower is closer. Exit codes: 0 done, 1 above --fail-above, 2 bad input.
+    """
+    limits = [_parse_limit(text) for text in fail_above]
+    for name in ("weights", "model"):
+        given[name] = _parse_named(given[name], f"--{name}")
+    given["bandwidth"] = _parse_bandwidth(given["bandwidth"])
+    if json_file not in (None, "-"):
+        from .files import check_writable
+
+        check_writable(Path(str(json_file)))
+
+    from .comparison import compare as run
+    from .progress import show_progress
+
+    report = run(reference, list(generated), progress=show_progress, command=_command_line(), **given)
+    if json_file == "-":
+        click.echo(report.to_json(), nl=False)
+    else:
+        from rich.console import Console
+
+        from .report.terminal import print_report
+
+        print_report(report, Console(highlight=False))
+        if json_file is not None:
+            report.save(json_file)
+    exceeded = [line for limit in limits for line in _exceeded(report, *limit)]
+    for line in exceeded:
+        click.echo(f"cmmd: {line}", err=True)
+    return THRESHOLD_EXCEEDED if exceeded else 0
+
+
+@main.command()
+@click.argument("input", metavar="INPUT")
+@click.option("--backbone", default="clip", show_default=True, metavar="NAME", help="See `cmmd backbones`.")
+@click.option("--weights", metavar="PATH", help="Local weights.")
+@click.option("--model", metavar="ID", help="Another published model of the backbone's family.")
+@picture_options
+@click.option("--out", required=True, metavar="FILE", help=".safetensors, or .npz (mu, sigma) for pytorch-fid.")
+@click.option("--stats", is_flag=True, help="Write mean and covariance only; .npz always does.")
+def embed(input: str, out: str, stats: bool, **given: Any) -> int:
+    """Write the features of INPUT, or their mean and covariance, to FILE for later comparisons."""
+    from .files import check_writable
+
+    target = Path(out)
+    check_writable(target)
+    if target.suffix.lower() not in (".safetensors", ".npz"):
+        raise ArgumentError(f"{out}: expected a name that ends in .safetensors or .npz")
+
+    from .comparison import embed as run
+    from .progress import show_progress
+
+    features = run(input, progress=show_progress, **given)
+    as_statistics = stats or target.suffix.lower() == ".npz"
+    (features.statistics() if as_statistics else features).save(target)
+    kind = "mean and covariance of " if as_statistics else ""
+    click.echo(f"{target}: {kind}{len(features)} pictures, {features.dim} dimensions")
+    skipped = features.provenance["skipped"]
+    if skipped:
+        click.echo(f"cmmd: {skipped} unusable pictures were skipped", err=True)
+    return 0
+
+
+@main.command()
+def backbones() -> int:
+    """List every backbone, its dimensions, where its weights come from, and whether it can run here and now."""
+    from .doctor import print_backbones
+
+    print_backbones()
+    return 0
+
+
+@main.command()
+def doctor() -> int:
+    """Show versions, devices, threads, cache folders and which weights are found."""
+    from .doctor import print_doctor
+
+    print_doctor()
+    return 0
+
+
+def _parse_named(values: tuple[str, ...], title: str) -> str | dict[str, str] | None:
+    """`PATH`, or `NAME=PATH` as often as there are backbones."""
+    named = dict(text.split("=", 1) for text in values if _is_named(text))
+    plain = [text for text in values if not _is_named(text)]
+    if len(plain) > 1 or (plain and named):
+        raise ArgumentError(f"{title}: given several times; write {title} NAME=... for each backbone")
+    return plain[0] if plain else named or None
+
+
+def _is_named(text: str) -> bool:
+    name, separator, _ = text.partition("=")
+    return bool(separator) and "/" not in name.split(":", 1)[0] and not Path(text).exists()
+
+
+def _parse_bandwidth(text: str | None) -> float | str | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
+
+
+def _parse_limit(text: str) -> tuple[str, float]:
+    name, separator, value = text.partition("=")
+    try:
+        limit = float(value)
+    except ValueError:
+        limit = float("nan")
+    if not separator or limit != limit:
+        raise ArgumentError(f"--fail-above {text}: expected METRIC=VALUE, such as fid=30")
+    return name, limit
+
+
+_SAME = {"fid": "fd", "cmmd": "mmd"}
+
+
+def _exceeded(report: Any, metric: str, limit: float) -> list[str]:
+    wanted = _SAME.get(metric, metric)
+    results = [result for result in report.results if _SAME.get(result.metric, result.metric) == wanted]
+    if not results:
+        computed = ", ".join(dict.fromkeys(result.metric for result in report.results))
+        raise ArgumentError(f"--fail-above {metric}={limit:g}: no such metric among the results ({computed})")
+    return [
+        f"{result.generated}: {result.metric} on {result.backbone} is {result.value:.6g}, above {limit:g}"
+        for result in results
+        if result.value > limit
+    ]
+
+
+def _command_line() -> str:
+    return shlex.join(["cmmd", *sys.argv[1:]])

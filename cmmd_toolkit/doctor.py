@@ -1,0 +1,105 @@
+"""What this machine has: the tables of `cmmd backbones` and `cmmd doctor`."""
+
+import importlib.util
+import os
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .backbones.registry import SPECS, BackboneSpec
+from .embedding import default_workers
+from .versions import library_versions
+
+
+def print_backbones() -> None:
+    """One row a backbone: name, default model, dimensions, weights, whether it can run and why not."""
+    rows = []
+    for spec in SPECS.values():
+        ready, reason = availability(spec)
+        name = spec.name if spec.name != "openclip" else "openclip:ARCHITECTURE/PRETRAINED"
+        rows.append((name, spec.default_model, spec.dims, spec.about, "yes" if ready else "no", reason))
+    _print_rows(("Backbone", "Default model", "Dimensions", "Score", "Ready", "Weights"), rows)
+
+
+def print_doctor() -> None:
+    """Versions, devices, threads, cache folders and found weights, one `key: value` a line."""
+    lines = [(name, version) for name, version in library_versions().items()]
+    lines += [("platform", platform.platform()), *_devices(), ("decoding threads", str(default_workers()))]
+    lines += _caches()
+    lines += [(f"backbone {spec.name}", _ready_line(spec)) for spec in SPECS.values()]
+    width = max(len(key) for key, _ in lines)
+    console = Console(highlight=False, soft_wrap=True)
+    for key, value in lines:
+        console.print(Text(f"{key.ljust(width)}  {value}"))
+
+
+def availability(spec: BackboneSpec) -> tuple[bool, str]:
+    """Whether the default model of a backbone runs here without a download, and where its weights are or belong."""
+    if importlib.util.find_spec(spec.package) is None:
+        return False, f"package {spec.package} is not installed: pip install 'cmmd-toolkit[{spec.name}]'"
+    path = _find_weights(spec)
+    if path is not None:
+        return True, str(path)
+    return False, "not on this machine: give --weights PATH, or connect once to download them"
+
+
+def _find_weights(spec: BackboneSpec) -> Path | None:
+    if spec.module == "inception":
+        from .backbones.inception import cached_weights
+
+        path = cached_weights()
+        return path if path.is_file() else None
+    if spec.module == "openclip":
+        from .backbones.openclip import cached_weights as cached_openclip
+
+        return cached_openclip(spec.default_model)
+    from .backbones.hub_files import cached_folder
+
+    return cached_folder(spec.default_model)
+
+
+def _ready_line(spec: BackboneSpec) -> str:
+    ready, reason = availability(spec)
+    return f"ready: {reason}" if ready else f"not ready: {reason}"
+
+
+def _devices() -> list[tuple[str, str]]:
+    import torch
+
+    lines = [("cpu threads", str(torch.get_num_threads()))]
+    if not torch.cuda.is_available():
+        return [*lines, ("cuda", "no device")]
+    for i in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(i)
+        lines.append((f"cuda:{i}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"))
+    return lines
+
+
+def _caches() -> list[tuple[str, str]]:
+    import torch
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    offline = os.environ.get("HF_HUB_OFFLINE", "") in ("1", "true", "TRUE")
+    return [
+        ("hugging face cache", HF_HUB_CACHE),
+        ("torch cache", str(Path(torch.hub.get_dir()) / "checkpoints")),
+        ("hub", "switched off by HF_HUB_OFFLINE" if offline else "used when the caches have no weights"),
+    ]
+
+
+def _print_rows(headings: Iterable[str], rows: list[tuple[str, ...]]) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        for row in [tuple(headings), *rows]:
+            console.file.write("\t".join(row) + "\n")
+        return
+    table = Table()
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table)

@@ -1,0 +1,36 @@
+"""The error tree.
+
+CmmdError
+├── ArgumentError   an argument has the wrong type, shape or value (also a ValueError)
+├── InputError      a folder, archive, array or file cannot be used
+│   └── PictureError   one picture cannot be used; `on_error="skip"` leaves it out
+├── BackboneError   an unknown backbone, or one whose packages are not installed
+└── WeightsError    weights are absent, incomplete or of another network
+
+Every message says what was expected, what was found in which file, and what to do. The command
+line prints it as one line and exits with code 2.
+"""
+
+
+class CmmdError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class ArgumentError(CmmdError, ValueError):
+    """An argument has the wrong type, shape or value."""
+
+
+class InputError(CmmdError):
+    """A folder, archive, array or file cannot be used."""
+
+
+class PictureError(InputError):
+    """One picture cannot be used."""
+
+
+class BackboneError(CmmdError):
+    """An unknown backbone, or one whose packages are not installed."""
+
+
+class WeightsError(CmmdError):
+    """Weights are absent, incomplete or of another network."""

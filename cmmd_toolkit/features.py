@@ -1,0 +1,215 @@
+"""Features and Gaussian statistics: what a backbone leaves of a set of pictures, in memory and on disk.
+
+Files: `.safetensors` for both (the provenance is JSON in its header); `.npz` with `mu` and `sigma`,
+the pytorch-fid layout, for statistics. Nothing here is ever unpickled.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import ArgumentError, InputError
+from .files import atomic_path
+from .images import explain_numpy_error
+
+FORMAT = "cmmd-toolkit 1"
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """One row of features for each picture.
+
+    Attributes:
+        values: float32 (N, D), finite.
+        provenance: what made them (backbone, model, weights' SHA-256, preprocessing, ...), JSON-able.
+        names: the pictures' names, empty or one a row.
+
+    Raises:
+        ArgumentError: not two-dimensional, empty, not numeric, or with NaN or infinity.
+    """
+
+    values: NDArray[np.float32]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", as_matrix(self.values, "features").astype(np.float32, copy=False))
+        if self.names and len(self.names) != len(self.values):
+            raise ArgumentError(f"expected one name a row, got {len(self.names)} names for {len(self.values)} rows")
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.values, dtype=dtype, copy=bool(copy)) if copy else np.asarray(self.values, dtype=dtype)
+
+    @property
+    def dim(self) -> int:
+        """The number of feature dimensions D."""
+        return int(self.values.shape[1])
+
+    def statistics(self) -> "GaussianStatistics":
+        """Mean and covariance (ddof 1) in float64. Raises ArgumentError for fewer than two rows."""
+        if len(self) < 2:
+            raise ArgumentError("a covariance needs at least two pictures, got one")
+        rows = self.values.astype(np.float64)
+        mean = rows.mean(axis=0)
+        rows -= mean
+        return GaussianStatistics(mean, rows.T @ rows / (len(self) - 1), len(self), self.provenance)
+
+    def save(self, path: str | Path) -> None:
+        """Write a `.safetensors` file atomically."""
+        header = {"names": json.dumps(self.names)} if self.names else {}
+        _save_safetensors(Path(path), {"features": self.values}, "features", self.provenance, header)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Features":
+        """Read a file that `save` wrote. Raises InputError."""
+        loaded = load_stored(Path(path))
+        if not isinstance(loaded, Features):
+            raise InputError(f"{path}: holds Gaussian statistics, not features; make features with `cmmd embed`")
+        return loaded
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianStatistics:
+    """Mean and covariance of features: all that the Frechet distance needs.
+
+    Attributes:
+        mean: float64 (D,).
+        cov: float64 (D, D), symmetric, ddof 1.
+        n: the number of pictures, None where a file does not say.
+        provenance: as in `Features`.
+    """
+
+    mean: NDArray[np.float64]
+    cov: NDArray[np.float64]
+    n: int | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        mean = np.asarray(self.mean, dtype=np.float64)
+        cov = np.asarray(self.cov, dtype=np.float64)
+        if mean.ndim != 1 or cov.shape != (mean.size, mean.size) or mean.size == 0:
+            raise ArgumentError(f"expected a mean (D,) and a covariance (D, D), got {mean.shape} and {cov.shape}")
+        if not (np.isfinite(mean).all() and np.isfinite(cov).all()):
+            raise ArgumentError("mean or covariance holds NaN or infinity; compute the statistics again")
+        if not np.allclose(cov, cov.T, rtol=1e-6, atol=1e-6 * float(np.abs(cov).max())):
+            raise ArgumentError("the covariance is not symmetric; compute the statistics again")
+        object.__setattr__(self, "mean", mean)
+        object.__setattr__(self, "cov", cov)
+
+    @property
+    def dim(self) -> int:
+        """The number of feature dimensions D."""
+        return int(self.mean.size)
+
+    def save(self, path: str | Path) -> None:
+        """Write `.safetensors`, or `.npz` that pytorch-fid reads, atomically."""
+        path = Path(path)
+        if path.suffix.lower() == ".npz":
+            with atomic_path(path) as temporary, temporary.open("wb") as stream:
+                extra = {} if self.n is None else {"n": np.int64(self.n)}
+                np.savez(stream, mu=self.mean, sigma=self.cov, **extra)
+            return
+        header = {} if self.n is None else {"n": str(self.n)}
+        _save_safetensors(path, {"mean": self.mean, "cov": self.cov}, "statistics", self.provenance, header)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "GaussianStatistics":
+        """Read `.safetensors` or a pytorch-fid `.npz`. Raises InputError."""
+        loaded = load_stored(Path(path))
+        if not isinstance(loaded, GaussianStatistics):
+            raise InputError(f"{path}: holds features, not statistics; use Features.load")
+        return loaded
+
+
+def as_matrix(values: Any, name: str) -> NDArray[Any]:
+    """A finite (N, D) array from an array, tensor or Features, or an ArgumentError."""
+    if type(values).__module__.split(".")[0] == "torch":
+        values = values.detach().cpu()
+        values = (values.float() if values.dtype.itemsize < 4 else values).numpy()
+    array = np.asarray(values)
+    if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "fiu":
+        raise ArgumentError(f"{name}: expected numbers of shape (N, D), got {array.dtype} of shape {array.shape}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
+        raise ArgumentError(f"{name}: NaN or infinity in row {row}; compute the features again")
+    return array
+
+
+def is_stored(path: Path) -> bool:
+    """Whether `path` names stored features or statistics rather than pictures."""
+    suffix = path.suffix.lower()
+    if suffix == ".npz" and path.is_file():
+        return {"mu", "sigma"} <= set(_npz_keys(path)) and "arr_0" not in _npz_keys(path)
+    return suffix == ".safetensors"
+
+
+def load_stored(path: Path) -> Features | GaussianStatistics:
+    """Read stored features or statistics, whichever the file holds. Raises InputError."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; check the path")
+    try:
+        return _load_npz(path) if path.suffix.lower() == ".npz" else _load_safetensors(path)
+    except ArgumentError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _npz_keys(path: Path) -> list[str]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return list(archive.files)
+    except Exception:  # unreadable: whoever opens it next says why
+        return []
+
+
+def _load_npz(path: Path) -> GaussianStatistics:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not {"mu", "sigma"} <= set(archive.files):
+                raise InputError(f"{path}: expected mu and sigma, found {', '.join(archive.files) or 'nothing'}")
+            n = int(archive["n"]) if "n" in archive.files else None
+            return GaussianStatistics(archive["mu"], archive["sigma"], n)
+    except (InputError, ArgumentError):
+        raise
+    except Exception as error:
+        raise InputError(f"{path}: {explain_numpy_error(error)}") from error
+
+
+def _save_safetensors(
+    path: Path, tensors: dict[str, NDArray[Any]], kind: str, provenance: Mapping[str, Any], header: dict[str, str]
+) -> None:
+    from safetensors.numpy import save_file
+
+    if path.suffix.lower() != ".safetensors":
+        raise ArgumentError(f"{path}: expected a name that ends in .safetensors (or .npz for statistics)")
+    metadata = {"format": FORMAT, "kind": kind, "provenance": json.dumps(dict(provenance), sort_keys=True), **header}
+    contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    with atomic_path(path) as temporary:
+        save_file(contiguous, temporary, metadata=metadata)
+
+
+def _load_safetensors(path: Path) -> Features | GaussianStatistics:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as stream:
+            header = stream.metadata() or {}
+            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a dict)
+            provenance = json.loads(header.get("provenance", "{}"))
+            names = tuple(json.loads(header.get("names", "[]")))
+    except (SafetensorError, ValueError, OSError, TypeError) as error:
+        raise InputError(f"{path}: not a readable safetensors file ({error}); write it again") from error
+    if "features" in tensors:
+        return Features(tensors["features"], provenance, names)
+    if {"mean", "cov"} <= set(tensors):
+        n = int(header["n"]) if header.get("n", "").isdecimal() else None
+        return GaussianStatistics(tensors["mean"], tensors["cov"], n, provenance)
+    found = ", ".join(sorted(tensors)[:3]) or "nothing"
+    raise InputError(f"{path}: expected features, or mean and cov, found {found}; make it with `cmmd embed`")

@@ -1,0 +1,272 @@
+"""Image sources: where pictures come from, in which order, and how each one is read.
+
+A source is a folder, a zip (read in place), an .npy or .npz batch, an array or tensor, or any
+iterable of pictures. It yields `(name, load)` pairs; `load()` reads and decodes that picture and may run
+in another thread. The order is that of the names, compared as plain strings with "/" between
+folders, whatever the file system returns.
+"""
+
+import os
+import stat
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .decode import DecodePolicy, Picture, check_pixels, convert, decode
+from .errors import ArgumentError, InputError, PictureError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+Load = Callable[[], Picture]
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """A named, ordered collection of pictures; `items` has no length when it streams."""
+
+    name: str
+    items: Sequence[tuple[str, Load]] | Iterable[tuple[str, Load]]
+    policy: DecodePolicy = "upright"
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int | None:
+        """The number of pictures, None when it is known only at the end of the stream."""
+        return len(self.items) if isinstance(self.items, Sequence) else None
+
+    def __iter__(self) -> Iterator[tuple[str, Load]]:
+        return iter(self.items)
+
+    def subset(self, max_images: int | None, seed: int) -> "ImageSource":
+        """At most `max_images` pictures, drawn without replacement by `seed`, in the source's order."""
+        if max_images is None:
+            return self
+        items = self.items if isinstance(self.items, Sequence) else list(self.items)
+        rows = subset_rows(len(items), max_images, seed)
+        return replace(self, items=[items[i] for i in rows])
+
+
+def subset_rows(total: int, wanted: int, seed: int) -> NDArray[np.int64]:
+    """Sorted row numbers of a seeded draw of `wanted` out of `total` without replacement."""
+    if wanted >= total:
+        return np.arange(total)
+    return np.sort(np.random.default_rng(seed).choice(total, wanted, replace=False))
+
+
+def open_images(source: Any, *, recursive: bool = True, policy: DecodePolicy = "upright") -> ImageSource:
+    """Open any supported source of pictures.
+
+    Args:
+        source: a folder, .zip, .npy or .npz path; a uint8 array or tensor (N, 3, H, W) or (N, H, W, 3);
+            or an iterable of Pillow images, paths and uint8 arrays.
+        recursive: also look into the folder's subfolders.
+        policy: how awkward pictures are converted, see `cmmd_toolkit.decode`.
+
+    Raises:
+        InputError: nothing is there, no picture is in it, or the archive is unsafe.
+        ArgumentError: an object of another kind.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        return _open_path(Path(source), recursive, policy)
+    if hasattr(source, "shape") and hasattr(source, "dtype"):
+        return _array_source(_to_nhwc(source), type(source).__name__, policy)
+    if isinstance(source, Iterable):
+        return _iterable_source(source, policy)
+    raise ArgumentError(
+        f"expected a folder, zip, .npy, .npz, uint8 array or iterable of pictures, got {type(source).__name__}"
+    )
+
+
+def _open_path(path: Path, recursive: bool, policy: DecodePolicy) -> ImageSource:
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder; check the path")
+    if path.is_dir():
+        return _folder_source(path, recursive, policy)
+    suffix = path.suffix.lower()
+    if suffix == ".zip":
+        return _zip_source(path, policy)
+    if suffix in (".npy", ".npz"):
+        return _array_source(_read_batch(path), str(path), policy)
+    if suffix in SUFFIXES:
+        raise InputError(f"{path}: is a single picture; give the folder or zip that holds the whole set")
+    raise InputError(f"{path}: expected a folder, .zip, .npy, .npz or .safetensors, got a {suffix or 'nameless'} file")
+
+
+# ---- folders --------------------------------------------------------------------------------------
+
+
+def _folder_source(folder: Path, recursive: bool, policy: DecodePolicy) -> ImageSource:
+    files = sorted(_walk(folder, recursive))
+    names = [name for name in files if _is_picture_name(name)]
+    if not names:
+        hint = "" if recursive else " at its top level; leave out --no-recursive to search subfolders"
+        raise InputError(f"{folder}: no pictures ({' '.join(SUFFIXES)}) among its {len(files)} files{hint}")
+    items = [(name, _file_loader(folder / name, str(folder / name), policy)) for name in names]
+    return ImageSource(str(folder), items, policy, _other_files(len(files) - len(names)))
+
+
+def _walk(folder: Path, recursive: bool) -> Iterator[str]:
+    """Relative POSIX names of all visible files; linked folders are followed, each real folder once."""
+    seen = set()
+    for top, folders, files in os.walk(folder, followlinks=True, onerror=_raise_unreadable):
+        identity = os.path.realpath(top)
+        if identity in seen or not recursive:
+            folders.clear()
+        if identity in seen:
+            continue
+        seen.add(identity)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        prefix = Path(top).relative_to(folder)
+        yield from ((prefix / name).as_posix() for name in files if not name.startswith("."))
+
+
+def _raise_unreadable(error: OSError) -> None:
+    raise InputError(f"{error.filename}: cannot be listed ({error.strerror}); check its permissions") from error
+
+
+def _file_loader(path: Path, name: str, policy: DecodePolicy) -> Load:
+    def load() -> Picture:
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise InputError(f"{name}: cannot be read ({error.strerror}); check its permissions") from error
+        return decode(data, name, policy)
+
+    return load
+
+
+def _is_picture_name(name: str) -> bool:
+    path = PurePosixPath(name)
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+    return path.suffix.lower() in SUFFIXES and not hidden
+
+
+def _other_files(count: int) -> tuple[str, ...]:
+    return (f"{count} files with other suffixes were left out",) if count else ()
+
+
+# ---- zips -----------------------------------------------------------------------------------------
+
+
+def _zip_source(path: Path, policy: DecodePolicy) -> ImageSource:
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError(f"{path}: not a readable zip ({error}); make it again") from error
+    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    for entry in entries:
+        _check_entry(path, entry)
+    entries.sort(key=lambda entry: entry.filename)
+    pictures = [entry for entry in entries if _is_picture_name(entry.filename)]
+    if not pictures:
+        raise InputError(f"{path}: no pictures ({' '.join(SUFFIXES)}) among its {len(entries)} files")
+    items = [(entry.filename, _zip_loader(archive, entry, f"{path}:{entry.filename}", policy)) for entry in pictures]
+    return ImageSource(str(path), items, policy, _other_files(len(entries) - len(pictures)))
+
+
+def _check_entry(path: Path, entry: zipfile.ZipInfo) -> None:
+    """Refuse names that point outside the archive: such a zip was made to do harm."""
+    name = entry.orig_filename.replace("\\", "/")
+    if name.startswith("/") or name[1:2] == ":" or ".." in name.split("/") or "\0" in name:
+        raise InputError(f"{path}: unsafe entry name {name!r} (absolute or with ..); make the zip again")
+    if stat.S_ISLNK(entry.external_attr >> 16):
+        raise InputError(f"{path}: entry {name!r} is a symbolic link; make the zip again with real files")
+
+
+def _zip_loader(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str, policy: DecodePolicy) -> Load:
+    def load() -> Picture:
+        return decode(_read_entry(archive, entry, name), name, policy)
+
+    return load
+
+
+_MAX_ENTRY_BYTES = 1 << 30
+
+
+def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> bytes:
+    if entry.file_size > _MAX_ENTRY_BYTES:
+        raise PictureError(f"{name}: unpacks to {entry.file_size:,} bytes, taken for a decompression bomb")
+    try:
+        return archive.read(entry)
+    except Exception as error:  # zlib.error, BadZipFile (wrong checksum), RuntimeError (encrypted), ...
+        raise PictureError(f"{name}: cannot be unpacked ({error}); make the zip again") from error
+
+
+# ---- arrays ---------------------------------------------------------------------------------------
+
+
+def _read_batch(path: Path) -> NDArray[np.uint8]:
+    """The uint8 (N, H, W, 3) batch of an .npy (memory-mapped) or an .npz (`arr_0`, the ADM convention)."""
+    try:
+        if path.suffix.lower() == ".npy":
+            return _check_batch(np.load(path, mmap_mode="r", allow_pickle=False), str(path))
+        with np.load(path, allow_pickle=False) as archive:
+            keys = list(archive.files)
+            key = "arr_0" if "arr_0" in keys else keys[0] if len(keys) == 1 else None
+            if key is None:
+                raise InputError(f"{path}: expected an image batch named arr_0, found {', '.join(keys) or 'nothing'}")
+            return _check_batch(archive[key], str(path))
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: {explain_numpy_error(error)}") from error
+
+
+def explain_numpy_error(error: Exception) -> str:
+    """Why NumPy could not read a file, in words a user can act on."""
+    if "pickle" in str(error).lower():
+        return "holds Python objects that only pickle can read, and pickle can run code; save plain arrays instead"
+    return f"not a readable NumPy file ({str(error).splitlines()[0] if str(error) else 'empty'}); save it again"
+
+
+def _check_batch(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
+    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] != 3 or 0 in array.shape:
+        raise InputError(
+            f"{name}: expected uint8 images (N, H, W, 3), got {array.dtype} of shape {array.shape}; "
+            "for features use a .safetensors file of `cmmd embed`"
+        )
+    return array
+
+
+def _to_nhwc(images: Any) -> NDArray[np.uint8]:
+    """A uint8 array or tensor as (N, H, W, 3); a tensor or ambiguous shape counts as (N, 3, H, W)."""
+    is_tensor = type(images).__module__.split(".")[0] == "torch"
+    array = images.detach().cpu().numpy() if is_tensor else np.asarray(images)
+    channels_first = array.ndim == 4 and array.shape[1] == 3 and (is_tensor or array.shape[3] != 3)
+    if channels_first:
+        array = array.transpose(0, 2, 3, 1)
+    return _check_batch(array, type(images).__name__)
+
+
+def _array_source(batch: NDArray[np.uint8], name: str, policy: DecodePolicy) -> ImageSource:
+    width = len(str(len(batch) - 1))
+    return ImageSource(name, [(f"{i:0{width}d}", _row_loader(batch, i)) for i in range(len(batch))], policy)
+
+
+def _row_loader(batch: NDArray[np.uint8], row: int) -> Load:
+    return lambda: Picture(np.ascontiguousarray(batch[row]), "array")
+
+
+# ---- iterables ------------------------------------------------------------------------------------
+
+
+def _iterable_source(pictures: Iterable[Any], policy: DecodePolicy) -> ImageSource:
+    named = ((f"{i:06d}", _object_loader(item, f"picture {i}", policy)) for i, item in enumerate(pictures))
+    items = list(named) if isinstance(pictures, Sequence) else named
+    return ImageSource(type(pictures).__name__, items, policy)
+
+
+def _object_loader(item: Any, name: str, policy: DecodePolicy) -> Load:
+    def load() -> Picture:
+        if isinstance(item, (str, os.PathLike)):
+            return _file_loader(Path(item), str(item), policy)()
+        if isinstance(item, Image.Image):
+            return convert(item, name, policy)
+        if hasattr(item, "shape") and len(item.shape) == 3:
+            return Picture(np.ascontiguousarray(_to_nhwc(item[None])[0]), "array")
+        return Picture(check_pixels(item, name), "array")
+
+    return load

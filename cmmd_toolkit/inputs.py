@@ -1,0 +1,125 @@
+"""One side of a comparison: pictures to embed, or stored features or statistics; and a selection of rows."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .decode import DecodePolicy
+from .embedding import SetSummary
+from .errors import ArgumentError, InputError
+from .features import Features, GaussianStatistics, is_stored, load_stored
+from .images import ImageSource, open_images, subset_rows
+
+Stored = Features | GaussianStatistics
+
+
+@dataclass
+class Side:
+    """A named input. Exactly one of `source` and `stored` is set; `embedded` and `summary` come later."""
+
+    label: str
+    source: ImageSource | None = None
+    stored: Stored | None = None
+    summary: SetSummary | None = None
+
+    @property
+    def size(self) -> int | None:
+        """The number of pictures, None when unknown."""
+        if self.source is not None:
+            return self.source.size
+        return self.stored.n if isinstance(self.stored, GaussianStatistics) else len(self.stored or ())
+
+    @property
+    def backbone(self) -> str | None:
+        """The backbone that made the stored features, None when unknown."""
+        return None if self.stored is None else self.stored.provenance.get("backbone")
+
+
+def open_side(
+    source: Any, *, recursive: bool, policy: DecodePolicy, max_images: int | None, seed: int
+) -> Side:
+    """Open one input of `compare` and check cheaply that it can be scored.
+
+    Raises InputError for what is missing, unreadable or smaller than two pictures.
+    """
+    side = _open(source, recursive, policy)
+    if side.source is not None:
+        side.source = side.source.subset(max_images, seed)
+    elif isinstance(side.stored, Features) and max_images is not None:
+        side.stored = _feature_subset(side.stored, max_images, seed)
+    if side.size is not None and side.size < 2:
+        raise InputError(f"{side.label}: holds one picture; a distance between distributions needs at least two a side")
+    return side
+
+
+def _open(source: Any, recursive: bool, policy: DecodePolicy) -> Side:
+    if isinstance(source, (Features, GaussianStatistics)):
+        return Side(str(source.provenance.get("source", type(source).__name__)), stored=source)
+    if isinstance(source, (str, os.PathLike)) and is_stored(Path(source)):
+        return Side(str(source), stored=load_stored(Path(source)))
+    images = open_images(source, recursive=recursive, policy=policy)
+    return Side(images.name, source=images)
+
+
+def _feature_subset(features: Features, max_images: int, seed: int) -> Features:
+    rows = subset_rows(len(features), max_images, seed)
+    names = tuple(features.names[i] for i in rows) if features.names else ()
+    return Features(features.values[rows], features.provenance, names)
+
+
+def as_sources(generated: Any) -> list[Any]:
+    """The generated sets: a list of folders, files, Features or batches is several; anything else is one."""
+    if not isinstance(generated, (list, tuple)):
+        return [generated]
+    if not generated:
+        raise ArgumentError("generated: expected at least one set, got none")
+    several = all(
+        isinstance(item, (str, os.PathLike, Features, GaussianStatistics)) or len(getattr(item, "shape", ())) == 4
+        for item in generated
+    )
+    return list(generated) if several else [generated]
+
+
+def check_same_backbone(side: Side, provenance: Mapping[str, Any]) -> str | None:
+    """Raise InputError when stored features were made otherwise than `provenance`; a sentence for other weights."""
+    assert side.stored is not None
+    made = side.stored.provenance
+    for key in ("backbone", "model", "dim", "preprocessing", "decode"):
+        if key in made and key in provenance and made[key] != provenance[key]:
+            raise InputError(
+                f"{side.label}: made with {key} {made[key]}, but the other side uses {provenance[key]}; "
+                "embed both sides alike"
+            )
+    width = provenance.get("dim")
+    if width is not None and side.stored.dim != width:
+        raise InputError(
+            f"{side.label}: features of different width: {side.stored.dim}, but the other side has {width}; "
+            "embed both sides with the same backbone and dims"
+        )
+    if "weights_sha256" in made and made["weights_sha256"] != provenance.get("weights_sha256", made["weights_sha256"]):
+        return f"{side.label}: made with other weights files than the other side; the features may not be comparable"
+    return None
+
+
+def as_list(value: str | Iterable[str] | None) -> list[str]:
+    """A name or several, as a list without repeats."""
+    if value is None:
+        return []
+    return list(dict.fromkeys([value] if isinstance(value, str) else value))
+
+
+def for_backbone(option: Any, name: str, backbones: Sequence[str], title: str) -> Any:
+    """The part of `--weights` or `--model` that belongs to `name`: a mapping's entry, or the one value there is."""
+    if option is None:
+        return None
+    if not isinstance(option, Mapping):
+        if len(backbones) > 1:
+            raise ArgumentError(f"{title}: with several backbones say which: {title} {backbones[0]}={option}")
+        return option
+    if unknown := set(option) - {*backbones, *(backbone.split(":")[0] for backbone in backbones)}:
+        raise ArgumentError(
+            f"{title}: {min(unknown)} is not among the backbones of this run ({', '.join(backbones)}); add --backbone"
+        )
+    return option.get(name, option.get(name.split(":")[0]))

@@ -1,0 +1,1 @@
+"""Pure mathematics on features: no files, no pictures, no torch."""

@@ -1,0 +1,198 @@
+"""Squared maximum mean discrepancy with a Gaussian kernel.
+
+    unbiased   mean_{i!=j} k(x_i, x_j) + mean_{i!=j} k(y_i, y_j) - 2 mean_{ij} k(x_i, y_j)
+               (Gretton et al. 2012, eq. 3: a U-statistic, 0 on average for equal distributions, so it may be negative)
+    biased     the same means with the diagonals included (eq. 5; what the released CMMD computes)
+
+Precision: float64 throughout up to about 1e11 multiplications. Larger problems take the products of a block in
+float32 where the exponents are small enough for that (unit-normalised embeddings always are), the sums stay
+float64; docs/precision.md has the measured difference.
+"""
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ArgumentError
+from ..features import GaussianStatistics, as_matrix
+from .estimate import Estimate
+from .kernels import Rows, gamma_of, squared_distances, sum_between, sum_within
+
+Estimator = Literal["unbiased", "biased"]
+Bandwidth = float | Literal["median", "median-pooled"]
+
+MEDIAN_ROWS = 4000
+_EXACT_MULTIPLICATIONS = 5e10
+_SINGLE_EXPONENT = 100.0  # float32 products leave at most 100 * 6e-8 in an exponent
+
+
+def squared_mmd(
+    *,
+    reference: Any,
+    generated: Any,
+    bandwidth: Bandwidth = "median",
+    estimator: Estimator = "unbiased",
+    seed: int = 0,
+) -> Estimate:
+    """Squared MMD between two sets of features under a Gaussian kernel, unscaled.
+
+    The features are used as given: normalise embeddings to unit length first, as `compare` does.
+
+    Args:
+        reference, generated: features (N, D) as array, tensor or `Features`.
+        bandwidth: Gaussian sigma in feature units; or "median", the median distance between reference pictures,
+            so that several generated sets are measured with one ruler; or "median-pooled", over both sets.
+        estimator: "unbiased" (U-statistic) or "biased" (V-statistic).
+        seed: draws the rows for the median when there are more than 4,000.
+
+    Returns:
+        Estimate, lower is better, 0 on average for equal distributions when unbiased. `parameters`: estimator,
+        bandwidth, bandwidth_rule, precision.
+
+    Raises:
+        ArgumentError: widths differ, fewer than two rows, NaN or infinity, a bandwidth that is not positive.
+
+    Source: Gretton et al. 2012 (JMLR 13), Lemma 6; Jayasumana et al. 2024 (arXiv:2401.09603), eq. 4.
+    """
+    return MmdReference(reference, bandwidth, estimator, seed).distance(generated)
+
+
+class MmdReference:
+    """The reference side: its bandwidth and kernel mean, computed once for any number of generated sets."""
+
+    def __init__(self, reference: Any, bandwidth: Bandwidth, estimator: Estimator, seed: int) -> None:
+        self.rows = _checked_rows(reference, "reference")
+        self.centre = self.rows.mean(axis=0, dtype=np.float64)
+        self.rule = _check_bandwidth(bandwidth)
+        self.estimator = _check_estimator(estimator)
+        self.seed = seed
+        self._own_mean: dict[tuple[float, str], float] = {}
+
+    def distance(self, generated: Any) -> Estimate:
+        """Squared MMD from the reference to one generated set."""
+        rows = _checked_rows(generated, "generated")
+        if rows.shape[1] != self.rows.shape[1]:
+            raise ArgumentError(
+                f"features of different width: reference has {self.rows.shape[1]}, generated has {rows.shape[1]}; "
+                "use the same backbone for both"
+            )
+        sigma = self._sigma(rows)
+        gamma = gamma_of(sigma)
+        dtype = self._precision(rows, gamma)
+        x, y = self._centred(self.rows, dtype), self._centred(rows, dtype)
+        cross = sum_between(x, y, gamma) / (len(x) * len(y))
+        value = self._mean_within(x, sigma) + _mean_within(y, gamma, self.estimator) - 2.0 * cross
+        parameters = {
+            "estimator": self.estimator,
+            "kernel": "gaussian",
+            "bandwidth": sigma,
+            "bandwidth_rule": self.rule if isinstance(self.rule, str) else "given",
+            "precision": "float64" if dtype == np.float64 else "float32 products, float64 sums",
+        }
+        return Estimate(value, len(x), len(y), parameters)
+
+    def _sigma(self, generated: NDArray[Any]) -> float:
+        if self.rule == "median":
+            return self._cached_median()
+        if self.rule == "median-pooled":
+            return median_distance(np.concatenate([self.rows, generated]), self.seed)
+        return float(self.rule)
+
+    def _cached_median(self) -> float:
+        if not hasattr(self, "_median"):
+            self._median = median_distance(self.rows, self.seed)
+        return self._median
+
+    def _mean_within(self, rows: Rows, sigma: float) -> float:
+        key = (sigma, rows.dtype.name)
+        if key not in self._own_mean:
+            self._own_mean[key] = _mean_within(rows, gamma_of(sigma), self.estimator)
+        return self._own_mean[key]
+
+    def _precision(self, generated: NDArray[Any], gamma: float) -> type[np.float32] | type[np.float64]:
+        n, m, dim = len(self.rows), len(generated), self.rows.shape[1]
+        if (n * n / 2 + m * m / 2 + n * m) * dim <= _EXACT_MULTIPLICATIONS:
+            return np.float64
+        largest = max(self._largest_norm(self.rows), self._largest_norm(generated))
+        return np.float32 if gamma * largest <= _SINGLE_EXPONENT else np.float64
+
+    def _largest_norm(self, rows: NDArray[Any]) -> float:
+        return max(float(np.square(rows[i : i + 1024] - self.centre).sum(axis=1).max()) for i in range(0, len(rows), 1024))
+
+    def _centred(self, rows: NDArray[Any], dtype: type[np.float32] | type[np.float64]) -> Rows:
+        """Rows minus the reference's mean: distances stay, cancellation in |a|^2 + |b|^2 - 2ab goes."""
+        centred = np.empty(rows.shape, dtype)
+        for i in range(0, len(rows), 1024):
+            centred[i : i + 1024] = rows[i : i + 1024] - self.centre
+        return centred
+
+
+def median_distance(features: Any, seed: int = 0) -> float:
+    """Median Euclidean distance over the pairs i < j of rows (of a seeded 4,000 rows when there are more).
+
+    Raises ArgumentError when it is zero: more than half of the pairs are identical.
+    """
+    rows = as_matrix(features, "features")
+    if len(rows) > MEDIAN_ROWS:
+        rows = rows[np.sort(np.random.default_rng(seed).choice(len(rows), MEDIAN_ROWS, replace=False))]
+    rows = rows - rows.mean(axis=0, dtype=np.float64)
+    distances = np.empty(len(rows) * (len(rows) - 1) // 2)
+    start = 0
+    for i in range(0, len(rows), 256):
+        block = squared_distances(rows[i : i + 256], rows[i:])
+        for k in range(len(block)):
+            pairs = block[k, k + 1 :]
+            distances[start : start + len(pairs)] = pairs
+            start += len(pairs)
+    median = float(np.sqrt(_median_of_two(distances)))
+    if not median > 0:
+        raise ArgumentError(
+            "the median distance is zero, since more than half of the pictures are identical; give a bandwidth > 0"
+        )
+    return median
+
+
+def _median_of_two(squared: NDArray[np.float64]) -> float:
+    """Square of the median distance; for an even count the mean of the two middle distances."""
+    middle = len(squared) // 2
+    if len(squared) % 2:
+        squared.partition(middle)
+        return float(squared[middle])
+    squared.partition([middle - 1, middle])
+    return float((np.sqrt(squared[middle - 1]) + np.sqrt(squared[middle])) / 2) ** 2
+
+
+def _mean_within(rows: Rows, gamma: float, estimator: Estimator) -> float:
+    """Mean of k - 1 over pairs; the diagonal's k - 1 is zero, so only the divisor differs."""
+    n = len(rows)
+    return sum_within(rows, gamma) / (n * (n - 1) if estimator == "unbiased" else n * n)
+
+
+def _checked_rows(source: Any, name: str) -> NDArray[Any]:
+    if isinstance(source, GaussianStatistics):
+        raise ArgumentError(
+            f"{name}: mean and covariance are not enough for MMD, it needs every picture's features; "
+            "use frechet_distance, or features from `cmmd embed` without --stats"
+        )
+    rows = as_matrix(source, name)
+    if len(rows) < 2:
+        raise ArgumentError(f"{name}: MMD needs at least two rows, got {len(rows)}")
+    return rows
+
+
+def _check_bandwidth(bandwidth: Any) -> Bandwidth:
+    if isinstance(bandwidth, str):
+        if bandwidth not in ("median", "median-pooled"):
+            raise ArgumentError(f"bandwidth: expected a number > 0, median or median-pooled, got {bandwidth!r}")
+        return bandwidth  # type: ignore[return-value]
+    value = float(bandwidth)
+    if not (np.isfinite(value) and value > 0):
+        raise ArgumentError(f"bandwidth: expected a finite number > 0, got {value}")
+    return value
+
+
+def _check_estimator(estimator: Any) -> Estimator:
+    if estimator not in ("unbiased", "biased"):
+        raise ArgumentError(f"estimator: expected unbiased or biased, got {estimator!r}")
+    return estimator  # type: ignore[no-any-return]

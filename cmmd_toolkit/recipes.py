@@ -1,0 +1,74 @@
+"""Recipes: everything that fixes a published number, under the name of the system that publishes it."""
+
+import difflib
+from dataclasses import dataclass
+
+from .decode import DecodePolicy
+from .errors import ArgumentError
+from .metrics.mmd import Bandwidth, Estimator
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a system decodes, prepares, embeds and scores.
+
+    Attributes:
+        backbone: the family it needs, None when it leaves that open.
+        model: the published model it needs, None for the backbone's default.
+        metrics: what it computes.
+        preprocessing: the resize of `load_backbone`, None for the backbone's own.
+        decode: the policy of `cmmd_toolkit.decode`.
+        normalize: whether MMD divides each row by its length first.
+        scale: the factor its MMD is printed with.
+    """
+
+    name: str
+    about: str
+    backbone: str | None = None
+    model: str | None = None
+    metrics: tuple[str, ...] = ("fd", "mmd")
+    preprocessing: str | None = None
+    decode: DecodePolicy = "upright"
+    normalize: bool = True
+    estimator: Estimator = "unbiased"
+    bandwidth: Bandwidth = "median"
+    scale: float = 1.0
+
+
+def _fid(name: str, about: str) -> Recipe:
+    return Recipe(name, about, "inception", metrics=("fd",), preprocessing=name, decode="plain")
+
+
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe("default", "pictures turned upright, alpha over white; unbiased MMD, median bandwidth of the reference"),
+        Recipe(
+            "google-cmmd",
+            "released CMMD: CLIP ViT-L/14 at 336 pixels, biased, bandwidth 10, times 1000",
+            backbone="clip",
+            model="openai/clip-vit-large-patch14-336",
+            metrics=("mmd",),
+            preprocessing="google-cmmd",
+            decode="plain",
+            estimator="biased",
+            bandwidth=10.0,
+            scale=1000.0,
+        ),
+        _fid("pytorch-fid", "FID: bilinear without antialiasing, as pytorch-fid 0.3.0"),
+        _fid("clean-fid", "FID: antialiased bicubic on floats, as clean-fid 0.1.35 mode clean"),
+        _fid("torch-fidelity", "FID: TensorFlow 1 bilinear, as torch-fidelity 0.4.0"),
+        _fid("torchmetrics", "FID: antialiased bilinear, as torchmetrics 1.8 and later"),
+    )
+}
+
+
+def find_recipe(name: str | None) -> Recipe:
+    """The recipe of that name, the default for None. Raises ArgumentError."""
+    if name is None:
+        return RECIPES["default"]
+    if name in RECIPES:
+        return RECIPES[name]
+    near = difflib.get_close_matches(name.lower(), RECIPES, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise ArgumentError(f"unknown recipe {name!r}; {hint}choose from {', '.join(RECIPES)}")

@@ -1,0 +1,72 @@
+"""The report: results, warnings and provenance, with one stable JSON form."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import ArgumentError
+from ..files import atomic_path
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Result:
+    """One number: a generated set against the reference, under one backbone and metric."""
+
+    reference: str
+    generated: str
+    backbone: str
+    metric: str
+    value: float
+    n_reference: int | None
+    n_generated: int | None
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All results of a comparison, with what one must know to trust them.
+
+    Attributes:
+        results: one entry for each generated set, backbone and metric, in the order asked for.
+        warnings: sentences that say what is odd about the sets and what it does to the numbers.
+        sets: for each set of pictures its count, formats, sizes, conversions and skipped files.
+        provenance: versions, weights, preprocessing, device, seed, command, time.
+    """
+
+    results: tuple[Result, ...]
+    warnings: tuple[str, ...]
+    sets: tuple[Mapping[str, Any], ...]
+    provenance: Mapping[str, Any]
+
+    def value(self, metric: str, *, backbone: str | None = None, generated: str | None = None) -> float:
+        """The one value that fits. Raises ArgumentError when none or several do."""
+        found = [
+            result.value
+            for result in self.results
+            if result.metric == metric and backbone in (None, result.backbone) and generated in (None, result.generated)
+        ]
+        if len(found) != 1:
+            raise ArgumentError(f"expected one result for {metric}, found {len(found)}; name backbone and generated too")
+        return found[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form as a dictionary."""
+        return {"schema_version": SCHEMA_VERSION, **asdict(self)}
+
+    def to_json(self) -> str:
+        """Sorted, indented JSON; two equal runs differ in `provenance.created` only."""
+        return json.dumps(self.to_dict(), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def save(self, path: str | Path) -> None:
+        """Write the JSON form atomically."""
+        with atomic_path(Path(path)) as temporary:
+            temporary.write_text(self.to_json(), encoding="utf-8")
+
+    def __str__(self) -> str:
+        from .terminal import plain_table
+
+        return plain_table(self)

@@ -1,7 +1,7 @@
 """The FID Inception network of pytorch-fid, folded and laid out for speed.
 
 The modules and parameter names are pytorch-fid's, so its checkpoint loads as it is. Batch normalisation is folded
-into the convolutions and the memory is channels-last; on the CPU pictures go through eight at a time, which keeps the
+into the convolutions and the memory is channels-last; on the CPU pictures go through four at a time, which keeps the
 activations in the cache (docs/performance.md has what each of these is worth).
 """
 
@@ -27,7 +27,7 @@ from ..files import sha256
 from ..preprocess import INCEPTION_PREPROCESSES
 from .base import Backbone
 
-_CPU_BATCH = 8
+_CPU_CHUNK = 4
 _WEIGHTS_NAME = FID_WEIGHTS_URL.rsplit("/", 1)[1]
 _POOL = "pool"
 _STAGES: dict[int, tuple[str, ...]] = {
@@ -50,8 +50,8 @@ def load(
     recipe = preprocessing or "pytorch-fid"
 
     def encode(inputs: torch.Tensor) -> torch.Tensor:
-        batches = inputs.split(_CPU_BATCH) if inputs.device.type == "cpu" else (inputs,)
-        return torch.cat([_encode(network, batch) for batch in batches])
+        maps: torch.Tensor = network(inputs.contiguous(memory_format=torch.channels_last))
+        return maps.mean(dim=(2, 3))
 
     provenance = {
         "backbone": name,
@@ -61,7 +61,16 @@ def load(
         "weights_sha256": sha256(path),
         "preprocessing": recipe,
     }
-    return Backbone(name, "inception-2015-12-05", dim, INCEPTION_PREPROCESSES[recipe], encode, device, provenance)
+    return Backbone(
+        name,
+        "inception-2015-12-05",
+        dim,
+        INCEPTION_PREPROCESSES[recipe],
+        encode,
+        device,
+        provenance,
+        chunk=_CPU_CHUNK if device == "cpu" else None,
+    )
 
 
 def find_weights(weights: Path | None) -> Path:
@@ -145,11 +154,6 @@ def _folded(module: nn.Module) -> nn.Module:
         block.conv = fuse_conv_bn_eval(block.conv, block.bn)
         block.bn = nn.Identity()  # type: ignore[assignment]
     return module
-
-
-def _encode(network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
-    maps: torch.Tensor = network(inputs.contiguous(memory_format=torch.channels_last))
-    return maps.mean(dim=(2, 3))
 
 
 def _read_state(path: Path) -> Mapping[str, torch.Tensor]:

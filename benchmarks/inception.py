@@ -84,7 +84,7 @@ def compare_networks(weights: Path, rounds: int) -> None:
     difference = np.abs(run_peer() - run_ours()).max()
     times = [(timed(run_peer), timed(run_ours)) for _ in range(rounds)]
     peer_time, our_time = (statistics.median(column) for column in zip(*times, strict=True))
-    print(f"network, 50 pictures, {DIMS} dims: pytorch-fid {50 / peer_time:.1f} images/s, ours {50 / our_time:.1f} images/s")
+    print(f"network, {DIMS} dims: pytorch-fid {50 / peer_time:.1f} images/s, ours {50 / our_time:.1f} images/s")
     print(f"  ratio {statistics.median(a / b for a, b in times):.2f}, largest difference of a feature {difference:.1e}")
 
 
@@ -93,7 +93,17 @@ def compare_commands(arguments: argparse.Namespace, folder: Path) -> None:
     sides = [copy_pictures(arguments.real, folder / "real", arguments.images)]
     sides.append(copy_pictures(arguments.fake, folder / "fake", arguments.images))
     peer = [sys.executable, "-m", "pytorch_fid", *sides, "--dims", str(DIMS), "--device", "cpu"]
-    ours = [sys.executable, "-m", "cmmd_toolkit", "compare", *sides, "--backbone", "inception", "--recipe", "pytorch-fid"]
+    ours = [
+        sys.executable,
+        "-m",
+        "cmmd_toolkit",
+        "compare",
+        *sides,
+        "--backbone",
+        "inception",
+        "--recipe",
+        "pytorch-fid",
+    ]
     ours += ["--dims", str(DIMS), "--weights", str(arguments.weights), "--device", "cpu", "--json", "-"]
     times, values = [], (0.0, 0.0)
     for _ in range(arguments.rounds):

@@ -18,7 +18,7 @@ THRESHOLD_EXCEEDED = 1
 class OneLineErrors(click.Group):
     """A group whose every error is one line on stderr and exit code 2, results excepted."""
 
-    def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> NoReturn:  # type: ignore[override]
+    def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> NoReturn:
         try:
             code = super().main(args, prog_name="cmmd", standalone_mode=False, **extra)
             sys.exit(code if isinstance(code, int) else 0)
@@ -66,7 +66,9 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--dims", type=int, metavar="N", help="Inception's dimensions: 64, 192, 768 or 2048 (default)."),
         click.option("--batch-size", type=int, default=32, show_default=True, metavar="N", help="Pictures a batch."),
         click.option("--workers", type=int, metavar="N", help="Decoding threads [default: one a core, at most 8]."),
-        click.option("--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda, cuda:1, mps."),
+        click.option(
+            "--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda, cuda:1, mps."
+        ),
         click.option("--max-images", type=int, metavar="N", help="Use a seeded random subset of N pictures a set."),
         click.option("--seed", type=int, default=0, show_default=True, metavar="S", help="Seed of every draw."),
         click.option("--recipe", metavar="NAME", help="Reproduce a system: " + ", ".join(_RECIPE_NAMES) + "."),
@@ -77,9 +79,7 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             help="At an unusable picture: stop, or leave it out and list it in the report.",
         ),
-        click.option(
-            "--recursive/--no-recursive", default=True, show_default=True, help="Search folders recursively."
-        ),
+        click.option("--recursive/--no-recursive", default=True, show_default=True, help="Search folders recursively."),
     )
     for option in reversed(options):
         command = option(command)

@@ -15,7 +15,7 @@ from .errors import ArgumentError, InputError
 from .features import Features
 from .images import open_images
 from .inputs import Side, Stored, as_list, as_sources, check_same_backbone, for_backbone, open_side
-from .metrics.mmd import Bandwidth
+from .metrics.mmd import Bandwidth, check_bandwidth
 from .recipes import Recipe, find_recipe
 from .report import Report, Result
 from .scoring import check_metrics, score_all
@@ -100,22 +100,25 @@ def compare(
     """
     options = Options(batch_size, workers, device, max_images, seed, recursive, on_error)
     plan = find_recipe(recipe)
+    if bandwidth is not None:
+        check_bandwidth(bandwidth)
     sides = [_side(source, plan, options) for source in (reference, *as_sources(generated))]
     names = _backbone_names(as_list(backbone), plan, sides)
     metrics, remarks = check_metrics(as_list(metric), plan, names, [side.stored for side in sides])
     backbones = _load_backbones(names, plan, weights, model, dims, options.device) if _has_pictures(sides) else {}
+    warnings = [*remarks, *(remark for loaded in backbones.values() for remark in loaded.remarks)]
+    warnings += _check_stored(sides, backbones.get(names[0]), plan)
     tables = [_features_of(side, names, backbones, options, progress) for side in sides]
-    results, warnings = [], [*remarks, *(remark for loaded in backbones.values() for remark in loaded.remarks)]
+    results: list[Result] = []
     for i, name in enumerate(names):
-        warnings += _check_widths(sides, [table[i] for table in tables], backbones.get(name))
-        scored, caveats = score_all(name, sides, [table[i] for table in tables], metrics, plan, bandwidth, seed)
+        scored, remarks = score_all(name, sides, [table[i] for table in tables], metrics, plan, bandwidth, seed)
         results += scored
-        warnings += caveats
+        warnings += remarks
     results.sort(key=lambda result: [side.label for side in sides[1:]].index(result.generated))
     summaries = [side.summary for side in sides if side.summary is not None]
     return Report(
         tuple(results),
-        checks.unique([*_set_warnings(sides), *warnings]),
+        tuple(dict.fromkeys([*_set_warnings(sides), *warnings])),
         tuple(checks.describe(summary) for summary in summaries),
         _provenance(plan, names, sides, backbones, options, command),
     )
@@ -164,7 +167,9 @@ def _backbone_names(asked: list[str], plan: Recipe, sides: Sequence[Side]) -> li
     for name in asked:
         family = spec_of(name).name
         if plan.backbone not in (None, family):
-            raise ArgumentError(f"recipe {plan.name} is defined on {plan.backbone}, not on {name}; leave out --backbone")
+            raise ArgumentError(
+                f"recipe {plan.name} is defined on {plan.backbone}, not on {name}; leave out --backbone"
+            )
     stored = [side for side in sides if side.stored is not None]
     made = list(dict.fromkeys(side.backbone for side in stored if side.backbone is not None))
     if len(made) > 1:
@@ -215,27 +220,25 @@ def _features_of(
     return list(features)
 
 
-def _check_widths(sides: Sequence[Side], features: Sequence[Stored], loaded: Backbone | None) -> list[str]:
+def _check_stored(sides: Sequence[Side], loaded: Backbone | None, plan: Recipe) -> list[str]:
     """Stored features must come from the same backbone as the rest; warnings for other weights."""
+    stored = [side for side in sides if side.stored is not None]
+    if not stored:
+        return []
     if loaded is None:
-        first = features[0]
-        base: Mapping[str, Any] = {**first.provenance, "dim": first.dim}
+        assert stored[0].stored is not None
+        base: Mapping[str, Any] = {**stored[0].stored.provenance, "dim": stored[0].stored.dim}
     else:
-        base = loaded.provenance
-    remarks = [check_same_backbone(side, base) for side in sides if side.stored is not None]
+        base = {**loaded.provenance, "decode": plan.decode}
+    remarks = [check_same_backbone(side, base) for side in stored]
     return [remark for remark in remarks if remark]
 
 
-def _set_warnings(sides: Sequence[Side]) -> list[str | None]:
-    reference, *others = sides
-    warnings: list[str | None] = []
-    for side in sides:
-        warnings += checks.own_warnings(side.summary) if side.summary else []
-    for side in others:
-        counts = [len(s.summary.names) if s.summary else s.size for s in (reference, side)]
-        warnings.append(checks.size_warning(reference.label, counts[0], side.label, counts[1]))
-        if reference.summary and side.summary:
-            warnings += checks.set_warnings(reference.summary, side.summary)
+def _set_warnings(sides: Sequence[Side]) -> list[str]:
+    counts = [(side.label, len(side.summary.names) if side.summary else side.size) for side in sides]
+    warnings = checks.size_warnings(counts[0], counts[1:])
+    if sides[0].summary is not None:
+        warnings += checks.set_warnings(sides[0].summary, [side.summary for side in sides[1:] if side.summary])
     return warnings
 
 

@@ -7,13 +7,12 @@ reproduce a peer use "plain".
 """
 
 import io
-import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .errors import PictureError
 
@@ -37,16 +36,14 @@ class Picture:
 def decode(data: bytes, name: str, policy: DecodePolicy = "upright") -> Picture:
     """Decode one encoded picture. `name` appears in the message of a PictureError."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of what is checked or noted here
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                return convert(image, name, policy)
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            return convert(image, name, policy)
     except PictureError:
         raise
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         kinds = ", ".join(FORMATS)
         raise PictureError(f"{name}: is not a picture in any of {kinds}; remove it or use --on-error skip") from error
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PictureError(_bomb_message(name)) from error
     except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, struct.error, ... on damage
         reason = str(error).split("\n")[0] or type(error).__name__
@@ -94,9 +91,7 @@ def _over_white(rgba: Image.Image) -> Image.Image:
 
 
 def _bomb_message(name: str) -> str:
-    return (
-        f"{name}: more than {MAX_PIXELS:,} pixels, taken for a decompression bomb; reduce it or use --on-error skip"
-    )
+    return f"{name}: more than {MAX_PIXELS:,} pixels, taken for a decompression bomb; reduce it or use --on-error skip"
 
 
 def check_pixels(pixels: Any, name: str) -> NDArray[np.uint8]:

@@ -3,7 +3,7 @@
 import importlib.util
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -91,7 +91,7 @@ def _caches() -> list[tuple[str, str]]:
     ]
 
 
-def _print_rows(headings: Iterable[str], rows: list[tuple[str, ...]]) -> None:
+def _print_rows(headings: Iterable[str], rows: Sequence[tuple[str, ...]]) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         for row in [tuple(headings), *rows]:

@@ -6,6 +6,8 @@ depend on the number of threads; the order is the source's.
 
 import hashlib
 import os
+import struct
+import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -68,13 +70,15 @@ def embed_source(
     """
     summary = SetSummary(source.name, remarks=source.remarks)
     rows: list[list[NDArray[np.float32]]] = [[] for _ in backbones]
-    prepared = _prepared_pictures(source, backbones, workers, on_error, summary)
-    for batch in _batches(prepared, batch_size):
-        for i, backbone in enumerate(backbones):
-            rows[i].append(backbone.embed([picture.inputs[i] for picture in batch]))
-        _record(summary, batch)
-        if advance is not None:
-            advance(len(batch))
+    with warnings.catch_warnings():  # here and not in the threads, which share the filters
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # what Pillow warns of is checked or noted in decode.py
+        prepared = _prepared_pictures(source, backbones, workers, on_error, summary)
+        for batch in _batches(prepared, batch_size):
+            for i, backbone in enumerate(backbones):
+                rows[i].append(backbone.embed([picture.inputs[i] for picture in batch]))
+            _record(summary, batch)
+            if advance is not None:
+                advance(len(batch))
     if not summary.names:
         why = f"; all {len(summary.skipped)} were skipped, first {summary.skipped[0][1]}" if summary.skipped else ""
         raise InputError(f"{source.name}: no usable picture{why}")
@@ -120,7 +124,7 @@ def _prepare(item: tuple[str, Load], backbones: Sequence[Backbone]) -> _Prepared
 
 
 def _shape_salt(pixels: NDArray[np.uint8]) -> bytes:
-    return pixels.shape[0].to_bytes(8, "little") + pixels.shape[1].to_bytes(8, "little")
+    return struct.pack("<QQ", *pixels.shape[:2])
 
 
 def _parallel_map(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .errors import ArgumentError, InputError
 from .files import atomic_path
-from .images import explain_numpy_error
+from .images import check_numpy_file, explain_numpy_error
 
 FORMAT = "cmmd-toolkit 1"
 
@@ -114,8 +114,8 @@ class GaussianStatistics:
         path = Path(path)
         if path.suffix.lower() == ".npz":
             with atomic_path(path) as temporary, temporary.open("wb") as stream:
-                extra = {} if self.n is None else {"n": np.int64(self.n)}
-                np.savez(stream, mu=self.mean, sigma=self.cov, **extra)
+                count = np.int64(-1 if self.n is None else self.n)
+                np.savez(stream, mu=self.mean, sigma=self.cov, n=count)
             return
         header = {} if self.n is None else {"n": str(self.n)}
         _save_safetensors(path, {"mean": self.mean, "cov": self.cov}, "statistics", self.provenance, header)
@@ -170,11 +170,12 @@ def _npz_keys(path: Path) -> list[str]:
 
 
 def _load_npz(path: Path) -> GaussianStatistics:
+    check_numpy_file(path)
     try:
         with np.load(path, allow_pickle=False) as archive:
             if not {"mu", "sigma"} <= set(archive.files):
                 raise InputError(f"{path}: expected mu and sigma, found {', '.join(archive.files) or 'nothing'}")
-            n = int(archive["n"]) if "n" in archive.files else None
+            n = int(archive["n"]) if "n" in archive.files and int(archive["n"]) > 0 else None
             return GaussianStatistics(archive["mu"], archive["sigma"], n)
     except (InputError, ArgumentError):
         raise

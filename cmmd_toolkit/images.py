@@ -202,6 +202,7 @@ def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> 
 
 def _read_batch(path: Path) -> NDArray[np.uint8]:
     """The uint8 (N, H, W, 3) batch of an .npy (memory-mapped) or an .npz (`arr_0`, the ADM convention)."""
+    check_numpy_file(path)
     try:
         if path.suffix.lower() == ".npy":
             return _check_batch(np.load(path, mmap_mode="r", allow_pickle=False), str(path))
@@ -215,9 +216,21 @@ def _read_batch(path: Path) -> NDArray[np.uint8]:
         raise InputError(f"{path}: {explain_numpy_error(error)}") from error
 
 
+def check_numpy_file(path: Path) -> None:
+    """Raise InputError when the first bytes are not NumPy's: np.load would take the file for a pickle."""
+    expected = b"\x93NUMPY" if path.suffix.lower() == ".npy" else b"PK"
+    try:
+        with path.open("rb") as stream:
+            found = stream.read(len(expected))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+    if found != expected:
+        raise InputError(f"{path}: not a NumPy {path.suffix} file; save it again with np.save or np.savez")
+
+
 def explain_numpy_error(error: Exception) -> str:
     """Why NumPy could not read a file, in words a user can act on."""
-    if "pickle" in str(error).lower():
+    if "pickle" in str(error).lower() or "Python objects" in str(error):
         return "holds Python objects that only pickle can read, and pickle can run code; save plain arrays instead"
     return f"not a readable NumPy file ({str(error).splitlines()[0] if str(error) else 'empty'}); save it again"
 

@@ -37,9 +37,7 @@ class Side:
         return None if self.stored is None else self.stored.provenance.get("backbone")
 
 
-def open_side(
-    source: Any, *, recursive: bool, policy: DecodePolicy, max_images: int | None, seed: int
-) -> Side:
+def open_side(source: Any, *, recursive: bool, policy: DecodePolicy, max_images: int | None, seed: int) -> Side:
     """Open one input of `compare` and check cheaply that it can be scored.
 
     Raises InputError for what is missing, unreadable or smaller than two pictures.
@@ -86,7 +84,8 @@ def check_same_backbone(side: Side, provenance: Mapping[str, Any]) -> str | None
     """Raise InputError when stored features were made otherwise than `provenance`; a sentence for other weights."""
     assert side.stored is not None
     made = side.stored.provenance
-    for key in ("backbone", "model", "dim", "preprocessing", "decode"):
+    same_weights = "weights_sha256" in made and made["weights_sha256"] == provenance.get("weights_sha256")
+    for key in ("backbone", "dim", "preprocessing", "decode", *(() if same_weights else ("model",))):
         if key in made and key in provenance and made[key] != provenance[key]:
             raise InputError(
                 f"{side.label}: made with {key} {made[key]}, but the other side uses {provenance[key]}; "
@@ -98,7 +97,7 @@ def check_same_backbone(side: Side, provenance: Mapping[str, Any]) -> str | None
             f"{side.label}: features of different width: {side.stored.dim}, but the other side has {width}; "
             "embed both sides with the same backbone and dims"
         )
-    if "weights_sha256" in made and made["weights_sha256"] != provenance.get("weights_sha256", made["weights_sha256"]):
+    if not same_weights and "weights_sha256" in made and "weights_sha256" in provenance:
         return f"{side.label}: made with other weights files than the other side; the features may not be comparable"
     return None
 

@@ -24,12 +24,12 @@ INCEPTION_SIZE = 299
 def pytorch_fid(pixels: Pixels) -> NetworkInput:
     """pytorch-fid 0.3.0: to 0..1, bilinear without antialiasing on pixel centres, 2 x - 1."""
     scaled = pixels.astype(np.float32) / np.float32(255)
-    return 2 * _bilinear(scaled, "centred") - 1
+    return np.float32(2) * _bilinear(scaled, "centred") - np.float32(1)
 
 
 def torch_fidelity(pixels: Pixels) -> NetworkInput:
     """torch-fidelity 0.4.0: TensorFlow 1 bilinear (source = i in/out, no half pixels), (x - 128) / 128."""
-    return (_bilinear(pixels.astype(np.float32), "corner") - 128) / 128
+    return _centred(_bilinear(pixels.astype(np.float32), "corner"))
 
 
 def clean_fid(pixels: Pixels) -> NetworkInput:
@@ -37,7 +37,7 @@ def clean_fid(pixels: Pixels) -> NetworkInput:
     size = (INCEPTION_SIZE, INCEPTION_SIZE)
     channels = [Image.fromarray(pixels[:, :, c].astype(np.float32)) for c in range(3)]
     resized = np.stack([np.asarray(channel.resize(size, Image.Resampling.BICUBIC)) for channel in channels])
-    return (resized.clip(0, 255) - 128) / 128
+    return _centred(resized.clip(0, 255))
 
 
 def torchmetrics(pixels: Pixels) -> NetworkInput:
@@ -47,7 +47,7 @@ def torchmetrics(pixels: Pixels) -> NetworkInput:
     image = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None]
     size = (INCEPTION_SIZE, INCEPTION_SIZE)
     resized = torch.nn.functional.interpolate(image, size, mode="bilinear", align_corners=False, antialias=True)
-    return np.asarray((resized[0] - 128) / 128)
+    return _centred(np.asarray(resized[0]))
 
 
 INCEPTION_PREPROCESSES: dict[str, Preprocess] = {
@@ -65,6 +65,11 @@ def square_crop(image: Image.Image, size: int) -> Image.Image:
     return image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.BICUBIC)
 
 
+def _centred(values: NetworkInput) -> NetworkInput:
+    """0..255 to about -1..1."""
+    return (values - np.float32(128)) / np.float32(128)
+
+
 def _bilinear(pixels: NDArray[np.float32], grid: Grid) -> NetworkInput:
     """Two-tap bilinear resize to 299 x 299, float32 (H, W, 3) to (3, 299, 299)."""
     below, above, weight = _taps(pixels.shape[0], grid)
@@ -74,9 +79,7 @@ def _bilinear(pixels: NDArray[np.float32], grid: Grid) -> NetworkInput:
     return np.ascontiguousarray(_mix(columns[below], columns[above], weight[:, None, None]).transpose(2, 1, 0))
 
 
-def _mix(
-    below: NDArray[np.float32], above: NDArray[np.float32], weight: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _mix(below: NDArray[np.float32], above: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
     above = above - below
     above *= weight
     above += below

@@ -1,7 +1,7 @@
 """Features to results: which metrics, under which names, with which caveats."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from .report import Result
 
 METRICS = ("fd", "fid", "mmd", "cmmd")
 _FRECHET = ("fd", "fid")
+Scorer = Callable[[Stored], Estimate]
 
 
 def check_metrics(
@@ -64,31 +65,35 @@ def score_all(
     plan: Recipe,
     bandwidth: Bandwidth | None,
     seed: int,
-) -> tuple[list[Result], list[str | None]]:
+) -> tuple[list[Result], list[str]]:
     """Every generated set under every metric; the reference's own part is computed once."""
-    results, warnings = [], []
-    fit = GaussianFit.of(features[0], "reference") if set(metrics) & set(_FRECHET) else None
-    mmd = _mmd_reference(features[0], plan, bandwidth, seed) if set(metrics) - set(_FRECHET) else None
-    for side, own in zip(sides[1:], features[1:], strict=True):
-        own_fit = GaussianFit.of(own, "generated") if fit else None
-        for metric in metrics:
-            if metric in _FRECHET:
-                assert fit is not None and own_fit is not None
-                estimate = fit.distance(own_fit)
-                dim = int(estimate.parameters["dim"])
-                warnings += [
-                    checks.few_pictures_warning(sides[0].label, estimate.n_reference, dim),
-                    checks.few_pictures_warning(side.label, estimate.n_generated, dim),
-                ]
-            else:
-                assert mmd is not None
-                estimate = _scaled(mmd.distance(_mmd_rows(own, plan)), plan)
-            results.append(_result(sides[0].label, side.label, backbone, metric, estimate))
-    return results, warnings
+    score = {
+        metric: _frechet_scorer(features[0]) if metric in _FRECHET else _mmd_scorer(features[0], plan, bandwidth, seed)
+        for metric in metrics
+    }
+    results = [
+        _result(sides[0].label, side.label, backbone, metric, score[metric](own))
+        for side, own in zip(sides[1:], features[1:], strict=True)
+        for metric in metrics
+    ]
+    if not set(metrics) & set(_FRECHET):
+        return results, []
+    counts = [
+        (side.label, own.n if isinstance(own, GaussianStatistics) else len(own))
+        for side, own in zip(sides, features, strict=True)
+    ]
+    return results, checks.rank_warnings(counts, features[0].dim)
 
 
-def _mmd_reference(features: Stored, plan: Recipe, bandwidth: Bandwidth | None, seed: int) -> MmdReference:
-    return MmdReference(_mmd_rows(features, plan), plan.bandwidth if bandwidth is None else bandwidth, plan.estimator, seed)
+def _frechet_scorer(reference: Stored) -> Scorer:
+    fit = GaussianFit.of(reference, "reference")
+    return lambda generated: fit.distance(GaussianFit.of(generated, "generated"))
+
+
+def _mmd_scorer(reference: Stored, plan: Recipe, bandwidth: Bandwidth | None, seed: int) -> Scorer:
+    chosen = plan.bandwidth if bandwidth is None else bandwidth
+    mmd = MmdReference(_mmd_rows(reference, plan), chosen, plan.estimator, seed)
+    return lambda generated: _scaled(mmd.distance(_mmd_rows(generated, plan)), plan)
 
 
 def _mmd_rows(features: Stored, plan: Recipe) -> NDArray[np.float32]:
@@ -99,7 +104,8 @@ def _mmd_rows(features: Stored, plan: Recipe) -> NDArray[np.float32]:
 def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Each row divided by its Euclidean length; a zero row stays zero."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(lengths > 0, lengths, 1)
+    unit: NDArray[np.float32] = (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)
+    return unit
 
 
 def _scaled(estimate: Estimate, plan: Recipe) -> Estimate:

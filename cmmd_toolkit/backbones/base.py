@@ -83,7 +83,7 @@ def full_float32() -> Iterator[None]:
 
 
 def resolve_device(device: str) -> str:
-    """"auto" takes CUDA, then MPS, then the CPU; anything else must exist."""
+    """ "auto" takes CUDA, then MPS, then the CPU; anything else must exist."""
     import torch
 
     if device == "auto":

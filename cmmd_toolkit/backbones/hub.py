@@ -1,7 +1,7 @@
 """CLIP, SigLIP, SigLIP 2, ALIGN and DINOv2 through transformers.
 
 Features are each model's own picture embedding: the projected one of CLIP, the pooled one of SigLIP and ALIGN, the
-normalised class token of DINOv2. Preprocessing is the checkpoint's own processor, in its Pillow version (the one whose 8-bit
+normalised class token of DINOv2. Preprocessing is the checkpoint's own processor, in its Pillow version (whose 8-bit
 resize the published numbers used).
 """
 
@@ -61,15 +61,16 @@ def load(
     google = preprocessing == "google-cmmd"
     preprocess, described, remarks = _google_preprocess(network) if google else _own_preprocess(name, files, network)
     encode = _encoder(network)
+    dim = probe_dim(encode, preprocess, device)
     provenance = {
         "backbone": name,
         "model": files.model,
-        "dim": probe_dim(encode, preprocess, device),
+        "dim": dim,
         "weights": [path.name for path in files.weights],
         "weights_sha256": [sha256(path) for path in files.weights],
         "preprocessing": described,
     }
-    return Backbone(name, files.model, provenance["dim"], preprocess, encode, device, provenance, remarks)
+    return Backbone(name, files.model, dim, preprocess, encode, device, provenance, remarks)
 
 
 def _load_network(name: str, files: HubFiles) -> torch.nn.Module:
@@ -140,7 +141,9 @@ def _own_preprocess(
 
     def preprocess(pixels: Pixels) -> NetworkInput:
         image = Image.fromarray(pixels)
-        result: NDArray[np.float32] = processor(images=image, return_tensors="np", do_convert_rgb=True)["pixel_values"][0]
+        result: NDArray[np.float32] = processor(images=image, return_tensors="np", do_convert_rgb=True)["pixel_values"][
+            0
+        ]
         return result.astype(np.float32, copy=False)
 
     return preprocess, described, remarks
@@ -170,8 +173,10 @@ def _default_processor(name: str, network: torch.nn.Module) -> Any:
 def _google_preprocess(network: torch.nn.Module) -> tuple[Preprocess, dict[str, Any], tuple[str, ...]]:
     """The released CMMD's own resize, at the network's input size (336 for the published model)."""
     size = _image_size(network)
-    remarks = () if size == 336 else (
-        f"recipe google-cmmd: this CLIP takes {size} x {size} pixels, the published numbers come from one for 336 x 336",
+    remarks = (
+        ()
+        if size == 336
+        else (f"recipe google-cmmd: this CLIP takes {size} x {size} pixels, the published numbers used 336 x 336",)
     )
 
     def preprocess(pixels: Pixels) -> NetworkInput:

@@ -79,17 +79,30 @@ def _weight_files(folder: Path) -> tuple[Path, ...]:
 
 
 def _fetch(backbone: str, model: str) -> Path:
-    """Download a snapshot; one request asks first whether the hub is there, so that offline fails at once."""
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.constants import HF_HUB_CACHE
+    from huggingface_hub import snapshot_download
 
     try:
-        names = {file.rfilename for file in HfApi().model_info(model, timeout=_CONNECT_SECONDS).siblings or ()}
+        names = hub_file_names(model)
         patterns = _PATTERNS if any(name.endswith(".safetensors") for name in names) else _PICKLED
         return Path(snapshot_download(model, allow_patterns=list(patterns)))
     except Exception as error:  # httpx and requests errors, RepositoryNotFoundError, OfflineModeIsEnabled, OSError
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise WeightsError(
-            f"{backbone}: {model} (model.safetensors, config.json, preprocessor_config.json) is neither in {HF_HUB_CACHE} "
-            f"nor on a reachable hub ({reason}); copy it to this machine and give --weights FOLDER"
-        ) from error
+        raise not_reachable(backbone, model, "FOLDER", error) from error
+
+
+def hub_file_names(model: str) -> set[str]:
+    """The files of a published model: one request with a short time-out, so that offline fails at once."""
+    from huggingface_hub import HfApi
+
+    return {file.rfilename for file in HfApi().model_info(model, timeout=_CONNECT_SECONDS).siblings or ()}
+
+
+def not_reachable(backbone: str, model: str, wanted: str, error: Exception) -> WeightsError:
+    """The error for weights that are neither cached nor to be had."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    files = "model.safetensors, config.json, preprocessor_config.json" if wanted == "FOLDER" else "its checkpoint"
+    return WeightsError(
+        f"{backbone}: {model} ({files}) is neither in {HF_HUB_CACHE} nor on a reachable hub ({reason}); "
+        f"copy it to this machine and give --weights {wanted}"
+    )

@@ -89,7 +89,7 @@ def find_weights(weights: Path | None) -> Path:
 
 def cached_weights() -> Path:
     """Where torch and pytorch-fid keep the downloaded checkpoint."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / _WEIGHTS_NAME
+    return Path(torch.hub.get_dir(), "checkpoints", str(_WEIGHTS_NAME))
 
 
 def build(state: Mapping[str, torch.Tensor], dim: int, path: Path) -> nn.Module:
@@ -152,7 +152,7 @@ def _folded(module: nn.Module) -> nn.Module:
     module.eval()
     for block in (m for m in module.modules() if isinstance(m, BasicConv2d)):
         block.conv = fuse_conv_bn_eval(block.conv, block.bn)
-        block.bn = nn.Identity()  # type: ignore[assignment]
+        block.bn = nn.Identity()
     return module
 
 

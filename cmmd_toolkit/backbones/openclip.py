@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import open_clip
+from huggingface_hub import try_to_load_from_cache
 from PIL import Image
 
 from ..errors import BackboneError, WeightsError
 from ..files import sha256
 from ..preprocess import NetworkInput, Pixels
 from .base import Backbone, probe_dim
+from .hub_files import hub_file_names, not_reachable
 from .registry import SPECS
 
 
@@ -32,15 +34,16 @@ def load(
     def preprocess(pixels: Pixels) -> NetworkInput:
         return np.asarray(transform(Image.fromarray(pixels)), np.float32)
 
+    dim = probe_dim(network.encode_image, preprocess, device)
     provenance = {
         "backbone": name,
         "model": wanted,
-        "dim": probe_dim(network.encode_image, preprocess, device),
+        "dim": dim,
         "weights": path.name,
         "weights_sha256": sha256(path),
         "preprocessing": [str(step) for step in transform.transforms],
     }
-    return Backbone(name, wanted, provenance["dim"], preprocess, network.encode_image, device, provenance)
+    return Backbone(name, wanted, dim, preprocess, network.encode_image, device, provenance)
 
 
 def _checkpoint(architecture: str, pretrained: str, weights: Path | None) -> Path:
@@ -56,20 +59,18 @@ def _checkpoint(architecture: str, pretrained: str, weights: Path | None) -> Pat
             f"openclip: {architecture} has no published weights named {pretrained!r} (known: {known}); "
             f"use openclip:{architecture}/TAG or give --weights FILE"
         )
+    if found := cached_weights(f"{architecture}/{pretrained}"):
+        return found
     try:
+        if repository := str(config.get("hf_hub", "")).rstrip("/"):
+            hub_file_names(repository)
         return Path(open_clip.download_pretrained(config))
     except Exception as error:  # hub and network errors of several libraries
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise WeightsError(
-            f"openclip: {architecture}/{pretrained} is neither cached nor reachable ({reason}); "
-            "copy its checkpoint to this machine and give --weights FILE"
-        ) from error
+        raise not_reachable("openclip", f"{architecture}/{pretrained}", "FILE", error) from error
 
 
 def cached_weights(wanted: str) -> Path | None:
     """The cached checkpoint of ARCHITECTURE/PRETRAINED in the Hugging Face cache, None when it is not there."""
-    from huggingface_hub import try_to_load_from_cache
-
     config = open_clip.get_pretrained_cfg(*wanted.split("/", 1)) or {}
     repository = str(config.get("hf_hub", "")).rstrip("/")
     for name in ("open_clip_model.safetensors", "open_clip_pytorch_model.bin"):

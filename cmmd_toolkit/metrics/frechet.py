@@ -14,6 +14,7 @@ The fast route bounds its own rounding error; where the bound exceeds `RELATIVE_
 the accurate route runs instead. `parameters["route"]` says which one did.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -25,7 +26,7 @@ from ..errors import ArgumentError
 from ..features import Features, GaussianStatistics, as_matrix
 from .estimate import Estimate
 
-Matrix = NDArray[np.float64]
+Matrix = NDArray[np.floating[Any]]
 
 RELATIVE_TOLERANCE = 2e-10
 _EPS = float(np.finfo(np.float64).eps)
@@ -40,7 +41,8 @@ def frechet_distance(*, reference: Any, generated: Any) -> Estimate:
 
     Returns:
         Estimate in squared feature units, lower is better, 0 for identical sets. It is biased upwards by
-        about 1/n: compare values of equal n only. `parameters`: dim, route, mean_term, trace_reference, trace_generated.
+        about 1/n: compare values of equal n only. `parameters`: dim, route, mean_term and the
+        two traces.
 
     Raises:
         ArgumentError: widths differ, fewer than two rows, NaN or infinity, a covariance with negative eigenvalues.
@@ -112,7 +114,8 @@ class GaussianFit:
         if self.n is not None and self.n <= self.mean.size:
             return None
         try:
-            return np.linalg.cholesky(self.cov)
+            lower: Matrix = np.linalg.cholesky(self.cov)
+            return lower
         except np.linalg.LinAlgError:
             return None
 
@@ -121,11 +124,11 @@ class GaussianFit:
         """A with A^T A = cov and at most D rows."""
         if self.given_cov is not None:
             return _factor_of_covariance(self.given_cov, self.name)
-        factor = np.empty((0, self.mean.size))
+        factor: Matrix = np.empty((0, self.mean.size))
         for chunk in self._centred_chunks():
             factor = np.vstack([factor, chunk])
             if len(factor) > self.mean.size:
-                factor = np.linalg.qr(factor, mode="r")
+                factor = np.asarray(np.linalg.qr(factor, mode="r"))
         return factor
 
     @property
@@ -137,9 +140,10 @@ class GaussianFit:
             "the Frechet distance is biased upwards; compare it with values of the same n only"
         )
 
-    def _centred_chunks(self) -> Any:
+    def _centred_chunks(self) -> Iterator[Matrix]:
         """Centred rows in float64, divided by sqrt(n - 1), a few thousand at a time."""
-        assert self.rows is not None and self.n is not None
+        assert self.rows is not None
+        assert self.n is not None
         for start in range(0, self.n, _CHUNK_ROWS):
             chunk = self.rows[start : start + _CHUNK_ROWS].astype(np.float64)
             chunk -= self.mean
@@ -161,7 +165,8 @@ def _trace_sqrt_fast(reference: GaussianFit, generated: GaussianFit, scale: floa
 
 
 def _singular_values(matrix: Matrix) -> Matrix:
-    return np.linalg.svd(matrix, compute_uv=False)
+    values: Matrix = np.linalg.svd(matrix, compute_uv=False)
+    return values
 
 
 def _factor_of_covariance(cov: Matrix, name: str) -> Matrix:

@@ -9,12 +9,13 @@ near k = 1 they would take the digits with them.
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-Rows = NDArray[np.float32] | NDArray[np.float64]
+Rows = NDArray[np.floating[Any]]
 Pair = tuple[slice, slice]
 BLOCK = 1024
 
@@ -60,10 +61,11 @@ def squared_distances(first: Rows, second: Rows) -> Rows:
 
 def _kernel_block(first: Rows, second: Rows, norms: Rows, other: Rows) -> Rows:
     """expm1(-gamma |a - b|^2) of one block of scaled rows: a.b - |a|^2 / 2 - |b|^2 / 2 is the exponent."""
-    block = first @ second.T
+    block: Rows = first @ second.T
     block -= norms[:, None]
     block -= other
-    return np.expm1(block, out=block)
+    np.expm1(block, out=block)
+    return block
 
 
 def _sum_in_parallel(block_sum: Callable[[Pair], float], pairs: list[Pair]) -> float:
@@ -84,7 +86,8 @@ def _scaled(rows: Rows, gamma: float) -> tuple[Rows, Rows]:
 
 
 def _squared_norms(rows: Rows) -> Rows:
-    return np.einsum("ij,ij->i", rows, rows)
+    norms: Rows = np.einsum("ij,ij->i", rows, rows)
+    return norms
 
 
 def _blocks(length: int) -> list[slice]:

@@ -64,7 +64,7 @@ class MmdReference:
     def __init__(self, reference: Any, bandwidth: Bandwidth, estimator: Estimator, seed: int) -> None:
         self.rows = _checked_rows(reference, "reference")
         self.centre = self.rows.mean(axis=0, dtype=np.float64)
-        self.rule = _check_bandwidth(bandwidth)
+        self.rule = check_bandwidth(bandwidth)
         self.estimator = _check_estimator(estimator)
         self.seed = seed
         self._own_mean: dict[tuple[float, str], float] = {}
@@ -110,7 +110,7 @@ class MmdReference:
             self._own_mean[key] = _mean_within(rows, gamma_of(sigma), self.estimator)
         return self._own_mean[key]
 
-    def _precision(self, generated: NDArray[Any], gamma: float) -> type[np.float32] | type[np.float64]:
+    def _precision(self, generated: NDArray[Any], gamma: float) -> type[np.floating[Any]]:
         n, m, dim = len(self.rows), len(generated), self.rows.shape[1]
         if (n * n / 2 + m * m / 2 + n * m) * dim <= _EXACT_MULTIPLICATIONS:
             return np.float64
@@ -118,11 +118,13 @@ class MmdReference:
         return np.float32 if gamma * largest <= _SINGLE_EXPONENT else np.float64
 
     def _largest_norm(self, rows: NDArray[Any]) -> float:
-        return max(float(np.square(rows[i : i + 1024] - self.centre).sum(axis=1).max()) for i in range(0, len(rows), 1024))
+        return max(
+            float(np.square(rows[i : i + 1024] - self.centre).sum(axis=1).max()) for i in range(0, len(rows), 1024)
+        )
 
-    def _centred(self, rows: NDArray[Any], dtype: type[np.float32] | type[np.float64]) -> Rows:
+    def _centred(self, rows: NDArray[Any], dtype: type[np.floating[Any]]) -> Rows:
         """Rows minus the reference's mean: distances stay, cancellation in |a|^2 + |b|^2 - 2ab goes."""
-        centred = np.empty(rows.shape, dtype)
+        centred: Rows = np.empty(rows.shape, dtype)
         for i in range(0, len(rows), 1024):
             centred[i : i + 1024] = rows[i : i + 1024] - self.centre
         return centred
@@ -181,7 +183,8 @@ def _checked_rows(source: Any, name: str) -> NDArray[Any]:
     return rows
 
 
-def _check_bandwidth(bandwidth: Any) -> Bandwidth:
+def check_bandwidth(bandwidth: Any) -> Bandwidth:
+    """The bandwidth as it is, or an ArgumentError."""
     if isinstance(bandwidth, str):
         if bandwidth not in ("median", "median-pooled"):
             raise ArgumentError(f"bandwidth: expected a number > 0, median or median-pooled, got {bandwidth!r}")

@@ -50,7 +50,9 @@ class Report:
             if result.metric == metric and backbone in (None, result.backbone) and generated in (None, result.generated)
         ]
         if len(found) != 1:
-            raise ArgumentError(f"expected one result for {metric}, found {len(found)}; name backbone and generated too")
+            raise ArgumentError(
+                f"expected one result for {metric}, found {len(found)}; name backbone and generated too"
+            )
         return found[0]
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The report on a terminal: a rich table, or plain aligned text when nobody is watching."""
 
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from .report import Report, Result
@@ -26,7 +27,9 @@ def print_report(report: Report, console: "Console") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(_title(report)), caption=Text(_legend(report)), title_justify="left", caption_justify="left")
+    table = Table(
+        title=Text(_title(report)), caption=Text(_legend(report)), title_justify="left", caption_justify="left"
+    )
     for i, heading in enumerate(HEADINGS):
         table.add_column(heading, justify="right" if i >= _NUMERIC_FROM else "left", overflow="fold")
     for row in _rows(report):
@@ -54,13 +57,15 @@ def _plain_line(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _rows(report: Report) -> list[tuple[str, ...]]:
-    return [_row(result) for result in report.results]
+    names = {result.generated for result in report.results}
+    short = {name: PurePath(name).name or name for name in names}
+    unique = len(set(short.values())) == len(names)
+    return [_row(result, short[result.generated] if unique else result.generated) for result in report.results]
 
 
-def _row(result: Result) -> tuple[str, ...]:
-    label = result.backbone if "dim" not in result.parameters else f"{result.backbone} ({result.parameters['dim']})"
+def _row(result: Result, generated: str) -> tuple[str, ...]:
     counts = ("?" if n is None else f"{n:,}" for n in (result.n_reference, result.n_generated))
-    return (result.generated, label, result.metric, f"{result.value:.6g}", *counts)
+    return (generated, result.backbone, result.metric, f"{result.value:.6g}", *counts)
 
 
 def _title(report: Report) -> str:

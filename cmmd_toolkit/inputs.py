@@ -87,10 +87,11 @@ def check_same_backbone(side: Side, provenance: Mapping[str, Any]) -> str | None
     same_weights = "weights_sha256" in made and made["weights_sha256"] == provenance.get("weights_sha256")
     for key in ("backbone", "dim", "preprocessing", "decode", *(() if same_weights else ("model",))):
         if key in made and key in provenance and made[key] != provenance[key]:
-            raise InputError(
-                f"{side.label}: made with {key} {made[key]}, but the other side uses {provenance[key]}; "
-                "embed both sides alike"
+            made_with, used = (
+                value if isinstance(value, (str, int)) else "other" for value in (made[key], provenance[key])
             )
+            difference = f"{key} {made_with}, but the other side uses {used}" if made_with != used else f"other {key}"
+            raise InputError(f"{side.label}: made with {difference}; embed both sides alike")
     width = provenance.get("dim")
     if width is not None and side.stored.dim != width:
         raise InputError(

@@ -13,6 +13,7 @@ LIBRARIES = (
     "open_clip_torch",
     "pytorch-fid",
     "safetensors",
+    "scipy",
 )
 
 

@@ -20,10 +20,10 @@ STD = [0.26862954, 0.26130258, 0.27577711]
 
 
 def random_inception_state() -> dict[str, torch.Tensor]:
-    """pytorch-fid's own network, built by its own code, with random weights and running statistics."""
-    network = peer_inception({})
+    """The state of pytorch-fid's own network with random weights and running statistics."""
+    network = _untrained_peer()
     generator = torch.Generator().manual_seed(0)
-    state = network.state_dict()
+    state: dict[str, torch.Tensor] = network.state_dict()
     for key, value in state.items():
         if key.endswith("running_var") or key.endswith("bn.weight"):
             value.copy_(0.5 + torch.rand(value.shape, generator=generator))
@@ -35,14 +35,13 @@ def random_inception_state() -> dict[str, torch.Tensor]:
     return state
 
 
-def peer_inception(state: dict[str, torch.Tensor]) -> torch.nn.Module:
-    """pytorch-fid's `fid_inception_v3`, fed with a state instead of its download; {} keeps the random start."""
+def _untrained_peer() -> torch.nn.Module:
+    """pytorch-fid's `fid_inception_v3`, which always downloads and loads, without either."""
     download, load = peer.load_state_dict_from_url, torch.nn.Module.load_state_dict
-    peer.load_state_dict_from_url = lambda *_, **__: state
-    if not state:
-        torch.nn.Module.load_state_dict = lambda *_, **__: None
+    peer.load_state_dict_from_url = lambda *_, **__: {}
+    torch.nn.Module.load_state_dict = lambda *_, **__: None
     try:
-        return peer.fid_inception_v3().eval()
+        return peer.fid_inception_v3()
     finally:
         peer.load_state_dict_from_url = download
         torch.nn.Module.load_state_dict = load

@@ -137,7 +137,7 @@ def _own_preprocess(
             f"{files.folder} has no preprocessor_config.json: pictures were prepared with the defaults of "
             f"{_PROCESSORS[name]} at the network's input size; save the processor beside the weights to be sure",
         )
-    described = {key: value for key, value in processor.to_dict().items() if _is_plain(value)}
+    described = _as_json({key: value for key, value in processor.to_dict().items() if _is_plain(value)})
 
     def preprocess(pixels: Pixels) -> NetworkInput:
         image = Image.fromarray(pixels)
@@ -189,6 +189,12 @@ def _google_preprocess(network: torch.nn.Module) -> tuple[Preprocess, dict[str, 
 def _image_size(network: torch.nn.Module) -> int:
     config: Any = network.config
     return int(getattr(getattr(config, "vision_config", config), "image_size", 224))
+
+
+def _as_json(settings: dict[str, Any]) -> dict[str, Any]:
+    """Lists for tuples, as a file would give them back."""
+    result: dict[str, Any] = json.loads(json.dumps(settings))
+    return result
 
 
 def _is_plain(value: Any) -> bool:

@@ -20,7 +20,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import NDArray
+from scipy.linalg import blas, lapack
 
 from ..errors import ArgumentError
 from ..features import Features, GaussianStatistics, as_matrix
@@ -95,29 +97,33 @@ class GaussianFit:
 
     @cached_property
     def cov(self) -> Matrix:
+        """The covariance; only its lower triangle is filled, which is all that LAPACK reads."""
         if self.given_cov is not None:
-            return self.given_cov
-        total = np.zeros((self.mean.size, self.mean.size))
+            return np.asfortranarray(self.given_cov)
+        total = np.zeros((self.mean.size, self.mean.size), order="F")
         for chunk in self._centred_chunks():
-            total += chunk.T @ chunk
+            total = blas.dsyrk(1.0, chunk.T, beta=1.0, c=total, lower=1, overwrite_c=1)
         return total
 
     @cached_property
     def trace(self) -> float:
-        if self.given_cov is not None:
-            return float(np.trace(self.given_cov))
+        if self.has_full_rank or self.given_cov is not None:
+            return float(np.trace(self.cov))
         return sum(float(np.square(chunk).sum()) for chunk in self._centred_chunks())
 
     @cached_property
+    def has_full_rank(self) -> bool:
+        """Whether the number of rows allows a positive definite covariance."""
+        return self.n is None or self.n > self.mean.size
+
+    @cached_property
     def cholesky(self) -> Matrix | None:
-        """L with L L^T = cov, None when the covariance is not positive definite."""
-        if self.n is not None and self.n <= self.mean.size:
-            return None
+        """Lower L with L L^T = cov, None when the covariance is not positive definite."""
         try:
-            lower: Matrix = np.linalg.cholesky(self.cov)
-            return lower
+            lower: Matrix = scipy.linalg.cholesky(self.cov, lower=True, check_finite=False)
         except np.linalg.LinAlgError:
             return None
+        return lower
 
     @cached_property
     def factor(self) -> Matrix:
@@ -133,7 +139,7 @@ class GaussianFit:
 
     @property
     def rank_caveat(self) -> str | None:
-        if self.n is None or self.n > self.mean.size:
+        if self.has_full_rank:
             return None
         return (
             f"{self.name}: {self.n} pictures for {self.mean.size} feature dimensions: the covariance is singular and "
@@ -153,10 +159,10 @@ class GaussianFit:
 
 def _trace_sqrt_fast(reference: GaussianFit, generated: GaussianFit, scale: float) -> float | None:
     """tr (S_x S_y)^(1/2) by Cholesky and a symmetric eigensolver, None where rounding would show."""
-    lower = reference.cholesky
-    if lower is None or (generated.n is not None and generated.n <= generated.mean.size):
+    if not (reference.has_full_rank and generated.has_full_rank) or reference.cholesky is None:
         return None
-    eigenvalues = np.linalg.eigvalsh(lower.T @ generated.cov @ lower).clip(min=0)
+    product, _ = lapack.dsygst(generated.cov, reference.cholesky, itype=2, lower=1)  # L^T S_y L
+    eigenvalues = scipy.linalg.eigvalsh(product, lower=True, check_finite=False).clip(min=0)
     rounding = 2 * _EPS * eigenvalues[-1]
     roots = np.sqrt(eigenvalues)
     error = float((rounding / (roots + np.sqrt(rounding))).sum()) if rounding > 0 else 0.0

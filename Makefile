@@ -1,0 +1,19 @@
+.PHONY: test lint format coverage slow
+
+test:
+	python -m pytest -q
+
+slow:
+	python -m pytest -q -m slow
+
+coverage:
+	python -m pytest -q --cov --cov-report=term-missing:skip-covered --cov-fail-under=90
+
+lint:
+	ruff check .
+	ruff format --check .
+	mypy
+
+format:
+	ruff format .
+	ruff check --fix .

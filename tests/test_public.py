@@ -1,0 +1,37 @@
+"""The public surface: what is exported, and what importing it costs."""
+
+import subprocess
+import sys
+
+import pytest
+
+import cmmd_toolkit
+from cmmd_toolkit import errors
+
+
+def test_every_exported_name_exists_and_the_list_is_sorted() -> None:
+    assert cmmd_toolkit.__all__ == sorted(cmmd_toolkit.__all__)
+    assert set(cmmd_toolkit.__all__) == set(cmmd_toolkit._HOMES)
+    for name in cmmd_toolkit.__all__:
+        assert getattr(cmmd_toolkit, name).__name__ == name
+    assert set(cmmd_toolkit.__all__) <= set(dir(cmmd_toolkit))
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        cmmd_toolkit.nonsense  # noqa: B018
+
+
+def test_the_mathematics_needs_no_torch() -> None:
+    code = (
+        "import sys, numpy as np, cmmd_toolkit as c; x = np.random.rand(9, 3)\n"
+        "c.frechet_distance(reference=x, generated=x); c.squared_mmd(reference=x, generated=x)\n"
+        "assert callable(c.compare) and not {'torch', 'transformers', 'torchvision'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_error_is_a_cmmd_error() -> None:
+    kinds = [value for value in vars(errors).values() if isinstance(value, type)]
+    assert all(issubclass(kind, errors.CmmdError) for kind in kinds)
+    assert issubclass(errors.ArgumentError, ValueError)

@@ -1,0 +1,48 @@
+"""The report on a terminal and in JSON."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from conftest import gaussian
+from rich.console import Console
+
+from cmmd_toolkit import ArgumentError, Features, Report, compare
+from cmmd_toolkit.report.terminal import print_report
+
+
+@pytest.fixture
+def report() -> Report:
+    sides = [Features(gaussian(30, 4, seed=seed), {"source": f"/data/{name}"}) for seed, name in enumerate("ab")]
+    return compare(sides[0], sides[1])
+
+
+def test_the_plain_table_is_stable(report: Report) -> None:
+    text = str(report)
+    assert text == str(report)
+    assert text.splitlines()[0] == "Reference: /data/a"
+    assert "fd = Frechet distance; mmd = squared MMD; lower is closer to the reference." in text
+    assert not any(line.endswith(" ") for line in text.splitlines())
+
+
+def test_a_terminal_gets_a_rich_table_with_the_same_numbers(report: Report) -> None:
+    stream = io.StringIO()
+    print_report(report, Console(file=stream, force_terminal=True, width=120, highlight=False))
+    shown = stream.getvalue()
+    assert "\x1b[" in shown
+    for result in report.results:
+        assert f"{result.value:.6g}" in shown
+
+
+def test_saved_json_comes_back(report: Report, tmp_path: Path) -> None:
+    report.save(tmp_path / "report.json")
+    document = json.loads((tmp_path / "report.json").read_text())
+    assert document == json.loads(report.to_json())
+    assert [result["value"] for result in document["results"]] == [result.value for result in report.results]
+
+
+def test_asking_for_what_is_not_there_is_an_error(report: Report) -> None:
+    assert report.value("fd") == report.results[0].value
+    with pytest.raises(ArgumentError, match="found 0"):
+        report.value("kid")

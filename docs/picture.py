@@ -1,6 +1,6 @@
 """Make the picture of a run that opens the README: `cmmd compare` for real, its terminal output as an SVG.
 
-    python docs/picture.py REFERENCE GENERATED... --weights inception-fid-768.safetensors
+python docs/picture.py REFERENCE GENERATED... --weights inception-fid-768.safetensors
 """
 
 import argparse

@@ -1,6 +1,6 @@
-"""Five levels of eight known faults, and the pictures of the shared data split into training and held-out halves.
+"""Five levels of eight known faults, and the pictures of the shared data split in two halves.
 
-Shared by the training of `mini` and by its benchmark; a fault takes a list of RGB uint8 pictures (H, W, 3) and a level 1..5.
+Shared by the training of `mini` and by its benchmark. A fault takes RGB uint8 pictures (H, W, 3) and a level 1..5.
 """
 
 import hashlib

@@ -5,8 +5,8 @@
 
 `teach` runs the teacher over pictures of the training half, clean and with random faults, each reduced to the 64 x 64
 pixels that the student sees; on two cores it makes about 35 targets a second. `train` fits the student to the teacher's
-256 leading principal components. Both are seeded. DATA holds cifar10.zip, scenes/ and landscapes/; held-out pictures (see degrade.py) and
-the StyleGAN2 snapshots are never read.
+256 leading principal components. Both are seeded. DATA holds cifar10.zip, scenes/ and landscapes/; held-out pictures
+(see degrade.py) and the StyleGAN2 snapshots are never read.
 """
 
 import argparse
@@ -32,27 +32,30 @@ def main() -> None:
     teaching.add_argument("--weights", type=Path, required=True)
     teaching.add_argument("--out", type=Path, required=True)
     teaching.add_argument("--targets", type=int, default=30_000)
+    teaching.add_argument(
+        "--seed", type=int, default=0, help="several processes with seeds of their own use more cores"
+    )
     teaching.add_argument("--minutes", type=float, default=60, help="stop here with what there is")
     training = commands.add_parser("train")
-    training.add_argument("--targets", type=Path, required=True)
+    training.add_argument("--targets", type=Path, nargs="+", required=True)
     training.add_argument("--out", type=Path, required=True)
     training.add_argument("--epochs", type=int, default=30)
     training.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     if given.command == "teach":
-        teach(given.data, given.weights, given.out, given.targets, given.minutes)
+        teach(given.data, given.weights, given.out, given)
     else:
         train(given.targets, given.out, given.epochs, given.seed)
 
 
-def teach(data: Path, weights: Path, out: Path, wanted: int, minutes: float) -> None:
+def teach(data: Path, weights: Path, out: Path, given: argparse.Namespace) -> None:
     """Save student inputs (N, 64, 64, 3) with the teacher's features (N, 768)."""
     teacher = load_backbone("inception", weights=weights, dims=768, device="cpu")
     images, targets, start = [], [], time.perf_counter()
-    for batch in batches(training_pictures(data, seed=0), 32):
+    for batch in batches(training_pictures(data, given.seed), 32):
         images += batch
         targets.append(teacher.embed([teacher.preprocess(picture) for picture in batch]))
-        if len(images) >= wanted or time.perf_counter() - start > 60 * minutes:
+        if len(images) >= given.targets or time.perf_counter() - start > 60 * given.minutes:
             break
         if len(images) % 1024 == 0:
             print(f"{len(images)} targets, {len(images) / (time.perf_counter() - start):.1f} a second", flush=True)
@@ -60,7 +63,7 @@ def teach(data: Path, weights: Path, out: Path, wanted: int, minutes: float) -> 
 
 
 def training_pictures(data: Path, seed: int) -> Iterator[np.ndarray]:
-    """Endless 64 x 64 pictures of the training half: scenes, landscapes and CIFAR in turn, two thirds of them with a fault."""
+    """Endless 64 x 64 pictures of the training half of scenes, landscapes and CIFAR, two thirds with a fault."""
     generator = np.random.default_rng(seed)
     scenes = [picture for group in degrade.read_folder(data / "scenes", held=False).values() for picture in group]
     landscapes = degrade.read_folder(data / "landscapes", held=False, size=128)["."]
@@ -96,12 +99,12 @@ def batches(pictures: Iterator[np.ndarray], size: int) -> Iterator[list[np.ndarr
         yield [next(pictures) for _ in range(size)]
 
 
-def train(targets_file: Path, out: Path, epochs: int, seed: int) -> None:
+def train(targets_files: list[Path], out: Path, epochs: int, seed: int) -> None:
     """Fit the student to the leading principal components of the teacher's features and save it in half precision."""
     torch.manual_seed(seed)
-    with np.load(targets_file) as stored:
-        images = torch.from_numpy(stored["images"]).permute(0, 3, 1, 2)
-        wanted = torch.from_numpy(principal_components(stored["targets"]))
+    stored = [np.load(path) for path in targets_files]
+    images = torch.from_numpy(np.concatenate([file["images"] for file in stored])).permute(0, 3, 1, 2)
+    wanted = torch.from_numpy(principal_components(np.concatenate([file["targets"] for file in stored])))
     held = len(images) // 20
     network = MiniNetwork().to(memory_format=torch.channels_last)
     steps = epochs * ((len(images) - held) // BATCH)
@@ -117,7 +120,7 @@ def train(targets_file: Path, out: Path, epochs: int, seed: int) -> None:
             loss.backward()
             optimiser.step()
             schedule.step()
-            losses.append(float(loss))
+            losses.append(float(loss.detach()))
         error = evaluate(network, images[:held], wanted[:held])
         seconds = time.perf_counter() - start
         print(f"epoch {epoch + 1}: train {np.mean(losses):.4f}, held out {error:.4f}, {seconds:.0f} s", flush=True)
@@ -125,7 +128,7 @@ def train(targets_file: Path, out: Path, epochs: int, seed: int) -> None:
     save_file(state, out, metadata={"format": "pt", "recipe": "benchmarks/train_mini.py"})
 
 
-BATCH = 128
+BATCH = 64
 
 
 def principal_components(features: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .embedding import SetSummary
+from .report import Result
 
 UNEQUAL_RATIO = 2.0
 _LOSSY_MARGIN = 0.5
@@ -34,7 +35,17 @@ def rank_warnings(sides: Sequence[tuple[str, int | None]], dim: int) -> list[str
         return []
     return [
         f"fewer pictures than the {dim:,} feature dimensions ({', '.join(few)}): the covariance is singular and the "
-        "Frechet distance is biased upwards; compare it only with values of the same n, or use fewer dims, or mmd"
+        "Frechet distance is biased upwards; compare it only with values of the same n, or take mmd"
+    ]
+
+
+def negative_warnings(results: Sequence[Result]) -> list[str]:
+    """A warning when an unbiased MMD is negative."""
+    if all(result.value >= 0 for result in results):
+        return []
+    return [
+        "negative mmd: the unbiased estimate scatters around zero when so many pictures cannot tell the sets apart; "
+        "read it as zero"
     ]
 
 
@@ -56,15 +67,15 @@ def _own_warnings(summary: SetSummary) -> list[str]:
     if summary.skipped:
         count = len(summary.skipped)
         warnings.append(
-            f"{summary.name}: {count} unusable {_pictures(count)} skipped; the number describes the rest "
+            f"{summary.label}: {count} unusable {_pictures(count)} skipped; the number describes the rest "
             f"(first: {summary.skipped[0][1]})"
         )
     for note, count in sorted(summary.notes.items()):
-        warnings.append(f"{summary.name}: {count} {_pictures(count)} converted: {note}")
+        warnings.append(f"{summary.label}: {count} {_pictures(count)} converted: {note}")
     if len(summary.sizes) > 1:
         small, large = min(summary.sizes), max(summary.sizes)
         warnings.append(
-            f"{summary.name}: mixed resolutions ({len(summary.sizes)} sizes, {_size(small)} to {_size(large)}): each "
+            f"{summary.label}: mixed resolutions ({len(summary.sizes)} sizes, {_size(small)} to {_size(large)}): each "
             "is resized to the network's input, so small pictures look blurred to it and the distance grows"
         )
     return warnings
@@ -72,12 +83,12 @@ def _own_warnings(summary: SetSummary) -> list[str]:
 
 def _formats(reference: SetSummary, others: Sequence[SetSummary]) -> list[str]:
     share = _jpeg_share(reference)
-    odd = [other.name for other in others if abs(_jpeg_share(other) - share) > _LOSSY_MARGIN]
+    odd = [other.label for other in others if abs(_jpeg_share(other) - share) > _LOSSY_MARGIN]
     if not odd:
         return []
     own, their = ("JPEG", "lossless") if share > _LOSSY_MARGIN else ("lossless", "JPEG")
     return [
-        f"JPEG against lossless: {reference.name} is {own}, {', '.join(odd)} {their}: compression traces alone move "
+        f"JPEG against lossless: {reference.label} is {own}, {', '.join(odd)} {their}: compression traces alone move "
         "every metric; save all sets in one format"
     ]
 
@@ -92,9 +103,9 @@ def _resolutions(reference: SetSummary, others: Sequence[SetSummary]) -> list[st
     single = [other for other in others if len(other.sizes) == 1 and other.sizes.keys() != reference.sizes.keys()]
     if not single:
         return []
-    odd = ", ".join(f"{other.name} {_only_size(other)}" for other in single)
+    odd = ", ".join(f"{other.label} {_only_size(other)}" for other in single)
     return [
-        f"different resolutions: {reference.name} is {_only_size(reference)}, {odd}: all are resized to the network's "
+        f"different resolutions: {reference.label} is {_only_size(reference)}, {odd}: all are resized to the network's "
         "input, and the difference in sharpness adds to the distance; resize the sets alike first"
     ]
 
@@ -111,8 +122,8 @@ def _duplicates(reference: SetSummary, others: Sequence[SetSummary]) -> list[str
         pairs = [name for name, digest in zip(other.names, other.digests, strict=True) if digest in known]
         if pairs:
             warnings.append(
-                f"exact duplicates: {len(pairs)} of {len(other.names)} pictures in {other.name} are also in "
-                f"{reference.name} (first: {pairs[0]}): copies pull every distance towards zero; "
+                f"exact duplicates: {len(pairs)} of {len(other.names)} pictures in {other.label} are also in "
+                f"{reference.label} (first: {pairs[0]}): copies pull every distance towards zero; "
                 "remove them from one side"
             )
     return warnings

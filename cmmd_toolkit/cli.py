@@ -1,5 +1,6 @@
 """The `cmmd` command. Heavy imports happen inside the commands, so that --help is instant."""
 
+import io
 import os
 import shlex
 import sys
@@ -13,12 +14,15 @@ from .errors import ArgumentError, CmmdError
 
 USAGE_ERROR = 2
 THRESHOLD_EXCEEDED = 1
+_SAME = {"fid": "fd", "cmmd": "mmd"}
 
 
 class OneLineErrors(click.Group):
     """A group whose every error is one line on stderr and exit code 2, results excepted."""
 
     def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> NoReturn:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
         try:
             code = super().main(args, prog_name="cmmd", standalone_mode=False, **extra)
             sys.exit(code if isinstance(code, int) else 0)
@@ -54,6 +58,7 @@ def main() -> None:
     """How close is a set of generated images to real ones?
 
     \b
+    cmmd demo                                     try it offline
     cmmd compare real/ fake/                      CMMD and Frechet distance on CLIP
     cmmd compare real/ a/ b/ --backbone inception --metric fid
     cmmd embed real/ --backbone clip --out real.safetensors
@@ -90,26 +95,31 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
 _RECIPE_NAMES = ("google-cmmd", "pytorch-fid", "clean-fid", "torch-fidelity", "torchmetrics")
 
 
-@main.command()
+@main.command(short_help="Score generated sets against a reference.")
 @click.argument("reference")
 @click.argument("generated", nargs=-1, required=True)
 @click.option("--backbone", multiple=True, metavar="NAME", help="Repeatable; see `cmmd backbones`. [default: clip]")
 @click.option("--metric", multiple=True, metavar="NAME", help="Repeatable: fd, fid, mmd, cmmd. [default: fd and mmd]")
-@click.option("--weights", multiple=True, metavar="[NAME=]PATH", help="Local weights, for one backbone or by name.")
-@click.option("--model", multiple=True, metavar="[NAME=]ID", help="Another published model of the backbone's family.")
+@click.option(
+    "--weights", multiple=True, metavar="[NAME=]PATH", help="Local weights; repeat as NAME=PATH for several backbones."
+)
+@click.option("--model", multiple=True, metavar="[NAME=]ID", help="Another published model; repeat as NAME=ID.")
 @click.option("--bandwidth", metavar="VALUE", help="MMD kernel: a number, median (of the reference) or median-pooled.")
 @picture_options
 @click.option("--json", "json_file", metavar="FILE", help="Write the full report as JSON; - is stdout.")
-@click.option("--fail-above", multiple=True, metavar="METRIC=VALUE", help="Exit with code 1 when a result is above.")
+@click.option(
+    "--fail-above", multiple=True, metavar="METRIC=VALUE", help="Repeatable: exit with code 1 when a result is above."
+)
 def compare(
     reference: str, generated: tuple[str, ...], json_file: str | None, fail_above: tuple[str, ...], **given: Any
 ) -> int:
     """Score GENERATED sets against REFERENCE.
 
     A set is a folder, a .zip, an .npy or .npz batch of uint8 images, or a file of `cmmd embed`; statistics may also be
-    a pytorch-fid .npz. Lower is closer. Exit codes: 0 done, 1 above --fail-above, 2 bad input.
+    a pytorch-fid .npz. Lower is closer. Exit codes: 0 done, 1 above --fail-above, 2 bad input,
+    130 interrupted.
     """
-    limits = [_parse_limit(text) for text in fail_above]
+    limits = [_parse_limit(text, given["metric"]) for text in fail_above]
     for name in ("weights", "model"):
         given[name] = _parse_named(given[name], f"--{name}")
     given["bandwidth"] = _parse_bandwidth(given["bandwidth"])
@@ -138,7 +148,7 @@ def compare(
     return THRESHOLD_EXCEEDED if exceeded else 0
 
 
-@main.command()
+@main.command(short_help="Write features or statistics to a file.")
 @click.argument("input", metavar="INPUT")
 @click.option("--backbone", default="clip", show_default=True, metavar="NAME", help="See `cmmd backbones`.")
 @click.option("--weights", metavar="PATH", help="Local weights.")
@@ -169,7 +179,29 @@ def embed(input: str, out: str, stats: bool, **given: Any) -> int:
     return 0
 
 
-@main.command()
+@main.command(short_help="Try it on real pictures, offline.")
+@click.option("--json", "json_file", default="cmmd-demo.json", show_default=True, metavar="FILE", help="The report.")
+def demo(json_file: str) -> int:
+    """Score real pictures offline, in seconds: handwritten digits against copies with known faults."""
+    from .files import check_writable
+
+    check_writable(Path(json_file))
+
+    from rich.console import Console
+
+    from .demo import explanation, run_demo
+    from .progress import show_progress
+    from .report.terminal import print_report
+
+    report = run_demo(show_progress, _command_line())
+    print_report(report, Console(highlight=False))
+    report.save(json_file)
+    click.echo(f"\n{explanation(report)}\nThe full report is in {json_file}. On your own folders:")
+    click.echo("    cmmd compare real/ fake/ --backbone mini")
+    return 0
+
+
+@main.command(short_help="List backbones and what can run here.")
 def backbones() -> int:
     """List every backbone, its dimensions, where its weights come from, and whether it can run here and now."""
     from .doctor import print_backbones
@@ -178,7 +210,7 @@ def backbones() -> int:
     return 0
 
 
-@main.command()
+@main.command(short_help="Show versions, devices, caches, weights.")
 def doctor() -> int:
     """Show versions, devices, threads, cache folders and which weights are found."""
     from .doctor import print_doctor
@@ -208,7 +240,7 @@ def _parse_bandwidth(text: str | None) -> float | str | None:
         return text
 
 
-def _parse_limit(text: str) -> tuple[str, float]:
+def _parse_limit(text: str, metrics: Sequence[str]) -> tuple[str, float]:
     name, separator, value = text.partition("=")
     try:
         limit = float(value)
@@ -216,10 +248,10 @@ def _parse_limit(text: str) -> tuple[str, float]:
         limit = float("nan")
     if not separator or limit != limit:
         raise ArgumentError(f"--fail-above {text}: expected METRIC=VALUE, such as fid=30")
+    computed = {_SAME.get(metric, metric) for metric in metrics or _SAME}
+    if _SAME.get(name, name) not in computed:
+        raise ArgumentError(f"--fail-above {text}: {name} is not among the metrics of this run ({', '.join(computed)})")
     return name, limit
-
-
-_SAME = {"fid": "fd", "cmmd": "mmd"}
 
 
 def _exceeded(report: Any, metric: str, limit: float) -> list[str]:

@@ -18,6 +18,7 @@ from .inputs import Side, Stored, as_list, as_sources, check_same_backbone, for_
 from .metrics.mmd import Bandwidth, check_bandwidth
 from .recipes import Recipe, find_recipe
 from .report import Report, Result
+from .report.labels import short_labels
 from .scoring import check_metrics, score_all
 from .versions import library_versions
 
@@ -105,10 +106,17 @@ def compare(
     sides = [_side(source, plan, options) for source in (reference, *as_sources(generated))]
     names = _backbone_names(as_list(backbone), plan, sides)
     metrics, remarks = check_metrics(as_list(metric), plan, names, [side.stored for side in sides])
-    backbones = _load_backbones(names, plan, weights, model, dims, options.device) if _has_pictures(sides) else {}
+    backbones: dict[str, Backbone] = {}
+    if _has_pictures(sides):
+        dims = _stored_dims(names, sides) if dims is None else dims
+        backbones = _load_backbones(names, plan, weights, model, dims, options.device)
+    short = short_labels(side.label for side in sides)
     warnings = [*remarks, *(remark for loaded in backbones.values() for remark in loaded.remarks)]
     warnings += _check_stored(sides, backbones.get(names[0]), plan)
     tables = [_features_of(side, names, backbones, options, progress) for side in sides]
+    for side in sides:
+        if side.summary is not None and len(side.summary.names) < 2:
+            raise InputError(f"{side.label}: only one usable picture; a distance needs at least two a side")
     results: list[Result] = []
     for i, name in enumerate(names):
         scored, remarks = score_all(name, sides, [table[i] for table in tables], metrics, plan, bandwidth, seed)
@@ -118,9 +126,9 @@ def compare(
     summaries = [side.summary for side in sides if side.summary is not None]
     return Report(
         tuple(results),
-        tuple(dict.fromkeys([*_set_warnings(sides), *warnings])),
+        tuple(dict.fromkeys([*_set_warnings(sides, short), *warnings])),
         tuple(checks.describe(summary) for summary in summaries),
-        _provenance(plan, names, sides, backbones, options, command),
+        _provenance(plan, metrics, sides, backbones, options, command),
     )
 
 
@@ -182,6 +190,12 @@ def _backbone_names(asked: list[str], plan: Recipe, sides: Sequence[Side]) -> li
     return asked or made or [fallback]
 
 
+def _stored_dims(names: Sequence[str], sides: Sequence[Side]) -> int | None:
+    """The dimensions of stored Inception features, which the other side must then have too."""
+    widths = [side.stored.dim for side in sides if side.stored is not None]
+    return widths[0] if widths and names == ["inception"] else None
+
+
 def _load_backbones(
     names: list[str], plan: Recipe, weights: Paths, model: Any, dims: int | None, device: str
 ) -> dict[str, Backbone]:
@@ -234,8 +248,11 @@ def _check_stored(sides: Sequence[Side], loaded: Backbone | None, plan: Recipe) 
     return [remark for remark in remarks if remark]
 
 
-def _set_warnings(sides: Sequence[Side]) -> list[str]:
-    counts = [(side.label, len(side.summary.names) if side.summary else side.size) for side in sides]
+def _set_warnings(sides: Sequence[Side], short: Mapping[str, str]) -> list[str]:
+    for side in sides:
+        if side.summary is not None:
+            side.summary.label = short[side.label]
+    counts = [(short[side.label], len(side.summary.names) if side.summary else side.size) for side in sides]
     warnings = checks.size_warnings(counts[0], counts[1:])
     if sides[0].summary is not None:
         warnings += checks.set_warnings(sides[0].summary, [side.summary for side in sides[1:] if side.summary])
@@ -244,7 +261,7 @@ def _set_warnings(sides: Sequence[Side]) -> list[str]:
 
 def _provenance(
     plan: Recipe,
-    names: Sequence[str],
+    metrics: Sequence[str],
     sides: Sequence[Side],
     backbones: Mapping[str, Backbone],
     options: Options,
@@ -260,7 +277,7 @@ def _provenance(
         "device": ", ".join(sorted(devices)) or None,
         "dtype": "float32",
         "seed": options.seed,
-        "options": asdict(options),
+        "options": {**asdict(options), "metrics": list(metrics)},
         "command": command,
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }

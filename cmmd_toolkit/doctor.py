@@ -41,6 +41,8 @@ def availability(spec: BackboneSpec) -> tuple[bool, str]:
     """Whether the default model of a backbone runs here without a download, and where its weights are or belong."""
     if importlib.util.find_spec(spec.package) is None:
         return False, f"package {spec.package} is not installed: pip install 'cmmd-toolkit[{spec.name}]'"
+    if spec.module == "mini":
+        return True, "bundled"
     path = _find_weights(spec)
     if path is not None:
         return True, str(path)

@@ -41,6 +41,10 @@ class SetSummary:
     skipped: list[tuple[str, str]] = field(default_factory=list)
     digests: list[bytes] = field(default_factory=list)
     remarks: tuple[str, ...] = ()
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        self.label = self.label or self.name
 
 
 @dataclass(frozen=True)

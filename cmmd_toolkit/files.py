@@ -12,8 +12,16 @@ from .errors import InputError
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `target` that replaces it on success and vanishes on failure."""
+    """Yield a temporary path beside `target` that replaces it on success and vanishes on failure.
+
+    A target that is no regular file (a device, a pipe) is written to, never replaced.
+    """
     check_writable(target)
+    if target.exists() and not target.is_file():
+        with tempfile.TemporaryDirectory() as folder:
+            yield (passing := Path(folder, target.name + target.suffix))
+            target.write_bytes(passing.read_bytes())
+        return
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
     os.close(handle)
     temporary = Path(name)
@@ -31,8 +39,13 @@ def check_writable(target: Path) -> None:
         raise InputError(f"{target}: is a folder; name a file to write")
     if not target.parent.is_dir():
         raise InputError(f"{target}: the folder {target.parent} does not exist; create it first")
-    if not os.access(target.parent, os.W_OK):
-        raise InputError(f"{target}: the folder {target.parent} is not writable")
+    try:
+        if target.exists() and not target.is_file():
+            target.open("ab").close()
+        else:
+            tempfile.TemporaryFile(dir=target.parent).close()
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written ({error.strerror}); choose another place") from error
 
 
 def sha256(path: Path) -> str:

@@ -71,6 +71,8 @@ def open_images(source: Any, *, recursive: bool = True, policy: DecodePolicy = "
         InputError: nothing is there, no picture is in it, or the archive is unsafe.
         ArgumentError: an object of another kind.
     """
+    if isinstance(source, ImageSource):
+        return source
     if isinstance(source, (str, os.PathLike)):
         return _open_path(Path(source), recursive, policy)
     if hasattr(source, "shape") and hasattr(source, "dtype"):

@@ -74,7 +74,8 @@ def as_sources(generated: Any) -> list[Any]:
     if not generated:
         raise ArgumentError("generated: expected at least one set, got none")
     several = all(
-        isinstance(item, (str, os.PathLike, Features, GaussianStatistics)) or len(getattr(item, "shape", ())) == 4
+        isinstance(item, (str, os.PathLike, ImageSource, Features, GaussianStatistics))
+        or len(getattr(item, "shape", ())) == 4
         for item in generated
     )
     return list(generated) if several else [generated]

@@ -16,6 +16,7 @@ from .metrics.frechet import GaussianFit
 from .metrics.mmd import Bandwidth, MmdReference
 from .recipes import Recipe
 from .report import Result
+from .report.labels import short_labels
 
 METRICS = ("fd", "fid", "mmd", "cmmd")
 _FRECHET = ("fd", "fid")
@@ -76,13 +77,15 @@ def score_all(
         for side, own in zip(sides[1:], features[1:], strict=True)
         for metric in metrics
     ]
+    remarks = checks.negative_warnings([result for result in results if result.metric not in _FRECHET])
     if not set(metrics) & set(_FRECHET):
-        return results, []
+        return results, remarks
+    short = short_labels(side.label for side in sides)
     counts = [
-        (side.label, own.n if isinstance(own, GaussianStatistics) else len(own))
+        (short[side.label], own.n if isinstance(own, GaussianStatistics) else len(own))
         for side, own in zip(sides, features, strict=True)
     ]
-    return results, checks.rank_warnings(counts, features[0].dim)
+    return results, remarks + checks.rank_warnings(counts, features[0].dim)
 
 
 def _frechet_scorer(reference: Stored) -> Scorer:

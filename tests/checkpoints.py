@@ -107,6 +107,16 @@ def save_dinov2(folder: Path) -> Path:
     return folder
 
 
+def save_siglip2_naflex(folder: Path) -> Path:
+    torch.manual_seed(4)
+    vision = {**VISION, "num_patches": 16}
+    vision.pop("image_size")
+    config = transformers.Siglip2Config(text_config={**TEXT, "max_position_embeddings": 8}, vision_config=vision)
+    transformers.Siglip2Model(config).save_pretrained(folder)
+    transformers.Siglip2ImageProcessor(patch_size=8, max_num_patches=16).save_pretrained(folder)
+    return folder
+
+
 SAVERS = {
     "clip": save_clip,
     "siglip": save_siglip,

@@ -1,6 +1,7 @@
 """The command line as people type it: real processes for what matters, one line for every mistake."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,16 @@ def test_json_on_stdout_is_json_alone(sides: tuple[Path, Path], capsys: pytest.C
     assert [result["metric"] for result in json.loads(out)["results"]] == ["fd", "mmd"]
 
 
+def test_names_that_are_no_text_do_not_stop_a_report(sides: tuple[Path, Path], tmp_path: Path) -> None:
+    odd = os.fsencode(tmp_path) + b"/odd \xff \xc3\xa9.safetensors"
+    sides[1].rename(os.fsdecode(odd))
+    command = [sys.executable, "-m", "cmmd_toolkit", "compare", str(sides[0]), os.fsdecode(odd), "--json"]
+    for target in ("-", str(tmp_path / "report.json")):
+        finished = subprocess.run([*command, target], capture_output=True, check=False)
+        assert finished.returncode == 0, finished.stderr
+    assert os.fsencode(json.loads((tmp_path / "report.json").read_text())["results"][0]["generated"]) == odd
+
+
 def test_thresholds_decide_the_exit_code(sides: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert call(capsys, "compare", *sides, "--fail-above", "fd=1000")[0] == 0
     code, out, err = call(capsys, "compare", *sides, "--fail-above", "fd=0.001", "--fail-above", "mmd=5")
@@ -133,6 +144,10 @@ def test_every_mistake_is_one_line_and_code_2(
         (("compare", *sides, "--bandwidth", "wide"), "bandwidth: expected a number > 0"),
         (("compare", *sides, "--json", tmp_path / "no" / "x.json"), "does not exist; create it first"),
         (("compare", *sides, "--fail-above", "fd"), "expected METRIC=VALUE"),
+        (("compare", *sides, "--fail-above", "kid=1"), "kid is not among the metrics of this run"),
+        (("compare", *sides, "--metric", "fd", "--fail-above", "mmd=1"), "mmd is not among the metrics"),
+        (("compare", *sides, "--json", "/proc/x.json"), "/proc/x.json: cannot be written"),
+        (("compare", *sides, "--json", "/dev/full"), "No space left on device"),
         (("compare", sides[0], tmp_path / "stats.npz", "--metric", "mmd"), "MMD needs every picture's features"),
         (("compare", *sides, "--weights", "a", "--weights", "b"), "write --weights NAME=..."),
         (("compare", *sides, "--on-error", "cry"), "'cry' is not one of 'fail', 'skip'"),
@@ -142,7 +157,7 @@ def test_every_mistake_is_one_line_and_code_2(
     ):
         code, out, err = call(capsys, *arguments)
         assert code == 2, arguments
-        assert out == "", arguments
+        assert out == "" or "/dev/full" in arguments, arguments
         assert words in err, arguments
         assert err.count("\n") == 1 or not arguments, err
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -153,12 +168,13 @@ def test_every_mistake_is_one_line_and_code_2(
     ]
 
 
-def test_fail_above_a_metric_that_was_not_computed_is_a_mistake(
+def test_a_device_is_written_to_and_never_replaced(
     sides: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, _, err = call(capsys, "compare", *sides, "--metric", "fd", "--fail-above", "mmd=1")
-    assert code == 2
-    assert "no such metric among the results (fd)" in err
+    code, _, _ = call(capsys, "compare", *sides, "--json", "/dev/null")
+    assert code == 0
+    assert Path("/dev/null").is_char_device()
+    assert Path("/dev/full").is_char_device()
 
 
 def test_backbones_and_doctor_say_what_runs_here(capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,7 +182,8 @@ def test_backbones_and_doctor_say_what_runs_here(capsys: pytest.CaptureFixture[s
     assert code == 0
     names = [line.split("\t")[0] for line in out.splitlines()]
     assert names == [
-        *("Backbone", "inception", "clip", "siglip", "siglip2", "align", "dinov2", "openclip:ARCHITECTURE/PRETRAINED")
+        *("Backbone", "inception", "clip", "siglip", "siglip2", "align", "dinov2", "mini"),
+        "openclip:ARCHITECTURE/PRETRAINED",
     ]
     code, out, _ = call(capsys, "doctor")
     assert code == 0
@@ -175,15 +192,13 @@ def test_backbones_and_doctor_say_what_runs_here(capsys: pytest.CaptureFixture[s
 
 
 def test_no_network_and_no_weights_end_in_one_line(real: Path, tmp_path: Path) -> None:
-    import os
-
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(tmp_path / "hub")}
     command = [sys.executable, "-m", "cmmd_toolkit", "compare", str(real), str(real)]
     finished = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert finished.returncode == 2
     assert finished.stderr.count("\n") == 1
     assert "clip: openai/clip-vit-base-patch32" in finished.stderr
-    assert "--weights FOLDER" in finished.stderr
+    assert "--weights FOLDER, or use --backbone mini" in finished.stderr
 
 
 def test_a_damaged_picture_ends_in_one_line_without_a_report(tmp_path: Path, real: Path) -> None:

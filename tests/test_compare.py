@@ -81,6 +81,15 @@ def test_stored_features_and_statistics_stand_in_for_folders(
     assert compare(tmp_path / "real.safetensors", fake, weights=clip["weights"]).results[0].backbone == "clip"
 
 
+def test_stored_inception_features_bring_their_dims(real: Path, fake: Path, inception_weights: Path) -> None:
+    stored = embed(real, backbone="inception", weights=inception_weights, dims=64)
+    assert compare(stored, fake, metric="fid", weights=inception_weights).results[0].parameters["dim"] == 64
+
+
+def test_a_negative_value_is_explained(real: Path, clip: dict) -> None:
+    assert any("negative mmd" in warning for warning in compare(real, real, **clip).warnings)
+
+
 def test_several_backbones_and_sets_make_a_full_table(
     real: Path, fake: Path, clip_folder: Path, inception_weights: Path
 ) -> None:
@@ -117,15 +126,18 @@ def test_unusable_pictures_stop_the_run_or_are_listed(real: Path, fake: Path, cl
     assert report.results[0].n_generated == 6
     assert report.sets[1]["skipped"][0]["name"] == "zz.png"
     assert any("1 unusable picture skipped" in warning for warning in report.warnings)
-    for path in fake.iterdir():
+    for path in sorted(fake.iterdir())[1:]:
         path.write_text("hello")
+    with pytest.raises(InputError, match="fake: only one usable picture"):
+        compare(real, fake, on_error="skip", **clip)
+    (fake / "000.png").write_text("hello")
     with pytest.raises(InputError, match="no usable picture; all 7 were skipped"):
         compare(real, fake, on_error="skip", **clip)
 
 
 def test_a_clean_pair_has_no_warning(tmp_path: Path, clip: dict) -> None:
     sides = [write_pictures(tmp_path / name, 40, first_seed=seed) for name, seed in (("a", 0), ("b", 500))]
-    assert compare(*sides, **clip).warnings == ()
+    assert compare(*sides, metric="fd", **clip).warnings == ()
 
 
 def test_every_oddity_is_said_in_words(tmp_path: Path, clip: dict) -> None:

@@ -28,7 +28,7 @@ def test_the_mathematics_needs_no_torch() -> None:
         "c.frechet_distance(reference=x, generated=x); c.squared_mmd(reference=x, generated=x)\n"
         "assert callable(c.compare) and not {'torch', 'transformers', 'torchvision'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_every_error_is_a_cmmd_error() -> None:

@@ -93,6 +93,6 @@ def resolve_device(device: str) -> str:
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].split(". ")[0]
         raise ArgumentError(f"device {device}: not usable here ({reason}); use --device cpu or auto") from error
     return device

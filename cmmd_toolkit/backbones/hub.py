@@ -20,6 +20,7 @@ from PIL import Image
 from ..errors import WeightsError
 from ..files import sha256
 from ..preprocess import NetworkInput, Pixels, Preprocess, square_crop
+from . import naflex
 from .base import Backbone, Encode, probe_dim
 from .hub_files import HubFiles, find_checkpoint
 from .registry import SPECS
@@ -27,7 +28,7 @@ from .registry import SPECS
 _MODEL_TYPES = {
     "clip": ("clip", "clip_vision_model"),
     "siglip": ("siglip", "siglip_vision_model"),
-    "siglip2": ("siglip", "siglip_vision_model"),
+    "siglip2": ("siglip", "siglip_vision_model", "siglip2", "siglip2_vision_model"),
     "align": ("align", "align_vision_model"),
     "dinov2": ("dinov2", "dinov2_with_registers"),
 }
@@ -36,6 +37,8 @@ _ARCHITECTURES = {
     "clip_vision_model": ("CLIPVisionModelWithProjection",),
     "siglip": ("SiglipModel", "SiglipVisionModel"),
     "siglip_vision_model": ("SiglipVisionModel",),
+    "siglip2": ("Siglip2Model", "Siglip2VisionModel"),
+    "siglip2_vision_model": ("Siglip2VisionModel",),
     "align": ("AlignModel",),
     "align_vision_model": ("AlignVisionModel",),
     "dinov2": ("Dinov2Model",),
@@ -114,7 +117,8 @@ def _encoder(network: torch.nn.Module) -> Encode:
     call = getattr(network, "get_image_features", network)
 
     def encode(inputs: torch.Tensor) -> torch.Tensor:
-        output = call(pixel_values=inputs)
+        packed = inputs.ndim == 3  # patches instead of pictures
+        output = call(**naflex.unpack(inputs)) if packed else call(pixel_values=inputs)
         if isinstance(output, torch.Tensor):  # transformers 4
             return output
         embeds = getattr(output, "image_embeds", None)
@@ -141,10 +145,11 @@ def _own_preprocess(
 
     def preprocess(pixels: Pixels) -> NetworkInput:
         image = Image.fromarray(pixels)
-        result: NDArray[np.float32] = processor(images=image, return_tensors="np", do_convert_rgb=True)["pixel_values"][
-            0
-        ]
-        return result.astype(np.float32, copy=False)
+        prepared = processor(images=image, return_tensors="np")
+        if naflex.is_naflex(prepared):
+            return naflex.pack(prepared)
+        result: NDArray[np.float32] = prepared["pixel_values"][0].astype(np.float32, copy=False)
+        return result
 
     return preprocess, described, remarks
 
@@ -160,6 +165,11 @@ def _pil_processor(files: HubFiles) -> Any:
 
 
 def _default_processor(name: str, network: torch.nn.Module) -> Any:
+    config: Any = network.config
+    vision = getattr(config, "vision_config", config)
+    if str(vision.model_type).startswith("siglip2"):
+        naflex_cls = getattr(transformers, "Siglip2ImageProcessorPil", None) or transformers.Siglip2ImageProcessor
+        return naflex_cls(patch_size=vision.patch_size, max_num_patches=vision.num_patches)
     size = _image_size(network)
     square = {"height": size, "width": size}
     cls = getattr(transformers, _PROCESSORS[name] + "Pil", None) or getattr(transformers, _PROCESSORS[name])

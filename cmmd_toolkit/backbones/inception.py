@@ -179,5 +179,5 @@ def _download(target: Path) -> None:
     except Exception as error:  # URLError, RuntimeError (wrong hash), OSError
         raise WeightsError(
             f"inception: no weights in {target} and no download ({error}); fetch {FID_WEIGHTS_URL} elsewhere and give "
-            "--weights PATH"
+            "--weights PATH, or use --backbone mini, which needs neither"
         ) from error

@@ -1,4 +1,6 @@
-"""The network of `mini`: 64 x 64 RGB in, 256 numbers out, 1.5 million parameters."""
+"""The network of `mini`: 64 x 64 RGB in, 256 numbers out, 1.2 million parameters."""
+
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -36,8 +38,7 @@ class MiniNetwork(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = ConvNorm(3, WIDTHS[0], stride=2)
-        pairs = zip(WIDTHS[:-1], WIDTHS[1:], strict=True)
-        self.reduce = nn.ModuleList(ConvNorm(narrow, wide, stride=2) for narrow, wide in pairs)
+        self.reduce = nn.ModuleList(ConvNorm(narrow, wide, stride=2) for narrow, wide in pairwise(WIDTHS))
         self.blocks = nn.ModuleList(Block(width) for width in WIDTHS[1:])
         self.head = nn.Linear(sum(WIDTHS[1:]), DIM)
 

@@ -32,6 +32,7 @@ SPECS: dict[str, BackboneSpec] = {
         BackboneSpec("siglip2", "hub", "google/siglip2-base-patch16-224", "768 (base)", "transformers", "CMMD"),
         BackboneSpec("align", "hub", "kakaobrain/align-base", "640 (base)", "transformers", "CMMD"),
         BackboneSpec("dinov2", "hub", "facebook/dinov2-large", "1024 (large)", "transformers", "FD-DINOv2"),
+        BackboneSpec("mini", "mini", "bundled", "256", "torch", "monitoring"),
         BackboneSpec("openclip", "openclip", "ViT-B-32/laion2b_s34b_b79k", "512 (B/32)", "open_clip", "CMMD"),
     )
 }
@@ -59,7 +60,8 @@ def load_backbone(
     """Load a backbone with its weights, from `weights`, else the local cache, else the hub.
 
     Args:
-        name: "inception", "clip", "siglip", "siglip2", "align", "dinov2", or "openclip:ARCHITECTURE/PRETRAINED".
+        name: "inception", "clip", "siglip", "siglip2", "align", "dinov2", "mini" or
+            "openclip:ARCHITECTURE/PRETRAINED".
         weights: a local path: a checkpoint file (inception, openclip) or a `save_pretrained` folder (the others).
         model: another published model of the family, e.g. "openai/clip-vit-large-patch14-336".
         dims: Inception only: 64, 192, 768 or 2048 (the default).

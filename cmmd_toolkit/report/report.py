@@ -43,12 +43,16 @@ class Report:
     provenance: Mapping[str, Any]
 
     def value(self, metric: str, *, backbone: str | None = None, generated: str | None = None) -> float:
-        """The one value that fits. Raises ArgumentError when none or several do."""
+        """The one value that fits; `generated` as it was given. Raises ArgumentError when none or several do."""
+        wanted = None if generated is None else str(Path(generated))
         found = [
             result.value
             for result in self.results
-            if result.metric == metric and backbone in (None, result.backbone) and generated in (None, result.generated)
+            if result.metric == metric and backbone in (None, result.backbone) and wanted in (None, result.generated)
         ]
+        if not found:
+            there = ", ".join(f"{r.metric} on {r.backbone} of {r.generated}" for r in self.results)
+            raise ArgumentError(f"no result for {metric} of {generated or 'any set'}; there are {there}")
         if len(found) != 1:
             raise ArgumentError(
                 f"expected one result for {metric}, found {len(found)}; name backbone and generated too"
@@ -61,7 +65,7 @@ class Report:
 
     def to_json(self) -> str:
         """Sorted, indented JSON; two equal runs differ in `provenance.created` only."""
-        return json.dumps(self.to_dict(), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+        return json.dumps(self.to_dict(), indent=2, sort_keys=True, allow_nan=False) + "\n"
 
     def save(self, path: str | Path) -> None:
         """Write the JSON form atomically."""

@@ -1,9 +1,9 @@
 """The report on a terminal: a rich table, or plain aligned text when nobody is watching."""
 
 from collections.abc import Sequence
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from .labels import short_labels
 from .report import Report, Result
 
 if TYPE_CHECKING:
@@ -57,10 +57,8 @@ def _plain_line(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _rows(report: Report) -> list[tuple[str, ...]]:
-    names = {result.generated for result in report.results}
-    short = {name: PurePath(name).name or name for name in names}
-    unique = len(set(short.values())) == len(names)
-    return [_row(result, short[result.generated] if unique else result.generated) for result in report.results]
+    short = short_labels(name for result in report.results for name in (result.reference, result.generated))
+    return [_row(result, short[result.generated]) for result in report.results]
 
 
 def _row(result: Result, generated: str) -> tuple[str, ...]:

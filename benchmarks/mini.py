@@ -74,7 +74,7 @@ def all_sets(data: Path, count: int) -> dict[str, tuple[list[np.ndarray], list[l
 
 
 def mode_dropping(scenes: dict[str, list[np.ndarray]]) -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
-    """Every other held-out scene is the reference; the rest lose one class more a level, from the end of the alphabet."""
+    """Every other held-out scene is the reference; the rest lose a class more a level, from the alphabet's end."""
     reference = [picture for group in scenes.values() for picture in group[::2]]
     groups = [group[1::2] for group in scenes.values()]
     return reference, [[picture for group in groups[: len(groups) - level] for picture in group] for level in LEVELS]

@@ -45,8 +45,8 @@ def explanation(report: Report) -> str:
     first, *others = report.results
     worst = max(others, key=lambda result: result.value)
     return (
-        f"Real digits against other real digits score {abs(first.value):.4f}, zero up to the noise of {first.n_generated} "
-        f"pictures; the faults score up to {worst.value:.4f} ({worst.generated})."
+        f"Real digits against other real digits score {abs(first.value):.4f}, zero up to the noise of "
+        f"{first.n_generated} pictures; the faults score up to {worst.value:.4f} ({worst.generated})."
     )
 
 

@@ -121,7 +121,8 @@ def _prepared_pictures(
 def _prepare(item: tuple[str, Load], backbones: Sequence[Backbone]) -> _Prepared:
     name, load = item
     picture = load()
-    digest = hashlib.blake2b(picture.pixels.tobytes(), digest_size=16, salt=_shape_salt(picture.pixels)).digest()
+    pixels = np.ascontiguousarray(picture.pixels)
+    digest = hashlib.blake2b(pixels.data, digest_size=16, salt=_shape_salt(pixels)).digest()
     inputs = tuple(backbone.preprocess(picture.pixels) for backbone in backbones)
     height, width = picture.pixels.shape[:2]
     return _Prepared(name, picture.format, (width, height), picture.notes, digest, inputs)

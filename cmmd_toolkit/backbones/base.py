@@ -82,6 +82,19 @@ def full_float32() -> Iterator[None]:
         torch.backends.cuda.matmul.allow_tf32 = before
 
 
+@contextmanager
+def cpu_threads(count: int) -> Iterator[None]:
+    """Limit torch to `count` threads: a small network that spins on every core starves the decoding threads."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def resolve_device(device: str) -> str:
     """ "auto" takes CUDA, then MPS, then the CPU; anything else must exist."""
     import torch

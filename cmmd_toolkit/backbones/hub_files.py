@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import WeightsError
 
-_PATTERNS = ("*.json", "*.safetensors")
+_PATTERNS = ("*.json", "model*.safetensors")
 _PICKLED = (*_PATTERNS, "pytorch_model*.bin")
 _CONNECT_SECONDS = 5.0
 

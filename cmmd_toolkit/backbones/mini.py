@@ -17,7 +17,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from ..errors import ArgumentError, WeightsError
 from ..files import sha256
 from ..preprocess import NetworkInput, Pixels
-from .base import Backbone
+from .base import Backbone, cpu_threads
 from .mini_network import DIM, INPUT_SIZE, ConvNorm, MiniNetwork
 
 BUNDLED = Path(__file__).with_name("mini.safetensors")
@@ -33,9 +33,11 @@ def load(
         raise ArgumentError("model: mini has one network; leave out --model")
     path = weights or BUNDLED
     network = _load_network(path).to(device)
+    threads = max(1, torch.get_num_threads() // 2)
 
     def encode(inputs: torch.Tensor) -> torch.Tensor:
-        embeddings = network(inputs.contiguous(memory_format=torch.channels_last))
+        with cpu_threads(threads):
+            embeddings = network(inputs.contiguous(memory_format=torch.channels_last))
         return torch.nn.functional.normalize(embeddings, dim=1)
 
     provenance = {

@@ -33,7 +33,8 @@ def main() -> None:
     )
     console = Console(record=True, width=104, file=io.StringIO(), force_terminal=True, highlight=False)
     sets = " ".join([given.reference, *given.generated])
-    command = f"cmmd compare {sets} --backbone inception --dims 768 --metric fd --metric mmd"
+    weights = Path(given.weights).name
+    command = f"cmmd compare {sets} --backbone inception --dims 768 --weights {weights} --metric fd --metric mmd"
     console.print(Text(f"$ {command}", style="bold"))
     print_report(report, console)
     given.out.write_text(console.export_svg(title="cmmd compare"), encoding="utf-8")

@@ -40,7 +40,7 @@ def print_doctor() -> None:
 def availability(spec: BackboneSpec) -> tuple[bool, str]:
     """Whether the default model of a backbone runs here without a download, and where its weights are or belong."""
     if importlib.util.find_spec(spec.package) is None:
-        return False, f"package {spec.package} is not installed: pip install 'cmmd-toolkit[{spec.name}]'"
+        return False, f"package {spec.package} is not installed: pip install {spec.distribution}"
     if spec.module == "mini":
         return True, "bundled"
     path = _find_weights(spec)

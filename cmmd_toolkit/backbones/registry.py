@@ -22,6 +22,11 @@ class BackboneSpec:
     package: str
     about: str
 
+    @property
+    def distribution(self) -> str:
+        """What pip calls the package."""
+        return "open_clip_torch" if self.package == "open_clip" else self.package
+
 
 SPECS: dict[str, BackboneSpec] = {
     spec.name: spec
@@ -98,7 +103,7 @@ def _loader(spec: BackboneSpec) -> Callable[..., Backbone]:
     except ImportError as error:
         raise BackboneError(
             f"backbone {spec.name}: package {spec.package} cannot be imported ({error}); "
-            f"install it with: pip install 'cmmd-toolkit[{spec.name}]'"
+            f"install it with: pip install {spec.distribution}"
         ) from error
     load: Callable[..., Backbone] = module.load
     return load

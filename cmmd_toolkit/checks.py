@@ -40,8 +40,8 @@ def rank_warnings(sides: Sequence[tuple[str, int | None]], dim: int) -> list[str
 
 
 def negative_warnings(results: Sequence[Result]) -> list[str]:
-    """A warning when an unbiased MMD is negative."""
-    if all(result.value >= 0 for result in results):
+    """A warning when an unbiased MMD is negative; a biased one is so by rounding only."""
+    if all(result.value >= 0 or result.parameters["estimator"] == "biased" for result in results):
         return []
     return [
         "negative mmd: the unbiased estimate scatters around zero when so many pictures cannot tell the sets apart; "

@@ -150,7 +150,7 @@ def compare(
 
 @main.command(short_help="Write features or statistics to a file.")
 @click.argument("input", metavar="INPUT")
-@click.option("--backbone", default="clip", show_default=True, metavar="NAME", help="See `cmmd backbones`.")
+@click.option("--backbone", metavar="NAME", help="See `cmmd backbones`. [default: the recipe's, else clip]")
 @click.option("--weights", metavar="PATH", help="Local weights.")
 @click.option("--model", metavar="ID", help="Another published model of the backbone's family.")
 @picture_options

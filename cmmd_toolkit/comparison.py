@@ -9,7 +9,7 @@ from typing import Any
 
 from . import checks
 from .backbones.base import Backbone
-from .backbones.registry import load_backbone, spec_of
+from .backbones.registry import INCEPTION_DIMS, load_backbone, spec_of
 from .embedding import Advance, OnError, embed_source
 from .errors import ArgumentError, InputError
 from .features import Features
@@ -111,6 +111,8 @@ def compare(
         dims = _stored_dims(names, sides) if dims is None else dims
         backbones = _load_backbones(names, plan, weights, model, dims, options.device)
     short = short_labels(side.label for side in sides)
+    for side in sides:
+        side.short = short[side.label]
     warnings = [*remarks, *(remark for loaded in backbones.values() for remark in loaded.remarks)]
     warnings += _check_stored(sides, backbones.get(names[0]), plan)
     tables = [_features_of(side, names, backbones, options, progress) for side in sides]
@@ -126,7 +128,7 @@ def compare(
     summaries = [side.summary for side in sides if side.summary is not None]
     return Report(
         tuple(results),
-        tuple(dict.fromkeys([*_set_warnings(sides, short), *warnings])),
+        tuple(dict.fromkeys([*_set_warnings(sides), *warnings])),
         tuple(checks.describe(summary) for summary in summaries),
         _provenance(plan, metrics, sides, backbones, options, command),
     )
@@ -135,7 +137,7 @@ def compare(
 def embed(
     images: Any,
     *,
-    backbone: str = DEFAULT_BACKBONE,
+    backbone: str | None = None,
     weights: str | Path | None = None,
     model: str | None = None,
     dims: int | None = None,
@@ -149,13 +151,14 @@ def embed(
     on_error: OnError = "fail",
     progress: Progress | None = None,
 ) -> Features:
-    """Features of a set of pictures, float32 (N, D), not normalised. Arguments and errors as in `compare`."""
+    """Features of a set of pictures, float32 (N, D), as the backbone gives them; arguments and errors as `compare`."""
     options = Options(batch_size, workers, device, max_images, seed, recursive, on_error)
     plan = find_recipe(recipe)
-    (name,) = _backbone_names([backbone], plan, [])
     source = open_images(images, recursive=recursive, policy=plan.decode).subset(max_images, seed)
+    side = Side(source.name, source=source)
+    (name,) = _backbone_names(as_list(backbone), plan, [side])
     backbones = _load_backbones([name], plan, weights, model, dims, device)
-    (features,) = _features_of(Side(source.name, source=source), [name], backbones, options, progress)
+    (features,) = _features_of(side, [name], backbones, options, progress)
     assert isinstance(features, Features)
     return features
 
@@ -193,7 +196,7 @@ def _backbone_names(asked: list[str], plan: Recipe, sides: Sequence[Side]) -> li
 def _stored_dims(names: Sequence[str], sides: Sequence[Side]) -> int | None:
     """The dimensions of stored Inception features, which the other side must then have too."""
     widths = [side.stored.dim for side in sides if side.stored is not None]
-    return widths[0] if widths and names == ["inception"] else None
+    return widths[0] if names == ["inception"] and widths and widths[0] in INCEPTION_DIMS else None
 
 
 def _load_backbones(
@@ -231,6 +234,7 @@ def _features_of(
             on_error=options.on_error,
             advance=advance,
         )
+    side.summary.label = side.short
     return list(features)
 
 
@@ -248,11 +252,8 @@ def _check_stored(sides: Sequence[Side], loaded: Backbone | None, plan: Recipe) 
     return [remark for remark in remarks if remark]
 
 
-def _set_warnings(sides: Sequence[Side], short: Mapping[str, str]) -> list[str]:
-    for side in sides:
-        if side.summary is not None:
-            side.summary.label = short[side.label]
-    counts = [(short[side.label], len(side.summary.names) if side.summary else side.size) for side in sides]
+def _set_warnings(sides: Sequence[Side]) -> list[str]:
+    counts = [(side.short, len(side.summary.names) if side.summary else side.size) for side in sides]
     warnings = checks.size_warnings(counts[0], counts[1:])
     if sides[0].summary is not None:
         warnings += checks.set_warnings(sides[0].summary, [side.summary for side in sides[1:] if side.summary])

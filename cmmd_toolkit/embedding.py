@@ -1,4 +1,4 @@
-"""Pictures to features: one pass over a source for all backbones, decoding in threads, constant memory.
+"""Pictures to features: one pass over a source for all backbones, decoding in threads, pictures in bounded memory.
 
 While the network works on one batch, a pool of threads reads, decodes and prepares the next ones. Results do not
 depend on the number of threads; the order is the source's.
@@ -123,8 +123,8 @@ def _prepare(item: tuple[str, Load], backbones: Sequence[Backbone]) -> _Prepared
     picture = load()
     pixels = np.ascontiguousarray(picture.pixels)
     digest = hashlib.blake2b(pixels.data, digest_size=16, salt=_shape_salt(pixels)).digest()
-    inputs = tuple(backbone.preprocess(picture.pixels) for backbone in backbones)
-    height, width = picture.pixels.shape[:2]
+    inputs = tuple(backbone.preprocess(pixels) for backbone in backbones)
+    height, width = pixels.shape[:2]
     return _Prepared(name, picture.format, (width, height), picture.notes, digest, inputs)
 
 

@@ -17,12 +17,13 @@ Stored = Features | GaussianStatistics
 
 @dataclass
 class Side:
-    """A named input. Exactly one of `source` and `stored` is set; `embedded` and `summary` come later."""
+    """A named input. Exactly one of `source` and `stored` is set; `summary` comes with embedding."""
 
     label: str
     source: ImageSource | None = None
     stored: Stored | None = None
     summary: SetSummary | None = None
+    short: str = ""
 
     @property
     def size(self) -> int | None:

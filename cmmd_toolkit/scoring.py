@@ -16,7 +16,6 @@ from .metrics.frechet import GaussianFit
 from .metrics.mmd import Bandwidth, MmdReference
 from .recipes import Recipe
 from .report import Result
-from .report.labels import short_labels
 
 METRICS = ("fd", "fid", "mmd", "cmmd")
 _FRECHET = ("fd", "fid")
@@ -80,9 +79,8 @@ def score_all(
     remarks = checks.negative_warnings([result for result in results if result.metric not in _FRECHET])
     if not set(metrics) & set(_FRECHET):
         return results, remarks
-    short = short_labels(side.label for side in sides)
     counts = [
-        (short[side.label], own.n if isinstance(own, GaussianStatistics) else len(own))
+        (side.short, own.n if isinstance(own, GaussianStatistics) else len(own))
         for side, own in zip(sides, features, strict=True)
     ]
     return results, remarks + checks.rank_warnings(counts, features[0].dim)

@@ -86,6 +86,17 @@ def test_stored_inception_features_bring_their_dims(real: Path, fake: Path, ince
     assert compare(stored, fake, metric="fid", weights=inception_weights).results[0].parameters["dim"] == 64
 
 
+def test_statistics_of_no_inception_layer_are_named(real: Path, inception_weights: Path) -> None:
+    odd = GaussianStatistics(np.zeros(5), np.eye(5))
+    with pytest.raises(InputError, match="features of different width: 5, but the other side has 2048"):
+        compare(odd, real, backbone="inception", metric="fd", weights=inception_weights)
+
+
+def test_embedding_by_a_recipe_takes_the_recipes_backbone(real: Path, inception_weights: Path) -> None:
+    features = embed(real, recipe="clean-fid", weights=inception_weights, dims=64)
+    assert (features.provenance["backbone"], features.provenance["preprocessing"]) == ("inception", "clean-fid")
+
+
 def test_a_negative_value_is_explained(real: Path, clip: dict) -> None:
     assert any("negative mmd" in warning for warning in compare(real, real, **clip).warnings)
 

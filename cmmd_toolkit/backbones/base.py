@@ -26,7 +26,7 @@ class Backbone:
         model: the published model or the local path that was loaded.
         dim: the number of features D.
         preprocess: RGB uint8 (H, W, 3) to float32 (3, h, w); runs in the decoding threads.
-        encode: float32 tensor (B, 3, h, w) on `device` to (B, D), not normalised.
+        encode: float32 tensor (B, 3, h, w) on `device` to (B, D).
         device: "cpu", "cuda", ...
         provenance: what defines the features: model, weights' SHA-256, preprocessing.
         remarks: what the user should know about how it was loaded.

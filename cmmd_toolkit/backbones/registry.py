@@ -10,6 +10,8 @@ from ..errors import ArgumentError, BackboneError
 from ..preprocess import INCEPTION_PREPROCESSES
 from .base import Backbone, resolve_device
 
+INCEPTION_DIMS = (64, 192, 768, 2048)
+
 
 @dataclass(frozen=True)
 class BackboneSpec:
@@ -31,7 +33,14 @@ class BackboneSpec:
 SPECS: dict[str, BackboneSpec] = {
     spec.name: spec
     for spec in (
-        BackboneSpec("inception", "inception", "pt_inception-2015-12-05", "64, 192, 768, 2048", "pytorch_fid", "FID"),
+        BackboneSpec(
+            "inception",
+            "inception",
+            "pt_inception-2015-12-05",
+            ", ".join(map(str, INCEPTION_DIMS)),
+            "pytorch_fid",
+            "FID",
+        ),
         BackboneSpec("clip", "hub", "openai/clip-vit-base-patch32", "512 (base)", "transformers", "CMMD"),
         BackboneSpec("siglip", "hub", "google/siglip-base-patch16-224", "768 (base)", "transformers", "CMMD"),
         BackboneSpec("siglip2", "hub", "google/siglip2-base-patch16-224", "768 (base)", "transformers", "CMMD"),

@@ -4,11 +4,12 @@
                (Gretton et al. 2012, eq. 3: a U-statistic, 0 on average for equal distributions, so it may be negative)
     biased     the same means with the diagonals included (eq. 5; what the released CMMD computes)
 
-Precision: float64 throughout up to about 1e11 multiplications. Larger problems take the products of a block in
+Precision: float64 throughout up to 5e10 multiplications. Larger problems take the products of a block in
 float32 where the exponents are small enough for that (unit-normalised embeddings always are), the sums stay
 float64; docs/precision.md has the measured difference.
 """
 
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -94,15 +95,14 @@ class MmdReference:
 
     def _sigma(self, generated: NDArray[Any]) -> float:
         if self.rule == "median":
-            return self._cached_median()
+            return self._median
         if self.rule == "median-pooled":
             return median_distance(np.concatenate([self.rows, generated]), self.seed)
         return float(self.rule)
 
-    def _cached_median(self) -> float:
-        if not hasattr(self, "_median"):
-            self._median = median_distance(self.rows, self.seed)
-        return self._median
+    @cached_property
+    def _median(self) -> float:
+        return median_distance(self.rows, self.seed)
 
     def _mean_within(self, rows: Rows, sigma: float) -> float:
         key = (sigma, rows.dtype.name)

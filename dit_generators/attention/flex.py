@@ -1,0 +1,40 @@
+"""Window attention by torch's FlexAttention: compiled on first use; on a CPU for inference only."""
+
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import AttentionError
+from .neighbours import Window
+
+
+def flex_window(query: Tensor, key: Tensor, value: Tensor, window: Window) -> Tensor:
+    """(B, heads, N, head_dim) -> the same shape."""
+    needs_gradient = torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value))
+    if query.device.type == "cpu" and needs_gradient:
+        raise AttentionError("FlexAttention has no gradient on a CPU; use attention swa, which has one everywhere")
+    inputs = (x.contiguous() for x in (query, key, value))
+    result: Tensor = _compiled()(*inputs, block_mask=_block_mask(window, query.device))
+    return result
+
+
+@lru_cache(maxsize=1)
+def _compiled() -> Any:
+    from torch.nn.attention.flex_attention import flex_attention
+
+    return torch.compile(flex_attention, dynamic=False)
+
+
+@lru_cache(maxsize=8)
+def _block_mask(window: Window, device: torch.device) -> Any:
+    from torch.nn.attention.flex_attention import create_block_mask
+
+    rows, columns = window.visible(0).to(device), window.visible(1).to(device)
+    width = window.grid[1]
+
+    def sees(_batch: Tensor, _head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        return rows[query // width, key // width] & columns[query % width, key % width]
+
+    return create_block_mask(sees, None, None, window.tokens, window.tokens, device=str(device))

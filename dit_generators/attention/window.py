@@ -1,0 +1,127 @@
+"""2-D sliding-window attention: the public function, and which of its engines computes it."""
+
+from collections.abc import Callable
+from typing import get_args
+
+import torch
+from torch import Tensor
+
+from ..errors import ArgumentError
+from .flex import flex_window
+from .full import full_attention
+from .gather import gather_window
+from .halo import halo_window
+from .masked import masked_window
+from .natten import natten_window
+from .neighbours import Border, Window
+
+WINDOW_ENGINES: dict[str, Callable[[Tensor, Tensor, Tensor, Window], Tensor]] = {
+    "masked": masked_window,
+    "halo": halo_window,
+    "gather": gather_window,
+    "flex": flex_window,
+    "natten": natten_window,
+}
+MASKED_UP_TO = 128  # tokens; above, halo tiles are faster on two CPU cores (docs/attention.md)
+
+
+def window_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    *,
+    grid: int | tuple[int, int],
+    window: int | tuple[int, int],
+    border: Border = "shift",
+    dilation: int = 1,
+    engine: str = "auto",
+) -> Tensor:
+    """Attention in which each token sees a window of its neighbours on a 2-D grid; exact and differentiable.
+
+    out[q] = sum over k in window(q) of softmax(q k / sqrt(head_dim)) v[k]
+
+    Args:
+        query, key, value: (B, heads, N, head_dim), tokens in row-major order, any floating type.
+        grid: rows and columns of the token grid, N = rows * columns; one number for a square.
+        window: rows and columns of the window, odd; one number for a square. 1 is the token itself.
+        border: "shift" moves the window inwards at edges, so that each query sees a full window (NATTEN);
+            "truncate" leaves out what lies outside the grid.
+        dilation: distance of neighbours in a window; each of the dilation^2 interleaved sub-grids attends within itself.
+        engine: "auto" (by size, see docs/attention.md), "masked", "halo", "gather", "flex", "natten": one result.
+
+    Returns:
+        (B, heads, N, head_dim).
+
+    Raises:
+        ArgumentError: shapes and grid disagree, the window is even or does not fit a grid with border "shift".
+        AttentionError: the engine cannot run here.
+
+    Source: Hassani et al., Neighborhood Attention Transformer, arXiv 2204.07143, eq. 1; dilation arXiv 2209.15001.
+    """
+    rows, columns = check_grid(grid, window, border, dilation)
+    if not query.shape == key.shape == value.shape or query.ndim != 4 or query.shape[2] != rows * columns:
+        raise ArgumentError(
+            f"expected query, key and value of one shape (B, heads, {rows * columns}, head_dim) for a grid of "
+            f"{rows} x {columns}, got {tuple(query.shape)}, {tuple(key.shape)}, {tuple(value.shape)}"
+        )
+    check_engine(engine)
+    size = as_pair(window)
+    if dilation == 1:
+        return _attend(query, key, value, Window((rows, columns), size, border), engine)
+    spread = [x.unflatten(2, (rows, columns)) for x in (query, key, value)]
+    result = torch.empty_like(spread[0])
+    for row in range(dilation):
+        for column in range(dilation):
+            parts = [x[:, :, row::dilation, column::dilation] for x in spread]
+            part_grid = (parts[0].shape[2], parts[0].shape[3])
+            flat = [x.flatten(2, 3) for x in parts]
+            part = _attend(flat[0], flat[1], flat[2], Window(part_grid, size, border), engine)
+            result[:, :, row::dilation, column::dilation] = part.unflatten(2, part_grid)
+    return result.flatten(2, 3)
+
+
+def check_grid(
+    grid: int | tuple[int, int], window: int | tuple[int, int], border: str, dilation: int
+) -> tuple[int, int]:
+    """The grid as (rows, columns), or an ArgumentError when the window cannot be used on it."""
+    if border not in get_args(Border):
+        raise ArgumentError(f"border: expected shift or truncate, got {border!r}")
+    if dilation < 1:
+        raise ArgumentError(f"dilation: expected 1 or more, got {dilation}")
+    grid, window = as_pair(grid), as_pair(window)
+    if min(window) < 1 or any(size % 2 == 0 for size in window):
+        raise ArgumentError(f"window: expected odd numbers of 1 or more, got {window[0]} x {window[1]}")
+    if min(grid) < dilation:
+        raise ArgumentError(f"dilation {dilation} is larger than the grid of {grid[0]} x {grid[1]} tokens")
+    if border == "shift" and any(size > length // dilation for size, length in zip(window, grid, strict=True)):
+        raise ArgumentError(
+            f"a window of {window[0]} x {window[1]} with dilation {dilation} does not fit the grid of "
+            f"{grid[0]} x {grid[1]} tokens; take a smaller window, border truncate, or attention full"
+        )
+    return grid
+
+
+def check_engine(engine: str) -> None:
+    """Raise ArgumentError for an unknown engine of window attention."""
+    if engine != "auto" and engine not in WINDOW_ENGINES:
+        raise ArgumentError(f"window engine {engine!r}: expected auto, {', '.join(WINDOW_ENGINES)}")
+
+
+def as_pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    """(value, value) for one number."""
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
+
+
+def engine_for(window: Window) -> str:
+    """The engine that `auto` takes by the number of tokens."""
+    return "masked" if window.tokens <= MASKED_UP_TO else "halo"
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, window: Window, engine: str) -> Tensor:
+    sees_all = all(
+        size // 2 >= length - 1 or (window.border == "shift" and size == length)
+        for size, length in zip(window.size, window.grid, strict=True)
+    )
+    if sees_all and engine == "auto":
+        return full_attention(query, key, value)
+    return WINDOW_ENGINES[engine_for(window) if engine == "auto" else engine](query, key, value, window)

@@ -1,0 +1,174 @@
+"""The names of weights in files: official, and as diffusers keeps them. Pure functions on state dicts."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .config import DiTConfig
+from .embeddings import position_table
+from .errors import CheckpointError
+
+State = dict[str, Tensor]
+
+_TOP = {
+    "pos_embed.proj": "x_embedder.proj",
+    "proj_out_1": "final_layer.adaLN_modulation.1",
+    "proj_out_2": "final_layer.linear",
+}
+_IN_BLOCK = {
+    "norm1.linear": "adaLN_modulation.1",
+    "attn1.to_out.0": "attn.proj",
+    "ff.net.0.proj": "mlp.fc1",
+    "ff.net.2": "mlp.fc2",
+}
+_EMBEDDERS = {  # diffusers keeps a copy in every block
+    "norm1.emb.timestep_embedder.linear_1": "t_embedder.mlp.0",
+    "norm1.emb.timestep_embedder.linear_2": "t_embedder.mlp.2",
+    "norm1.emb.class_embedder.embedding_table": "y_embedder.embedding_table",
+}
+_QKV = ("attn1.to_q", "attn1.to_k", "attn1.to_v")
+
+
+def to_diffusers(state: Mapping[str, Tensor], config: DiTConfig) -> State:
+    """Names and layout of diffusers' DiTTransformer2DModel."""
+    if not config.num_classes:
+        raise CheckpointError("diffusers' DiT always has class labels; an unconditional model cannot be written for it")
+    if not config.has_null_label:
+        raise CheckpointError("diffusers' DiT always has a null label; this model has none")
+    if any(config.attention_settings.meaning(config.depth)[i] != ("full",) for i in range(config.depth)):
+        raise CheckpointError("diffusers' DiT has full attention only; this model was trained with windows")
+    out = {f"{theirs}.{p}": state[f"{ours}.{p}"] for theirs, ours in _TOP.items() for p in ("weight", "bias")}
+    for i in range(config.depth):
+        theirs_block, block = f"transformer_blocks.{i}.", f"blocks.{i}."
+        for theirs, ours in _IN_BLOCK.items():
+            out |= {f"{theirs_block}{theirs}.{p}": state[f"{block}{ours}.{p}"] for p in ("weight", "bias")}
+        for theirs, ours in _EMBEDDERS.items():
+            kept = {p: state[f"{ours}.{p}"] for p in ("weight", "bias") if f"{ours}.{p}" in state}
+            out |= {f"{theirs_block}{theirs}.{p}": value.clone() for p, value in kept.items()}
+        for p in ("weight", "bias"):
+            parts = state[f"{block}attn.qkv.{p}"].chunk(3)
+            out |= {f"{theirs_block}{name}.{p}": part.clone() for name, part in zip(_QKV, parts, strict=True)}
+    return out
+
+
+def from_diffusers(state: Mapping[str, Tensor], config: DiTConfig, where: str) -> State:
+    """Official names. Raises CheckpointError where blocks have embedders of their own, which official DiT has not."""
+    left = dict(state)
+    table = torch.from_numpy(position_table(config.hidden_size, config.grid)).float()[None]
+    out = {"pos_embed": table}
+    left.pop("pos_embed.pos_embed", None)
+    for theirs, ours in _TOP.items():
+        out |= {f"{ours}.{p}": _take(left, f"{theirs}.{p}", where) for p in ("weight", "bias")}
+    for i in range(config.depth):
+        theirs_block, block = f"transformer_blocks.{i}.", f"blocks.{i}."
+        for theirs, ours in _IN_BLOCK.items():
+            out |= {f"{block}{ours}.{p}": _take(left, f"{theirs_block}{theirs}.{p}", where) for p in ("weight", "bias")}
+        for theirs, ours in _EMBEDDERS.items():
+            for p in ("weight", "bias") if ours.startswith("t_") else ("weight",):
+                value = _take(left, name := f"{theirs_block}{theirs}.{p}", where)
+                if not torch.equal(out.setdefault(f"{ours}.{p}", value), value):
+                    raise CheckpointError(
+                        f"{where}: {name} differs from that of block 0. It was trained in diffusers, where each block "
+                        "embeds time and labels for itself; official DiT has one embedder, so it cannot be converted"
+                    )
+        for p in ("weight", "bias"):
+            parts = [_take(left, f"{theirs_block}{name}.{p}", where) for name in _QKV]
+            out[f"{block}attn.qkv.{p}"] = torch.cat(parts)
+    if left:
+        raise CheckpointError(f"{where}: unknown weights {some(left)}; it is not a DiTTransformer2DModel")
+    return out
+
+
+def diffusers_config(config: DiTConfig) -> dict[str, Any]:
+    """config.json of diffusers' DiTTransformer2DModel."""
+    if config.mlp_ratio != 4:
+        raise CheckpointError(f"diffusers' DiT has mlp_ratio 4 only; this model has {config.mlp_ratio:g}")
+    return {
+        "_class_name": "DiTTransformer2DModel",
+        "activation_fn": "gelu-approximate",
+        "attention_bias": True,
+        "attention_head_dim": config.head_dim,
+        "dropout": 0.0,
+        "in_channels": config.in_channels,
+        "norm_elementwise_affine": False,
+        "norm_eps": 1e-05,
+        "norm_num_groups": 32,
+        "norm_type": "ada_norm_zero",
+        "num_attention_heads": config.num_heads,
+        "num_embeds_ada_norm": config.num_classes,
+        "num_layers": config.depth,
+        "out_channels": config.out_channels,
+        "patch_size": config.patch_size,
+        "sample_size": config.input_size,
+        "upcast_attention": False,
+    }
+
+
+def config_from_diffusers(fields: Mapping[str, Any], where: str) -> DiTConfig:
+    """The shape that config.json of a DiTTransformer2DModel (or of the older Transformer2DModel) describes."""
+    expected = ("num_attention_heads", "attention_head_dim", "num_layers", "patch_size", "sample_size", "in_channels")
+    missing = [name for name in expected if not isinstance(fields.get(name), int)]
+    if missing or fields.get("norm_type", "ada_norm_zero") != "ada_norm_zero":
+        raise CheckpointError(f"{where}: is not the config.json of a DiT ({', '.join(missing) or 'norm_type'})")
+    in_channels = fields["in_channels"]
+    return DiTConfig(
+        input_size=fields["sample_size"],
+        patch_size=fields["patch_size"],
+        in_channels=in_channels,
+        hidden_size=fields["num_attention_heads"] * fields["attention_head_dim"],
+        depth=fields["num_layers"],
+        num_heads=fields["num_attention_heads"],
+        num_classes=fields.get("num_embeds_ada_norm") or 1000,
+        learn_sigma=(fields.get("out_channels") or in_channels) == 2 * in_channels,
+    )
+
+
+def config_from_shapes(state: Mapping[str, Tensor], num_heads: int | None, where: str) -> DiTConfig:
+    """The configuration of an official state dict, read from the shapes; heads are known for published widths only."""
+    needed = ("pos_embed", "x_embedder.proj.weight", "final_layer.linear.weight", "blocks.0.mlp.fc1.weight")
+    if absent := [name for name in needed if name not in state]:
+        raise CheckpointError(f"{where}: has no {absent[0]}; expected the weights of a DiT, found {some(state)}")
+    hidden_size, in_channels, patch_size, _ = state["x_embedder.proj.weight"].shape
+    edge = round(state["pos_embed"].shape[1] ** 0.5)
+    if edge**2 != state["pos_embed"].shape[1]:
+        raise CheckpointError(f"{where}: pos_embed has {state['pos_embed'].shape[1]} tokens, which is no square grid")
+    rows = len(state["y_embedder.embedding_table.weight"]) if "y_embedder.embedding_table.weight" in state else 0
+    single_label = rows == 1  # a table of one row has no room for a null label: the usual way to train without labels
+    blocks = {int(match[1]) for name in state if (match := re.match(r"blocks\.(\d+)\.", name))}
+    return DiTConfig(
+        input_size=edge * patch_size,
+        patch_size=patch_size,
+        in_channels=in_channels,
+        hidden_size=hidden_size,
+        depth=len(blocks),
+        num_heads=num_heads or _published_heads(hidden_size, where),
+        mlp_ratio=state["blocks.0.mlp.fc1.weight"].shape[0] / hidden_size,
+        num_classes=1 if single_label else max(0, rows - 1),
+        class_dropout_prob=0.0 if single_label or not rows else 0.1,
+        learn_sigma=state["final_layer.linear.weight"].shape[0] == 2 * in_channels * patch_size**2,
+    )
+
+
+def _published_heads(hidden_size: int, where: str) -> int:
+    published = {384: 6, 768: 12, 1024: 16, 1152: 16}
+    if hidden_size not in published:
+        raise CheckpointError(
+            f"{where}: the number of attention heads is not in the file and width {hidden_size} is of no published "
+            "DiT; say it (--num-heads N, or load_checkpoint(..., num_heads=N))"
+        )
+    return published[hidden_size]
+
+
+def _take(state: State, name: str, where: str) -> Tensor:
+    if name not in state:
+        raise CheckpointError(f"{where}: {name} is missing; the file is incomplete or of another network")
+    return state.pop(name)
+
+
+def some(names: Mapping[str, Any]) -> str:
+    """The first few names, for a message."""
+    listed = ", ".join(str(name) for name in list(names)[:3])
+    return f"{listed} and {len(names) - 3} more" if len(names) > 3 else listed or "nothing"

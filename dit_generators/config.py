@@ -1,0 +1,133 @@
+"""The shape of a DiT: one frozen dataclass, and the published presets."""
+
+import dataclasses
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from .attention.neighbours import Border
+from .attention.pattern import AttentionSettings
+from .errors import ArgumentError
+
+# depth, hidden size, heads: Peebles & Xie, arXiv 2212.09748, table 1.
+SIZES = {"S": (12, 384, 6), "B": (12, 768, 12), "L": (24, 1024, 16), "XL": (28, 1152, 16)}
+PATCHES = (2, 4, 8)
+
+
+@dataclass(frozen=True)
+class DiTConfig:
+    """A Diffusion Transformer, its shape and how it attends.
+
+    Attributes:
+        input_size: rows (= columns) of the input in pixels or latent positions.
+        patch_size: edge of a patch; divides input_size.
+        in_channels: channels of the input (4 for Stable Diffusion's latents, 3 or 1 for pixels).
+        hidden_size: width D of a token; divisible by 4 and by num_heads.
+        depth: number of blocks.
+        num_heads: attention heads a block.
+        mlp_ratio: width of the feed-forward layer as a multiple of D.
+        num_classes: number of classes; 0 for an unconditional model, which then has no label table.
+        class_dropout_prob: share of labels replaced by the null label in training; 0 leaves the null label out.
+        learn_sigma: predict the variance too: 2 in_channels come out instead of in_channels.
+        attention: kind of each layer: naive, full, xformers, swa, or a pattern such as "swa*3,full".
+        window, window_border, window_dilation: the window of the layers that are swa.
+
+    Raises ArgumentError for a combination that cannot be built.
+    """
+
+    input_size: int = 32
+    patch_size: int = 2
+    in_channels: int = 4
+    hidden_size: int = 1152
+    depth: int = 28
+    num_heads: int = 16
+    mlp_ratio: float = 4.0
+    num_classes: int = 1000
+    class_dropout_prob: float = 0.1
+    learn_sigma: bool = True
+    attention: str = "full"
+    window: int = 3
+    window_border: Border = "shift"
+    window_dilation: int = 1
+
+    def __post_init__(self) -> None:
+        positive = ("input_size", "patch_size", "in_channels", "hidden_size", "depth", "num_heads", "mlp_ratio")
+        for name in positive:
+            if not getattr(self, name) > 0:
+                raise ArgumentError(f"{name}: expected a number above 0, got {getattr(self, name)!r}")
+        if self.input_size % self.patch_size:
+            raise ArgumentError(f"input_size {self.input_size} is not a multiple of patch_size {self.patch_size}")
+        if self.hidden_size % self.num_heads or self.hidden_size % 4:
+            raise ArgumentError(
+                f"hidden_size {self.hidden_size}: expected a multiple of 4 and of num_heads {self.num_heads}"
+            )
+        if self.num_classes < 0:
+            raise ArgumentError(f"num_classes: expected 0 (unconditional) or more, got {self.num_classes}")
+        if not 0 <= self.class_dropout_prob <= 1:
+            raise ArgumentError(f"class_dropout_prob: expected 0 to 1, got {self.class_dropout_prob}")
+        self.attention_settings.check(self.depth, self.grid)
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> "DiTConfig":
+        """A published shape by its name, `DiT-XL/2` or `XL/2`; keywords change its fields."""
+        match = re.fullmatch(r"(?:DiT-)?(S|B|L|XL)/([0-9]+)", name)
+        if not match or int(match[2]) not in PATCHES:
+            known = ", ".join(f"DiT-{size}/{patch}" for size in SIZES for patch in PATCHES)
+            raise ArgumentError(f"{name}: no such preset; expected one of {known}")
+        depth, hidden_size, num_heads = SIZES[match[1]]
+        shape = {"depth": depth, "hidden_size": hidden_size, "num_heads": num_heads, "patch_size": int(match[2])}
+        return cls(**{**shape, **changes})
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of tokens."""
+        return (self.input_size // self.patch_size,) * 2
+
+    @property
+    def num_tokens(self) -> int:
+        """Number of tokens N."""
+        return self.grid[0] * self.grid[1]
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one attention head."""
+        return self.hidden_size // self.num_heads
+
+    @property
+    def out_channels(self) -> int:
+        """Channels that the network gives: noise, and the raw variance where it is learned."""
+        return self.in_channels * (2 if self.learn_sigma else 1)
+
+    @property
+    def has_null_label(self) -> bool:
+        """Whether the label table has a row for "no label"."""
+        return self.num_classes > 0 and self.class_dropout_prob > 0
+
+    @property
+    def null_label(self) -> int:
+        """The label that stands for "no label": always num_classes."""
+        return self.num_classes
+
+    @property
+    def attention_settings(self) -> AttentionSettings:
+        """The attention's fields as one value."""
+        return AttentionSettings(self.attention, self.window, self.window_border, self.window_dilation)
+
+    def to_json(self) -> str:
+        """One line of JSON; `from_dict` takes it back once parsed."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_dict(cls, fields: Any) -> "DiTConfig":
+        """From parsed JSON; raises ArgumentError that names an unknown or wrong field."""
+        if not isinstance(fields, dict):
+            raise ArgumentError(f"expected the fields of a DiTConfig, got {type(fields).__name__}")
+        types = {field.name: type(field.default) for field in dataclasses.fields(cls)}
+        for name, value in fields.items():
+            if name not in types:
+                raise ArgumentError(f"DiTConfig has no field {name!r}; expected some of {', '.join(types)}")
+            whole_float = types[name] is float and type(value) is int
+            if type(value) is not types[name] and not whole_float:
+                raise ArgumentError(f"{name}: expected {types[name].__name__}, got {value!r}")
+        return cls(**fields)

@@ -1,0 +1,28 @@
+"""Files: atomic writes."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Yield a hidden path in the same folder; it replaces `target` on success and vanishes on failure."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}{target.suffix}")
+    try:
+        yield temporary
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(target: Path) -> Iterator[Path]:
+    """The same for a new folder: all of it appears at once, or none."""
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as name:
+        filled = Path(name, target.name)
+        filled.mkdir()
+        yield filled
+        filled.rename(target)

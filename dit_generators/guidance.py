@@ -1,0 +1,107 @@
+"""Guidance: one formula, weak + w (strong - weak), and what takes the part of the weak model."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from .attention.pattern import AttentionSettings
+from .errors import ArgumentError
+from .model import DiT
+from .samplers import Predict
+
+Channels = Literal["all", "3"]
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """How a model is guided.
+
+    Attributes:
+        scale: w. 0 is the weak model alone, 1 the model without guidance, above 1 guided.
+        by: "label", the weak model is the null label (Ho & Salimans, arXiv 2207.12598, eq. 6 with w = 1 + their w);
+            "window", the weak model is the same network with a small attention window, labels kept.
+        channels: "all" channels of the noise, or "3": the first three only, as official samples were made.
+        interval: guide only at timesteps in [low, high], without guidance elsewhere (arXiv 2404.07724); None is always.
+        window: of the weak model, odd.
+    """
+
+    scale: float = 1.0
+    by: Literal["label", "window"] = "label"
+    channels: Channels = "all"
+    interval: tuple[int, int] | None = None
+    window: int = 3
+
+    def check(self, model: DiT) -> None:
+        """Raise ArgumentError where this guidance says nothing to the model."""
+        if not torch.isfinite(torch.tensor(self.scale)):
+            raise ArgumentError(f"guidance scale: expected a finite number, got {self.scale}")
+        if self.interval is not None and not 0 <= self.interval[0] <= self.interval[1]:
+            raise ArgumentError(f"guidance interval {self.interval}: expected LOW,HIGH with 0 <= LOW <= HIGH")
+        if self.scale == 1:
+            return
+        if self.by == "window":
+            self.weak_settings(model).check(model.config.depth, model.config.grid)
+        elif not model.config.num_classes:
+            raise ArgumentError("guidance by label: this model is unconditional; use guidance by window, or scale 1")
+        elif not model.config.has_null_label:
+            raise ArgumentError("guidance by label: this model has no null label; use guidance by window, or scale 1")
+
+    def weak_settings(self, model: DiT) -> AttentionSettings:
+        """The attention of the weak model of "window"."""
+        return AttentionSettings("swa", self.window, model.config.window_border, 1)
+
+
+def guided(model: DiT, class_labels: Tensor | None, guidance: Guidance) -> Predict:
+    """The model as a function of x_t and timesteps (B,), all equal, with labels (B,) and guidance built in.
+
+    The raw variance is the strong model's, except at scale 0 on all channels: there all is the weak model's.
+    """
+    guidance.check(model)
+    weak_attention = model.attention_functions(guidance.weak_settings(model)) if guidance.by == "window" else None
+    null = None if class_labels is None else torch.full_like(class_labels, model.config.null_label)
+
+    def weak(x: Tensor, timesteps: Tensor) -> Tensor:
+        if guidance.by == "window":
+            return model(x, timesteps, class_labels, attention=weak_attention)
+        return model(x, timesteps, null)
+
+    def both(x: Tensor, timesteps: Tensor) -> tuple[Tensor, Tensor]:
+        if guidance.by == "window" or class_labels is None or null is None:
+            return model(x, timesteps, class_labels), weak(x, timesteps)
+        halves = model(x.repeat(2, 1, 1, 1), timesteps.repeat(2), torch.cat([class_labels, null]))
+        return tuple(halves.chunk(2))
+
+    def predict(x: Tensor, timesteps: Tensor) -> Tensor:
+        if guidance.scale == 1 or not _active(guidance, int(timesteps[0])):
+            return model(x, timesteps, class_labels)
+        if guidance.scale == 0 and guidance.channels == "all":
+            return weak(x, timesteps)
+        return combine(*both(x, timesteps), guidance.scale, guidance.channels, x.shape[1])
+
+    return predict
+
+
+def combine(strong: Tensor, weak: Tensor, scale: float, channels: Channels, in_channels: int) -> Tensor:
+    """weak + scale (strong - weak) on the guided channels of the noise; all else is strong's."""
+    count = min(3, in_channels) if channels == "3" else in_channels
+    noise = weak[:, :count] + scale * (strong[:, :count] - weak[:, :count])
+    return torch.cat([noise, strong[:, count:]], dim=1)
+
+
+def forward_with_cfg(model: DiT, x: Tensor, timesteps: Tensor, class_labels: Tensor, cfg_scale: float) -> Tensor:
+    """The official guided step on 2n rows: n labels, then n null labels; the second half of `x` is ignored.
+
+    Channels 0, 1, 2 are guided and shared by both halves; every other channel is each half's own.
+    """
+    first = x[: len(x) // 2]
+    conditional, unconditional = model(torch.cat([first, first]), timesteps, class_labels).chunk(2)
+    guided_half = combine(conditional, unconditional, cfg_scale, "3", x.shape[1])
+    count = min(3, x.shape[1])
+    other_half = torch.cat([guided_half[:, :count], unconditional[:, count:]], dim=1)
+    return torch.cat([guided_half, other_half])
+
+
+def _active(guidance: Guidance, timestep: int) -> bool:
+    return guidance.interval is None or guidance.interval[0] <= timestep <= guidance.interval[1]

@@ -1,0 +1,256 @@
+"""The Diffusion Transformer with adaLN-Zero blocks (Peebles & Xie, arXiv 2212.09748), official parameter names."""
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from .attention import Attention as Attend
+from .attention.choose import Choice, choose_attention
+from .attention.neighbours import Border
+from .attention.pattern import AttentionSettings
+from .config import DiTConfig
+from .embeddings import LabelEmbedder, TimestepEmbedder, position_table
+from .errors import ArgumentError
+
+_LAYER_NORM_EPS = 1e-6
+# Matrix products of fewer rows than this go through other CPU kernels and round differently: conditioning is
+# computed on at least this many rows, so that an image does not depend on the size of its batch.
+_MIN_ROWS = 16
+
+
+def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """x (1 + scale) + shift, for x (B, N, D) and shift, scale (B, D)."""
+    return x * (1 + scale[:, None]) + shift[:, None]
+
+
+class PatchEmbed(nn.Module):
+    """Images (B, C, H, W) -> tokens (B, N, D): one linear map of each patch, row-major."""
+
+    def __init__(self, patch_size: int, in_channels: int, hidden_size: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(in_channels, hidden_size, patch_size, patch_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # The convolution of stride = kernel as a matrix product, whose rounding does not depend on the batch.
+        patches = F.unfold(x, self.proj.kernel_size, stride=self.proj.stride).transpose(1, 2)
+        return F.linear(patches, self.proj.weight.flatten(1), self.proj.bias)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention of tokens (B, N, D) by whichever function `attend` is given."""
+
+    def __init__(self, hidden_size: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(hidden_size, 3 * hidden_size)
+        self.proj = nn.Linear(hidden_size, hidden_size)
+
+    def forward(self, x: Tensor, attend: Attend) -> Tensor:
+        query, key, value = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        return self.proj(attend(query, key, value).transpose(1, 2).flatten(2))
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with the tanh approximation of GELU between them."""
+
+    def __init__(self, hidden_size: int, inner_size: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(hidden_size, inner_size)
+        self.fc2 = nn.Linear(inner_size, hidden_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
+
+
+class DiTBlock(nn.Module):
+    """Attention and feed-forward, each shifted, scaled and gated by the conditioning vector (adaLN-Zero)."""
+
+    def __init__(self, hidden_size: int, num_heads: int, mlp_ratio: float) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(hidden_size, eps=_LAYER_NORM_EPS, elementwise_affine=False)
+        self.attn = SelfAttention(hidden_size, num_heads)
+        self.norm2 = nn.LayerNorm(hidden_size, eps=_LAYER_NORM_EPS, elementwise_affine=False)
+        self.mlp = FeedForward(hidden_size, int(hidden_size * mlp_ratio))
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(hidden_size, 6 * hidden_size))
+
+    def forward(self, x: Tensor, c: Tensor, attend: Attend) -> Tensor:
+        """x (B, N, D), c (B or more, D); rows of c beyond B are computed and left out."""
+        modulation = self.adaLN_modulation(c)[: len(x)].chunk(6, dim=1)
+        shift_msa, scale_msa, gate_msa, shift_mlp, scale_mlp, gate_mlp = modulation
+        x = x + gate_msa[:, None] * self.attn(modulate(self.norm1(x), shift_msa, scale_msa), attend)
+        return x + gate_mlp[:, None] * self.mlp(modulate(self.norm2(x), shift_mlp, scale_mlp))
+
+
+class FinalLayer(nn.Module):
+    """Tokens (B, N, D) -> patches (B, N, patch * patch * channels), channel last within a patch."""
+
+    def __init__(self, hidden_size: int, patch_size: int, out_channels: int) -> None:
+        super().__init__()
+        self.norm_final = nn.LayerNorm(hidden_size, eps=_LAYER_NORM_EPS, elementwise_affine=False)
+        self.linear = nn.Linear(hidden_size, patch_size * patch_size * out_channels)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(hidden_size, 2 * hidden_size))
+
+    def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        shift, scale = self.adaLN_modulation(c)[: len(x)].chunk(2, dim=1)
+        return self.linear(modulate(self.norm_final(x), shift, scale))
+
+
+class DiT(nn.Module):
+    """Noisy images, timesteps and labels -> predicted noise (and raw variance where it is learned).
+
+    The parameters and their names are those of the official implementation, so official state dicts load strictly.
+    """
+
+    pos_embed: Tensor
+
+    def __init__(self, config: DiTConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.hidden_size
+        self.x_embedder = PatchEmbed(config.patch_size, config.in_channels, width)
+        self.t_embedder = TimestepEmbedder(width)
+        self.y_embedder = (
+            LabelEmbedder(config.num_classes, width, config.class_dropout_prob) if config.num_classes else None
+        )
+        table = torch.from_numpy(position_table(width, config.grid)).float()[None]
+        self.pos_embed = nn.Parameter(table, requires_grad=False)
+        self.blocks = nn.ModuleList(DiTBlock(width, config.num_heads, config.mlp_ratio) for _ in range(config.depth))
+        self.final_layer = FinalLayer(width, config.patch_size, config.out_channels)
+        self.attention_settings = config.attention_settings
+        self.initialise()
+
+    def initialise(self) -> None:
+        """Draw the weights as the paper does: every block starts as the identity, the output as zero."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+        nn.init.xavier_uniform_(self.x_embedder.proj.weight.data.flatten(1))
+        nn.init.zeros_(self.x_embedder.proj.bias)  # type: ignore[arg-type]
+        if self.y_embedder is not None:
+            nn.init.normal_(self.y_embedder.embedding_table.weight, std=0.02)
+        for name, parameter in self.t_embedder.named_parameters():
+            if name.endswith("weight"):
+                nn.init.normal_(parameter, std=0.02)
+        for module in (*self.blocks, self.final_layer):
+            nn.init.zeros_(module.adaLN_modulation[1].weight)
+        nn.init.zeros_(self.final_layer.linear.weight)
+
+    def forward(
+        self,
+        x_t: Tensor,
+        timesteps: Tensor,
+        class_labels: Tensor | None = None,
+        attention: tuple[Attend, ...] | None = None,
+    ) -> Tensor:
+        """Predict the noise in `x_t`.
+
+        Args:
+            x_t: (B, in_channels, input_size, input_size).
+            timesteps: (B,), original timesteps 0..999 of the training schedule.
+            class_labels: int64 (B,), 0..num_classes-1, num_classes for the null label; None for an unconditional
+                model, or for the null label everywhere.
+            attention: one function a block instead of `attention_settings`, from `attention_functions`.
+
+        Returns:
+            (B, out_channels, input_size, input_size): noise, then raw variance v where learn_sigma.
+        """
+        batch = len(x_t)
+        self._check(x_t, timesteps, class_labels)
+        c = self.conditioning(timesteps, class_labels)
+        x = self.x_embedder(x_t) + self.pos_embed
+        for block, attend in zip(self.blocks, attention or self.attention_functions(), strict=True):
+            x = block(x, c, attend)
+        return self.unpatchify(self.final_layer(x, c)[:batch])
+
+    def conditioning(self, timesteps: Tensor, class_labels: Tensor | None) -> Tensor:
+        """(B, D), with further rows below 16 outside training: the sum of timestep and label vectors."""
+        labels = self._labels(class_labels, timesteps)
+        missing = 0 if self.training else max(0, _MIN_ROWS - len(timesteps))
+        c: Tensor = self.t_embedder(F.pad(timesteps, (0, missing)))
+        if self.y_embedder is not None and labels is not None:
+            c = c + self.y_embedder(F.pad(labels, (0, missing)))
+        return c
+
+    def unpatchify(self, patches: Tensor) -> Tensor:
+        """(B, N, patch * patch * C) -> (B, C, H, W); a patch is ordered row, column, channel."""
+        rows, columns = self.config.grid
+        edge = self.config.patch_size
+        x = patches.unflatten(2, (edge, edge, -1)).unflatten(1, (rows, columns))
+        return x.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
+
+    def attention_functions(self, settings: AttentionSettings | None = None) -> tuple[Attend, ...]:
+        """One attention function a block, for `forward(attention=...)`; those in use when nothing is given."""
+        settings = settings or self.attention_settings
+        return settings.build(self.config.depth, self.config.grid, self.pos_embed.device)
+
+    def set_attention(
+        self,
+        kind: str,
+        *,
+        window: int | None = None,
+        border: Border | None = None,
+        dilation: int | None = None,
+        batch_size: int = 1,
+    ) -> Choice | None:
+        """Switch the attention on the same weights; what is not given stays as in the configuration.
+
+        Args:
+            kind: naive, full, xformers, swa, a pattern such as "swa*3,full", or "auto": the meaning in the
+                configuration by the engines that are fastest here, measured at `batch_size`.
+            window, border, dilation: of the layers that are swa.
+
+        Returns:
+            What "auto" measured and chose, None for any other kind.
+
+        Raises:
+            ArgumentError: the kind is unknown or the window does not fit.
+            AttentionError: the engine cannot run here.
+        """
+        config = self.config
+        settings = AttentionSettings(
+            pattern=config.attention if kind == "auto" else kind,
+            window=config.window if window is None else window,
+            border=border or config.window_border,
+            dilation=config.window_dilation if dilation is None else dilation,
+        )
+        choice = None
+        if kind == "auto":
+            settings.check(config.depth, config.grid)
+            shape = (batch_size, config.num_heads, config.num_tokens, config.head_dim)
+            choice = choose_attention(settings, config.depth, config.grid, shape, self.pos_embed)
+            settings = choice.settings
+        self.attention_functions(settings)
+        self.attention_settings = settings
+        return choice
+
+    def _labels(self, class_labels: Tensor | None, timesteps: Tensor) -> Tensor | None:
+        if class_labels is not None or self.y_embedder is None:
+            return class_labels
+        if not self.config.has_null_label:
+            raise ArgumentError("class_labels: this model has no null label; give a label for each image")
+        return torch.full_like(timesteps, self.config.null_label, dtype=torch.int64)
+
+    def _check(self, x_t: Tensor, timesteps: Tensor, class_labels: Tensor | None) -> None:
+        size = self.config.input_size
+        if x_t.shape[1:] != (self.config.in_channels, size, size):
+            raise ArgumentError(f"x_t: expected (B, {self.config.in_channels}, {size}, {size}), got {tuple(x_t.shape)}")
+        if timesteps.shape != x_t.shape[:1]:
+            raise ArgumentError(f"timesteps: expected ({len(x_t)},), got {tuple(timesteps.shape)}")
+        if class_labels is None:
+            return
+        if self.y_embedder is None:
+            raise ArgumentError("class_labels: this model is unconditional; leave the labels out")
+        if class_labels.shape != x_t.shape[:1]:
+            raise ArgumentError(f"class_labels: expected ({len(x_t)},), got {tuple(class_labels.shape)}")
+        if class_labels.device.type == "cpu" and not torch.compiler.is_compiling():
+            check_labels(class_labels.tolist(), self.config)
+
+
+def check_labels(labels: list[int], config: DiTConfig) -> None:
+    """Raise ArgumentError for a label that the model does not have."""
+    rows = config.num_classes + config.has_null_label
+    wrong = next((label for label in labels if not 0 <= label < rows), None)
+    if wrong is not None:
+        null = f" ({config.null_label} is the null label)" if config.has_null_label else ""
+        raise ArgumentError(f"label {wrong}: this model has the classes 0 to {config.num_classes - 1}{null}")

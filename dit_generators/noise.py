@@ -1,0 +1,42 @@
+"""Each image has noise of its own: a stream that depends on the run's seed and the image's number alone."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .errors import ArgumentError
+
+_LABEL_STREAM = 1
+
+
+class ImageNoise:
+    """Draws of shape (B, *shape) whose row i comes from the stream of image `indices[i]`.
+
+    Drawn on the CPU in float32, so that every device gets the same numbers.
+    """
+
+    def __init__(self, seed: int, indices: Sequence[int], shape: tuple[int, ...], device: torch.device) -> None:
+        self.shape, self.device = shape, device
+        self.generators = [torch.Generator().manual_seed(image_seed(seed, index)) for index in indices]
+
+    def __call__(self) -> Tensor:
+        """The next draw of every image."""
+        return torch.stack([torch.randn(self.shape, generator=g) for g in self.generators]).to(self.device)
+
+
+def image_seed(seed: int, index: int) -> int:
+    """The seed of one image's stream, a hash of both numbers: neighbours share nothing."""
+    return _hash(seed, index)
+
+
+def image_label(seed: int, index: int, num_classes: int) -> int:
+    """A class for one image, uniform and independent of its noise."""
+    return int(np.random.default_rng(_hash(seed, index, _LABEL_STREAM)).integers(num_classes))
+
+
+def _hash(seed: int, *numbers: int) -> int:
+    if seed < 0:
+        raise ArgumentError(f"seed: expected 0 or more, got {seed}")
+    return int(np.random.SeedSequence([seed, *numbers]).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -1,0 +1,89 @@
+"""What training minimises: the noise error, and the variational bound that trains the learned variance."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .samplers import Predict, log_variance, posterior_mean, predicted_x_0
+from .schedule import Schedule, at
+
+_HALF_BIN = 1 / 255
+_EDGE = 0.999
+_PROBABILITY_FLOOR = 1e-12
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Per image, float32 (B,): `mse` of the noise, `vb` in bits per dimension (None without learned variance)."""
+
+    mse: Tensor
+    vb: Tensor | None
+
+    @property
+    def total(self) -> Tensor:
+        """mse + vb, what is minimised."""
+        return self.mse if self.vb is None else self.mse + self.vb
+
+
+def add_noise(x_0: Tensor, noise: Tensor, schedule: Schedule, index: Tensor) -> Tensor:
+    """x_t = sqrt(a) x_0 + sqrt(1 - a) noise (Ho et al. 2020, eq. 4)."""
+    signal = at(schedule.alphas_cumprod**0.5, index, x_0)
+    return signal * x_0 + at((1 - schedule.alphas_cumprod) ** 0.5, index, x_0) * noise
+
+
+def diffusion_loss(predict: Predict, x_0: Tensor, index: Tensor, noise: Tensor, schedule: Schedule) -> Loss:
+    """The hybrid loss L_simple + L_vlb (Nichol & Dhariwal, arXiv 2102.09672, section 3.1), no 1/1000 on the second.
+
+    Args:
+        predict: the network as a function of x_t and original timesteps.
+        x_0: (B, C, H, W) clean images or latents.
+        index: int64 (B,), steps of `schedule`.
+        noise: like x_0, standard normal.
+    """
+    x_t = add_noise(x_0, noise, schedule, index)
+    output = predict(x_t, torch.from_numpy(schedule.timesteps)[index.cpu()].to(x_0.device))
+    channels = x_0.shape[1]
+    mse = _mean((noise - output[:, :channels]) ** 2)
+    if output.shape[1] == channels:
+        return Loss(mse, None)
+    # The bound trains the variance only: it sends no gradient into the noise.
+    frozen = torch.cat([output[:, :channels].detach(), output[:, channels:]], dim=1)
+    return Loss(mse, variational_bound(frozen, x_0, x_t, schedule, index))
+
+
+def variational_bound(output: Tensor, x_0: Tensor, x_t: Tensor, schedule: Schedule, index: Tensor) -> Tensor:
+    """(B,) bits per dimension: KL of the step's two Gaussians; at index 0 the likelihood of x_0 in 256 bins."""
+    true_mean = posterior_mean(x_0, x_t, schedule, index)
+    true_log_variance = at(schedule.posterior_log_variance_clipped, index, x_t)
+    mean = posterior_mean(predicted_x_0(output, x_t, schedule, index), x_t, schedule, index)
+    spread = log_variance(output, x_t, schedule, index).expand_as(mean)
+    divergence = _mean(gaussian_kl(true_mean, true_log_variance, mean, spread))
+    likelihood = _mean(-discretised_log_likelihood(x_0, mean, spread))
+    return torch.where(index == 0, likelihood, divergence) / math.log(2)
+
+
+def gaussian_kl(mean_1: Tensor, log_variance_1: Tensor, mean_2: Tensor, log_variance_2: Tensor) -> Tensor:
+    """KL(N_1 || N_2) of each element, in nats."""
+    ratio = torch.exp(log_variance_1 - log_variance_2)
+    distance = (mean_1 - mean_2) ** 2 * torch.exp(-log_variance_2)
+    return 0.5 * (-1 + log_variance_2 - log_variance_1 + ratio + distance)
+
+
+def discretised_log_likelihood(x: Tensor, mean: Tensor, log_variance_: Tensor) -> Tensor:
+    """log P of the bin of width 2/255 around each x in [-1, 1]; the outermost bins are open."""
+    precision = torch.exp(-0.5 * log_variance_)
+    upper = _normal_cdf((x - mean + _HALF_BIN) * precision)
+    lower = _normal_cdf((x - mean - _HALF_BIN) * precision)
+    inside = torch.where(x > _EDGE, 1 - lower, upper - lower)
+    return torch.where(x < -_EDGE, upper, inside).clamp(min=_PROBABILITY_FLOOR).log()
+
+
+def _normal_cdf(x: Tensor) -> Tensor:
+    """The tanh approximation, as in the published code."""
+    return 0.5 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+def _mean(x: Tensor) -> Tensor:
+    return x.flatten(1).mean(dim=1)

@@ -1,0 +1,110 @@
+"""From noise to images: samplers as generators that yield every state; the caller owns the loop.
+
+A model function takes x_t (B, C, H, W) and original timesteps (B,) and returns (B, C or 2 C, H, W): the noise and,
+where the variance is learned, its raw output v.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .errors import ArgumentError
+from .schedule import Schedule, at
+
+Predict = Callable[[Tensor, Tensor], Tensor]
+Draw = Callable[[], Tensor]
+
+
+@dataclass(frozen=True)
+class Step:
+    """The state after one step: `x`, and the clean image `x_0` that the model saw in the state before."""
+
+    index: int
+    x: Tensor
+    x_0: Tensor
+
+
+def ddpm(predict: Predict, x_t: Tensor, schedule: Schedule, draw: Draw) -> Iterator[Step]:
+    """Ancestral sampling (Ho et al. 2020, algorithm 2), with the learned range variance where the model has one."""
+    _check_steps(schedule)
+    for i in reversed(range(len(schedule))):
+        index = torch.full((len(x_t),), i, device=x_t.device)
+        output = predict(x_t, _timesteps(schedule, index))
+        x_0 = predicted_x_0(output, x_t, schedule, index)
+        x_t = ddpm_step(output, x_t, schedule, index, draw())
+        yield Step(i, x_t, x_0)
+
+
+def ddim(predict: Predict, x_t: Tensor, schedule: Schedule, draw: Draw, eta: float = 0.0) -> Iterator[Step]:
+    """Denoising diffusion implicit models (Song et al., arXiv 2010.02502, eq. 12); eta = 0 is deterministic."""
+    _check_steps(schedule)
+    for i in reversed(range(len(schedule))):
+        index = torch.full((len(x_t),), i, device=x_t.device)
+        output = predict(x_t, _timesteps(schedule, index))
+        x_0 = predicted_x_0(output, x_t, schedule, index)
+        x_t = ddim_step(output, x_t, schedule, index, draw(), eta)
+        yield Step(i, x_t, x_0)
+
+
+def ddpm_step(output: Tensor, x_t: Tensor, schedule: Schedule, index: Tensor, noise: Tensor) -> Tensor:
+    """mean + exp(log variance / 2) noise, no noise at index 0; index (B,) counts steps of `schedule`."""
+    x_0 = predicted_x_0(output, x_t, schedule, index)
+    mean = posterior_mean(x_0, x_t, schedule, index)
+    deviation = torch.exp(0.5 * log_variance(output, x_t, schedule, index))
+    return mean + _not_last(index, x_t) * deviation * noise
+
+
+def ddim_step(
+    output: Tensor, x_t: Tensor, schedule: Schedule, index: Tensor, noise: Tensor, eta: float = 0.0
+) -> Tensor:
+    """x_0 sqrt(a_prev) + sqrt(1 - a_prev - sigma^2) eps + sigma noise, no noise at index 0."""
+    x_0 = predicted_x_0(output, x_t, schedule, index)
+    alpha, alpha_prev = (at(a, index, x_t) for a in (schedule.alphas_cumprod, schedule.alphas_cumprod_prev))
+    # The noise is derived again from x_0, as published: the same up to rounding.
+    epsilon = (_unscale(x_t, schedule, index) - x_0) / at((1 / schedule.alphas_cumprod - 1) ** 0.5, index, x_t)
+    sigma = eta * ((1 - alpha_prev) / (1 - alpha)).sqrt() * (1 - alpha / alpha_prev).sqrt()
+    mean = x_0 * alpha_prev.sqrt() + (1 - alpha_prev - sigma**2).sqrt() * epsilon
+    return mean + _not_last(index, x_t) * sigma * noise
+
+
+def predicted_x_0(output: Tensor, x_t: Tensor, schedule: Schedule, index: Tensor) -> Tensor:
+    """sqrt(1 / a) x_t - sqrt(1 / a - 1) eps; never clipped."""
+    epsilon = output[:, : x_t.shape[1]]
+    return _unscale(x_t, schedule, index) - at((1 / schedule.alphas_cumprod - 1) ** 0.5, index, x_t) * epsilon
+
+
+def posterior_mean(x_0: Tensor, x_t: Tensor, schedule: Schedule, index: Tensor) -> Tensor:
+    """Mean of q(x_{t-1} | x_t, x_0)."""
+    weight_0, weight_t = (at(c, index, x_t) for c in (schedule.posterior_mean_coef1, schedule.posterior_mean_coef2))
+    return weight_0 * x_0 + weight_t * x_t
+
+
+def log_variance(output: Tensor, x_t: Tensor, schedule: Schedule, index: Tensor) -> Tensor:
+    """f log(beta) + (1 - f) posterior log variance with f = (v + 1) / 2, v not clamped; beta where none is learned."""
+    channels = x_t.shape[1]
+    if output.shape[1] == channels:
+        return at(schedule.fixed_log_variance, index, x_t)
+    share = (output[:, channels:] + 1) / 2
+    largest = at(np.log(schedule.betas), index, x_t)
+    smallest = at(schedule.posterior_log_variance_clipped, index, x_t)
+    return share * largest + (1 - share) * smallest
+
+
+def _unscale(x_t: Tensor, schedule: Schedule, index: Tensor) -> Tensor:
+    return at((1 / schedule.alphas_cumprod) ** 0.5, index, x_t) * x_t
+
+
+def _not_last(index: Tensor, like: Tensor) -> Tensor:
+    return (index != 0).to(like.dtype).reshape(-1, *[1] * (like.ndim - 1))
+
+
+def _timesteps(schedule: Schedule, index: Tensor) -> Tensor:
+    return torch.from_numpy(schedule.timesteps)[index.cpu()].to(index.device)
+
+
+def _check_steps(schedule: Schedule) -> None:
+    if len(schedule) < 2:
+        raise ArgumentError("steps: ancestral and DDIM sampling need 2 steps or more")

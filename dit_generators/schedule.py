@@ -1,0 +1,137 @@
+"""The noise schedule: betas, which timesteps are kept, and everything that follows from them, in float64."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .errors import ArgumentError
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """A diffusion of S steps; index 0 is the step that ends at x_0.
+
+    Attributes:
+        betas: float64 (S,), in (0, 1).
+        timesteps: int64 (S,), the original timestep of each step: what the network receives.
+
+    Formulas: Ho et al., arXiv 2006.11239, eq. 4, 6 and 7.
+    """
+
+    betas: Array
+    timesteps: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.betas)
+
+    @cached_property
+    def alphas_cumprod(self) -> Array:
+        """The share of signal variance left after each step."""
+        return np.cumprod(1 - self.betas, dtype=np.float64)
+
+    @cached_property
+    def alphas_cumprod_prev(self) -> Array:
+        """The same one step earlier; 1 before the first."""
+        return np.append(1.0, self.alphas_cumprod[:-1])
+
+    @cached_property
+    def posterior_variance(self) -> Array:
+        """Variance of q(x_{t-1} | x_t, x_0); 0 at index 0."""
+        return self.betas * (1 - self.alphas_cumprod_prev) / (1 - self.alphas_cumprod)
+
+    @cached_property
+    def posterior_log_variance_clipped(self) -> Array:
+        """Its logarithm; index 0 is a copy of index 1. Empty for a single step, which has no index 1."""
+        return np.log(np.append(self.posterior_variance[1:2], self.posterior_variance[1:]))
+
+    @cached_property
+    def fixed_log_variance(self) -> Array:
+        """The variance where none is learned: beta, and the posterior's at index 0."""
+        return np.log(np.append(self.posterior_variance[1:2], self.betas[1:]))
+
+    @cached_property
+    def posterior_mean_coef1(self) -> Array:
+        """Weight of x_0 in the mean of q(x_{t-1} | x_t, x_0)."""
+        return self.betas * np.sqrt(self.alphas_cumprod_prev) / (1 - self.alphas_cumprod)
+
+    @cached_property
+    def posterior_mean_coef2(self) -> Array:
+        """Weight of x_t in it."""
+        return (1 - self.alphas_cumprod_prev) * np.sqrt(1 - self.betas) / (1 - self.alphas_cumprod)
+
+
+def linear_schedule(num_train_timesteps: int = 1000) -> Schedule:
+    """Betas from 1e-4 to 0.02 in equal steps, the range scaled by 1000 / T."""
+    if num_train_timesteps < 1:
+        raise ArgumentError(f"num_train_timesteps: expected 1 or more, got {num_train_timesteps}")
+    scale = 1000 / num_train_timesteps
+    betas = np.linspace(scale * 1e-4, scale * 0.02, num_train_timesteps, dtype=np.float64)
+    return Schedule(betas, np.arange(num_train_timesteps))
+
+
+def respace(schedule: Schedule, steps: int | str) -> Schedule:
+    """Keep some of the steps and recompute the betas so that the kept alphas_cumprod stay the same.
+
+    Args:
+        steps: a number S; "ddimS", an integer stride from 0; or "a,b,c", so many from equal sections.
+
+    Raises:
+        ArgumentError: no such steps; more of them than the schedule has.
+
+    Source: Nichol & Dhariwal, arXiv 2102.09672, section 4.
+    """
+    kept = np.array(respaced_timesteps(len(schedule), steps), dtype=np.int64)
+    alphas_cumprod = schedule.alphas_cumprod[kept]
+    betas = 1 - alphas_cumprod / np.append(1.0, alphas_cumprod[:-1])
+    return Schedule(betas, schedule.timesteps[kept])
+
+
+def respaced_timesteps(total: int, steps: int | str) -> list[int]:
+    """The kept indices of `total`, ascending, by the rules that `respace` names."""
+    text = str(steps).strip()
+    if text.startswith("ddim"):
+        return _strided(total, _count(text.removeprefix("ddim"), text), text)
+    counts = [_count(part, text) for part in text.split(",")]
+    kept: list[int] = []
+    start = 0
+    for i, count in enumerate(counts):
+        size = total // len(counts) + (i < total % len(counts))
+        if count > size:
+            raise ArgumentError(f"steps {text}: {count} asked for, but training had {size} there; ask for fewer")
+        kept += _section(start, size, count)
+        start += size
+    return sorted(set(kept))
+
+
+def _section(start: int, size: int, count: int) -> list[int]:
+    stride = (size - 1) / (count - 1) if count > 1 else 1.0
+    position, kept = 0.0, []
+    for _ in range(count):  # a running sum of floats, not k * stride: the published steps depend on its rounding
+        kept.append(start + round(position))
+        position += stride
+    return kept
+
+
+def _strided(total: int, count: int, text: str) -> list[int]:
+    for stride in range(1, total):
+        if len(range(0, total, stride)) == count:
+            return list(range(0, total, stride))
+    raise ArgumentError(f"steps {text}: no whole stride through {total} timesteps gives {count} steps; try another")
+
+
+def _count(part: str, text: str) -> int:
+    if not part.strip().isdecimal() or int(part) < 1:
+        raise ArgumentError(f"steps {text}: expected a number of 1 or more, ddimN, or numbers such as 20,10,5")
+    return int(part)
+
+
+def at(table: Array, index: Tensor, like: Tensor) -> Tensor:
+    """float32 (B, 1, 1, 1): the table's entries for index (B,), cast after indexing."""
+    values = torch.from_numpy(table)[index.cpu()].float().to(like.device)
+    return values.reshape(-1, *[1] * (like.ndim - 1))

@@ -1,0 +1,82 @@
+"""Diffusion Transformers with interchangeable attention, official checkpoints, and sampling one can trust.
+
+The names below are loaded when first used: importing this package imports neither torch nor diffusers.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .attention.window import window_attention
+    from .autoencoder import Autoencoder, load_autoencoder
+    from .checkpoint import load_checkpoint, save_checkpoint
+    from .config import DiTConfig
+    from .errors import (
+        ArgumentError,
+        AttentionChangedWarning,
+        AttentionError,
+        CheckpointError,
+        DitError,
+        OutputError,
+    )
+    from .guidance import Guidance
+    from .model import DiT
+    from .objective import diffusion_loss
+    from .sampling import SampleSettings, sample
+    from .schedule import linear_schedule, respace
+
+_HOMES = {
+    "ArgumentError": "errors",
+    "AttentionChangedWarning": "errors",
+    "AttentionError": "errors",
+    "Autoencoder": "autoencoder",
+    "CheckpointError": "errors",
+    "DiT": "model",
+    "DiTConfig": "config",
+    "DitError": "errors",
+    "Guidance": "guidance",
+    "OutputError": "errors",
+    "SampleSettings": "sampling",
+    "diffusion_loss": "objective",
+    "linear_schedule": "schedule",
+    "load_autoencoder": "autoencoder",
+    "load_checkpoint": "checkpoint",
+    "respace": "schedule",
+    "sample": "sampling",
+    "save_checkpoint": "checkpoint",
+    "window_attention": "attention.window",
+}
+
+__all__ = [
+    "ArgumentError",
+    "AttentionChangedWarning",
+    "AttentionError",
+    "Autoencoder",
+    "CheckpointError",
+    "DiT",
+    "DiTConfig",
+    "DitError",
+    "Guidance",
+    "OutputError",
+    "SampleSettings",
+    "diffusion_loss",
+    "linear_schedule",
+    "load_autoencoder",
+    "load_checkpoint",
+    "respace",
+    "sample",
+    "save_checkpoint",
+    "window_attention",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

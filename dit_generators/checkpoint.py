@@ -45,8 +45,8 @@ class Checkpoint:
 
 def load_checkpoint(
     source: str | Path,
-    *,
     config: DiTConfig | None = None,
+    *,
     num_heads: int | None = None,
     weights: str = "ema",
     device: str | torch.device = "cpu",
@@ -231,9 +231,7 @@ def _plain_name(name: str) -> str:
 
 def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise CheckpointError(
-            f"{path}: no such file; give a folder like facebook/DiT-XL-2-256, or its transformer folder"
-        )
+        raise CheckpointError(f"{path}: no such file; give a folder like facebook/DiT-XL-2-256")
     try:
         fields = json.loads(path.read_text())
     except (ValueError, OSError) as error:

@@ -1,5 +1,7 @@
 """The Diffusion Transformer with adaLN-Zero blocks (Peebles & Xie, arXiv 2212.09748), official parameter names."""
 
+import warnings
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
@@ -10,7 +12,7 @@ from .attention.neighbours import Border
 from .attention.pattern import AttentionSettings
 from .config import DiTConfig
 from .embeddings import LabelEmbedder, TimestepEmbedder, position_table
-from .errors import ArgumentError
+from .errors import ArgumentError, AttentionChangedWarning
 
 _LAYER_NORM_EPS = 1e-6
 # Matrix products of fewer rows than this go through other CPU kernels and round differently: conditioning is
@@ -222,6 +224,13 @@ class DiT(nn.Module):
             settings = choice.settings
         self.attention_functions(settings)
         self.attention_settings = settings
+        if settings.meaning(config.depth) != config.attention_settings.meaning(config.depth):
+            warnings.warn(
+                f"the model was trained with attention {config.attention_settings.describe()} "
+                f"and runs with {settings.describe()}",
+                AttentionChangedWarning,
+                stacklevel=2,
+            )
         return choice
 
     def _labels(self, class_labels: Tensor | None, timesteps: Tensor) -> Tensor | None:

@@ -10,6 +10,8 @@ from .errors import ArgumentError
 from .samplers import Predict, Step
 from .schedule import Schedule
 
+SOLVERS = ("dpm-solver++", "unipc")
+
 
 def solve(predict: Predict, x_t: Tensor, schedule: Schedule, num_steps: int, solver: str) -> Iterator[Step]:
     """Yield the states of `num_steps` steps through `schedule` (the whole of training); deterministic.
@@ -31,9 +33,9 @@ def solve(predict: Predict, x_t: Tensor, schedule: Schedule, num_steps: int, sol
 def _scheduler(solver: str, schedule: Schedule) -> Any:
     from diffusers import DPMSolverMultistepScheduler, UniPCMultistepScheduler
 
-    kinds = {"dpm-solver++": DPMSolverMultistepScheduler, "unipc": UniPCMultistepScheduler}
-    if solver not in kinds:
-        raise ArgumentError(f"solver {solver!r}: expected {' or '.join(kinds)}")
-    return kinds[solver](
+    if solver not in SOLVERS:
+        raise ArgumentError(f"solver {solver!r}: expected {' or '.join(SOLVERS)}")
+    kind = DPMSolverMultistepScheduler if solver == "dpm-solver++" else UniPCMultistepScheduler
+    return kind(
         num_train_timesteps=len(schedule), trained_betas=schedule.betas, timestep_spacing="linspace", solver_order=2
     )

@@ -31,13 +31,21 @@ class AttentionSettings:
 
     def layers(self, depth: int) -> list[str]:
         """One of naive, full, xformers, swa, swa:ENGINE for each layer; the pattern repeats until the last."""
-        kinds = [kind for item in self.pattern.replace(" ", "").split(",") for kind in _expand(item, self.pattern)]
+        kinds = self._kinds()
         return [kinds[i % len(kinds)] for i in range(depth)]
 
     def meaning(self, depth: int) -> list[tuple[object, ...]]:
         """What each layer computes, whichever engine does it: equal meanings give equal images."""
         window = ("swa", self.window, self.border, self.dilation)
         return [window if kind.startswith("swa") else ("full",) for kind in self.layers(depth)]
+
+    def canonical(self) -> dict[str, object]:
+        """The meaning as JSON: engines with one result have one name, and a window is there only where it counts."""
+        kinds = ["swa" if kind.startswith("swa") else "full" for kind in self._kinds()]
+        if "swa" not in kinds:
+            return {"pattern": "full"}
+        pattern = "swa" if "full" not in kinds else ",".join(kinds)
+        return {"pattern": pattern, "window": self.window, "border": self.border, "dilation": self.dilation}
 
     def check(self, depth: int, grid: tuple[int, int]) -> None:
         """Raise ArgumentError when the pattern is no pattern or the window does not fit the grid."""
@@ -49,12 +57,15 @@ class AttentionSettings:
         self.check(depth, grid)
         return tuple(self._function(kind, grid, device) for kind in self.layers(depth))
 
-    def describe(self, depth: int) -> str:
+    def describe(self) -> str:
         """For people: `full`, or `swa (window 3, shift)`."""
-        if not any(kind.startswith("swa") for kind in self.layers(depth)):
+        if not any(kind.startswith("swa") for kind in self._kinds()):
             return self.pattern
         dilated = f", dilation {self.dilation}" if self.dilation > 1 else ""
         return f"{self.pattern} (window {self.window}, {self.border}{dilated})"
+
+    def _kinds(self) -> list[str]:
+        return [kind for item in self.pattern.replace(" ", "").split(",") for kind in _expand(item, self.pattern)]
 
     def _function(self, kind: str, grid: tuple[int, int], device: torch.device) -> Attention:
         name, _, engine = kind.partition(":")

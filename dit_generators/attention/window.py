@@ -46,7 +46,7 @@ def window_attention(
         window: rows and columns of the window, odd; one number for a square. 1 is the token itself.
         border: "shift" moves the window inwards at edges, so that each query sees a full window (NATTEN);
             "truncate" leaves out what lies outside the grid.
-        dilation: distance of neighbours in a window; each of the dilation^2 interleaved sub-grids attends within itself.
+        dilation: distance of neighbours; each of the dilation^2 interleaved sub-grids attends within itself.
         engine: "auto" (by size, see docs/attention.md), "masked", "halo", "gather", "flex", "natten": one result.
 
     Returns:

@@ -1,0 +1,77 @@
+"""Latents <-> pixels: diffusers' AutoencoderKL or AutoencoderTiny, or nothing for models of pixels."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .errors import CheckpointError
+from .hub import find_on_hub
+
+DEFAULT = "stabilityai/sd-vae-ft-ema"
+_CLASSES = ("AutoencoderKL", "AutoencoderTiny")
+_PATTERNS = ("config.json", "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
+
+
+@dataclass(frozen=True)
+class Autoencoder:
+    """A diffusers autoencoder and the factor between its latents and those the DiT sees (0.18215 for DiT's)."""
+
+    network: Any
+    source: str
+    scale: float
+    shift: float
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents (B, C, h, w) as the DiT sees them -> images (B, 3, H, W) in about [-1, 1].
+
+        One at a time: an image does not depend on its batch, and memory stays flat.
+        """
+        raw = latents / self.scale + self.shift
+        return torch.cat([self.network.decode(row[None]).sample for row in raw])
+
+    @torch.no_grad()
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (B, 3, H, W) in [-1, 1] -> mean and standard deviation of the latents as the DiT sees them."""
+        encoded = [self.network.encode(row[None]) for row in images]
+        if hasattr(encoded[0], "latent_dist"):
+            means = torch.cat([e.latent_dist.mean for e in encoded])
+            deviations = torch.cat([e.latent_dist.std for e in encoded])
+        else:
+            means = torch.cat([e.latents for e in encoded])
+            deviations = torch.zeros_like(means)
+        return (means - self.shift) * self.scale, deviations * self.scale
+
+
+def load_autoencoder(source: str | Path, device: str | torch.device = "cpu") -> Autoencoder:
+    """An autoencoder from a save_pretrained folder, the local cache or the hub, in that order.
+
+    Raises CheckpointError when it is nowhere, damaged, or neither AutoencoderKL nor AutoencoderTiny.
+    """
+    import diffusers
+
+    path = Path(source).expanduser()
+    folder = path if path.exists() else find_on_hub(str(source), _PATTERNS)
+    name = _class_name(folder)
+    try:
+        network = getattr(diffusers, name).from_pretrained(folder, local_files_only=True, low_cpu_mem_usage=False)
+    except Exception as error:  # safetensors errors, OSError, ValueError and RuntimeError of shapes
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(f"{folder}: the {name} in it cannot be read ({reason}); fetch it again") from error
+    scale = float(network.config.get("scaling_factor") or 1.0)
+    shift = float(network.config.get("shift_factor") or 0.0)
+    return Autoencoder(network.to(device).eval().requires_grad_(False), str(source), scale, shift)
+
+
+def _class_name(folder: Path) -> str:
+    try:
+        name = json.loads((folder / "config.json").read_text()).get("_class_name")
+    except (OSError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{folder}: has no readable config.json; give a save_pretrained folder") from error
+    if name not in _CLASSES:
+        raise CheckpointError(f"{folder}: is a {name}, expected {' or '.join(_CLASSES)}")
+    return str(name)

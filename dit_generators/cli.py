@@ -1,0 +1,154 @@
+"""The `dit-gen` command. Heavy imports happen inside the commands, so that --help is instant."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .errors import CheckpointError
+from .shell import Shell
+
+
+@click.group(cls=Shell, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="cmmd-toolkit", message="%(package)s %(version)s")
+def main() -> None:
+    """Diffusion Transformers with full, xformers and sliding-window attention: make image sets to be scored.
+
+    \b
+    dit-gen sample --attention swa --out fake/
+    dit-gen sample --checkpoint DiT-XL-2-256x256.pt --labels 207,360 --guidance-scale 4 --out fake/
+    dit-gen sweep --guidance-scale 0,1,4,10 --steps 50,250,500 --attention full,swa --out sweep/
+    dit-gen convert DiT-XL-2-256x256.pt DiT-XL-2-256/
+    dit-gen bench
+    """
+
+
+def _apply(command: Callable[..., Any], options: tuple[Callable[..., Any], ...]) -> Callable[..., Any]:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def checkpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Which weights, and how their file is read."""
+    return _apply(
+        command,
+        (
+            click.option(
+                "--checkpoint", metavar="PATH|ID|NAME", help="Weights: a file or folder, OWNER/NAME, or a bundled name."
+            ),
+            click.option(
+                "--weights", type=click.Choice(["ema", "model"]), default="ema", show_default=True,
+                help="Which of a training checkpoint's two.",
+            ),
+            click.option("--num-heads", type=int, metavar="N", help="Heads, where an official file has a free width."),
+        ),
+    )  # fmt: skip
+
+
+def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What `sample` and `sweep` share."""
+    return _apply(
+        command,
+        (
+            click.option(
+                "--sampler", type=click.Choice(["ddpm", "ddim", "dpm-solver++", "unipc"]), default="ddpm",
+                show_default=True, help="How noise becomes an image.",
+            ),
+            click.option("--eta", type=float, default=0.0, show_default=True, help="Noise of ddim, 0 to 1."),
+            click.option(
+                "--guidance-by", type=click.Choice(["label", "window"]), default="label", show_default=True,
+                help="The weak model: the null label, or the same weights with a small attention window.",
+            ),
+            click.option(
+                "--guidance-channels", type=click.Choice(["all", "3"]), default="all", show_default=True,
+                help="Channels of the noise that are guided; 3 reproduces official samples.",
+            ),
+            click.option(
+                "--guidance-interval", metavar="LOW,HIGH", help="Guide only at these of the 1000 timesteps."
+            ),
+            click.option(
+                "--guidance-window", type=int, default=3, show_default=True, metavar="K",
+                help="Window of the weak model of --guidance-by window.",
+            ),
+            click.option("--window", type=int, metavar="K", help="Window of swa, odd. [default: the checkpoint's]"),
+            click.option(
+                "--border", type=click.Choice(["shift", "truncate"]), help="Of swa. [default: the checkpoint's]"
+            ),
+            click.option("--dilation", type=int, metavar="D", help="Of swa. [default: the checkpoint's]"),
+            click.option("--labels", metavar="A,B,...", help="Classes, in turn. [default: drawn for each image]"),
+            click.option("--seed", type=int, default=0, show_default=True, metavar="K", help="Image i uses (K, i)."),
+            click.option("--batch-size", type=int, default=16, show_default=True, metavar="B", help="Images at once."),
+            click.option(
+                "--autoencoder", metavar="PATH|ID",
+                help="For latents. [default: the checkpoint's own, else stabilityai/sd-vae-ft-ema]",
+            ),
+            click.option("--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda:1."),
+            click.option(
+                "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True,
+                help="bf16 is faster on GPUs and changes images.",
+            ),
+            click.option("--tf32", is_flag=True, help="Let GPUs multiply in TF32: faster, changes images."),
+            click.option("--compile", "compiled", is_flag=True, help="torch.compile: slow start, changes last bits."),
+        ),
+    )  # fmt: skip
+
+
+@main.command(short_help="Make images.")
+@checkpoint_options
+@click.option("--attention", metavar="KIND", help="naive, full, xformers, swa, auto, or a pattern such as swa*3,full.")
+@click.option("--num", type=int, default=32, show_default=True, metavar="N", help="Images.")
+@click.option(
+    "--steps", default="50", show_default=True, metavar="S", help="Of the 1000 of training; also ddimS and a,b,c."
+)
+@click.option("--guidance-scale", type=float, default=1.0, show_default=True, metavar="W", help="1 is no guidance.")
+@sampling_options
+@click.option("--npz", is_flag=True, help="Write DIR.npz for the ADM evaluator, too.")
+@click.option("--preview-every", type=int, metavar="STEPS", help="Show the batch at hand in DIR.preview.png.")
+@click.option("--out", required=True, metavar="DIR", help="Folder for 000000.png, ... and samples.json.")
+def sample(out: str, num: int, npz: bool, preview_every: int | None, attention: str | None, **given: Any) -> int:
+    """Make N images in DIR, and DIR.contact-sheet.png beside it.
+
+    Image i depends on the checkpoint, the settings, the seed and i alone. The same command goes on with an unfinished
+    folder. Under `torchrun --nproc-per-node P -m dit_generators sample ...` P processes share the work.
+    """
+    from .processes import joined_processes
+    from .progress import show_progress
+    from .run import SampleRun, run_sampling
+    from .setup import load_model, make_settings, versions
+
+    settings = make_settings(given, steps=given.pop("steps"), scale=given.pop("guidance_scale"))
+    with joined_processes() as processes:
+        model, autoencoder, source = load_model(given, attention, settings)
+        run = SampleRun(model, settings, Path(out), num, given["batch_size"], source, autoencoder, preview_every)
+        result = run_sampling(run, processes, show_progress, versions())
+        if processes.is_main:
+            if npz:
+                click.echo(result.folder.write_npz(num))
+            found = f", {result.found} were there already" if result.found else ""
+            click.echo(f"{out}: {result.made} images made in {result.seconds:.1f} s{found}")
+            click.echo(result.folder.beside(".contact-sheet.png"))
+    return 0
+
+
+@main.command(short_help="Convert a checkpoint.")
+@click.argument("source", metavar="IN")
+@click.argument("target", metavar="OUT")
+@click.option("--weights", type=click.Choice(["ema", "model"]), default="ema", show_default=True, help="Of train.py's.")
+@click.option("--num-heads", type=int, metavar="N", help="Heads, where an official file has a free width.")
+@click.option("--autoencoder", metavar="PATH", help="Folder of the VAE to put into a diffusers folder.")
+def convert(source: str, target: str, weights: str, num_heads: int | None, autoencoder: str | None) -> int:
+    """Convert the checkpoint IN to OUT: a .safetensors file (ours, with the configuration inside), a .pt file
+    (official) or a new folder (diffusers, as facebook/DiT-XL-2-256)."""
+    from .checkpoint import build_model, read_checkpoint, write_checkpoint
+
+    checkpoint = read_checkpoint(source, num_heads=num_heads, weights=weights)
+    build_model(checkpoint)  # every key and shape is right
+    vae = Path(autoencoder) if autoencoder else checkpoint.autoencoder
+    if vae is not None and not (vae / "config.json").is_file():
+        raise CheckpointError(f"{vae}: has no config.json; give the save_pretrained folder of a VAE")
+    write_checkpoint(checkpoint, target, vae)
+    count = sum(value.numel() for value in checkpoint.state.values())
+    click.echo(f"{target}: {count} weights of {checkpoint.path}")
+    return 0

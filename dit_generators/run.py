@@ -1,0 +1,153 @@
+"""A run of sampling into a folder: resumable, the same pictures however it is cut up."""
+
+import dataclasses
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .autoencoder import Autoencoder
+from .errors import ArgumentError, CheckpointError
+from .folder import SampleFolder
+from .model import DiT
+from .noise import image_seed
+from .processes import Processes
+from .sampling import SampleSettings, makes_pixels, sample_states, to_pixels
+from .sheet import contact_sheet, save_image
+
+Advance = Callable[[float], None]
+ShowProgress = Callable[[str, int], AbstractContextManager[Advance]]
+
+
+@dataclass(frozen=True)
+class SampleRun:
+    """What to make and where; `source` names the checkpoint for people, its weights are hashed for the record."""
+
+    model: DiT
+    settings: SampleSettings
+    out: Path
+    num: int
+    batch_size: int
+    source: str
+    autoencoder: Autoencoder | None = None
+    preview_every: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("num", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ArgumentError(f"{name.replace('_', ' ')}: expected 1 or more, got {getattr(self, name)}")
+        if self.preview_every is not None and self.preview_every < 1:
+            raise ArgumentError(f"preview every: expected 1 or more steps, got {self.preview_every}")
+        self.settings.check(self.model)
+        if not makes_pixels(self.model) and self.autoencoder is None:
+            raise CheckpointError("the model makes latents; give an autoencoder")
+
+    def identity(self) -> dict[str, Any]:
+        """All that decides the pictures, as JSON."""
+        config = self.model.config
+        settings = dataclasses.asdict(self.settings)
+        settings["labels"] = None if self.settings.labels is None else list(self.settings.labels)
+        interval = self.settings.guidance.interval
+        settings["guidance"]["interval"] = None if interval is None else list(interval)
+        return {
+            "weights_sha256": weights_digest(self.model.state_dict()),
+            "model": dataclasses.asdict(config),
+            "attention": self.model.attention_settings.canonical(),
+            **settings,
+            "autoencoder": None
+            if self.autoencoder is None
+            else {
+                "weights_sha256": weights_digest(self.autoencoder.network.state_dict()),
+                "scale": self.autoencoder.scale,
+                "shift": self.autoencoder.shift,
+            },
+        }
+
+
+@dataclass(frozen=True)
+class SampleResult:
+    """What a run did: pictures made now, those that were there already, the seconds it took, and its files."""
+
+    made: int
+    found: int
+    seconds: float
+    folder: SampleFolder
+
+
+def run_sampling(
+    run: SampleRun, processes: Processes, show_progress: ShowProgress, versions: Mapping[str, str] | None = None
+) -> SampleResult:
+    """Make the pictures that are missing in the run's folder; each process takes its share of them.
+
+    Raises OutputError when the folder holds another run. What is finished stays, whatever stops this.
+    """
+    folder = SampleFolder(run.out, run.identity())
+    processes.wait()  # every process has looked at the folder before one of them changes it
+    if processes.is_main:
+        folder.create(_record(run, folder, versions))
+    processes.wait()
+    missing = folder.missing(run.num)
+    processes.wait()  # and has seen the same pictures before any makes new ones
+    mine = missing[processes.rank :: processes.count]
+    start = time.perf_counter()
+    with show_progress(str(run.out), len(mine)) as advance:
+        for first in range(0, len(mine), run.batch_size):
+            _make_batch(run, folder, mine[first : first + run.batch_size], advance)
+    processes.wait()
+    seconds = time.perf_counter() - start
+    if processes.is_main:
+        folder.write_record(_record(run, folder, versions) | {"complete": True})
+        folder.write_sheet(run.num)
+    return SampleResult(len(missing), run.num - len(missing), seconds, folder)
+
+
+def weights_digest(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names and bytes of all weights, in the order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        digest.update(name.encode())
+        digest.update(state[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _make_batch(run: SampleRun, folder: SampleFolder, indices: list[int], advance: Advance) -> None:
+    for steps, step in enumerate(sample_states(run.model, run.settings, indices), start=1):
+        last = step.index == 0
+        advance(len(indices) / (steps + step.index))
+        if run.preview_every and not last and steps % run.preview_every == 0:
+            pictures = list(to_pixels(step.x_0, run.autoencoder))
+            save_image(contact_sheet(pictures, _columns(len(pictures))), folder.beside(".preview.png"))
+    for index, picture in zip(indices, to_pixels(step.x, run.autoencoder), strict=True):
+        folder.save(index, picture)
+
+
+def _columns(count: int) -> int:
+    return round(count**0.5 + 0.499)
+
+
+def _record(run: SampleRun, folder: SampleFolder, versions: Mapping[str, str] | None) -> dict[str, Any]:
+    config, settings = run.model.config, run.settings
+    images = [
+        {
+            "file": folder.file(i).name,
+            "seed": image_seed(settings.seed, i),
+            "label": settings.label(i, config.num_classes),
+        }
+        for i in range(max(run.num, folder.recorded))
+    ]
+    return {
+        "checkpoint": run.source,
+        "autoencoder_source": run.autoencoder.source if run.autoencoder else None,
+        "attention_pattern": run.model.attention_settings.pattern,
+        "device": str(run.model.pos_embed.device),
+        "batch_size": run.batch_size,
+        "versions": dict(versions or {}),
+        "complete": False,
+        "images": images,
+    }

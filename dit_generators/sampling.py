@@ -1,0 +1,126 @@
+"""From a model and settings to pictures: one batch at a time, each image from its own noise."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .autoencoder import Autoencoder
+from .errors import ArgumentError
+from .guidance import Guidance, guided
+from .model import DiT, check_labels
+from .noise import ImageNoise, image_label
+from .samplers import Predict, Step, ddim, ddpm
+from .schedule import linear_schedule, respace
+from .solvers import SOLVERS, solve
+
+SAMPLERS = ("ddpm", "ddim", *SOLVERS)
+NUM_TRAIN_TIMESTEPS = 1000
+_PIXEL_CHANNELS = (1, 3)
+
+
+@dataclass(frozen=True)
+class SampleSettings:
+    """All that decides an image besides the model and its number.
+
+    Attributes:
+        sampler: ddpm, ddim, dpm-solver++ or unipc.
+        steps: how many of the 1000 training steps are taken; also "ddimS" and "a,b,c" for ddpm and ddim.
+        eta: noise of ddim; 0 is deterministic, 1 as much as ddpm.
+        guidance: see `Guidance`.
+        seed: of the run; image i has the stream (seed, i).
+        labels: classes that the images take in turn; None draws one for each image.
+        precision: fp32, or bf16 by autocast, which changes images.
+    """
+
+    sampler: str = "ddpm"
+    steps: str = "50"
+    eta: float = 0.0
+    guidance: Guidance = field(default_factory=Guidance)
+    seed: int = 0
+    labels: tuple[int, ...] | None = None
+    precision: Literal["fp32", "bf16"] = "fp32"
+
+    def check(self, model: DiT) -> None:
+        """Raise ArgumentError for settings that this model cannot run."""
+        if self.sampler not in SAMPLERS:
+            raise ArgumentError(f"sampler {self.sampler!r}: expected {', '.join(SAMPLERS)}")
+        if self.sampler in SOLVERS and not self.steps.isdecimal():
+            raise ArgumentError(f"steps {self.steps}: {self.sampler} takes a number of steps")
+        if len(respace(linear_schedule(NUM_TRAIN_TIMESTEPS), self.steps)) < 2 and self.sampler not in SOLVERS:
+            raise ArgumentError(f"steps {self.steps}: {self.sampler} needs 2 steps or more")
+        if not 0 <= self.eta <= 1:
+            raise ArgumentError(f"eta: expected 0 to 1, got {self.eta}")
+        if self.eta and self.sampler != "ddim":
+            raise ArgumentError(f"eta: is for sampler ddim, not {self.sampler}")
+        if self.labels is not None:
+            if not model.config.num_classes:
+                raise ArgumentError("labels: this model is unconditional; leave them out")
+            check_labels(list(self.labels), model.config)
+        self.guidance.check(model)
+
+    def label(self, index: int, num_classes: int) -> int | None:
+        """The class of image `index`; None for an unconditional model."""
+        if not num_classes:
+            return None
+        return self.labels[index % len(self.labels)] if self.labels else image_label(self.seed, index, num_classes)
+
+
+def sample_states(model: DiT, settings: SampleSettings, indices: Sequence[int]) -> Iterator[Step]:
+    """Yield the states of the images `indices` after every step; the last one's `x` is what the model made.
+
+    On a CPU in fp32 image i has the same bits whatever stands beside it in `indices`.
+    """
+    settings.check(model)
+    device = model.pos_embed.device
+    config = model.config
+    noise = ImageNoise(settings.seed, indices, (config.in_channels, config.input_size, config.input_size), device)
+    labels = [settings.label(i, config.num_classes) for i in indices]
+    class_labels = torch.tensor(labels, device=device) if config.num_classes else None
+    predict = _in_precision(guided(model, class_labels, settings.guidance), settings, device)
+    schedule = linear_schedule(NUM_TRAIN_TIMESTEPS)
+    with torch.no_grad():
+        x_t = noise()
+        if settings.sampler in SOLVERS:
+            yield from solve(predict, x_t, schedule, int(settings.steps), settings.sampler)
+        elif settings.sampler == "ddim":
+            yield from ddim(predict, x_t, respace(schedule, settings.steps), noise, settings.eta)
+        else:
+            yield from ddpm(predict, x_t, respace(schedule, settings.steps), noise)
+
+
+def sample(
+    model: DiT, settings: SampleSettings, indices: Sequence[int], autoencoder: Autoencoder | None = None
+) -> NDArray[np.uint8]:
+    """The pictures `indices` of a run, uint8 (B, H, W, C); latents go through `autoencoder`."""
+    *_, last = sample_states(model, settings, indices)
+    return to_pixels(last.x, autoencoder)
+
+
+def to_pixels(x: Tensor, autoencoder: Autoencoder | None) -> NDArray[np.uint8]:
+    """[-1, 1] -> 127.5 x + 128 cut to 0..255 and to whole numbers, channels last, as official samples are saved."""
+    images = x if autoencoder is None else autoencoder.decode(x)
+    if images.shape[1] not in _PIXEL_CHANNELS:
+        raise ArgumentError(f"{images.shape[1]} channels are no picture; these are latents, which need an autoencoder")
+    pixels = (127.5 * images.float() + 128).clamp(0, 255).to(torch.uint8)
+    return np.asarray(pixels.permute(0, 2, 3, 1).cpu().numpy())
+
+
+def makes_pixels(model: DiT) -> bool:
+    """Whether the model's output is a picture and no latent: it has 1 or 3 channels."""
+    return model.config.in_channels in _PIXEL_CHANNELS
+
+
+def _in_precision(predict: Predict, settings: SampleSettings, device: torch.device) -> Predict:
+    if settings.precision == "fp32":
+        return predict
+
+    def in_bf16(x: Tensor, timesteps: Tensor) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16):
+            return predict(x, timesteps).float()
+
+    return in_bf16

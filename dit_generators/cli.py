@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from .errors import CheckpointError
-from .shell import Shell
+from .shell import Shell, listed
 
 
 @click.group(cls=Shell, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -111,24 +111,60 @@ def sample(out: str, num: int, npz: bool, preview_every: int | None, attention: 
     """Make N images in DIR, and DIR.contact-sheet.png beside it.
 
     Image i depends on the checkpoint, the settings, the seed and i alone. The same command goes on with an unfinished
-    folder. Under `torchrun --nproc-per-node P -m dit_generators sample ...` P processes share the work.
+    folder. Under `torchrun --nproc-per-node P -m -- dit_generators sample ...` P processes share the work.
     """
     from .processes import joined_processes
     from .progress import show_progress
     from .run import SampleRun, run_sampling
-    from .setup import load_model, make_settings, versions
+    from .setup import load_model, make_settings
 
     settings = make_settings(given, steps=given.pop("steps"), scale=given.pop("guidance_scale"))
     with joined_processes() as processes:
         model, autoencoder, source = load_model(given, attention, settings)
         run = SampleRun(model, settings, Path(out), num, given["batch_size"], source, autoencoder, preview_every)
-        result = run_sampling(run, processes, show_progress, versions())
+        result = run_sampling(run, processes, show_progress)
         if processes.is_main:
+            sheet = result.folder.write_sheet(num)
             if npz:
                 click.echo(result.folder.write_npz(num))
             found = f", {result.found} were there already" if result.found else ""
             click.echo(f"{out}: {result.made} images made in {result.seconds:.1f} s{found}")
-            click.echo(result.folder.beside(".contact-sheet.png"))
+            click.echo(sheet)
+    return 0
+
+
+@main.command(short_help="Make images over a grid of settings.")
+@checkpoint_options
+@click.option(
+    "--attention",
+    multiple=True,
+    metavar="KIND,...",
+    help="Kinds to compare; repeat it for patterns with a comma. [default: the checkpoint's]",
+)
+@click.option("--steps", default="50,250,500", show_default=True, metavar="S,...", help="Numbers of steps.")
+@click.option("--guidance-scale", default="1", show_default=True, metavar="W,...", help="Guidance scales.")
+@click.option("--num", type=int, default=4, show_default=True, metavar="N", help="Images in each cell.")
+@sampling_options
+@click.option("--out", required=True, metavar="DIR", help="Folder for a folder a cell, sweep.png and sweep.json.")
+def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[str, ...], **given: Any) -> int:
+    """Make the same N images, from the same noise, for every combination of attention, guidance scale and steps.
+
+    Interrupted, the same command goes on. Scores: cmmd compare real/ DIR/*/
+    """
+    from .progress import show_progress
+    from .run import SampleRun
+    from .setup import load_model, make_settings, switch_attention
+    from .sweep import Sweep, run_sweep
+
+    kinds = attention if len(attention) > 1 else tuple(attention[0].split(",")) if attention else (None,)
+    plan = Sweep(kinds, listed(guidance_scale, "--guidance-scale", float), tuple(map(str.strip, steps.split(","))))
+    settings = make_settings(given, steps=plan.steps[0], scale=plan.scales[0])
+    model, autoencoder, source = load_model(given, None, settings)
+    base = SampleRun(model, settings, Path(out), num, given["batch_size"], source, autoencoder)
+    cells = run_sweep(base, plan, lambda kind: switch_attention(model, kind, given), show_progress)
+    for cell in cells:
+        click.echo(cell)
+    click.echo(Path(out, "sweep.png"))
     return 0
 
 

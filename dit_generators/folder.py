@@ -32,7 +32,8 @@ class SampleFolder:
 
     def __init__(self, path: Path, identity: dict[str, Any]) -> None:
         self.path, self.identity = path, identity
-        self.recorded = self._check()
+        self.recorded_images, self.timing = 0, None
+        self._check()
 
     def create(self, record: dict[str, Any]) -> None:
         """Make the folder and write down what will be in it."""
@@ -66,8 +67,7 @@ class SampleFolder:
     def write_sheet(self, num: int) -> Path:
         """The first pictures in one: at most 64."""
         pictures = [read_picture(self.file(i)) for i in range(min(num, _SHEET_IMAGES))]
-        columns = round(len(pictures) ** 0.5 + 0.499)
-        save_image(contact_sheet(pictures, columns), sheet := self.beside(".contact-sheet.png"))
+        save_image(contact_sheet(pictures), sheet := self.beside(".contact-sheet.png"))
         return sheet
 
     def write_npz(self, num: int) -> Path:
@@ -84,18 +84,18 @@ class SampleFolder:
                 stream.write(np.broadcast_to(read_picture(self.file(i)), (height, width, 3)).tobytes())
         return target
 
-    def _check(self) -> int:
-        """The number of pictures that the folder's record lists."""
+    def _check(self) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise OutputError(f"{self.path}: is a file; name a folder")
         record = self.path / _RECORD
         if not record.exists():
             if self.path.is_dir() and any(self.path.glob("*.png")):
                 raise OutputError(f"{self.path}: holds pictures but no {_RECORD}; name an empty or a new folder")
-            return 0
+            return
         try:
             content = json.loads(record.read_text())
-            found, count = content["run"], len(content["images"])
+            found = content["run"]
+            self.recorded_images, self.timing = len(content["images"]), content.get("timing")
             different = [name for name, value in self.identity.items() if found.get(name) != value]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise OutputError(f"{record}: is not readable ({error}); name another folder") from error
@@ -105,4 +105,3 @@ class SampleFolder:
                 f"{self.path}: holds images of another run: its {name} is {json.dumps(found.get(name))}, now "
                 f"{json.dumps(self.identity[name])}; name another folder, or give the settings in {record}"
             )
-        return count

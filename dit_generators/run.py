@@ -2,10 +2,12 @@
 
 import dataclasses
 import hashlib
+import platform
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from .sheet import contact_sheet, save_image
 
 Advance = Callable[[float], None]
 ShowProgress = Callable[[str, int], AbstractContextManager[Advance]]
+_LIBRARIES = ("cmmd-toolkit", "torch", "diffusers", "numpy")
 
 
 @dataclass(frozen=True)
@@ -80,9 +83,7 @@ class SampleResult:
     folder: SampleFolder
 
 
-def run_sampling(
-    run: SampleRun, processes: Processes, show_progress: ShowProgress, versions: Mapping[str, str] | None = None
-) -> SampleResult:
+def run_sampling(run: SampleRun, processes: Processes, show_progress: ShowProgress) -> SampleResult:
     """Make the pictures that are missing in the run's folder; each process takes its share of them.
 
     Raises OutputError when the folder holds another run. What is finished stays, whatever stops this.
@@ -90,7 +91,7 @@ def run_sampling(
     folder = SampleFolder(run.out, run.identity())
     processes.wait()  # every process has looked at the folder before one of them changes it
     if processes.is_main:
-        folder.create(_record(run, folder, versions))
+        folder.create(_record(run, folder))
     processes.wait()
     missing = folder.missing(run.num)
     processes.wait()  # and has seen the same pictures before any makes new ones
@@ -102,8 +103,8 @@ def run_sampling(
     processes.wait()
     seconds = time.perf_counter() - start
     if processes.is_main:
-        folder.write_record(_record(run, folder, versions) | {"complete": True})
-        folder.write_sheet(run.num)
+        timing = {"images": len(missing), "seconds": seconds} if missing else folder.timing
+        folder.write_record(_record(run, folder) | {"complete": True, "timing": timing})
     return SampleResult(len(missing), run.num - len(missing), seconds, folder)
 
 
@@ -122,16 +123,12 @@ def _make_batch(run: SampleRun, folder: SampleFolder, indices: list[int], advanc
         advance(len(indices) / (steps + step.index))
         if run.preview_every and not last and steps % run.preview_every == 0:
             pictures = list(to_pixels(step.x_0, run.autoencoder))
-            save_image(contact_sheet(pictures, _columns(len(pictures))), folder.beside(".preview.png"))
+            save_image(contact_sheet(pictures), folder.beside(".preview.png"))
     for index, picture in zip(indices, to_pixels(step.x, run.autoencoder), strict=True):
         folder.save(index, picture)
 
 
-def _columns(count: int) -> int:
-    return round(count**0.5 + 0.499)
-
-
-def _record(run: SampleRun, folder: SampleFolder, versions: Mapping[str, str] | None) -> dict[str, Any]:
+def _record(run: SampleRun, folder: SampleFolder) -> dict[str, Any]:
     config, settings = run.model.config, run.settings
     images = [
         {
@@ -139,7 +136,7 @@ def _record(run: SampleRun, folder: SampleFolder, versions: Mapping[str, str] | 
             "seed": image_seed(settings.seed, i),
             "label": settings.label(i, config.num_classes),
         }
-        for i in range(max(run.num, folder.recorded))
+        for i in range(max(run.num, folder.recorded_images))
     ]
     return {
         "checkpoint": run.source,
@@ -147,7 +144,7 @@ def _record(run: SampleRun, folder: SampleFolder, versions: Mapping[str, str] | 
         "attention_pattern": run.model.attention_settings.pattern,
         "device": str(run.model.pos_embed.device),
         "batch_size": run.batch_size,
-        "versions": dict(versions or {}),
+        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in _LIBRARIES}},
         "complete": False,
         "images": images,
     }

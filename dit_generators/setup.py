@@ -1,7 +1,5 @@
 """From the options of a command to a model that is ready to sample."""
 
-import platform
-from importlib import metadata
 from typing import Any
 
 import torch
@@ -16,8 +14,6 @@ from .model import DiT
 from .processes import pick_device
 from .sampling import SampleSettings, makes_pixels
 from .shell import listed, say
-
-_LIBRARIES = ("cmmd-toolkit", "torch", "diffusers", "numpy")
 
 
 def make_settings(given: dict[str, Any], *, steps: str, scale: float) -> SampleSettings:
@@ -91,8 +87,3 @@ def default_checkpoint(attention: str | None) -> str:
             "OWNER/NAME on the hub, such as --checkpoint facebook/DiT-XL-2-256"
         )
     return name
-
-
-def versions() -> dict[str, str]:
-    """Versions of what the pictures depend on."""
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in _LIBRARIES}}

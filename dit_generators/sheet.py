@@ -1,5 +1,6 @@
 """Contact sheets: pictures in a grid, with captions where they are given."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,16 +11,21 @@ from PIL import Image, ImageDraw, ImageFont
 from .files import replacing
 
 _LEAST_EDGE = 64  # smaller pictures are enlarged by whole factors, or nobody sees them
+_LEAST_EDGE_WITH_CAPTION = 112
 _GAP = 4
 _CAPTION_SIZE = 13
 
 
-def contact_sheet(pictures: Sequence[NDArray[np.uint8]], columns: int, captions: Sequence[str] = ()) -> Image.Image:
-    """Pictures (H, W, 3) or (H, W, 1) of one size in rows of `columns`; a caption stands above each that has one."""
-    factor = max(1, -(-_LEAST_EDGE // pictures[0].shape[0]))
+def contact_sheet(
+    pictures: Sequence[NDArray[np.uint8]], columns: int | None = None, captions: Sequence[str] = ()
+) -> Image.Image:
+    """Pictures (H, W, 3) or (H, W, 1) of one size in rows of `columns` (about a square); each may have a caption."""
+    columns = columns or math.ceil(len(pictures) ** 0.5)
+    least = _LEAST_EDGE_WITH_CAPTION if captions else _LEAST_EDGE
+    factor = max(1, -(-least // pictures[0].shape[0]))
     height, width = (edge * factor for edge in pictures[0].shape[:2])
     font = ImageFont.load_default(_CAPTION_SIZE)
-    above = 2 * _CAPTION_SIZE if captions else 0
+    above = 3 * _CAPTION_SIZE if captions else 0
     rows = -(-len(pictures) // columns)
     size = (columns * (width + _GAP) + _GAP, rows * (height + above + _GAP) + _GAP)
     sheet = Image.new("RGB", size, "white")
@@ -28,7 +34,7 @@ def contact_sheet(pictures: Sequence[NDArray[np.uint8]], columns: int, captions:
         x, y = _GAP + i % columns * (width + _GAP), _GAP + i // columns * (height + above + _GAP)
         sheet.paste(as_image(picture).convert("RGB").resize((width, height), Image.Resampling.NEAREST), (x, y + above))
         if i < len(captions):
-            draw.text((x, y + above // 4), captions[i], fill="black", font=font)
+            draw.text((x, y + 2), captions[i], fill="black", font=font)
     return sheet
 
 

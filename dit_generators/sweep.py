@@ -1,0 +1,101 @@
+"""The same images over a grid of settings: attention, guidance scale and number of steps."""
+
+import itertools
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from .errors import ArgumentError, OutputError
+from .files import replacing
+from .processes import Processes
+from .run import SampleRun, ShowProgress, run_sampling
+from .sheet import contact_sheet, read_picture, save_image
+
+_SHOWN = 4  # images of a cell in the sheet
+Switch = Callable[[str | None], None]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The values of each axis; attention None is the checkpoint's own."""
+
+    attention: tuple[str | None, ...]
+    scales: tuple[float, ...]
+    steps: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("attention", "scales", "steps"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise ArgumentError(f"sweep: {name} {', '.join(map(str, values))} has a value twice")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination, its folder and how long an image took; None when nothing was made now or before."""
+
+    attention: str
+    guidance_scale: float
+    steps: str
+    folder: str
+    seconds_per_image: float | None
+
+    def __str__(self) -> str:
+        speed = "" if self.seconds_per_image is None else f": {self.seconds_per_image:.3g} s an image"
+        return f"{self.folder}{speed}"
+
+
+def run_sweep(base: SampleRun, plan: Sweep, switch: Switch, show_progress: ShowProgress) -> list[Cell]:
+    """Make every cell's folder in `base.out`, then sweep.png and sweep.json.
+
+    Args:
+        base: the run that every cell changes: attention, guidance scale, steps and folder.
+        switch: sets the attention of the model; called with a kind, or None for the checkpoint's own.
+
+    Every cell is checked before the first is made.
+    """
+    runs = [(attention, run) for attention in plan.attention for run in _cells(base, plan, attention)]
+    for attention, run in runs:
+        switch(attention)
+        run.settings.check(run.model)
+    if base.out.is_file():
+        raise OutputError(f"{base.out}: is a file; name a folder")
+    base.out.mkdir(parents=True, exist_ok=True)
+    cells = []
+    for attention, run in runs:
+        switch(attention)
+        result = run_sampling(run, Processes(0, 1), show_progress)
+        timing = result.folder.timing if not result.made else {"images": result.made, "seconds": result.seconds}
+        seconds = timing["seconds"] / timing["images"] if timing else None
+        name = _kind(base, attention)
+        cells.append(Cell(name, run.settings.guidance.scale, run.settings.steps, run.out.name, seconds))
+    _write_sheet(plan, cells, base.out, min(base.num, _SHOWN))
+    record = {"checkpoint": base.source, "num": base.num, "seed": base.settings.seed}
+    with replacing(base.out / "sweep.json") as temporary:
+        temporary.write_text(json.dumps(record | {"cells": [asdict(cell) for cell in cells]}, indent=1) + "\n")
+    return cells
+
+
+def _cells(base: SampleRun, plan: Sweep, attention: str | None) -> Iterator[SampleRun]:
+    for scale, steps in itertools.product(plan.scales, plan.steps):
+        settings = replace(base.settings, steps=steps, guidance=replace(base.settings.guidance, scale=scale))
+        yield replace(base, settings=settings, out=base.out / _folder_name(_kind(base, attention), scale, steps))
+
+
+def _kind(base: SampleRun, attention: str | None) -> str:
+    return attention or base.model.config.attention
+
+
+def _folder_name(attention: str, scale: float, steps: str) -> str:
+    plain = attention.replace("*", "x").replace(",", "-").replace(":", "-")
+    return f"{plain}_w{scale:g}_s{steps}"
+
+
+def _write_sheet(plan: Sweep, cells: Sequence[Cell], out: Path, shown: int) -> None:
+    pictures, captions = [], []
+    for cell in cells:
+        for i in range(shown):
+            pictures.append(read_picture(out / cell.folder / f"{i:06d}.png"))
+            captions.append(f"{cell.attention} w={cell.guidance_scale:g}\n{cell.steps} steps")
+    save_image(contact_sheet(pictures, len(plan.steps) * shown, captions), out / "sweep.png")

@@ -188,3 +188,32 @@ def convert(source: str, target: str, weights: str, num_heads: int | None, autoe
     count = sum(value.numel() for value in checkpoint.state.values())
     click.echo(f"{target}: {count} weights of {checkpoint.path}")
     return 0
+
+
+@main.command(short_help="Measure attention.")
+@click.option("--model", default="DiT-XL/4", show_default=True, metavar="NAME", help="A preset: DiT-S/8 to DiT-XL/2.")
+@click.option("--input-size", type=int, default=32, show_default=True, metavar="N", help="32 is 256 pixels as latents.")
+@click.option("--batch-size", default="10,50,100,200", show_default=True, metavar="B,...", help="Batch sizes.")
+@click.option("--attention", default="naive,full,xformers,swa", show_default=True, metavar="KIND,...", help="Kinds.")
+@click.option("--level", default="operation,block,model", show_default=True, metavar="L,...", help="What is timed.")
+@click.option("--window", type=int, default=3, show_default=True, metavar="K", help="Of swa, odd.")
+@click.option(
+    "--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True, help="Of all."
+)
+@click.option("--tf32", is_flag=True, help="Let GPUs multiply in TF32, for every kind alike.")
+@click.option("--backward", is_flag=True, help="Time forward and backward together.")
+@click.option("--repeats", type=int, default=5, show_default=True, metavar="N", help="The least of N is taken.")
+@click.option("--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda:1.")
+@click.option("--out", metavar="NAME", help="Write NAME.json and NAME.png, too.")
+def bench(
+    model: str, input_size: int, batch_size: str, attention: str, level: str, window: int, out: str | None, **given: Any
+) -> int:
+    """Time every kind of attention, as the operation alone, in one block, and in the whole model.
+
+    All kinds run in one precision on one device, warmed up and synchronised. The default is the set-up of the published
+    comparison, DiT-XL/4 on 32 x 32 latents: 64 tokens.
+    """
+    from .report_bench import run_bench
+
+    run_bench(model, input_size, batch_size, attention, level, window, out, given)
+    return 0

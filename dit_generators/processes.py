@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from .errors import ArgumentError
+
 
 @dataclass(frozen=True)
 class Processes:
@@ -41,9 +43,18 @@ def joined_processes() -> Iterator[Processes]:
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` is this process's own GPU, else the CPU."""
+    """`auto` is this process's own GPU, else the CPU. Raises ArgumentError for a device that is not here."""
     if name != "auto":
-        return torch.device(name)
+        return _named_device(name)
     if torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device("cpu")
+
+
+def _named_device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ArgumentError(f"--device {name}: cannot be used here; give auto, cpu, cuda or cuda:1") from error
+    return device

@@ -4,12 +4,13 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
 import click
 
-from .errors import ArgumentError, DitError
+from .errors import ArgumentError, AttentionChangedWarning, DitError
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -22,9 +23,9 @@ class Shell(click.Group):
     def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> NoReturn:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
-        warnings.showwarning = lambda message, *_args, **_kwargs: say(f"warning: {message}")
         try:
-            code = super().main(args, prog_name="dit-gen", standalone_mode=False, **extra)
+            with _our_warnings():
+                code = super().main(args, prog_name="dit-gen", standalone_mode=False, **extra)
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.format_message(), err=True)
             sys.exit(BAD_INPUT)
@@ -64,6 +65,16 @@ def listed(text: str, title: str, parse: Callable[[str], T]) -> tuple[T, ...]:
         return tuple(parse(part.strip()) for part in text.split(","))
     except ValueError as error:
         raise ArgumentError(f"{title} {text}: expected {'whole ' * (parse is int)}numbers such as 1,2") from error
+
+
+@contextmanager
+def _our_warnings() -> Iterator[None]:
+    """This package's warnings as one line each, said once; those of the libraries are for developers."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("once", AttentionChangedWarning)
+        warnings.showwarning = lambda message, *_args, **_kwargs: say(f"warning: {message}")
+        yield
 
 
 def _reason(error: DitError | OSError | MemoryError) -> str:

@@ -49,9 +49,12 @@ def choose_attention(
     return Choice(replace(settings, pattern=_shortest(chosen)), seconds)
 
 
-def measure_seconds(call: Callable[[], object], device: torch.device, repeats: int = _REPEATS) -> float:
-    """Least seconds of `repeats` calls after one that warms up, synchronised with the device."""
-    call()
+def measure_seconds(
+    call: Callable[[], object], device: torch.device, repeats: int = _REPEATS, *, warm_up: bool = True
+) -> float:
+    """Least seconds of `repeats` calls, after one that warms up, synchronised with the device."""
+    if warm_up:
+        call()
     best = float("inf")
     for _ in range(repeats):
         _synchronise(device)

@@ -40,6 +40,13 @@ def tile_size(window: Window) -> int:
     return 4 if max(window.size) <= 5 else 8
 
 
+def keys_per_tile(window: Window) -> int:
+    """How many keys each query is multiplied with."""
+    tile = tile_size(window)
+    rows, columns = (min(length, tile + size - 1) for length, size in zip(window.grid, window.size, strict=True))
+    return rows * columns
+
+
 def _attend(query: Tensor, key: Tensor, value: Tensor, tiles: _Tiles) -> Tensor:
     """(R, N, head_dim) -> the same shape, R rows of batch and heads; tiles take the place of the batch."""
     count = tiles.mask.shape[0]

@@ -10,7 +10,7 @@ from ..errors import ArgumentError
 from .flex import flex_window
 from .full import full_attention
 from .gather import gather_window
-from .halo import halo_window
+from .halo import halo_window, keys_per_tile
 from .masked import masked_window
 from .natten import natten_window
 from .neighbours import Border, Window
@@ -22,7 +22,6 @@ WINDOW_ENGINES: dict[str, Callable[[Tensor, Tensor, Tensor, Window], Tensor]] = 
     "flex": flex_window,
     "natten": natten_window,
 }
-MASKED_UP_TO = 128  # tokens; above, halo tiles are faster on two CPU cores (docs/attention.md)
 
 
 def window_attention(
@@ -113,8 +112,11 @@ def as_pair(value: int | tuple[int, int]) -> tuple[int, int]:
 
 
 def engine_for(window: Window) -> str:
-    """The engine that `auto` takes by the number of tokens."""
-    return "masked" if window.tokens <= MASKED_UP_TO else "halo"
+    """The engine that `auto` takes: tiles pay when the grid is well above what one tile sees.
+
+    The line is drawn through measurements on two CPU cores, benchmarks/window.py and docs/attention.md.
+    """
+    return "halo" if window.tokens >= 1.5 * keys_per_tile(window) + 165 else "masked"
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, window: Window, engine: str) -> Tensor:

@@ -1,0 +1,36 @@
+"""The chart of `dit-gen bench`: time of every attention beside the others, one panel a level."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .bench import BenchSettings, Measurement, device_name
+from .files import replacing
+
+
+def draw_bench(settings: BenchSettings, results: Sequence[Measurement], target: Path) -> None:
+    """Write a PNG of milliseconds by batch size (logarithmic)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.2 * len(settings.levels), 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(settings.levels), squeeze=False)[0]
+    ran = [kind for kind in settings.attention if any(r.attention == kind and r.seconds for r in results)]
+    width = 0.8 / max(1, len(ran))
+    for panel, level in zip(panels, settings.levels, strict=True):
+        for i, kind in enumerate(ran):
+            found = {r.batch_size: r.seconds for r in results if r.attention == kind and r.level == level and r.seconds}
+            places = [settings.batch_sizes.index(batch) + (i - (len(ran) - 1) / 2) * width for batch in found]
+            panel.bar(places, [1000 * seconds for seconds in found.values()], width, label=kind)
+        panel.set(title=level, xlabel="batch size", yscale="log")
+        panel.set_xticks(range(len(settings.batch_sizes)), [str(batch) for batch in settings.batch_sizes])
+        panel.grid(axis="y", alpha=0.3)
+    panels[0].set_ylabel("milliseconds, lower is better")
+    panels[0].legend()
+    pass_name = "forward and backward" if settings.backward else "forward"
+    figure.suptitle(
+        f"{settings.name}, {settings.config.num_tokens} tokens, {settings.precision}, {pass_name}, "
+        f"{device_name(settings.device)}"
+    )
+    with replacing(target) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)

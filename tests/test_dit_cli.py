@@ -1,0 +1,347 @@
+"""`dit-gen` as users type it: real folders, interruption, several processes, bad input."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from dit_generators.setup import default_checkpoint
+from dit_models import assert_refused, dit_gen, save_kl, saved_model
+from PIL import Image
+
+COMMAND = [sys.executable, "-m", "dit_generators"]
+
+
+@pytest.fixture
+def pixels(tmp_path: Path) -> Path:
+    return saved_model(tmp_path / "pixels.safetensors")
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    return saved_model(tmp_path / "labelled.safetensors", num_classes=10, in_channels=1)
+
+
+def pngs(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.png"))}
+
+
+def record(folder: Path) -> Any:
+    return json.loads((folder / "samples.json").read_text())
+
+
+def make(capfd: Any, checkpoint: Path, out: Path, *more: object, num: int = 5, steps: int = 4) -> Any:
+    return dit_gen(capfd, "sample", "--checkpoint", checkpoint, "--num", num, "--steps", steps, "--out", out, *more)
+
+
+def test_sample_writes_numbered_pictures_a_record_and_a_sheet_beside_them(tmp_path, capfd, labelled) -> None:
+    finished = make(capfd, labelled, tmp_path / "out", "--labels", "3,7", "--seed", 5, "--guidance-scale", 2)
+    assert finished.code == 0
+    assert sorted(pngs(tmp_path / "out")) == [f"{i:06d}.png" for i in range(5)]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*pngs(tmp_path / "out"), "samples.json"}
+    written = record(tmp_path / "out")
+    assert [image["label"] for image in written["images"]] == [3, 7, 3, 7, 3]
+    assert written["complete"] is True
+    assert written["run"]["steps"] == "4"
+    assert written["run"]["seed"] == 5
+    assert written["run"]["guidance"]["scale"] == 2
+    assert len({image["seed"] for image in written["images"]}) == 5
+    with Image.open(tmp_path / "out" / "000000.png") as image:
+        assert (image.size, image.mode) == ((8, 8), "L")
+    with Image.open(tmp_path / "out.contact-sheet.png") as sheet:
+        assert sheet.width > 3 * 64
+    assert "5 images made" in finished.out
+    assert "images/s" in finished.err
+
+
+def test_the_folder_is_one_that_cmmd_scores(tmp_path, capfd, pixels) -> None:
+    from cmmd_toolkit import compare
+
+    make(capfd, pixels, tmp_path / "a", num=6)
+    make(capfd, pixels, tmp_path / "b", "--seed", 1, num=6)
+    report = compare(tmp_path / "a", tmp_path / "b", backbone="mini", metric="mmd")
+    assert np.isfinite(report.value("mmd"))
+
+
+@pytest.mark.parametrize("batch", [1, 2, 16])
+def test_pictures_have_the_same_bytes_for_every_batch_size(tmp_path, capfd, labelled, batch) -> None:
+    make(capfd, labelled, tmp_path / "a", "--guidance-scale", 3)
+    make(capfd, labelled, tmp_path / "b", "--guidance-scale", 3, "--batch-size", batch)
+    assert pngs(tmp_path / "a") == pngs(tmp_path / "b")
+
+
+def test_pictures_through_an_autoencoder_have_the_same_bytes_for_every_batch_size(tmp_path, capfd) -> None:
+    latent = saved_model(tmp_path / "latent.safetensors", in_channels=4, num_classes=3)
+    vae = save_kl(tmp_path / "vae")
+    for name, batch in (("a", 16), ("b", 2)):
+        made = make(capfd, latent, tmp_path / name, "--autoencoder", vae, "--batch-size", batch, "--sampler", "unipc")
+        assert made.code == 0
+    assert pngs(tmp_path / "a") == pngs(tmp_path / "b")
+    with Image.open(tmp_path / "a" / "000000.png") as image:
+        assert (image.size, image.mode) == ((16, 16), "RGB")
+
+
+def test_a_run_in_two_processes_makes_the_same_pictures(tmp_path, capfd, pixels) -> None:
+    make(capfd, pixels, tmp_path / "one")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29611", "-m"]
+    command = [*launcher, "--", "dit_generators", "sample", "--checkpoint", pixels, "--num", "5", "--steps", "4"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    finished = subprocess.run(
+        [*command, "--out", tmp_path / "two"], capture_output=True, text=True, check=False, env=environment
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert pngs(tmp_path / "one") == pngs(tmp_path / "two")
+    assert finished.stdout.count("5 images made") == 1
+    assert record(tmp_path / "two")["complete"] is True
+
+
+def test_an_unfinished_folder_is_gone_on_with_and_can_grow(tmp_path, capfd, pixels) -> None:
+    make(capfd, pixels, tmp_path / "whole", num=7)
+    make(capfd, pixels, tmp_path / "part", num=5)
+    (tmp_path / "part" / "000002.png").unlink()
+    (tmp_path / "part" / ".000003.png.77.png").write_bytes(b"half a picture of a killed process")
+    finished = make(capfd, pixels, tmp_path / "part", "--batch-size", 2, num=7)
+    assert "3 images made" in finished.out
+    assert "4 were there already" in finished.out
+    assert pngs(tmp_path / "part") == pngs(tmp_path / "whole")
+    again = make(capfd, pixels, tmp_path / "part", num=3)
+    assert "0 images made" in again.out
+    assert len(record(tmp_path / "part")["images"]) == 7
+
+
+def test_killed_at_any_moment_the_same_command_finishes_the_same_pictures(tmp_path, capfd, pixels) -> None:
+    make(capfd, pixels, tmp_path / "whole", num=40, steps=50)
+    command = [*COMMAND, "sample", "--checkpoint", pixels, "--num", "40", "--steps", "50", "--batch-size", "2"]
+    for stop in (signal.SIGKILL, signal.SIGINT):
+        process = subprocess.Popen([*command, "--out", tmp_path / "part"], stderr=subprocess.PIPE, text=True)
+        before = len(pngs(tmp_path / "part")) if (tmp_path / "part").exists() else 0
+        deadline = time.monotonic() + 60
+        while len(list((tmp_path / "part").glob("0*.png"))) < before + 4 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(stop)
+        _, err = process.communicate()
+        if stop == signal.SIGINT:
+            assert process.returncode == 130
+            assert "interrupted; what is finished is kept" in err.splitlines()[-1]
+            assert "Traceback" not in err
+    assert 4 <= len(list((tmp_path / "part").glob("0*.png"))) < 40
+    assert record(tmp_path / "part")["complete"] is False
+    make(capfd, pixels, tmp_path / "part", num=40, steps=50)
+    assert pngs(tmp_path / "part") == pngs(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        (["--seed", "1"], "its seed is 0, now 1"),
+        (["--sampler", "ddim"], 'its sampler is "ddpm", now "ddim"'),
+        (["--attention", "swa"], "its attention is"),
+        (["--precision", "bf16"], "its precision is"),
+    ],
+)
+def test_a_folder_of_another_run_is_refused_and_untouched(tmp_path, capfd, pixels, changed, named) -> None:
+    make(capfd, pixels, tmp_path / "out")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    finished = make(capfd, pixels, tmp_path / "out", *changed)
+    assert finished.code == 2
+    assert "holds images of another run" in finished.err.splitlines()[-1]
+    assert named in finished.err
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    other = saved_model(tmp_path / "other.safetensors", seed=9)
+    assert_refused(make(capfd, other, tmp_path / "out"), "its weights_sha256 is")
+
+
+def test_an_engine_with_the_same_result_goes_on_with_the_folder(tmp_path, capfd, pixels) -> None:
+    make(capfd, pixels, tmp_path / "out")
+    assert make(capfd, pixels, tmp_path / "out", "--attention", "naive").code == 0
+
+
+def test_folders_that_cannot_be_used(tmp_path, capfd, pixels) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "pictures").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "pictures" / "holiday.png")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "samples.json").write_text("{}")
+    assert_refused(make(capfd, pixels, tmp_path / "file"), "is a file; name a folder")
+    assert_refused(make(capfd, pixels, tmp_path / "pictures"), "holds pictures but no samples.json")
+    assert_refused(make(capfd, pixels, tmp_path / "broken"), "is not readable")
+    assert_refused(make(capfd, pixels, Path("/proc/nowhere")), "/proc/nowhere")
+
+
+def test_npz_holds_the_pictures_in_order_as_rgb(tmp_path, capfd, pixels, labelled) -> None:
+    make(capfd, pixels, tmp_path / "rgb", "--npz")
+    make(capfd, labelled, tmp_path / "grey", "--npz")
+    for name in ("rgb", "grey"):
+        with np.load(tmp_path / f"{name}.npz", allow_pickle=False) as archive:
+            batch = archive["arr_0"]
+        assert (batch.shape, batch.dtype) == ((5, 8, 8, 3), np.uint8)
+        with Image.open(tmp_path / name / "000003.png") as image:
+            np.testing.assert_array_equal(batch[3], np.asarray(image.convert("RGB")))
+
+
+def test_previews_are_written_on_request(tmp_path, capfd, pixels) -> None:
+    make(capfd, pixels, tmp_path / "out", "--preview-every", 2)
+    with Image.open(tmp_path / "out.preview.png") as image:
+        assert image.width > 64
+
+
+def test_without_a_bundled_checkpoint_the_command_says_what_is_missing(tmp_path, capfd, monkeypatch) -> None:
+    monkeypatch.setattr("dit_generators.hub._BUNDLED", tmp_path)
+    finished = dit_gen(capfd, "sample", "--attention", "swa", "--out", tmp_path / "out")
+    assert_refused(finished, "this version comes without landscapes-swa")
+    with pytest.raises(Exception, match="without landscapes-full"):
+        default_checkpoint("full")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--steps", "0"], "expected a number of 1 or more"),
+        (["--steps", "1001"], "1001 asked for, but training had 1000"),
+        (["--num", "0"], "num: expected 1 or more, got 0"),
+        (["--batch-size", "0"], "batch size: expected 1 or more"),
+        (["--labels", "1"], "unconditional"),
+        (["--labels", "x"], "--labels x: expected whole numbers"),
+        (["--guidance-scale", "2"], "use guidance by window"),
+        (["--guidance-interval", "5"], "expected LOW,HIGH"),
+        (["--attention", "flash"], "attention 'flash': expected naive"),
+        (["--attention", "xformers"], "use attention full, which computes the same"),
+        (["--attention", "swa", "--window", "4"], "expected odd numbers"),
+        (["--attention", "swa", "--window", "5"], "does not fit the grid of 4 x 4"),
+        (["--sampler", "euler"], "'euler' is not one of"),
+        (["--seed", "-1"], "seed: expected 0 or more"),
+        (["--device", "tpu"], "tpu"),
+        (["--autoencoder", "x"], "makes pixels and needs none"),
+        (["--preview-every", "0"], "preview every: expected 1"),
+        (["--num-heads", "3"], ""),
+    ],
+)
+def test_bad_options_are_one_line_and_write_nothing(tmp_path, capfd, pixels, options, message) -> None:
+    finished = make(capfd, pixels, tmp_path / "out", *options)
+    if options[0] == "--num-heads":
+        assert finished.code == 0  # the file itself says how many; the option is for files that do not
+        return
+    assert_refused(finished, message)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_label_out_of_range_names_the_classes(tmp_path, capfd, labelled) -> None:
+    finished = make(capfd, labelled, tmp_path / "out", "--labels", "3,11")
+    assert_refused(finished, "label 11: this model has the classes 0 to 9 (10 is the null label)")
+
+
+def test_a_full_disk_keeps_the_finished_pictures(tmp_path, capfd, pixels, monkeypatch) -> None:
+    from dit_generators import folder
+
+    real, count = folder.save_image, iter(range(100))
+
+    def failing(image: Any, target: Path) -> None:
+        if next(count) >= 3:
+            raise OSError(28, "No space left on device", str(target))
+        real(image, target)
+
+    monkeypatch.setattr(folder, "save_image", failing)
+    finished = make(capfd, pixels, tmp_path / "out", "--batch-size", 2)
+    assert finished.code == 2
+    assert finished.err.splitlines()[-1].endswith("No space left on device; finished images are kept")
+    assert sorted(pngs(tmp_path / "out")) == ["000000.png", "000001.png", "000002.png"]
+    monkeypatch.setattr(folder, "save_image", real)
+    assert "2 images made" in make(capfd, pixels, tmp_path / "out").out
+
+
+def test_another_attention_than_trained_with_is_said(tmp_path, capfd, pixels) -> None:
+    finished = make(capfd, pixels, tmp_path / "out", "--attention", "swa")
+    assert finished.code == 0
+    lines = finished.err.splitlines()
+    assert "dit-gen: warning: the model was trained with attention full and runs with swa (window 3, shift)" in lines
+
+
+def test_auto_says_what_it_chose(tmp_path, capfd, pixels) -> None:
+    assert "attention auto: full by " in make(capfd, pixels, tmp_path / "out", "--attention", "auto").err
+
+
+def test_sweep_makes_every_cell_from_the_same_noise(tmp_path, capfd, labelled) -> None:
+    command = ["sweep", "--checkpoint", labelled, "--guidance-scale", "0,1,3", "--steps", "4,6"]
+    command += ["--attention", "full,swa", "--num", 2, "--out", tmp_path / "sweep"]
+    assert dit_gen(capfd, *command).code == 0
+    cells = json.loads((tmp_path / "sweep" / "sweep.json").read_text())["cells"]
+    assert [cell["folder"] for cell in cells[:4]] == ["full_w0_s4", "full_w0_s6", "full_w1_s4", "full_w1_s6"]
+    assert len(cells) == 12
+    assert all(cell["seconds_per_image"] > 0 for cell in cells)
+    make(capfd, labelled, tmp_path / "one", "--guidance-scale", 3, "--attention", "swa", num=2, steps=6)
+    assert pngs(tmp_path / "sweep" / "swa_w3_s6") == pngs(tmp_path / "one")
+    with Image.open(tmp_path / "sweep" / "sweep.png") as sheet:
+        assert sheet.height > 6 * 112
+    again = dit_gen(capfd, *command)
+    assert again.code == 0
+    assert json.loads((tmp_path / "sweep" / "sweep.json").read_text())["cells"] == cells
+
+
+def test_sweep_checks_every_cell_before_the_first(tmp_path, capfd, pixels) -> None:
+    command = ["sweep", "--checkpoint", pixels, "--out", tmp_path / "sweep"]
+    assert_refused(dit_gen(capfd, *command, "--guidance-scale", "1,4"), "unconditional")
+    assert_refused(dit_gen(capfd, *command, "--steps", "5,2000"), "training had 1000")
+    assert_refused(dit_gen(capfd, *command, "--steps", "5,5"), "has a value twice")
+    assert_refused(dit_gen(capfd, *command, "--guidance-scale", "1,x"), "expected numbers such as")
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_bench_prints_a_table_and_writes_numbers_and_a_chart(tmp_path, capfd) -> None:
+    command = ["bench", "--model", "DiT-S/8", "--batch-size", "1,2", "--repeats", 1, "--device", "cpu"]
+    finished = dit_gen(capfd, *command, "--out", tmp_path / "b")
+    assert finished.code == 0
+    assert "Attention (Q K^T and the product with V) is 0.66 % of the 0.358 G multiply-adds" in finished.out
+    assert finished.err.count("xformers has kernels for CUDA GPUs only") == 1
+    written = json.loads((tmp_path / "b.json").read_text())
+    assert len(written["results"]) == 3 * 2 * 4
+    for result in written["results"]:
+        assert (result["seconds"] is None) == (result["attention"] == "xformers")
+    naive = next(r for r in written["results"] if r["attention"] == "naive" and r["batch_size"] == 2)
+    assert naive["memory_bytes"] > 2 * 6 * 16 * 16 * 4  # its softmax matrix at least
+    with Image.open(tmp_path / "b.png") as chart:
+        assert chart.width > 800
+
+
+def test_bench_measures_backward(tmp_path, capfd) -> None:
+    command = ["bench", "--model", "DiT-S/4", "--batch-size", "1", "--level", "block", "--attention", "full,swa"]
+    assert dit_gen(capfd, *command, "--backward", "--repeats", 1).code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model", "DiT-Q/2"], "no such preset"),
+        (["--level", "world"], "expected some of operation, block, model"),
+        (["--batch-size", "0"], "1 or more"),
+        (["--input-size", "30"], "not a multiple of patch_size 4"),
+        (["--window", "2"], "odd"),
+        (["--out", "/nowhere/b"], "does not exist; create it first"),
+    ],
+)
+def test_bench_refuses(capfd, options, message) -> None:
+    assert_refused(dit_gen(capfd, "bench", *options), message)
+
+
+def test_help_and_version_import_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.argv[1:] = ['--help']\n"
+        "from dit_generators.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "assert not {'torch', 'numpy', 'diffusers', 'rich', 'PIL'} & set(sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+    version = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True, check=True)
+    assert version.stdout.startswith("cmmd-toolkit ")
+
+
+def test_no_arguments_is_help_and_code_2() -> None:
+    finished = subprocess.run(COMMAND, capture_output=True, text=True, check=False)
+    assert finished.returncode == 2
+    assert "Usage: dit-gen" in finished.stderr

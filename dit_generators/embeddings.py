@@ -50,7 +50,8 @@ class LabelEmbedder(nn.Module):
 
     def __init__(self, num_classes: int, hidden_size: int, dropout_prob: float) -> None:
         super().__init__()
-        self.embedding_table = nn.Embedding(num_classes + (dropout_prob > 0), hidden_size)
+        table = torch.zeros(num_classes + (dropout_prob > 0), hidden_size)  # DiT.initialise draws it
+        self.embedding_table = nn.Embedding.from_pretrained(table, freeze=False)
         self.num_classes = num_classes
         self.dropout_prob = dropout_prob
 

@@ -119,7 +119,8 @@ class DiT(nn.Module):
         self.blocks = nn.ModuleList(DiTBlock(width, config.num_heads, config.mlp_ratio) for _ in range(config.depth))
         self.final_layer = FinalLayer(width, config.patch_size, config.out_channels)
         self.attention_settings = config.attention_settings
-        self.initialise()
+        if not self.x_embedder.proj.weight.is_meta:  # else weights will be loaded
+            self.initialise()
 
     def initialise(self) -> None:
         """Draw the weights as the paper does: every block starts as the identity, the output as zero."""

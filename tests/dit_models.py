@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from dit_generators.checkpoint import save_checkpoint
 from dit_generators.cli import main
 from dit_generators.config import DiTConfig

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 import torch
 from diffusers import DiTTransformer2DModel
+from dit_models import assert_refused, dit_gen, random_model, save_kl
+from dit_oracles import assert_rows_close, oracle, oracle_config, oracle_folder
+from safetensors.torch import load_file, save_file
+
 from dit_generators.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint, write_checkpoint
 from dit_generators.config import DiTConfig
 from dit_generators.errors import CheckpointError
 from dit_generators.model import DiT
-from dit_models import assert_refused, dit_gen, random_model, save_kl
-from dit_oracles import assert_rows_close, oracle, oracle_config, oracle_folder
-from safetensors.torch import load_file, save_file
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dit_generators.setup import default_checkpoint
 from dit_models import assert_refused, dit_gen, save_kl, saved_model
 from PIL import Image
+
+from dit_generators.setup import default_checkpoint
 
 COMMAND = [sys.executable, "-m", "dit_generators"]
 

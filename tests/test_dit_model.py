@@ -4,17 +4,23 @@ import re
 
 import pytest
 import torch
+from dit_models import TINY, random_model
+
 from dit_generators.config import PATCHES, SIZES, DiTConfig
 from dit_generators.errors import ArgumentError, AttentionChangedWarning, AttentionError
 from dit_generators.model import DiT
 from dit_generators.operations import attention_multiply_adds, attention_share, multiply_adds
-from dit_models import TINY, random_model
 
 
 @pytest.mark.parametrize(
     ("name", "giga"),
-    [("S/8", 0.36), ("S/4", 1.41), ("S/2", 6.06), ("B/8", 1.42), ("B/4", 5.57), ("B/2", 23.0), ("L/8", 5.01)]
-    + [("L/4", 19.7), ("L/2", 80.7), ("XL/8", 7.39), ("XL/4", 29.0), ("XL/2", 118.6)],
+    [
+        *zip(
+            ("S/8", "S/4", "S/2", "B/8", "B/4", "B/2", "L/8", "L/4", "L/2", "XL/8", "XL/4", "XL/2"),
+            (0.36, 1.41, 6.06, 1.42, 5.57, 23.0, 5.01, 19.7, 80.7, 7.39, 29.0, 118.6),
+            strict=True,
+        )
+    ],
 )
 def test_presets_have_the_published_multiply_adds(name: str, giga: float) -> None:
     assert multiply_adds(DiTConfig.preset(f"DiT-{name}")) / 1e9 == pytest.approx(giga, rel=6e-3)

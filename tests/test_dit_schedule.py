@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
+from torch import Tensor
+
 from dit_generators.errors import ArgumentError
 from dit_generators.samplers import ddim, ddim_step, ddpm, ddpm_step
 from dit_generators.schedule import linear_schedule, respace, respaced_timesteps
 from dit_generators.solvers import SOLVERS, solve
-from torch import Tensor
 
 
 def state(seed: int, channels: int = 4) -> Tensor:

@@ -25,6 +25,11 @@ class Autoencoder:
     scale: float
     shift: float
 
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        return next(iter(self.network.parameters())).device
+
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Latents (B, C, h, w) as the DiT sees them -> images (B, 3, H, W) in about [-1, 1].

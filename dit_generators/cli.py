@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from .errors import CheckpointError
-from .shell import Shell, listed
+from .shell import INTERRUPTED, Shell, listed, say
 
 
 @click.group(cls=Shell, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -166,6 +166,64 @@ def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[
         click.echo(cell)
     click.echo(Path(out, "sweep.png"))
     return 0
+
+
+@main.command(short_help="Train on a folder of pictures.")
+@click.argument("pictures")
+@click.option("--out", required=True, metavar="RUN", help="Folder of the run; the same command goes on with it.")
+@click.option("--preset", type=click.Choice(["report", "small"]), default="report", show_default=True, help="Defaults.")
+@click.option("--model", metavar="NAME", help="DiT-S/8 to DiT-XL/2. [default: DiT-B/4; small: its own]")
+@click.option("--hidden-size", type=int, metavar="D", help="Another width.")
+@click.option("--depth", type=int, metavar="N", help="Another number of blocks.")
+@click.option("--num-heads", type=int, metavar="N", help="Another number of heads.")
+@click.option("--patch-size", type=int, metavar="P", help="Another patch.")
+@click.option("--image-size", type=int, metavar="N", help="Pixels. [default: 256; small: 32]")
+@click.option("--space", type=click.Choice(["latent", "pixel"]), help="[default: latent; small: pixel]")
+@click.option("--channels", type=click.Choice(["1", "3"]), default="3", show_default=True, help="Grey or colour.")
+@click.option("--conditional", is_flag=True, help="The folders in PICTURES are classes.")
+@click.option("--learn-sigma/--no-learn-sigma", default=True, show_default=True, help="Learn the variance.")
+@click.option("--attention", default="full", show_default=True, metavar="KIND", help="full, swa, or swa*3,full.")
+@click.option("--window", type=int, default=3, show_default=True, metavar="K", help="Of swa, odd.")
+@click.option("--border", type=click.Choice(["shift", "truncate"]), default="shift", show_default=True, help="Of swa.")
+@click.option("--dilation", type=int, default=1, show_default=True, metavar="D", help="Of swa.")
+@click.option("--steps", type=int, metavar="N", help="[default: 100000; small: 3000]")
+@click.option("--batch-size", type=int, metavar="B", help="Over all processes. [default: 64; small: 32]")
+@click.option("--learning-rate", type=float, metavar="R", help="[default: 1e-4; small: 5e-4]")
+@click.option("--warmup", type=int, metavar="N", help="Steps to reach it. [default: 0]")
+@click.option("--ema-decay", type=float, metavar="X", help="[default: 0.9999; small: 0.999]")
+@click.option("--clip", type=float, metavar="X", help="Largest norm of the gradient. [default: none]")
+@click.option("--accumulate", type=int, metavar="N", help="Parts a process cuts its batch into. [default: 1]")
+@click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), help="[default: fp32]")
+@click.option("--recompute", is_flag=True, help="Activation checkpointing: less memory, more time.")
+@click.option("--compile", "compiled", is_flag=True, help="torch.compile.")
+@click.option("--crop", type=click.Choice(["centre", "random"]), default="centre", show_default=True, help="Where.")
+@click.option("--flip/--no-flip", default=True, show_default=True, help="Mirror half of them.")
+@click.option("--autoencoder", metavar="PATH|ID", help="[default: stabilityai/sd-vae-ft-ema]")
+@click.option("--latents", metavar="DIR", help="Cache of latents. [default: RUN.latents]")
+@click.option("--log-every", type=int, default=50, show_default=True, metavar="N", help="Steps.")
+@click.option("--save-every", type=int, metavar="N", help="Steps. [default: 1000; small: 200]")
+@click.option("--sample-every", type=int, metavar="N", help="Draw a sheet of samples.")
+@click.option("--sample-steps", type=int, default=50, show_default=True, metavar="S", help="Of sheets and scores.")
+@click.option("--eval-every", type=int, metavar="N", help="Score samples against held-out pictures.")
+@click.option("--eval-backbone", default="mini", show_default=True, metavar="NAME", help="See `cmmd backbones`.")
+@click.option("--eval-images", type=int, default=256, show_default=True, metavar="N", help="Samples a score.")
+@click.option("--held-out", type=float, default=0.1, show_default=True, metavar="X", help="Share of PICTURES.")
+@click.option("--seed", type=int, default=0, show_default=True, metavar="K", help="Of everything.")
+@click.option("--device", default="auto", show_default=True, metavar="NAME", help="auto or cpu.")
+def train(pictures: str, out: str, **given: Any) -> int:
+    """Train a DiT on the folder PICTURES: unconditional DiT-B/4 on latents by default, as in the report.
+
+    Ctrl-C finishes the step, saves and stops; the same command goes on, to the same bits on a CPU. Several processes:
+    torchrun --nproc-per-node P -m -- dit_generators train ..., or accelerate launch.
+    """
+    from .train_setup import make_run
+
+    given["channels"] = int(given["channels"])
+    run = make_run(Path(pictures), Path(out), given)
+    finished = run.run()
+    if run.main:
+        say(f"{out}: {run.state.step} steps are done" + ("" if finished else "; the same command goes on"))
+    return 0 if finished else INTERRUPTED
 
 
 @main.command(short_help="Convert a checkpoint.")

@@ -4,7 +4,9 @@ DitError
 ├── ArgumentError     an argument has the wrong type, shape or value (also a ValueError)
 ├── AttentionError    an attention engine that cannot run here
 ├── CheckpointError   weights are absent, damaged, or of another network
-└── OutputError       the output folder belongs to another run or cannot be used
+├── DataError         a folder of pictures, or one of them, cannot be used for training
+├── OutputError       the output folder belongs to another run or cannot be used
+└── TrainingError     training cannot go on: its loss is not finite
 
 Every message says what was expected, what was found, and what to do. The command line prints it as one
 line and exits with code 2.
@@ -27,8 +29,16 @@ class CheckpointError(DitError):
     """Weights are absent, damaged, or of another network."""
 
 
+class DataError(DitError):
+    """A folder of pictures, or one of them, cannot be used for training."""
+
+
 class OutputError(DitError):
     """The output folder belongs to another run or cannot be used."""
+
+
+class TrainingError(DitError):
+    """Training cannot go on: its loss is not finite."""
 
 
 class AttentionChangedWarning(UserWarning):

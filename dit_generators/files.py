@@ -13,6 +13,7 @@ def replacing(target: Path) -> Iterator[Path]:
     temporary = target.with_name(f".{target.name}.{os.getpid()}{target.suffix}")
     try:
         yield temporary
+        temporary.chmod(0o666 & ~_umask())  # some writers leave files that only their owner can read
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -25,4 +26,12 @@ def replacing_folder(target: Path) -> Iterator[Path]:
         filled = Path(name, target.name)
         filled.mkdir()
         yield filled
+        for path in filled.rglob("*"):
+            path.chmod((0o777 if path.is_dir() else 0o666) & ~_umask())
         filled.rename(target)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -5,6 +5,7 @@ import warnings
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from .attention import Attention as Attend
 from .attention.choose import Choice, choose_attention
@@ -145,6 +146,8 @@ class DiT(nn.Module):
         timesteps: Tensor,
         class_labels: Tensor | None = None,
         attention: tuple[Attend, ...] | None = None,
+        drop: Tensor | None = None,
+        recompute: bool = False,
     ) -> Tensor:
         """Predict the noise in `x_t`.
 
@@ -154,25 +157,28 @@ class DiT(nn.Module):
             class_labels: int64 (B,), 0..num_classes-1, num_classes for the null label; None for an unconditional
                 model, or for the null label everywhere.
             attention: one function a block instead of `attention_settings`, from `attention_functions`.
+            drop: bool (B,), labels that become the null label; when training and not given, by chance.
+            recompute: keep no activations inside the blocks for the backward pass, compute them again.
 
         Returns:
             (B, out_channels, input_size, input_size): noise, then raw variance v where learn_sigma.
         """
         batch = len(x_t)
         self._check(x_t, timesteps, class_labels)
-        c = self.conditioning(timesteps, class_labels)
+        c = self.conditioning(timesteps, class_labels, drop)
         x = self.x_embedder(x_t) + self.pos_embed
         for block, attend in zip(self.blocks, attention or self.attention_functions(), strict=True):
-            x = block(x, c, attend)
+            x = checkpoint(block, x, c, attend, use_reentrant=False) if recompute else block(x, c, attend)
         return self.unpatchify(self.final_layer(x, c)[:batch])
 
-    def conditioning(self, timesteps: Tensor, class_labels: Tensor | None) -> Tensor:
+    def conditioning(self, timesteps: Tensor, class_labels: Tensor | None, drop: Tensor | None = None) -> Tensor:
         """(B, D), with further rows below 16 outside training: the sum of timestep and label vectors."""
         labels = self._labels(class_labels, timesteps)
         missing = 0 if self.training else max(0, _MIN_ROWS - len(timesteps))
         c: Tensor = self.t_embedder(F.pad(timesteps, (0, missing)))
         if self.y_embedder is not None and labels is not None:
-            c = c + self.y_embedder(F.pad(labels, (0, missing)))
+            drop = None if drop is None else F.pad(drop, (0, missing))
+            c = c + self.y_embedder(F.pad(labels, (0, missing)), drop)
         return c
 
     def unpatchify(self, patches: Tensor) -> Tensor:

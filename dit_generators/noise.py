@@ -28,15 +28,16 @@ class ImageNoise:
 
 def image_seed(seed: int, index: int) -> int:
     """The seed of one image's stream, a hash of both numbers: neighbours share nothing."""
-    return _hash(seed, index)
+    return stream_seed(seed, index)
 
 
 def image_label(seed: int, index: int, num_classes: int) -> int:
     """A class for one image, uniform and independent of its noise."""
-    return int(np.random.default_rng(_hash(seed, index, _LABEL_STREAM)).integers(num_classes))
+    return int(np.random.default_rng(stream_seed(seed, index, _LABEL_STREAM)).integers(num_classes))
 
 
-def _hash(seed: int, *numbers: int) -> int:
+def stream_seed(seed: int, *numbers: int) -> int:
+    """A seed below 2^63 for the stream that these numbers name."""
     if seed < 0:
         raise ArgumentError(f"seed: expected 0 or more, got {seed}")
     return int(np.random.SeedSequence([seed, *numbers]).generate_state(1, np.uint64)[0] >> np.uint64(1))

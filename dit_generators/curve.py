@@ -1,0 +1,33 @@
+"""The learning curve of a run: loss, and score with its standard error where scores are taken."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .files import replacing
+
+
+def draw_curve(entries: Sequence[dict[str, Any]], backbone: str, target: Path) -> None:
+    """Write a PNG: loss (left) and squared MMD (right, bars of one standard error) by step."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    losses = [entry for entry in entries if "loss" in entry]
+    scores = [entry for entry in entries if "score" in entry]
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    left.plot([e["step"] for e in losses], [e["mse"] for e in losses])
+    left.set(xlabel="step", ylabel="mean squared error of the noise", yscale="log")
+    right.errorbar(
+        [e["step"] for e in scores],
+        [e["score"] for e in scores],
+        [e["standard_error"] for e in scores],
+        marker="o",
+        capsize=3,
+    )
+    right.set(xlabel="step", ylabel=f"squared MMD on {backbone}, lower is better")
+    for panel in (left, right):
+        panel.grid(alpha=0.3)
+    with replacing(target) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)

@@ -1,0 +1,71 @@
+"""Scores of the average's samples while training, through the public names of cmmd_toolkit."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmmd_toolkit import Features, embed, median_distance, squared_mmd
+
+from .autoencoder import Autoencoder
+from .model import DiT
+from .sampling import SampleSettings, sample
+
+Rows = NDArray[np.float64]
+_GROUPS = 32
+
+
+@dataclass(frozen=True)
+class Score:
+    """Squared MMD between held-out and generated pictures, unbiased, lower is better, and its standard error."""
+
+    value: float
+    standard_error: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is compared, on which backbone: always the same held-out pictures, seeds and bandwidth."""
+
+    held_out: NDArray[np.uint8]
+    backbone: str
+    num: int
+    settings: SampleSettings
+    autoencoder: Autoencoder | None
+
+    def score(self, model: DiT, batch_size: int) -> Score:
+        """Sample `num` pictures and compare them."""
+        parts = [
+            sample(model, self.settings, range(first, min(first + batch_size, self.num)), self.autoencoder)
+            for first in range(0, self.num, batch_size)
+        ]
+        reference = _unit_rows(embed(as_rgb(self.held_out), backbone=self.backbone))
+        generated = _unit_rows(embed(as_rgb(np.concatenate(parts)), backbone=self.backbone))
+        bandwidth = median_distance(reference)
+        value = float(squared_mmd(reference=reference, generated=generated, bandwidth=bandwidth))
+        return Score(value, _jackknife_error(reference, generated, bandwidth))
+
+
+def _jackknife_error(reference: Rows, generated: Rows, bandwidth: float) -> float:
+    """Standard error by leaving out one of 32 groups of each side in turn (Tukey's jackknife, per side)."""
+    variance = 0.0
+    for side in (0, 1):
+        sides = [reference, generated]
+        groups = np.array_split(np.arange(len(sides[side])), min(_GROUPS, len(sides[side]) // 2))
+        values = []
+        for group in groups:
+            left = [*sides]
+            left[side] = np.delete(sides[side], group, axis=0)
+            values.append(float(squared_mmd(reference=left[0], generated=left[1], bandwidth=bandwidth)))
+        variance += (len(groups) - 1) * float(np.var(values))
+    return variance**0.5
+
+
+def as_rgb(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Grey pictures (N, H, W, 1) with three equal channels."""
+    return np.ascontiguousarray(np.broadcast_to(pictures, (*pictures.shape[:3], 3)))
+
+
+def _unit_rows(features: Features) -> Rows:
+    rows = np.asarray(features.values, dtype=np.float64)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)

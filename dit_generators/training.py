@@ -1,0 +1,165 @@
+"""Training as a generator: one step after another; logging, saving and sampling live with the caller."""
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from .batches import Batch
+from .ema import copy_model, update_average
+from .errors import ArgumentError, TrainingError
+from .model import DiT
+from .objective import diffusion_loss
+from .schedule import linear_schedule
+
+MakeBatch = Callable[[Sequence[int]], Batch]
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What decides the weights besides the pictures and the shape of the model.
+
+    Attributes:
+        batch_size: pictures a step, over all processes and accumulated parts together.
+        learning_rate: of AdamW without weight decay; reached in a straight line over `warmup` steps.
+        ema_decay: of the average that is sampled.
+        clip: largest norm of the gradient; 0 leaves it as it is.
+        accumulate: parts that a process's share of a batch is cut into.
+        precision: fp32, or bf16 or fp16 by autocast.
+        recompute: keep no activations of the blocks, compute them again in the backward pass: less memory, more time.
+    """
+
+    batch_size: int = 64
+    learning_rate: float = 1e-4
+    warmup: int = 0
+    ema_decay: float = 0.9999
+    clip: float = 0.0
+    accumulate: int = 1
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    recompute: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "learning_rate", "accumulate"):
+            if not getattr(self, name) > 0:
+                raise ArgumentError(f"{name}: expected a number above 0, got {getattr(self, name)}")
+        for name in ("warmup", "clip", "seed"):
+            if getattr(self, name) < 0:
+                raise ArgumentError(f"{name}: expected 0 or more, got {getattr(self, name)}")
+        if not 0 <= self.ema_decay < 1:
+            raise ArgumentError(f"ema_decay: expected 0 to 1, got {self.ema_decay}")
+
+    def share(self, step: int, rank: int, count: int) -> list[list[int]]:
+        """Positions of this process at a step, in `accumulate` parts; the batch has to divide evenly."""
+        parts = count * self.accumulate
+        if self.batch_size % parts:
+            raise ArgumentError(
+                f"batch_size {self.batch_size}: expected a multiple of {count} processes times {self.accumulate} parts"
+            )
+        size = self.batch_size // parts
+        first = step * self.batch_size + rank * self.accumulate * size
+        return [list(range(first + i * size, first + (i + 1) * size)) for i in range(self.accumulate)]
+
+
+@dataclass
+class TrainState:
+    """What a checkpoint holds: the model, its average, the optimiser, and how many steps are done."""
+
+    model: DiT
+    average: DiT
+    optimiser: Any  # torch.optim.AdamW, or as accelerate wraps it
+    step: int = 0
+
+    @classmethod
+    def start(cls, model: DiT, settings: TrainSettings) -> "TrainState":
+        """Before the first step."""
+        weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        optimiser = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=0.0)
+        return cls(model.train(), copy_model(model), optimiser)
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """After one step: its number from 1, mean losses over the batch, the gradient's norm, seconds, those waited."""
+
+    step: int
+    loss: float
+    mse: float
+    gradient_norm: float
+    seconds: float
+    waited: float
+
+
+def train(
+    state: TrainState, settings: TrainSettings, make: MakeBatch, steps: int, network: Any, accelerator: Any
+) -> Iterator[StepResult]:
+    """Train until `steps` steps are done and yield after each; `state` is up to date whenever a result is out.
+
+    Args:
+        make: the batch at given positions; called one step ahead in a thread.
+        network: the model as `accelerator.prepare` gives it; its optimiser is in the state.
+        accelerator: of accelerate; it averages gradients over processes and scales them for fp16.
+
+    Raises TrainingError when the loss or its gradient is not finite.
+    """
+    rank, count = accelerator.process_index, accelerator.num_processes
+    schedule = linear_schedule()
+
+    def loss_of(batch: Batch) -> tuple[Tensor, Tensor]:
+        labels = batch.labels if state.model.config.num_classes else None
+
+        def predict(x_t: Tensor, timesteps: Tensor) -> Tensor:
+            return network(x_t, timesteps, labels, drop=batch.drop, recompute=settings.recompute).float()
+
+        with accelerator.autocast():
+            loss = diffusion_loss(predict, batch.x_0, batch.timesteps, batch.noise, schedule)
+        return loss.total.mean(), loss.mse.detach().mean()
+
+    with ThreadPoolExecutor(1) as background:
+        ahead = [background.submit(make, part) for part in settings.share(state.step, rank, count)]
+        while state.step < steps:
+            start, waited = time.perf_counter(), 0.0
+            state.optimiser.zero_grad()
+            _set_rate(state.optimiser, settings, state.step)
+            totals = torch.zeros(2, device=accelerator.device)
+            parts, ahead = ahead, [background.submit(make, p) for p in settings.share(state.step + 1, rank, count)]
+            for i, part in enumerate(parts):
+                batch, seconds = _wait(part)
+                waited += seconds
+                with _last(accelerator, network, i == len(parts) - 1):
+                    loss, mse = loss_of(batch.to(accelerator.device))
+                    accelerator.backward(loss / settings.accumulate)
+                totals += torch.stack([loss.detach(), mse]) / settings.accumulate
+            loss_value, mse_value = accelerator.reduce(totals, "mean").tolist()
+            if not math.isfinite(loss_value):
+                raise TrainingError(f"step {state.step + 1}: the loss is {loss_value}")
+            norm = float(accelerator.clip_grad_norm_(network.parameters(), settings.clip or math.inf))
+            if not math.isfinite(norm) and settings.precision != "fp16":  # there the scaler leaves such a step out
+                raise TrainingError(f"step {state.step + 1}: the gradient's norm is {norm}")
+            state.optimiser.step()
+            update_average(state.average, state.model, settings.ema_decay)
+            state.step += 1
+            spent = time.perf_counter() - start
+            yield StepResult(state.step, loss_value, mse_value, norm, spent, waited)
+
+
+def _set_rate(optimiser: Any, settings: TrainSettings, step: int) -> None:
+    share = min(1.0, (step + 1) / settings.warmup) if settings.warmup else 1.0
+    for group in optimiser.param_groups:
+        group["lr"] = settings.learning_rate * share
+
+
+def _wait(part: "Future[Batch]") -> tuple[Batch, float]:
+    start = time.perf_counter()
+    return part.result(), time.perf_counter() - start
+
+
+def _last(accelerator: Any, network: Any, last: bool) -> Any:
+    """Gradients are averaged over processes with the last part only."""
+    return contextlib.nullcontext() if last else accelerator.no_sync(network)

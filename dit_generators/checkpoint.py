@@ -55,8 +55,8 @@ def load_checkpoint(
 
     Args:
         source: a .safetensors or .pt file with official names (released, fast-DiT, or written by train.py), a folder
-            in the layout of facebook/DiT-XL-2-256 or the transformer folder in it, the name of a bundled checkpoint,
-            or OWNER/NAME: first the local Hugging Face cache, then the hub.
+            in the layout of facebook/DiT-XL-2-256 or the transformer folder in it, the folder of a training run, the
+            name of a bundled checkpoint, or OWNER/NAME: first the local Hugging Face cache, then the hub.
         config: the shape, where the file does not tell it; by default read from the file's metadata or its shapes.
         num_heads: attention heads, for an official file of an unpublished width, whose shapes do not tell them.
         weights: which of train.py's two, "ema" or "model".
@@ -148,6 +148,8 @@ def _locate(source: str | Path) -> Path:
 
 
 def _read_folder(folder: Path, config: DiTConfig | None, num_heads: int | None, weights: str) -> Checkpoint:
+    if (folder / "run.json").is_file():
+        return _read_run(folder, weights)
     inner = folder / "transformer" if (folder / "transformer").is_dir() else folder
     fields = _read_json(inner / "config.json")
     files = sorted(inner.glob("diffusion_pytorch_model*.safetensors")) or sorted(
@@ -161,6 +163,20 @@ def _read_folder(folder: Path, config: DiTConfig | None, num_heads: int | None, 
         state |= _read_file(file, weights)[0]
     vae = folder / "vae" if (folder / "vae").is_dir() else None
     return Checkpoint(config, from_diffusers(state, config, str(inner)), inner, vae)
+
+
+def _read_run(folder: Path, weights: str) -> Checkpoint:
+    """The latest checkpoint of a training run."""
+    saved = checkpoints_in(folder)
+    if not saved:
+        raise CheckpointError(f"{folder}: this run has no checkpoint yet")
+    return read_checkpoint(saved[-1] / f"{weights}.safetensors")
+
+
+def checkpoints_in(run: Path) -> list[Path]:
+    """Whole checkpoints of a training run, in the order of their steps."""
+    found = [path for path in (run / "checkpoints").glob("*") if path.name.isdecimal()]
+    return sorted(found, key=lambda path: int(path.name))
 
 
 def _read_file(path: Path, weights: str) -> tuple[State, DiTConfig | None]:

@@ -44,6 +44,8 @@ def run_bench(
     results, said = [], set()
     for result in measure(settings):
         results.append(result)
+        if out is not None:
+            write_results(settings, results, Path(f"{out}.json"))
         if result.seconds is not None:
             say(f"{result.level}, batch {result.batch_size}, {result.attention}: {1000 * result.seconds:.4g} ms")
         elif result.note not in said:
@@ -54,7 +56,6 @@ def run_bench(
     console.print(to_table(results))
     click.echo(explain(settings, results))
     if out is not None:
-        write_results(settings, results, Path(f"{out}.json"))
         draw_bench(settings, results, Path(f"{out}.png"))
         click.echo(f"{out}.json\n{out}.png")
 

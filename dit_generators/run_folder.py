@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from .checkpoint import build_model, read_checkpoint, save_checkpoint
+from .checkpoint import build_model, checkpoints_in, read_checkpoint, save_checkpoint
 from .errors import CheckpointError, OutputError
 from .files import replacing, replacing_folder
 from .training import TrainState
@@ -106,9 +106,3 @@ class RunFolder:
         if different:
             changes = ", ".join(f"{n} was {before.get(n)!r}, now {self.settings[n]!r}" for n in different[:3])
             raise OutputError(f"{self.path}: was begun with other settings ({changes}); give those, or a new folder")
-
-
-def checkpoints_in(run: Path) -> list[Path]:
-    """Whole checkpoints of a run, in the order of their steps."""
-    found = [path for path in (run / "checkpoints").glob("*") if path.name.isdecimal()]
-    return sorted(found, key=lambda path: int(path.name))

@@ -54,6 +54,7 @@ class TrainRun:
     compiled: bool = False
     rolled_back: bool = False
     best: float = math.inf
+    board: Any = None
     losses: list[StepResult] = field(default_factory=list)
 
     def run(self) -> bool:
@@ -143,13 +144,25 @@ class TrainRun:
         }
         if not self.main:
             return
-        self.folder.log(entry)
+        self._write(entry)
         left = (self.schedule.steps - result.step) * seconds / len(window)
         self.say(
             f"step {result.step}/{self.schedule.steps}: loss {entry['loss']:.4f}, "
             f"{entry['images_per_second']:.3g} images/s, waiting {100 * entry['waiting_share']:.0f} %, "
             f"{entry['memory_bytes'] / 1e9:.2g} GB, {time_text(left)} left"
         )
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        """A line of the log, and the same for TensorBoard."""
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.folder.log(entry)
+        if self.board is None:
+            self.board = SummaryWriter(self.folder.path / "tensorboard", purge_step=self.state.step)
+        for name, value in entry.items():
+            if name != "step":
+                self.board.add_scalar(name, value, entry["step"])
+        self.board.flush()
 
     def _show(self, step: int) -> None:
         target = self.folder.path / "samples" / f"{step:08d}.png"
@@ -161,7 +174,7 @@ class TrainRun:
         if self.evaluation is None:
             return
         score = self.evaluation.score(self.state.average, self.settings.batch_size)
-        self.folder.log({"step": step, "score": score.value, "standard_error": score.standard_error})
+        self._write({"step": step, "score": score.value, "standard_error": score.standard_error})
         self.say(f"step {step}: MMD {score.value:.5f} +- {score.standard_error:.5f} on {self.evaluation.backbone}")
         if score.value < self.best:
             self.best = score.value

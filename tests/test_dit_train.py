@@ -17,10 +17,9 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from dit_generators.batches import make_batch, picture_at, pixel_example
-from dit_generators.checkpoint import load_checkpoint
+from dit_generators.checkpoint import checkpoints_in, load_checkpoint
 from dit_generators.data import load_pictures
 from dit_generators.errors import DataError, TrainingError
-from dit_generators.run_folder import checkpoints_in
 from dit_generators.training import TrainSettings
 
 COMMAND = [sys.executable, "-m", "dit_generators"]
@@ -115,8 +114,12 @@ def test_the_trained_average_loads_and_samples(tmp_path, capfd, pictures) -> Non
     checkpoint = tmp_path / "run" / "checkpoints" / "00000006" / "ema.safetensors"
     assert load_checkpoint(checkpoint).config.num_classes == 3
     assert (tmp_path / "run" / "samples" / "00000006.png").exists()
-    made = dit_gen(capfd, "sample", "--checkpoint", checkpoint, "--num", 2, "--steps", 3, "--out", tmp_path / "out")
+    made = dit_gen(
+        capfd, "sample", "--checkpoint", tmp_path / "run", "--num", 2, "--steps", 3, "--out", tmp_path / "out"
+    )
     assert made.code == 0
+    again = dit_gen(capfd, "sample", "--checkpoint", checkpoint, *options)
+    assert "0 images made" in again.out  # the run's folder stands for its latest average
 
 
 def test_scores_keep_the_best_and_draw_a_curve(tmp_path, capfd, pictures) -> None:

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
+import torch._dynamo
 from torch import Tensor
 
+from dit_generators.attention import flex as flex_engine
 from dit_generators.attention.full import full_attention
 from dit_generators.attention.neighbours import Window
 from dit_generators.attention.window import engine_for, window_attention
@@ -55,6 +57,8 @@ def main() -> None:
         for window in (3, 5, 7, 15):
             if window > grid:
                 continue
+            flex_engine._compiled.cache_clear()
+            torch._dynamo.reset()  # FlexAttention falls back unfused after eight shapes
             calls = calls_for(grid, window, batch, options.flex, options.backward)
             with torch.set_grad_enabled(options.backward):
                 for call in calls.values():

@@ -13,6 +13,7 @@ from dit_generators.attention.pattern import AttentionSettings
 from dit_generators.attention.window import WINDOW_ENGINES, window_attention
 from dit_generators.attention.xformers import xformers_attention
 from dit_generators.errors import ArgumentError, AttentionError
+from dit_generators.peak_memory import peak_bytes
 
 ENGINES = ("auto", "masked", "halo", "gather")
 GRIDS = [(8, 8), (7, 5), (5, 13), (9, 9), (16, 12), (1, 11)]
@@ -139,6 +140,17 @@ def test_a_row_does_not_depend_on_the_batch_around_it(engine) -> None:
     for i in range(7):
         alone = window_attention(*(x[i : i + 1] for x in tensors), grid=16, window=3, engine=engine)
         assert torch.equal(alone, whole[i : i + 1])
+
+
+def test_memory_grows_linearly_with_tokens() -> None:
+    def peak(grid: int) -> int:
+        tensors = inputs((grid, grid), batch=1, heads=2, width=16, dtype=torch.float32)
+        window_attention(*tensors, grid=grid, window=3)  # masks are made once
+        return peak_bytes(lambda: window_attention(*tensors, grid=grid, window=3), torch.device("cpu"))
+
+    small, large = peak(32), peak(64)
+    assert large <= 4.5 * small
+    assert large < 64**4  # bytes of one boolean N x N mask
 
 
 def test_cached_masks_made_in_inference_mode_serve_training_later() -> None:

@@ -1,6 +1,6 @@
 """Training steps beside the same step written plainly with diffusers' DiT of the same size, in turns.
 
-Ours makes its batch, adds the variational term and updates the average; the plain step has the noise error and AdamW only.
+Ours makes its batch, adds the variational term and updates the average; the plain step has neither.
 
 python benchmarks/train_step.py [--preset DiT-S/4] [--batch-size 16]
 """

@@ -80,7 +80,7 @@ class TrainState:
     def start(cls, model: DiT, settings: TrainSettings) -> "TrainState":
         """Before the first step."""
         weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        optimiser = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=0.0)
+        optimiser = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=0.0, fused=True)
         return cls(model.train(), copy_model(model), optimiser)
 
 

@@ -124,7 +124,7 @@ def sample(out: str, num: int, npz: bool, preview_every: int | None, attention: 
         run = SampleRun(model, settings, Path(out), num, given["batch_size"], source, autoencoder, preview_every)
         result = run_sampling(run, processes, show_progress)
         if processes.is_main:
-            sheet = result.folder.write_sheet(num)
+            sheet = result.folder.write_sheet(num, settings.labels)
             if npz:
                 click.echo(result.folder.write_npz(num))
             found = f", {result.found} were there already" if result.found else ""

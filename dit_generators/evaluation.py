@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cmmd_toolkit import Features, embed, median_distance, squared_mmd
+from cmmd_toolkit import embed, median_distance, squared_mmd
 
 from .autoencoder import Autoencoder
 from .model import DiT
@@ -39,14 +39,14 @@ class Evaluation:
             sample(model, self.settings, range(first, min(first + batch_size, self.num)), self.autoencoder)
             for first in range(0, self.num, batch_size)
         ]
-        reference = _unit_rows(embed(as_rgb(self.held_out), backbone=self.backbone))
-        generated = _unit_rows(embed(as_rgb(np.concatenate(parts)), backbone=self.backbone))
+        reference = unit_rows(embed(as_rgb(self.held_out), backbone=self.backbone).values)
+        generated = unit_rows(embed(as_rgb(np.concatenate(parts)), backbone=self.backbone).values)
         bandwidth = median_distance(reference)
         value = float(squared_mmd(reference=reference, generated=generated, bandwidth=bandwidth))
-        return Score(value, _jackknife_error(reference, generated, bandwidth))
+        return Score(value, jackknife_error(reference, generated, bandwidth))
 
 
-def _jackknife_error(reference: Rows, generated: Rows, bandwidth: float) -> float:
+def jackknife_error(reference: Rows, generated: Rows, bandwidth: float) -> float:
     """Standard error by leaving out one of 32 groups of each side in turn (Tukey's jackknife, per side)."""
     variance = 0.0
     for side in (0, 1):
@@ -66,6 +66,7 @@ def as_rgb(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.broadcast_to(pictures, (*pictures.shape[:3], 3)))
 
 
-def _unit_rows(features: Features) -> Rows:
-    rows = np.asarray(features.values, dtype=np.float64)
+def unit_rows(features: NDArray[np.float32]) -> Rows:
+    """Features (N, D) divided by their lengths."""
+    rows = np.asarray(features, dtype=np.float64)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)

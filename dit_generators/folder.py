@@ -18,6 +18,7 @@ from .sheet import as_image, contact_sheet, read_picture, save_image
 
 _RECORD = "samples.json"
 _SHEET_IMAGES = 64
+_MOST_COLUMNS = 16
 
 
 class SampleFolder:
@@ -64,10 +65,11 @@ class SampleFolder:
         resolved = self.path.resolve()
         return resolved.with_name(resolved.name + suffix)
 
-    def write_sheet(self, num: int) -> Path:
-        """The first pictures in one: at most 64."""
+    def write_sheet(self, num: int, labels: tuple[int, ...] | None) -> Path:
+        """The first pictures in one, at most 64; a column a label, where a few are taken in turn."""
         pictures = [read_picture(self.file(i)) for i in range(min(num, _SHEET_IMAGES))]
-        save_image(contact_sheet(pictures), sheet := self.beside(".contact-sheet.png"))
+        columns = len(labels) if labels and 1 < len(labels) <= _MOST_COLUMNS else None
+        save_image(contact_sheet(pictures, columns), sheet := self.beside(".contact-sheet.png"))
         return sheet
 
     def write_npz(self, num: int) -> Path:

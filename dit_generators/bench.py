@@ -97,9 +97,15 @@ def _least_seconds(
 
 
 def write_results(settings: BenchSettings, results: Sequence[Measurement], target: Path) -> None:
-    """All numbers as JSON, with the device, the versions and the arithmetic beside them."""
+    """Write `to_dict` as JSON, atomically."""
+    with replacing(target) as temporary:
+        temporary.write_text(json.dumps(to_dict(settings, results), indent=1) + "\n")
+
+
+def to_dict(settings: BenchSettings, results: Sequence[Measurement]) -> dict[str, Any]:
+    """All numbers, with the device, the versions and the arithmetic beside them."""
     config = settings.config
-    content = {
+    return {
         "model": settings.name,
         "tokens": config.num_tokens,
         "config": asdict(config),
@@ -115,8 +121,6 @@ def write_results(settings: BenchSettings, results: Sequence[Measurement], targe
         "attention_share": attention_share(config),
         "results": [asdict(result) for result in results],
     }
-    with replacing(target) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def device_name(device: torch.device) -> str:

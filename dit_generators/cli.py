@@ -1,12 +1,12 @@
 """The `dit-gen` command. Heavy imports happen inside the commands, so that --help is instant."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from .errors import CheckpointError
+from .options import checkpoint_options, sampling_options, training_options
 from .shell import INTERRUPTED, Shell, listed, say
 
 
@@ -22,77 +22,6 @@ def main() -> None:
     dit-gen convert DiT-XL-2-256x256.pt DiT-XL-2-256/
     dit-gen bench
     """
-
-
-def _apply(command: Callable[..., Any], options: tuple[Callable[..., Any], ...]) -> Callable[..., Any]:
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def checkpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Which weights, and how their file is read."""
-    return _apply(
-        command,
-        (
-            click.option(
-                "--checkpoint", metavar="PATH|ID|NAME", help="Weights: a file or folder, OWNER/NAME, or a bundled name."
-            ),
-            click.option(
-                "--weights", type=click.Choice(["ema", "model"]), default="ema", show_default=True,
-                help="Which of a training checkpoint's two.",
-            ),
-            click.option("--num-heads", type=int, metavar="N", help="Heads, where an official file has a free width."),
-        ),
-    )  # fmt: skip
-
-
-def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What `sample` and `sweep` share."""
-    return _apply(
-        command,
-        (
-            click.option(
-                "--sampler", type=click.Choice(["ddpm", "ddim", "dpm-solver++", "unipc"]), default="ddpm",
-                show_default=True, help="How noise becomes an image.",
-            ),
-            click.option("--eta", type=float, default=0.0, show_default=True, help="Noise of ddim, 0 to 1."),
-            click.option(
-                "--guidance-by", type=click.Choice(["label", "window"]), default="label", show_default=True,
-                help="The weak model: the null label, or the same weights with a small attention window.",
-            ),
-            click.option(
-                "--guidance-channels", type=click.Choice(["all", "3"]), default="all", show_default=True,
-                help="Channels of the noise that are guided; 3 reproduces official samples.",
-            ),
-            click.option(
-                "--guidance-interval", metavar="LOW,HIGH", help="Guide only at these of the 1000 timesteps."
-            ),
-            click.option(
-                "--guidance-window", type=int, default=3, show_default=True, metavar="K",
-                help="Window of the weak model of --guidance-by window.",
-            ),
-            click.option("--window", type=int, metavar="K", help="Window of swa, odd. [default: the checkpoint's]"),
-            click.option(
-                "--border", type=click.Choice(["shift", "truncate"]), help="Of swa. [default: the checkpoint's]"
-            ),
-            click.option("--dilation", type=int, metavar="D", help="Of swa. [default: the checkpoint's]"),
-            click.option("--labels", metavar="A,B,...", help="Classes, in turn. [default: drawn for each image]"),
-            click.option("--seed", type=int, default=0, show_default=True, metavar="K", help="Image i uses (K, i)."),
-            click.option("--batch-size", type=int, default=16, show_default=True, metavar="B", help="Images at once."),
-            click.option(
-                "--autoencoder", metavar="PATH|ID",
-                help="For latents. [default: the checkpoint's own, else stabilityai/sd-vae-ft-ema]",
-            ),
-            click.option("--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda:1."),
-            click.option(
-                "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True,
-                help="bf16 is faster on GPUs and changes images.",
-            ),
-            click.option("--tf32", is_flag=True, help="Let GPUs multiply in TF32: faster, changes images."),
-            click.option("--compile", "compiled", is_flag=True, help="torch.compile: slow start, changes last bits."),
-        ),
-    )  # fmt: skip
 
 
 @main.command(short_help="Make images.")
@@ -171,45 +100,8 @@ def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[
 @main.command(short_help="Train on a folder of pictures.")
 @click.argument("pictures")
 @click.option("--out", required=True, metavar="RUN", help="Folder of the run; the same command goes on with it.")
-@click.option("--preset", type=click.Choice(["report", "small"]), default="report", show_default=True, help="Defaults.")
-@click.option("--model", metavar="NAME", help="DiT-S/8 to DiT-XL/2. [default: DiT-B/4; small: its own]")
-@click.option("--hidden-size", type=int, metavar="D", help="Another width.")
-@click.option("--depth", type=int, metavar="N", help="Another number of blocks.")
-@click.option("--num-heads", type=int, metavar="N", help="Another number of heads.")
-@click.option("--patch-size", type=int, metavar="P", help="Another patch.")
-@click.option("--image-size", type=int, metavar="N", help="Pixels. [default: 256; small: 32]")
-@click.option("--space", type=click.Choice(["latent", "pixel"]), help="[default: latent; small: pixel]")
-@click.option("--channels", type=click.Choice(["1", "3"]), default="3", show_default=True, help="Grey or colour.")
-@click.option("--conditional", is_flag=True, help="The folders in PICTURES are classes.")
-@click.option("--learn-sigma/--no-learn-sigma", default=True, show_default=True, help="Learn the variance.")
 @click.option("--attention", default="full", show_default=True, metavar="KIND", help="full, swa, or swa*3,full.")
-@click.option("--window", type=int, default=3, show_default=True, metavar="K", help="Of swa, odd.")
-@click.option("--border", type=click.Choice(["shift", "truncate"]), default="shift", show_default=True, help="Of swa.")
-@click.option("--dilation", type=int, default=1, show_default=True, metavar="D", help="Of swa.")
-@click.option("--steps", type=int, metavar="N", help="[default: 100000; small: 3000]")
-@click.option("--batch-size", type=int, metavar="B", help="Over all processes. [default: 64; small: 32]")
-@click.option("--learning-rate", type=float, metavar="R", help="[default: 1e-4; small: 5e-4]")
-@click.option("--warmup", type=int, metavar="N", help="Steps to reach it. [default: 0]")
-@click.option("--ema-decay", type=float, metavar="X", help="[default: 0.9999; small: 0.999]")
-@click.option("--clip", type=float, metavar="X", help="Largest norm of the gradient. [default: none]")
-@click.option("--accumulate", type=int, metavar="N", help="Parts a process cuts its batch into. [default: 1]")
-@click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), help="[default: fp32]")
-@click.option("--recompute", is_flag=True, help="Activation checkpointing: less memory, more time.")
-@click.option("--compile", "compiled", is_flag=True, help="torch.compile.")
-@click.option("--crop", type=click.Choice(["centre", "random"]), default="centre", show_default=True, help="Where.")
-@click.option("--flip/--no-flip", default=True, show_default=True, help="Mirror half of them.")
-@click.option("--autoencoder", metavar="PATH|ID", help="[default: stabilityai/sd-vae-ft-ema]")
-@click.option("--latents", metavar="DIR", help="Cache of latents. [default: RUN.latents]")
-@click.option("--log-every", type=int, default=50, show_default=True, metavar="N", help="Steps.")
-@click.option("--save-every", type=int, metavar="N", help="Steps. [default: 1000; small: 200]")
-@click.option("--sample-every", type=int, metavar="N", help="Draw a sheet of samples.")
-@click.option("--sample-steps", type=int, default=50, show_default=True, metavar="S", help="Of sheets and scores.")
-@click.option("--eval-every", type=int, metavar="N", help="Score samples against held-out pictures.")
-@click.option("--eval-backbone", default="mini", show_default=True, metavar="NAME", help="See `cmmd backbones`.")
-@click.option("--eval-images", type=int, default=256, show_default=True, metavar="N", help="Samples a score.")
-@click.option("--held-out", type=float, default=0.1, show_default=True, metavar="X", help="Share of PICTURES.")
-@click.option("--seed", type=int, default=0, show_default=True, metavar="K", help="Of everything.")
-@click.option("--device", default="auto", show_default=True, metavar="NAME", help="auto or cpu.")
+@training_options
 def train(pictures: str, out: str, **given: Any) -> int:
     """Train a DiT on the folder PICTURES: unconditional DiT-B/4 on latents by default, as in the report.
 
@@ -224,6 +116,32 @@ def train(pictures: str, out: str, **given: Any) -> int:
     if run.main:
         say(f"{out}: {run.state.step} steps are done" + ("" if finished else "; the same command goes on"))
     return 0 if finished else INTERRUPTED
+
+
+@main.command(short_help="The whole report from a folder of pictures.")
+@click.argument("pictures")
+@click.option("--out", required=True, metavar="STUDY", help="Folder; the same command goes on with it.")
+@click.option("--samples", type=int, default=512, show_default=True, metavar="N", help="A model; 32 as published.")
+@click.option("--guidance-scale", default="0,1,4,10", show_default=True, metavar="W,...", help="Of the sweep.")
+@click.option("--sweep-steps", default="50,250,500", show_default=True, metavar="S,...", help="Of the sweep.")
+@click.option("--sweep-images", type=int, default=4, show_default=True, metavar="N", help="In each cell.")
+@click.option("--draws", type=int, default=100, show_default=True, metavar="N", help="Of 32 samples: their spread.")
+@click.option("--backbone", multiple=True, metavar="NAME[=PATH]", help="Repeatable. [default: all that are here]")
+@click.option("--dims", type=int, default=2048, show_default=True, metavar="N", help="Of Inception.")
+@click.option("--bench-model", default="DiT-XL/4", show_default=True, metavar="NAME", help="Whose attention is timed.")
+@training_options
+def study(pictures: str, out: str, **given: Any) -> int:
+    """Train a full and a swa model with identical settings, sample both from the same seeds, sweep, score.
+
+    Writes STUDY/evaluation_results.json, tables.md and index.html. Interrupted, the same command goes on.
+    """
+    from .study_setup import run_study
+
+    page = run_study(Path(pictures), Path(out), given)
+    if page is None:
+        return INTERRUPTED
+    click.echo(page)
+    return 0
 
 
 @main.command(short_help="Convert a checkpoint.")

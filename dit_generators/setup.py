@@ -79,11 +79,13 @@ def switch_attention(model: DiT, attention: str | None, given: dict[str, Any]) -
 
 
 def default_checkpoint(attention: str | None) -> str:
-    """The bundled checkpoint that was trained with this attention."""
-    name = "landscapes-swa" if attention and attention.startswith("swa") else "landscapes-full"
-    if bundled_file(name) is None:
+    """The bundled checkpoint that was trained with this attention: landscapes where it is there, else digits."""
+    kind = "swa" if attention and attention.startswith("swa") else "full"
+    wanted = [f"{name}-{kind}" for name in ("landscapes", "digits")]
+    found = [name for name in wanted if bundled_file(name)]
+    if not found:
         raise CheckpointError(
-            f"--checkpoint: not given, and this version comes without {name}, its default; give a file, a folder or "
-            "OWNER/NAME on the hub, such as --checkpoint facebook/DiT-XL-2-256"
+            f"--checkpoint: not given, and this version comes without {' and '.join(wanted)}, its defaults; give a "
+            "file, a folder or OWNER/NAME on the hub, such as --checkpoint facebook/DiT-XL-2-256"
         )
-    return name
+    return found[0]

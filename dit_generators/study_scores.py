@@ -67,9 +67,10 @@ def pairwise_verdict(scores: Sequence[Mapping[str, Any]], backbone: str, few: in
     error = (first["mmd_error"] ** 2 + second["mmd_error"] ** 2) ** 0.5
     agreed = np.mean([a < b for a, b in zip(better["few_mmd"], worse["few_mmd"], strict=True)])
     clear = "clear of" if gap > 2 * error else "within"
+    said = f"{few} samples a side say so in {100 * agreed:.0f} % of draws"
     return (
         f"{backbone}: {better['model']} is closer by {gap:.4f}, {clear} two standard errors of the difference "
-        f"({2 * error:.4f}, as if the sets were independent); {few} samples a side say so in {100 * agreed:.0f} % of draws."
+        f"({2 * error:.4f}, as if the sets were independent); {said}."
     )
 
 

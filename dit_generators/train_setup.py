@@ -43,7 +43,7 @@ def make_run(pictures: Path, out: Path, given: dict[str, Any]) -> TrainRun:
     from accelerate import Accelerator
     from accelerate.utils import set_seed
 
-    options = PRESETS[given["preset"]] | {name: value for name, value in given.items() if value is not None}
+    options = _with_preset(given)
     settings = _settings(options)
     accelerator = Accelerator(
         cpu=options["device"] == "cpu", mixed_precision={"fp32": "no"}.get(settings.precision, settings.precision)
@@ -81,6 +81,15 @@ def make_run(pictures: Path, out: Path, given: dict[str, Any]) -> TrainRun:
     if not folder.has_checkpoint():
         run.say("forecast: " + forecast(state.model, settings, run.make, run.schedule.steps, accelerator))
     return run
+
+
+def read_training_pictures(folder: Path, given: dict[str, Any]) -> Pictures:
+    """The pictures that a run with these options trains on."""
+    return _read_pictures(folder, _with_preset(given))[0]
+
+
+def _with_preset(given: dict[str, Any]) -> dict[str, Any]:
+    return PRESETS[given["preset"]] | {name: value for name, value in given.items() if value is not None}
 
 
 def _settings(options: dict[str, Any]) -> TrainSettings:

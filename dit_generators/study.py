@@ -1,0 +1,169 @@
+"""The whole report from one folder of pictures: two models that differ in attention only, and what they score.
+
+    STUDY/models/full, swa        training runs          STUDY/samples/full, swa     samples from the same seeds
+    STUDY/sweeps/full, swa        guidance x steps       STUDY/bench.json, .png      attention on this machine
+    STUDY/scores.json             every backbone         STUDY/evaluation_results.json, index.html, tables.md
+
+Every stage leaves its result behind, and the same command goes on after the last one that is whole.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .autoencoder import Autoencoder
+from .bench import BenchSettings, measure, to_dict
+from .chart import draw_bench
+from .checkpoint import load_checkpoint
+from .config import DiTConfig
+from .data import Pictures
+from .files import replacing
+from .guidance import Guidance
+from .model import DiT
+from .processes import Processes
+from .run import SampleRun, ShowProgress, run_sampling, weights_digest
+from .sampling import SampleSettings
+from .sheet import read_picture
+from .study_scores import score_models
+from .sweep import Sweep, run_sweep
+
+Say = Callable[[str], None]
+MODELS = ("full", "swa")
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """What is asked.
+
+    Attributes:
+        samples: pictures a model that are scored.
+        few: how many the report used, 32; `draws` random draws of so many show what they can tell.
+        steps: of the scored samples.
+        scales, sweep_steps, sweep_images: the sweep; the weak model of its guidance is a 3 x 3 window.
+        backbones: name -> options of cmmd_toolkit.embed (weights, dims).
+        bench_model: whose attention is timed, the operation and one block.
+    """
+
+    samples: int
+    few: int
+    draws: int
+    steps: str
+    scales: tuple[float, ...]
+    sweep_steps: tuple[str, ...]
+    sweep_images: int
+    batch_size: int
+    seed: int
+    backbones: Mapping[str, dict[str, Any]]
+    bench_model: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study in its folder, once both models are trained."""
+
+    path: Path
+    settings: StudySettings
+    pictures: Pictures
+    autoencoder: Autoencoder | None
+    device: torch.device
+    say: Say
+    show_progress: ShowProgress
+
+    def run(self) -> dict[str, Any]:
+        """Every stage after training. Returns what is in evaluation_results.json."""
+        sampling = {name: self._sample(name) for name in MODELS}
+        sweeps = {name: self._sweep(name) for name in MODELS}
+        asked = vars(self.settings) | {name: weights_digest(self.model(name).state_dict()) for name in MODELS}
+        scores = self._stage("scores.json", asked, self._score)
+        bench = self._stage("bench.json", {"model": self.settings.bench_model, "device": str(self.device)}, self._bench)
+        results = {
+            "pictures": len(self.pictures),
+            "samples": self.settings.samples,
+            "few": self.settings.few,
+            "seconds_per_image": sampling,
+            "scores": scores,
+            "sweeps": sweeps,
+            "bench": bench,
+        }
+        _write_json(self.path / "evaluation_results.json", results)
+        return results
+
+    def model(self, name: str) -> DiT:
+        """The average of a trained model."""
+        return load_checkpoint(self.path / "models" / name, device=self.device)
+
+    def _run(self, name: str, out: Path, num: int, settings: SampleSettings) -> SampleRun:
+        source = str(self.path / "models" / name)
+        return SampleRun(self.model(name), settings, out, num, self.settings.batch_size, source, self.autoencoder)
+
+    def _sample(self, name: str) -> float | None:
+        settings = SampleSettings(steps=self.settings.steps, seed=self.settings.seed)
+        run = self._run(name, self.path / "samples" / name, self.settings.samples, settings)
+        result = run_sampling(run, Processes(0, 1), self.show_progress)
+        result.folder.write_sheet(run.num, None)
+        timing = result.folder.timing or {"seconds": result.seconds, "images": max(1, result.made)}
+        return float(timing["seconds"] / timing["images"])
+
+    def _sweep(self, name: str) -> list[dict[str, Any]]:
+        settings = SampleSettings(seed=self.settings.seed, guidance=Guidance(by="window", window=_weak_window(name)))
+        base = self._run(name, self.path / "sweeps" / name, self.settings.sweep_images, settings)
+        plan = Sweep((None,), self.settings.scales, self.settings.sweep_steps)
+        return [vars(cell) for cell in run_sweep(base, plan, lambda _: None, self.show_progress)]
+
+    def _score(self) -> Any:
+        generated = {name: self._read_samples(name) for name in MODELS}
+        return score_models(
+            self.pictures.pixels,
+            generated,
+            self.settings.backbones,
+            few=self.settings.few,
+            draws=self.settings.draws,
+            seed=self.settings.seed,
+            say=self.say,
+        )
+
+    def _read_samples(self, name: str) -> NDArray[np.uint8]:
+        folder = self.path / "samples" / name
+        return np.stack([read_picture(folder / f"{i:06d}.png") for i in range(self.settings.samples)])
+
+    def _bench(self) -> Any:
+        settings = BenchSettings(
+            name=self.settings.bench_model,
+            config=DiTConfig.preset(self.settings.bench_model),
+            attention=("naive", "full", "xformers", "swa"),
+            batch_sizes=(10, 50, 100, 200),
+            levels=("operation", "block"),
+            device=self.device,
+        )
+        results = []
+        for result in measure(settings):
+            results.append(result)
+            if result.seconds is not None:
+                self.say(f"bench, {result.level}, batch {result.batch_size}, {result.attention}")
+        draw_bench(settings, results, self.path / "bench.png")
+        return to_dict(settings, results)
+
+    def _stage(self, name: str, asked: Mapping[str, Any], work: Callable[[], Any]) -> Any:
+        """The stage's result: from its file where that answers the same question, else from work."""
+        target, question = self.path / name, json.loads(json.dumps(asked))
+        before = json.loads(target.read_text()) if target.exists() else None
+        if isinstance(before, dict) and before.get("asked") == question:
+            return before["result"]
+        _write_json(target, {"asked": question, "result": work()})
+        return json.loads(target.read_text())["result"]
+
+
+def _weak_window(name: str) -> int:
+    """A window that is weaker than the model's own: the swa model has 3 x 3, so its weak model sees one token."""
+    return 3 if name == "full" else 1
+
+
+def _write_json(target: Path, content: Any) -> None:
+    with replacing(target) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n")

@@ -72,7 +72,7 @@ def draw_scores(scores: Sequence[Mapping[str, Any]], few: int, target: Path) -> 
         panel.set_xticks(range(len(found)), [f"{score['model']}" for score in found])
         panel.set(title=name, xlim=(-0.5, len(found) - 0.2))
         panel.grid(axis="y", alpha=0.3)
-    figure.supylabel("squared MMD, lower is closer; dot: all samples, 95 %; grey: draws of few", fontsize=8)
+    figure.supylabel("squared MMD, lower is closer")
     with replacing(target) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
 
@@ -89,7 +89,8 @@ def _page(results: Mapping[str, Any], table: Sequence[Sequence[str]], verdicts: 
     published = "".join(
         f"<tr><td>{escape(name)}</td><td>{full}</td><td>{swa}</td></tr>" for name, (full, swa) in PUBLISHED.items()
     )
-    share = 100 * results["bench"]["attention_share"]
+    bench = results["bench"]
+    share = 100 * bench["attention_share"]
     sheets = "".join(
         f"<figure><img src='samples/{name}.contact-sheet.png' alt='samples of the {name} model'>"
         f"<figcaption>{name}</figcaption></figure>"
@@ -116,10 +117,11 @@ figure {{ display: inline-block; margin: .5rem; vertical-align: top }}
 <table>{"".join(rows)}</table>
 <ul>{"".join(f"<li>{escape(verdict)}</li>" for verdict in verdicts)}</ul>
 <img src="scores.png" alt="scores with intervals">
+<p>Dot and bar: all samples, 95 %. Grey: draws of {results["few"]} samples a side.</p>
 <h2>Samples</h2>{sheets}
 <h2>Guidance and steps</h2>{sweeps}
 <h2>Attention on this machine</h2>
-<p>{escape(results["bench"]["model"])}, {escape(results["bench"]["device"])}: attention is {share:.2g} % of the work.</p>
+<p>{escape(bench["model"])}, {escape(bench["device"])}: attention is {share:.2g} % of the multiply-adds.</p>
 <img src="bench.png" alt="time of attention">
 <h2>What the report published</h2>
 <table><tr><th>metric, 32 samples</th><th>full</th><th>swa</th></tr>{published}</table>

@@ -1,0 +1,101 @@
+"""`dit-gen study` from pictures to the page, interrupted and gone on with."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from dit_models import assert_refused, dit_gen
+from PIL import Image
+
+from dit_generators.study_report import score_table
+from dit_generators.study_scores import pairwise_verdict
+
+SMALL = ["--preset", "small", "--hidden-size", "32", "--depth", "1", "--num-heads", "2", "--image-size", "16"]
+SMALL += ["--batch-size", "4", "--steps", "3", "--samples", "8", "--sweep-steps", "2,3", "--sweep-images", "2"]
+SMALL += [
+    "--draws",
+    "5",
+    "--sample-steps",
+    "3",
+    "--guidance-scale",
+    "1,2",
+    "--bench-model",
+    "DiT-S/8",
+    "--device",
+    "cpu",
+]
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(10):
+        noise = np.random.default_rng(i).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+        Image.fromarray(noise).resize((20, 20), Image.Resampling.BICUBIC).save(folder / f"{i}.png")
+    return folder
+
+
+def study(capfd: Any, pictures: Path, out: Path, *more: object) -> Any:
+    return dit_gen(capfd, "study", pictures, "--out", out, *SMALL, *more)
+
+
+def test_a_study_writes_results_tables_figures_and_a_page(tmp_path, capfd, pictures) -> None:
+    out = tmp_path / "study"
+    finished = study(capfd, pictures, out, "--backbone", "mini", "--backbone", "clip=/nowhere")
+    assert finished.code == 0, finished.err
+    assert "clip is left out: /nowhere" in finished.err
+    results = json.loads((out / "evaluation_results.json").read_text())
+    assert [(score["backbone"], score["model"]) for score in results["scores"]] == [("mini", "full"), ("mini", "swa")]
+    assert all(len(score["few_mmd"]) == 5 and score["mmd_error"] > 0 for score in results["scores"])
+    assert {len(cells) for cells in results["sweeps"].values()} == {4}
+    assert results["bench"]["model"] == "DiT-S/8"
+    page = (out / "index.html").read_text()
+    for name in ("scores.png", "bench.png", "samples/full.contact-sheet.png", "sweeps/swa/sweep.png"):
+        assert name in page
+        with Image.open(out / name) as image:
+            assert image.width > 100
+    assert "| mini | swa | 8 |" in (out / "tables.md").read_text()
+    models = [json.loads((out / "models" / name / "run.json").read_text()) for name in ("full", "swa")]
+    assert {key for key in models[0] if models[0][key] != models[1][key]} == {"attention"}
+    records = [json.loads((out / "samples" / name / "samples.json").read_text()) for name in ("full", "swa")]
+    assert [image["seed"] for image in records[0]["images"]] == [image["seed"] for image in records[1]["images"]]
+
+
+def test_it_goes_on_and_answers_another_question_anew(tmp_path, capfd, pictures) -> None:
+    out = tmp_path / "study"
+    assert study(capfd, pictures, out, "--backbone", "mini").code == 0
+    before = (out / "evaluation_results.json").read_text()
+    again = study(capfd, pictures, out, "--backbone", "mini")
+    assert again.code == 0
+    assert "bench," not in again.err
+    assert json.loads((out / "evaluation_results.json").read_text())["scores"] == json.loads(before)["scores"]
+    more = study(capfd, pictures, out, "--backbone", "mini", "--samples", 10)
+    assert more.code == 0
+    assert json.loads((out / "evaluation_results.json").read_text())["scores"][0]["samples"] == 10
+
+
+def test_what_a_study_refuses(tmp_path, capfd, pictures) -> None:
+    (tmp_path / "file").write_text("x")
+    assert_refused(study(capfd, pictures, tmp_path / "file"), "is a file; name a folder")
+    assert_refused(study(capfd, pictures, tmp_path / "s", "--samples", 1), "samples: expected more, got 1")
+    assert_refused(study(capfd, pictures, tmp_path / "s", "--bench-model", "DiT-Q/1"), "no such preset")
+    assert_refused(study(capfd, pictures, tmp_path / "s", "--guidance-scale", "a"), "expected numbers")
+    assert_refused(study(capfd, tmp_path / "absent", tmp_path / "s"), "no such folder of pictures")
+
+
+def score(model: str, mmd: float, error: float, few: list[float]) -> dict[str, Any]:
+    fields = {"backbone": "mini", "model": model, "samples": 9, "mmd": mmd, "mmd_error": error}
+    return {**fields, "fd": 1.0, "few_mmd": few, "few_fd": few}
+
+
+def test_the_verdict_names_the_closer_model_and_whether_the_difference_is_clear() -> None:
+    scores = [score("full", 0.30, 0.01, [0.2, 0.4, 0.3, 0.3]), score("swa", 0.20, 0.01, [0.1, 0.5, 0.2, 0.2])]
+    text = pairwise_verdict(scores, "mini", 32)
+    assert text.startswith("mini: swa is closer by 0.1000, clear of two standard errors")
+    assert text.endswith("32 samples a side say so in 75 % of draws.")
+    scores[0]["mmd_error"] = 0.2
+    assert "within two standard errors" in pairwise_verdict(scores, "mini", 32)
+    assert score_table(scores, 32)[2][:4] == ["mini", "swa", "9", "0.2000 +- 0.0196"]

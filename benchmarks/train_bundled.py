@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from dit_generators import SampleSettings, load_checkpoint, sample
 from dit_generators.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 
 TARGET = Path(__file__).parents[1] / "dit_generators" / "checkpoints"
@@ -47,6 +48,17 @@ def install(run: Path, name: str) -> None:
     write_checkpoint(Checkpoint(found.config, half, found.path), TARGET / f"{name}.safetensors")
 
 
+def write_demo_samples(num: int = 450) -> None:
+    """Samples of both digits checkpoints for `cmmd demo`: classes in turn, the same seeds."""
+    settings = SampleSettings(steps="100", labels=tuple(range(10)))
+    samples = {}
+    for name in ("full", "swa"):
+        model = load_checkpoint(f"digits-{name}")
+        parts = [sample(model, settings, range(i, min(i + 50, num))) for i in range(0, num, 50)]
+        samples[name] = np.concatenate(parts)[..., 0]
+    np.savez_compressed(TARGET.parents[1] / "cmmd_toolkit" / "demo_samples.npz", **samples)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="+")
@@ -67,6 +79,8 @@ def main() -> None:
         command = [sys.executable, "-m", "dit_generators", "train", *map(str, arguments)]
         subprocess.run(command, check=True)
         install(options.work / name, name)
+    if any(name.startswith("digits") for name in options.names):
+        write_demo_samples()
 
 
 if __name__ == "__main__":

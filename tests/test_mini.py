@@ -72,6 +72,7 @@ def test_the_demo_runs_offline_and_its_faults_score_higher(tmp_path: Path) -> No
     assert finished.returncode == 0, finished.stderr
     assert "cmmd compare real/ fake/ --backbone mini" in finished.stdout
     results = json.loads((tmp_path / "cmmd-demo.json").read_text())["results"]
-    clean, *faulty = [result["value"] for result in results]
+    clean, *others = [result["value"] for result in results]
     assert abs(clean) < 0.01
-    assert min(faulty) > 5 * abs(clean)
+    assert min(others) > 5 * abs(clean)
+    assert [result["generated"] for result in results[-2:]] == ["DiT, full attention", "DiT, swa attention"]

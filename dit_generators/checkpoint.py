@@ -107,8 +107,8 @@ def write_checkpoint(checkpoint: Checkpoint, target: str | Path, autoencoder: Pa
         with replacing(target) as temporary:
             save_file(state, temporary, metadata={_METADATA_KEY: checkpoint.config.to_json()})
     elif target.suffix in _PICKLED:
-        with replacing(target) as temporary:
-            torch.save(state, temporary)
+        with replacing(target) as temporary, temporary.open("wb") as file:
+            torch.save(state, file)
     elif target.suffix:
         raise CheckpointError(f"{target}: expected a name ending in .safetensors or .pt, or a folder's name")
     else:
@@ -150,6 +150,8 @@ def _locate(source: str | Path) -> Path:
 def _read_folder(folder: Path, config: DiTConfig | None, num_heads: int | None, weights: str) -> Checkpoint:
     if (folder / "run.json").is_file():
         return _read_run(folder, weights)
+    if (folder / f"{weights}.safetensors").is_file():  # one checkpoint of a run
+        return read_checkpoint(folder / f"{weights}.safetensors", config=config, num_heads=num_heads)
     inner = folder / "transformer" if (folder / "transformer").is_dir() else folder
     fields = _read_json(inner / "config.json")
     files = sorted(inner.glob("diffusion_pytorch_model*.safetensors")) or sorted(

@@ -144,7 +144,7 @@ def config_from_shapes(state: Mapping[str, Tensor], num_heads: int | None, where
         in_channels=in_channels,
         hidden_size=hidden_size,
         depth=len(blocks),
-        num_heads=num_heads or _published_heads(hidden_size, where),
+        num_heads=_published_heads(hidden_size, where) if num_heads is None else num_heads,
         mlp_ratio=state["blocks.0.mlp.fc1.weight"].shape[0] / hidden_size,
         num_classes=1 if single_label else max(0, rows - 1),
         class_dropout_prob=0.0 if single_label or not rows else 0.1,

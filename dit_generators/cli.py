@@ -16,7 +16,7 @@ def main() -> None:
     """Diffusion Transformers with full, xformers and sliding-window attention: make image sets to be scored.
 
     \b
-    dit-gen sample --attention swa --out fake/
+    dit-gen sample --attention swa --out fake/                 (a bundled checkpoint: digits, 8 x 8)
     dit-gen sample --checkpoint DiT-XL-2-256x256.pt --labels 207,360 --guidance-scale 4 --out fake/
     dit-gen sweep --guidance-scale 0,1,4,10 --steps 50,250,500 --attention full,swa --out sweep/
     dit-gen convert DiT-XL-2-256x256.pt DiT-XL-2-256/
@@ -87,7 +87,7 @@ def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[
 
     kinds = attention if len(attention) > 1 else tuple(attention[0].split(",")) if attention else (None,)
     plan = Sweep(kinds, listed(guidance_scale, "--guidance-scale", float), tuple(map(str.strip, steps.split(","))))
-    settings = make_settings(given, steps=plan.steps[0], scale=plan.scales[0])
+    settings = make_settings(given, steps=plan.steps[0], scale=1.0)
     model, autoencoder, source = load_model(given, None, settings)
     base = SampleRun(model, settings, Path(out), num, given["batch_size"], source, autoencoder)
     cells = run_sweep(base, plan, lambda kind: switch_attention(model, kind, given), show_progress)

@@ -17,7 +17,7 @@ def draw_curve(entries: Sequence[dict[str, Any]], backbone: str, target: Path) -
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
-    left.plot([e["step"] for e in losses], [e["mse"] for e in losses])
+    left.plot([e["step"] for e in losses], [e["mse"] for e in losses], marker=".")
     left.set(xlabel="step", ylabel="mean squared error of the noise", yscale="log")
     right.errorbar(
         [e["step"] for e in scores],

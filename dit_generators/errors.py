@@ -5,6 +5,7 @@ DitError
 ├── AttentionError    an attention engine that cannot run here
 ├── CheckpointError   weights are absent, damaged, or of another network
 ├── DataError         a folder of pictures, or one of them, cannot be used for training
+├── EvaluationError   samples cannot be scored: an unknown backbone, or one without weights here
 ├── OutputError       the output folder belongs to another run or cannot be used
 └── TrainingError     training cannot go on: its loss is not finite
 
@@ -31,6 +32,10 @@ class CheckpointError(DitError):
 
 class DataError(DitError):
     """A folder of pictures, or one of them, cannot be used for training."""
+
+
+class EvaluationError(DitError):
+    """Samples cannot be scored: an unknown backbone, or one without weights here."""
 
 
 class OutputError(DitError):

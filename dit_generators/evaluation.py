@@ -1,13 +1,15 @@
 """Scores of the average's samples while training, through the public names of cmmd_toolkit."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cmmd_toolkit import embed, median_distance, squared_mmd
+from cmmd_toolkit import CmmdError, embed, median_distance, squared_mmd
 
 from .autoencoder import Autoencoder
+from .errors import EvaluationError
 from .model import DiT
 from .sampling import SampleSettings, sample
 
@@ -25,9 +27,9 @@ class Score:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is compared, on which backbone: always the same held-out pictures, seeds and bandwidth."""
+    """What is compared, on which backbone: always the same held-out pictures, as rows of features, and seeds."""
 
-    held_out: NDArray[np.uint8]
+    reference: Rows
     backbone: str
     num: int
     settings: SampleSettings
@@ -39,15 +41,23 @@ class Evaluation:
             sample(model, self.settings, range(first, min(first + batch_size, self.num)), self.autoencoder)
             for first in range(0, self.num, batch_size)
         ]
-        reference = unit_rows(embed(as_rgb(self.held_out), backbone=self.backbone).values)
-        generated = unit_rows(embed(as_rgb(np.concatenate(parts)), backbone=self.backbone).values)
-        bandwidth = median_distance(reference)
-        value = float(squared_mmd(reference=reference, generated=generated, bandwidth=bandwidth))
-        return Score(value, jackknife_error(reference, generated, bandwidth))
+        generated = unit_rows(features_of(np.concatenate(parts), self.backbone))
+        bandwidth = median_distance(self.reference)
+        value = float(squared_mmd(reference=self.reference, generated=generated, bandwidth=bandwidth))
+        return Score(value, jackknife_error(self.reference, generated, bandwidth))
+
+
+def features_of(pictures: NDArray[np.uint8], backbone: str, **options: Any) -> NDArray[np.float32]:
+    """Features (N, D) of pictures (N, H, W, 1 or 3); raises EvaluationError with the toolkit's reason."""
+    rgb = np.ascontiguousarray(np.broadcast_to(pictures, (*pictures.shape[:3], 3)))
+    try:
+        return embed(rgb, backbone=backbone, **options).values
+    except CmmdError as error:
+        raise EvaluationError(str(error)) from error
 
 
 def jackknife_error(reference: Rows, generated: Rows, bandwidth: float) -> float:
-    """Standard error by leaving out one of 32 groups of each side in turn (Tukey's jackknife, per side)."""
+    """Standard error by leaving out one of at most 32 groups of each side in turn (Tukey's jackknife, per side)."""
     variance = 0.0
     for side in (0, 1):
         sides = [reference, generated]
@@ -59,11 +69,6 @@ def jackknife_error(reference: Rows, generated: Rows, bandwidth: float) -> float
             values.append(float(squared_mmd(reference=left[0], generated=left[1], bandwidth=bandwidth)))
         variance += (len(groups) - 1) * float(np.var(values))
     return variance**0.5
-
-
-def as_rgb(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Grey pictures (N, H, W, 1) with three equal channels."""
-    return np.ascontiguousarray(np.broadcast_to(pictures, (*pictures.shape[:3], 3)))
 
 
 def unit_rows(features: NDArray[np.float32]) -> Rows:

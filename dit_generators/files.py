@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .errors import OutputError
+
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
@@ -29,6 +31,23 @@ def replacing_folder(target: Path) -> Iterator[Path]:
         for path in filled.rglob("*"):
             path.chmod((0o777 if path.is_dir() else 0o666) & ~_umask())
         filled.rename(target)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process; raise OutputError when another one is writing into it."""
+    import fcntl
+
+    path = folder / ".lock"
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OutputError(f"{folder}: another process is writing into it; wait for it, or name another") from error
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -19,6 +19,7 @@ from .sheet import as_image, contact_sheet, read_picture, save_image
 _RECORD = "samples.json"
 _SHEET_IMAGES = 64
 _MOST_COLUMNS = 16
+_PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 
 
 class SampleFolder:
@@ -32,6 +33,8 @@ class SampleFolder:
     """
 
     def __init__(self, path: Path, identity: dict[str, Any]) -> None:
+        if not path.resolve().name:
+            raise OutputError(f"{path}: is the root of a disk; name a folder")
         self.path, self.identity = path, identity
         self.recorded_images, self.timing = 0, None
         self._check()
@@ -54,7 +57,7 @@ class SampleFolder:
 
     def missing(self, num: int) -> list[int]:
         """Numbers below `num` without a picture."""
-        return [i for i in range(num) if not self.file(i).exists()]
+        return [i for i in range(num) if not _is_whole(self.file(i))]
 
     def save(self, index: int, picture: NDArray[np.uint8]) -> None:
         """Write one picture (H, W, C) atomically."""
@@ -91,19 +94,41 @@ class SampleFolder:
             raise OutputError(f"{self.path}: is a file; name a folder")
         record = self.path / _RECORD
         if not record.exists():
-            if self.path.is_dir() and any(self.path.glob("*.png")):
-                raise OutputError(f"{self.path}: holds pictures but no {_RECORD}; name an empty or a new folder")
+            if self.path.is_dir() and any(not path.name.startswith(".") for path in self.path.iterdir()):
+                raise OutputError(f"{self.path}: is not empty and holds no {_RECORD}; name an empty or a new folder")
             return
         try:
             content = json.loads(record.read_text())
             found = content["run"]
             self.recorded_images, self.timing = len(content["images"]), content.get("timing")
-            different = [name for name, value in self.identity.items() if found.get(name) != value]
+            different = differences(found, self.identity)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise OutputError(f"{record}: is not readable ({error}); name another folder") from error
         if different:
-            name = different[0]
             raise OutputError(
-                f"{self.path}: holds images of another run: its {name} is {json.dumps(found.get(name))}, now "
-                f"{json.dumps(self.identity[name])}; name another folder, or give the settings in {record}"
+                f"{self.path}: holds images of another run: {different[0]}; name another folder, or give the settings "
+                f"in {record}"
             )
+
+
+def differences(before: dict[str, Any], now: dict[str, Any], within: str = "") -> list[str]:
+    """Sentences such as `guidance.scale was 1.0, now 4.0`, for every value of `now` that is another than before."""
+    found = []
+    for name, value in now.items():
+        old = before.get(name)
+        if isinstance(value, dict) and isinstance(old, dict):
+            found += differences(old, value, f"{within}{name}.")
+        elif old != value and name.endswith("_sha256"):
+            found.append(f"the {within}{name.removesuffix('_sha256')} are others")
+        elif old != value:
+            found.append(f"{within}{name} was {json.dumps(old)}, now {json.dumps(value)}")
+    return found
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the file is there and ends as a PNG does."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - len(_PNG_END)))
+        return file.read() == _PNG_END

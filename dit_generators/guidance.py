@@ -42,11 +42,23 @@ class Guidance:
         if self.scale == 1:
             return
         if self.by == "window":
-            self.weak_settings(model).check(model.config.depth, model.config.grid)
+            self._check_window(model)
         elif not model.config.num_classes:
             raise ArgumentError("guidance by label: this model is unconditional; use guidance by window, or scale 1")
         elif not model.config.has_null_label:
             raise ArgumentError("guidance by label: this model has no null label; use guidance by window, or scale 1")
+
+    def _check_window(self, model: DiT) -> None:
+        weak, depth = self.weak_settings(model), model.config.depth
+        try:
+            weak.check(depth, model.config.grid)
+        except ArgumentError as error:
+            raise ArgumentError(f"guidance window: {error}") from error
+        if weak.meaning(depth) == model.attention_settings.meaning(depth):
+            raise ArgumentError(
+                f"guidance window {self.window}: the model itself has this attention, so nothing would guide it; "
+                "take a smaller guidance window"
+            )
 
     def weak_settings(self, model: DiT) -> AttentionSettings:
         """The attention of the weak model of "window"."""

@@ -40,4 +40,6 @@ def stream_seed(seed: int, *numbers: int) -> int:
     """A seed below 2^63 for the stream that these numbers name."""
     if seed < 0:
         raise ArgumentError(f"seed: expected 0 or more, got {seed}")
+    if min(numbers) < 0:
+        raise ArgumentError(f"number of an image: expected 0 or more, got {min(numbers)}")
     return int(np.random.SeedSequence([seed, *numbers]).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -18,7 +18,7 @@ def checkpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
         command,
         (
             click.option(
-                "--checkpoint", metavar="PATH|ID|NAME", help="Weights: a file or folder, OWNER/NAME, or a bundled name."
+                "--checkpoint", metavar="PATH|ID|NAME", help="A file, a folder, OWNER/NAME, digits-full or digits-swa."
             ),
             click.option(
                 "--weights", type=click.Choice(["ema", "model"]), default="ema", show_default=True,

@@ -5,7 +5,7 @@ import hashlib
 import platform
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .autoencoder import Autoencoder
 from .errors import ArgumentError, CheckpointError
+from .files import locked
 from .folder import SampleFolder
 from .model import DiT
 from .noise import image_seed
@@ -90,14 +91,22 @@ def run_sampling(run: SampleRun, processes: Processes, show_progress: ShowProgre
     """
     folder = SampleFolder(run.out, run.identity())
     processes.wait()  # every process has looked at the folder before one of them changes it
-    if processes.is_main:
-        folder.create(_record(run, folder))
+    with ExitStack() as held:
+        if processes.is_main:
+            run.out.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(run.out))
+            folder.create(_record(run, folder))
+        return _fill(run, folder, processes, show_progress)
+
+
+def _fill(run: SampleRun, folder: SampleFolder, processes: Processes, show_progress: ShowProgress) -> SampleResult:
+    """Make this process's share of what is missing."""
     processes.wait()
     missing = folder.missing(run.num)
     processes.wait()  # and has seen the same pictures before any makes new ones
     mine = missing[processes.rank :: processes.count]
     start = time.perf_counter()
-    with show_progress(str(run.out), len(mine)) as advance:
+    with show_progress(str(run.out), len(mine)) if mine else nullcontext(_nothing) as advance:
         for first in range(0, len(mine), run.batch_size):
             _make_batch(run, folder, mine[first : first + run.batch_size], advance)
     processes.wait()
@@ -106,6 +115,10 @@ def run_sampling(run: SampleRun, processes: Processes, show_progress: ShowProgre
         timing = {"images": len(missing), "seconds": seconds} if missing else folder.timing
         folder.write_record(_record(run, folder) | {"complete": True, "timing": timing})
     return SampleResult(len(missing), run.num - len(missing), seconds, folder)
+
+
+def _nothing(_: float) -> None:
+    """Progress of nothing."""
 
 
 def weights_digest(state: Mapping[str, Tensor]) -> str:

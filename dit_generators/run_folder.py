@@ -17,6 +17,7 @@ import torch
 from .checkpoint import build_model, checkpoints_in, read_checkpoint, save_checkpoint
 from .errors import CheckpointError, OutputError
 from .files import replacing, replacing_folder
+from .folder import differences
 from .training import TrainState
 
 _KEPT = 2
@@ -45,7 +46,9 @@ class RunFolder:
                 save_checkpoint(state.average, folder / "ema.safetensors")
                 save_checkpoint(state.model, folder / "model.safetensors")
                 rest = {"step": state.step, "optimiser": state.optimiser.state_dict()}
-                torch.save(rest | {"scaler": scaler.state_dict() if scaler else None}, folder / "optimiser.pt")
+                rest["scaler"] = scaler.state_dict() if scaler else None
+                with (folder / "optimiser.pt").open("wb") as file:
+                    torch.save(rest, file)
         for old in checkpoints_in(self.path)[:-_KEPT]:
             shutil.rmtree(old)
         return target
@@ -100,9 +103,9 @@ class RunFolder:
             return
         try:
             before = json.loads(record.read_text())
-            different = [name for name in self.settings if before.get(name) != self.settings[name]]
+            different = differences(before, self.settings)
         except (ValueError, AttributeError) as error:
             raise OutputError(f"{record}: is not readable ({error}); name another folder") from error
         if different:
-            changes = ", ".join(f"{n} was {before.get(n)!r}, now {self.settings[n]!r}" for n in different[:3])
-            raise OutputError(f"{self.path}: was begun with other settings ({changes}); give those, or a new folder")
+            changes = ", ".join(different[:3])
+            raise OutputError(f"{self.path}: was begun otherwise ({changes}); give the same, or a new folder")

@@ -53,6 +53,8 @@ class SampleSettings:
             raise ArgumentError(f"steps {self.steps}: {self.sampler} takes a number of steps")
         if len(respace(linear_schedule(NUM_TRAIN_TIMESTEPS), self.steps)) < 2 and self.sampler not in SOLVERS:
             raise ArgumentError(f"steps {self.steps}: {self.sampler} needs 2 steps or more")
+        if self.seed < 0:
+            raise ArgumentError(f"seed: expected 0 or more, got {self.seed}")
         if not 0 <= self.eta <= 1:
             raise ArgumentError(f"eta: expected 0 to 1, got {self.eta}")
         if self.eta and self.sampler != "ddim":
@@ -76,6 +78,8 @@ def sample_states(model: DiT, settings: SampleSettings, indices: Sequence[int]) 
     On a CPU in fp32 image i has the same bits whatever stands beside it in `indices`.
     """
     settings.check(model)
+    if not len(indices):
+        raise ArgumentError("indices: expected the number of one image or more, got none")
     device = model.pos_embed.device
     config = model.config
     noise = ImageNoise(settings.seed, indices, (config.in_channels, config.input_size, config.input_size), device)

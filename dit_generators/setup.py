@@ -48,13 +48,13 @@ def load_model(
     source = given["checkpoint"] or default_checkpoint(attention)
     checkpoint = read_checkpoint(source, num_heads=given["num_heads"], weights=given["weights"])
     model = build_model(checkpoint)
-    settings.check(model)
     device = pick_device(given["device"])
     if given["tf32"]:
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
     model.to(device)
     switch_attention(model, attention, given)
+    settings.check(model)
     if given["compiled"]:
         model.compile()
     if makes_pixels(model):
@@ -68,7 +68,7 @@ def load_model(
 def switch_attention(model: DiT, attention: str | None, given: dict[str, Any]) -> None:
     """Set the attention that the options ask for; `auto` says what it chose."""
     choice = model.set_attention(
-        attention or model.config.attention,
+        model.config.attention if attention is None else attention,
         window=given["window"],
         border=given["border"],
         dilation=given["dilation"],

@@ -1,5 +1,6 @@
 """What every command of `dit-gen` shares: one-line errors, and how numbers are read from text."""
 
+import errno
 import io
 import os
 import sys
@@ -44,7 +45,8 @@ class Shell(click.Group):
         except RuntimeError as error:
             if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
                 raise
-            stop(f"not enough memory ({str(error).splitlines()[0]}); take a smaller --batch-size; finished images stay")
+            reason = str(error).splitlines()[0]
+            stop(f"not enough memory ({reason}); take a smaller --batch-size; what is finished is kept")
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -80,5 +82,6 @@ def _our_warnings() -> Iterator[None]:
 def _reason(error: DitError | OSError | MemoryError) -> str:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror or error}; finished images are kept"
+        kept = "; what is finished is kept" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        return f"{where}{error.strerror or error}{kept}"
     return str(error) or "not enough memory; take a smaller --batch-size"

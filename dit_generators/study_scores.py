@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cmmd_toolkit import CmmdError, WeightsError, embed, frechet_distance, median_distance, squared_mmd
+from cmmd_toolkit import frechet_distance, median_distance, squared_mmd
 
-from .evaluation import as_rgb, jackknife_error, unit_rows
+from .errors import EvaluationError
+from .evaluation import features_of, jackknife_error, unit_rows
 
 Rows = NDArray[np.float64]
 
@@ -48,11 +49,11 @@ def score_models(
     scores = []
     for name, options in backbones.items():
         try:
-            reference = embed(as_rgb(real), backbone=name, **options).values
-        except (WeightsError, CmmdError) as error:
+            reference = features_of(real, name, **options)
+        except EvaluationError as error:
             say(f"{name} is left out: {error}")
             continue
-        found = {model: embed(as_rgb(images), backbone=name, **options).values for model, images in generated.items()}
+        found = {model: features_of(images, name, **options) for model, images in generated.items()}
         for model, rows in found.items():
             scores.append(asdict(_score(name, model, reference, rows, few, draws, seed)))
             say(f"{name}, {model}: MMD {scores[-1]['mmd']:.4f} +- {scores[-1]['mmd_error']:.4f}")

@@ -4,8 +4,8 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from .batches import Batch
 from .curve import draw_curve
 from .errors import TrainingError
 from .evaluation import Evaluation
+from .files import locked
 from .model import DiT
 from .peak_memory import peak_bytes
 from .run_folder import RunFolder
@@ -59,10 +60,20 @@ class TrainRun:
 
     def run(self) -> bool:
         """Train to the end. Returns False when Ctrl-C stopped it after a whole step, saved."""
+        with ExitStack() as held:
+            if self.main:
+                self.folder.create()
+                held.enter_context(locked(self.folder.path))
+            return self._train()
+
+    def _train(self) -> bool:
         self._begin()
         network, self.state.optimiser = self.accelerator.prepare(self.state.model, self.state.optimiser)
         if self.compiled:
             network.compile()
+        if self.state.step >= self.schedule.steps:
+            self.say(f"{self.state.step} steps are done already, {self.schedule.steps} were asked for: nothing to do")
+            return True
         with _stop_signal() as stopped:
             while True:
                 try:
@@ -71,8 +82,6 @@ class TrainRun:
                     self._roll_back(error)
 
     def _begin(self) -> None:
-        if self.main:
-            self.folder.create()
         self.accelerator.wait_for_everyone()
         self.state.model.to(self.accelerator.device)
         self.state.average.to(self.accelerator.device)
@@ -186,6 +195,7 @@ def forecast(model: DiT, settings: TrainSettings, make: MakeBatch, steps: int, a
     """Time and memory of a run, from two steps on a copy."""
     import copy
 
+    settings = replace(settings, learning_rate=1e-9)  # it is the time that is asked, not what is learned
     state = TrainState.start(copy.deepcopy(model).to(accelerator.device), settings)
     results = list(train(state, settings, make, 2, state.model, accelerator))
     batch: Batch = make(settings.share(0, accelerator.process_index, accelerator.num_processes)[0])
@@ -197,9 +207,10 @@ def forecast(model: DiT, settings: TrainSettings, make: MakeBatch, steps: int, a
         out.square().mean().backward()
 
     memory = peak_bytes(step, accelerator.device) + 5 * 4 * weights
+    seconds = results[-1].seconds
     return (
-        f"{weights / 1e6:.3g} M weights, about {results[-1].seconds:.2g} s a step and {memory / 1e9:.2g} GB: "
-        f"{time_text(results[-1].seconds * steps)} for {steps} steps"
+        f"{weights / 1e6:.3g} M weights, about {seconds:.2g} s a step and {memory / 1e9:.2g} GB on top of the program: "
+        f"{time_text(seconds * steps)} for {steps} steps"
     )
 
 

@@ -13,7 +13,7 @@ from .batches import Example, make_batch, pixel_example
 from .config import DiTConfig
 from .data import Pictures, load_pictures
 from .errors import ArgumentError, DataError
-from .evaluation import Evaluation
+from .evaluation import Evaluation, features_of, unit_rows
 from .guidance import Guidance
 from .latents import encode_pictures, latent_example
 from .model import DiT
@@ -35,6 +35,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "ema_decay": 0.999, "steps": 3000, "save_every": 200, "hidden_size": 192, "depth": 6, "num_heads": 6,
     },
 }  # fmt: skip
+_LEAST_SCORED = 4  # pictures a side
 _AUTOENCODER = "stabilityai/sd-vae-ft-ema"
 
 
@@ -77,7 +78,7 @@ def make_run(pictures: Path, out: Path, given: dict[str, Any]) -> TrainRun:
         evaluation=_evaluation(held_out, options, settings, autoencoder),
         compiled=options["compiled"],
     )  # fmt: skip
-    run.say(_describe(data, config))
+    run.say(_describe(data, held_out, config))
     if not folder.has_checkpoint():
         run.say("forecast: " + forecast(state.model, settings, run.make, run.schedule.steps, accelerator))
     return run
@@ -113,6 +114,12 @@ def _schedule(options: dict[str, Any]) -> Schedule:
 
 
 def _read_pictures(folder: Path, options: dict[str, Any]) -> tuple[Pictures, Pictures | None]:
+    if options["image_size"] < 1:
+        raise ArgumentError(f"image size: expected 1 or more, got {options['image_size']}")
+    if not 0 < options["held_out"] < 1:
+        raise ArgumentError(f"held out: expected a share between 0 and 1, got {options['held_out']}")
+    if options["eval_images"] < _LEAST_SCORED:
+        raise ArgumentError(f"eval images: expected {_LEAST_SCORED} or more, got {options['eval_images']}")
     if options["crop"] == "random" and options["space"] == "latent":
         raise ArgumentError("--crop random: latents are encoded once, from the centre; take --crop centre")
     found = load_pictures(
@@ -125,7 +132,7 @@ def _read_pictures(folder: Path, options: dict[str, Any]) -> tuple[Pictures, Pic
     if options.get("eval_every") is None:
         return found, None
     count = round(len(found) * options["held_out"])
-    if count < 4:
+    if count < _LEAST_SCORED:
         raise DataError(
             f"{folder}: --held-out {options['held_out']} of {len(found)} pictures leaves {count} to score with"
         )
@@ -158,7 +165,7 @@ def _config(options: dict[str, Any], data: Pictures, autoencoder: Autoencoder | 
         "window_border": options["border"],
         "window_dilation": options["dilation"],
     }
-    shape = {name: options[name] for name in ("hidden_size", "depth", "num_heads", "patch_size") if options.get(name)}
+    shape = {name: options[name] for name in ("hidden_size", "depth", "num_heads", "patch_size") if name in options}
     return DiTConfig.preset(options["model"], **changes, **shape)
 
 
@@ -200,10 +207,14 @@ def _evaluation(
     start = (held_out.pixels.shape[1] - size) // 2
     pixels = held_out.pixels[:, start : start + size, start : start + size]
     sampling = SampleSettings(steps=str(options["sample_steps"]), seed=settings.seed, guidance=Guidance())
-    return Evaluation(pixels, options["eval_backbone"], options["eval_images"], sampling, autoencoder)
+    reference = unit_rows(features_of(pixels, options["eval_backbone"]))
+    return Evaluation(reference, options["eval_backbone"], options["eval_images"], sampling, autoencoder)
 
 
-def _describe(data: Pictures, config: DiTConfig) -> str:
+def _describe(data: Pictures, held_out: Pictures | None, config: DiTConfig) -> str:
+    held = f", {len(held_out)} held out" if held_out else ""
     classes = f"{len(data.classes)} classes" if data.classes else "no classes"
     shape = f"{config.depth} blocks of {config.hidden_size}, {config.num_tokens} tokens"
-    return f"{len(data)} pictures, {classes}; {shape}, attention {config.attention_settings.describe()}"
+    return (
+        f"{len(data)} pictures to train on{held}, {classes}; {shape}, attention {config.attention_settings.describe()}"
+    )

@@ -263,6 +263,7 @@ def test_converting_loses_nothing_when_it_cannot_write(tmp_path: Path, capfd: An
     for target, message in {
         tmp_path / "folder": "exists already",
         tmp_path / "absent" / "m.pt": "does not exist; create it first",
+        Path("/proc/m.pt"): "/proc/",
         tmp_path / "m.onnx": "expected a name ending in .safetensors or .pt",
     }.items():
         assert_refused(dit_gen(capfd, "convert", tmp_path / "m.safetensors", target), message)

@@ -56,7 +56,7 @@ def test_sample_writes_numbered_pictures_a_record_and_a_sheet_beside_them(tmp_pa
     with Image.open(tmp_path / "out" / "000000.png") as image:
         assert (image.size, image.mode) == ((8, 8), "L")
     with Image.open(tmp_path / "out.contact-sheet.png") as sheet:
-        assert sheet.width > 3 * 64
+        assert (sheet.width // 64, sheet.height // 64) == (2, 3)  # a column a label
     assert "5 images made" in finished.out
     assert "images/s" in finished.err
 
@@ -140,10 +140,10 @@ def test_killed_at_any_moment_the_same_command_finishes_the_same_pictures(tmp_pa
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        (["--seed", "1"], "its seed is 0, now 1"),
-        (["--sampler", "ddim"], 'its sampler is "ddpm", now "ddim"'),
-        (["--attention", "swa"], "its attention is"),
-        (["--precision", "bf16"], "its precision is"),
+        (["--seed", "1"], "seed was 0, now 1"),
+        (["--sampler", "ddim"], 'sampler was "ddpm", now "ddim"'),
+        (["--attention", "swa"], 'attention.pattern was "full", now "swa"'),
+        (["--precision", "bf16"], "precision was"),
     ],
 )
 def test_a_folder_of_another_run_is_refused_and_untouched(tmp_path, capfd, pixels, changed, named) -> None:
@@ -155,7 +155,7 @@ def test_a_folder_of_another_run_is_refused_and_untouched(tmp_path, capfd, pixel
     assert named in finished.err
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
     other = saved_model(tmp_path / "other.safetensors", seed=9)
-    assert_refused(make(capfd, other, tmp_path / "out"), "its weights_sha256 is")
+    assert_refused(make(capfd, other, tmp_path / "out"), "the weights are others")
 
 
 def test_an_engine_with_the_same_result_goes_on_with_the_folder(tmp_path, capfd, pixels) -> None:
@@ -170,9 +170,48 @@ def test_folders_that_cannot_be_used(tmp_path, capfd, pixels) -> None:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "samples.json").write_text("{}")
     assert_refused(make(capfd, pixels, tmp_path / "file"), "is a file; name a folder")
-    assert_refused(make(capfd, pixels, tmp_path / "pictures"), "holds pictures but no samples.json")
+    assert_refused(make(capfd, pixels, tmp_path / "pictures"), "is not empty and holds no samples.json")
     assert_refused(make(capfd, pixels, tmp_path / "broken"), "is not readable")
+    (tmp_path / "photographs").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "photographs" / "holiday.jpg")
+    assert_refused(make(capfd, pixels, tmp_path / "photographs"), "is not empty and holds no samples.json")
     assert_refused(make(capfd, pixels, Path("/proc/nowhere")), "/proc/nowhere")
+
+
+def test_a_picture_cut_short_is_made_again(tmp_path, capfd, pixels) -> None:
+    make(capfd, pixels, tmp_path / "out")
+    before = pngs(tmp_path / "out")
+    for name, size in (("000001.png", 0), ("000003.png", 90)):
+        (tmp_path / "out" / name).write_bytes(before[name][:size])
+    assert "2 images made" in make(capfd, pixels, tmp_path / "out").out
+    assert pngs(tmp_path / "out") == before
+
+
+def test_two_commands_do_not_write_into_one_folder(tmp_path, capfd, pixels) -> None:
+    from dit_generators.files import locked
+
+    make(capfd, pixels, tmp_path / "out")
+    with locked(tmp_path / "out"):
+        assert_refused(make(capfd, pixels, tmp_path / "out"), "another process is writing into it")
+
+
+def test_a_weak_model_like_the_model_itself_is_refused(tmp_path, capfd, pixels) -> None:
+    guided = ["--guidance-by", "window", "--guidance-scale", "2"]
+    same = make(capfd, pixels, tmp_path / "out", "--attention", "swa", *guided)
+    assert same.code == 2
+    assert "the model itself has this attention" in same.err
+    large = make(capfd, pixels, tmp_path / "out", *guided, "--guidance-window", "9")
+    assert_refused(large, "guidance window: a window of 9 x 9")
+
+
+def test_the_bundled_models_sample_without_a_network_or_arguments(tmp_path) -> None:
+    for kind in ("full", "swa"):
+        command = [*COMMAND, "sample", "--attention", kind, "--num", "3", "--steps", "3", "--out", f"{kind}/"]
+        environment = {"HF_HUB_OFFLINE": "1", "PATH": "", "HOME": str(tmp_path)}
+        finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
+        assert finished.returncode == 0, finished.stderr
+        assert "warning" not in finished.stderr
+        assert record(tmp_path / kind)["checkpoint"] == f"digits-{kind}"
 
 
 def test_npz_holds_the_pictures_in_order_as_rgb(tmp_path, capfd, pixels, labelled) -> None:
@@ -219,6 +258,8 @@ def test_without_a_bundled_checkpoint_the_command_says_what_is_missing(tmp_path,
         (["--seed", "-1"], "seed: expected 0 or more"),
         (["--device", "tpu"], "tpu"),
         (["--autoencoder", "x"], "makes pixels and needs none"),
+        (["--out", "/"], "is the root of a disk"),
+        (["--attention", ""], "expected naive, full"),
         (["--preview-every", "0"], "preview every: expected 1"),
         (["--num-heads", "3"], ""),
     ],
@@ -250,7 +291,7 @@ def test_a_full_disk_keeps_the_finished_pictures(tmp_path, capfd, pixels, monkey
     monkeypatch.setattr(folder, "save_image", failing)
     finished = make(capfd, pixels, tmp_path / "out", "--batch-size", 2)
     assert finished.code == 2
-    assert finished.err.splitlines()[-1].endswith("No space left on device; finished images are kept")
+    assert finished.err.splitlines()[-1].endswith("No space left on device; what is finished is kept")
     assert sorted(pngs(tmp_path / "out")) == ["000000.png", "000001.png", "000002.png"]
     monkeypatch.setattr(folder, "save_image", real)
     assert "2 images made" in make(capfd, pixels, tmp_path / "out").out

@@ -158,6 +158,12 @@ def test_one_and_two_steps_of_the_solvers_and_two_of_the_others_run(sampler: str
         assert torch.isfinite(x).all()
 
 
+def test_no_images_and_negative_numbers_are_refused() -> None:
+    for indices, message in (([], "expected the number of one image or more"), ([0, -1], "expected 0 or more, got -1")):
+        with pytest.raises(ArgumentError, match=message):
+            sample(random_model(), SampleSettings(steps="2"), indices)
+
+
 def test_pixels_are_127_5_x_plus_128_cut_off() -> None:
     values = torch.tensor([-3.0, -1.0, -0.5, 0.0, 0.25, 0.996, 1.0, 9.0]).reshape(1, 1, 1, 8)
     assert to_pixels(values, None).ravel().tolist() == [0, 0, 64, 128, 159, 254, 255, 255]

@@ -114,12 +114,10 @@ def test_the_trained_average_loads_and_samples(tmp_path, capfd, pictures) -> Non
     checkpoint = tmp_path / "run" / "checkpoints" / "00000006" / "ema.safetensors"
     assert load_checkpoint(checkpoint).config.num_classes == 3
     assert (tmp_path / "run" / "samples" / "00000006.png").exists()
-    made = dit_gen(
-        capfd, "sample", "--checkpoint", tmp_path / "run", "--num", 2, "--steps", 3, "--out", tmp_path / "out"
-    )
-    assert made.code == 0
-    again = dit_gen(capfd, "sample", "--checkpoint", checkpoint, *options)
-    assert "0 images made" in again.out  # the run's folder stands for its latest average
+    wanted = ["--num", 2, "--steps", 3, "--out", tmp_path / "out"]
+    assert dit_gen(capfd, "sample", "--checkpoint", tmp_path / "run", *wanted).code == 0
+    for same in (checkpoint, checkpoint.parent):  # the run's folder stands for its latest average
+        assert "0 images made" in dit_gen(capfd, "sample", "--checkpoint", same, *wanted).out
 
 
 def test_scores_keep_the_best_and_draw_a_curve(tmp_path, capfd, pictures) -> None:
@@ -191,9 +189,9 @@ def test_other_settings_are_refused_by_name(tmp_path, capfd, pictures) -> None:
     assert train(capfd, pictures, tmp_path / "run", "--steps", 2).code == 0
     cases = {
         ("--learning-rate", "0.1"): "learning_rate was 0.0005, now 0.1",
-        ("--attention", "swa"): "attention was 'full', now 'swa'",
+        ("--attention", "swa"): 'attention was "full", now "swa"',
         ("--seed", "3"): "seed was 0, now 3",
-        ("--no-flip",): "flip was True, now False",
+        ("--no-flip",): "flip was true, now false",
     }
     for options, message in cases.items():
         assert_refused(train(capfd, pictures, tmp_path / "run", "--steps", 4, *options), message)
@@ -222,6 +220,11 @@ def test_pictures_that_cannot_be_trained_on(tmp_path, capfd, pictures) -> None:
         (["--accumulate", "3"], "batch_size 4: expected a multiple of 1 processes times 3 parts"),
         (["--ema-decay", "1"], "ema_decay: expected 0 to 1"),
         (["--image-size", "15"], "not a multiple of patch_size"),
+        (["--image-size", "0"], "image size: expected 1 or more, got 0"),
+        (["--depth", "0"], "depth: expected a number above 0, got 0"),
+        (["--held-out", "2"], "held out: expected a share between 0 and 1"),
+        (["--eval-every", "1", "--eval-images", "1"], "eval images: expected 4 or more"),
+        (["--eval-every", "1", "--held-out", "0.5", "--eval-backbone", "foo"], "unknown backbone 'foo'"),
         (["--attention", "swa", "--window", "99"], "does not fit the grid"),
         (["--save-every", "0"], "save every: expected 1 or more"),
         (["--autoencoder", "x"], "--autoencoder: is for --space latent"),
@@ -231,6 +234,22 @@ def test_pictures_that_cannot_be_trained_on(tmp_path, capfd, pictures) -> None:
 def test_bad_options_are_one_line_and_write_nothing(tmp_path, capfd, pictures, options, message) -> None:
     assert_refused(train(capfd, pictures, tmp_path / "run", *options), message)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_rate_at_which_training_explodes_ends_with_the_reason(tmp_path, capfd, pictures) -> None:
+    finished = train(capfd, pictures, tmp_path / "run", "--steps", 9, "--learning-rate", "1e30")
+    assert_refused_last(finished, "and nothing is saved yet; take a smaller --learning-rate")
+
+
+def test_two_commands_do_not_write_into_one_run(tmp_path, capfd, pictures) -> None:
+    from dit_generators.files import locked
+
+    assert train(capfd, pictures, tmp_path / "run", "--steps", 2).code == 0
+    with locked(tmp_path / "run"):
+        finished = train(capfd, pictures, tmp_path / "run", "--steps", 4)
+    assert_refused_last(finished, "another process is writing into it")
+    done = train(capfd, pictures, tmp_path / "run", "--steps", 1)
+    assert "2 steps are done already, 1 were asked for: nothing to do" in done.err
 
 
 def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, capfd, pictures, monkeypatch) -> None:

@@ -89,7 +89,7 @@ def _expand(item: str, pattern: str) -> list[str]:
     match = _ITEM.fullmatch(item)
     if not match or match[1] not in KINDS or match[3] == "0" or (match[2] and match[1] != "swa"):
         raise ArgumentError(
-            f"attention {pattern!r}: expected {', '.join(KINDS)}, or a pattern of them over the layers such as "
+            f"attention {pattern!r}: expected {', '.join(KINDS)}, auto, or a pattern of them over the layers such as "
             f"swa*3,full; swa:ENGINE fixes the engine ({', '.join(WINDOW_ENGINES)})"
         )
     if match[2]:

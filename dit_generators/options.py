@@ -141,6 +141,8 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--held-out", type=float, default=0.1, show_default=True, metavar="X", help="Share of PICTURES."
             ),
             click.option("--seed", type=int, default=0, show_default=True, metavar="K", help="Of everything."),
-            click.option("--device", default="auto", show_default=True, metavar="NAME", help="auto or cpu."),
+            click.option(
+                "--device", type=click.Choice(["auto", "cpu"]), default="auto", show_default=True, help="auto: a GPU."
+            ),
         ),
     )

@@ -71,7 +71,8 @@ def guided(model: DiT, class_labels: Tensor | None, guidance: Guidance) -> Predi
     The raw variance is the strong model's, except at scale 0 on all channels: there all is the weak model's.
     """
     guidance.check(model)
-    weak_attention = model.attention_functions(guidance.weak_settings(model)) if guidance.by == "window" else None
+    by_window = guidance.by == "window" and guidance.scale != 1
+    weak_attention = model.attention_functions(guidance.weak_settings(model)) if by_window else None
     null = None if class_labels is None else torch.full_like(class_labels, model.config.null_label)
 
     def weak(x: Tensor, timesteps: Tensor) -> Tensor:

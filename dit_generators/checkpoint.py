@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from .checkpoint_names import (
@@ -25,7 +24,7 @@ from .checkpoint_names import (
 )
 from .config import DiTConfig
 from .errors import ArgumentError, CheckpointError
-from .files import replacing, replacing_folder
+from .files import replacing, replacing_folder, write_safetensors, write_torch
 from .hub import bundled_file, find_on_hub
 from .model import DiT
 
@@ -105,10 +104,10 @@ def write_checkpoint(checkpoint: Checkpoint, target: str | Path, autoencoder: Pa
     state = {name: value.detach().cpu().contiguous() for name, value in checkpoint.state.items()}
     if target.suffix == ".safetensors":
         with replacing(target) as temporary:
-            save_file(state, temporary, metadata={_METADATA_KEY: checkpoint.config.to_json()})
+            write_safetensors(state, temporary, {_METADATA_KEY: checkpoint.config.to_json()})
     elif target.suffix in _PICKLED:
-        with replacing(target) as temporary, temporary.open("wb") as file:
-            torch.save(state, file)
+        with replacing(target) as temporary:
+            write_torch(state, temporary)
     elif target.suffix:
         raise CheckpointError(f"{target}: expected a name ending in .safetensors or .pt, or a folder's name")
     else:
@@ -133,7 +132,8 @@ def _write_folder(target: Path, config: DiTConfig, state: State, autoencoder: Pa
     with replacing_folder(target) as folder:
         (folder / "transformer").mkdir()
         (folder / "transformer" / "config.json").write_text(json.dumps(fields, indent=2))
-        save_file(converted, folder / "transformer" / "diffusion_pytorch_model.safetensors", metadata={"format": "pt"})
+        weights = folder / "transformer" / "diffusion_pytorch_model.safetensors"
+        write_safetensors(converted, weights, {"format": "pt"})
         DDIMScheduler(beta_schedule="linear", clip_sample=False).save_pretrained(folder / "scheduler")
         (folder / "model_index.json").write_text(json.dumps(index, indent=2))
         if autoencoder:

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from .autoencoder import Autoencoder
 from .batches import Example
 from .errors import DataError
-from .files import replacing
+from .files import replacing, write_safetensors
 from .run import Advance, ShowProgress, weights_digest
 
 _SHARD = 1024  # pictures
@@ -42,7 +42,7 @@ def encode_pictures(
                 advance(len(part))
                 continue
             with replacing(folder / name) as temporary:
-                save_file({"latents": _encode(part, autoencoder, device, advance)}, temporary)
+                write_safetensors({"latents": _encode(part, autoencoder, device, advance)}, temporary)
             index["shards"][name] = _sha256(folder / name)
             with replacing(folder / "index.json") as temporary:
                 temporary.write_text(json.dumps(index, indent=1))

@@ -16,7 +16,7 @@ import torch
 
 from .checkpoint import build_model, checkpoints_in, read_checkpoint, save_checkpoint
 from .errors import CheckpointError, OutputError
-from .files import replacing, replacing_folder
+from .files import replacing, replacing_folder, write_torch
 from .folder import differences
 from .training import TrainState
 
@@ -47,8 +47,7 @@ class RunFolder:
                 save_checkpoint(state.model, folder / "model.safetensors")
                 rest = {"step": state.step, "optimiser": state.optimiser.state_dict()}
                 rest["scaler"] = scaler.state_dict() if scaler else None
-                with (folder / "optimiser.pt").open("wb") as file:
-                    torch.save(rest, file)
+                write_torch(rest, folder / "optimiser.pt")
         for old in checkpoints_in(self.path)[:-_KEPT]:
             shutil.rmtree(old)
         return target

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from dit_generators.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint, write_checkpoint
 from dit_generators.config import DiTConfig
 from dit_generators.errors import CheckpointError
+from dit_generators.hub import bundled_file, bundled_names
 from dit_generators.model import DiT
 
 
@@ -238,6 +239,15 @@ def test_files_that_are_no_checkpoint(tmp_path: Path, capfd: Any) -> None:
     for name, message in messages.items():
         finished = dit_gen(capfd, "sample", "--checkpoint", tmp_path / name, "--out", tmp_path / "out")
         assert_refused(finished, message)
+
+
+def test_bundled_checkpoints_come_in_pairs_that_differ_in_attention_only() -> None:
+    names = bundled_names()
+    assert {"digits-full", "digits-swa"} <= set(names)
+    assert sum(bundled_file(name).stat().st_size for name in names) <= 20_000_000
+    for full in (name for name in names if name.endswith("-full")):
+        configs = [vars(load_checkpoint(name).config) for name in (full, full.replace("-full", "-swa"))]
+        assert {key for key in configs[0] if configs[0][key] != configs[1][key]} == {"attention"}
 
 
 def test_a_hub_id_that_is_not_here_names_the_cache(tmp_path: Path, capfd: Any, monkeypatch: Any) -> None:

@@ -273,6 +273,16 @@ def _small_files_only() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
 
+def test_the_latest_checkpoint_is_the_one_with_the_most_steps(tmp_path) -> None:
+    for step, size, age in ((900, 9, 10), (10_000, 1, 30), (9_999, 5, 20)):
+        folder = tmp_path / "checkpoints" / f"{step:08d}"
+        folder.mkdir(parents=True)
+        (folder / "ema.safetensors").write_bytes(bytes(size))
+        os.utime(folder, (age, age))
+    (tmp_path / "checkpoints" / ".00020000.unfinished").mkdir()
+    assert [int(path.name) for path in checkpoints_in(tmp_path)] == [900, 9_999, 10_000]
+
+
 def test_every_epoch_holds_every_picture_once() -> None:
     for epoch in range(3):
         seen = [picture_at(4, epoch * 10 + i, 10) for i in range(10)]

@@ -1,4 +1,4 @@
-"""Train the four checkpoints that come with the package and put them there.
+"""Train checkpoints that come with the package and put them there.
 
 python benchmarks/train_bundled.py digits-full digits-swa landscapes-full landscapes-swa [--landscapes FOLDER]
 
@@ -23,8 +23,8 @@ COMMON = ["--preset", "small", "--space", "pixel", "--learning-rate", "1e-3", "-
 COMMON += ["--clip", "1", "--save-every", "250", "--log-every", "50"]
 DIGITS = ["--channels", "1", "--conditional", "--image-size", "8", "--no-flip", "--hidden-size", "96", "--depth", "6"]
 DIGITS += ["--num-heads", "6", "--patch-size", "1", "--batch-size", "64", "--steps", "3000"]
-LANDSCAPES = ["--image-size", "32", "--hidden-size", "160", "--depth", "6", "--num-heads", "5", "--patch-size", "4"]
-LANDSCAPES += ["--precision", "bf16", "--batch-size", "64", "--steps", "3000"]
+LANDSCAPES = ["--image-size", "32", "--hidden-size", "128", "--depth", "6", "--num-heads", "4", "--patch-size", "2"]
+LANDSCAPES += ["--precision", "bf16", "--batch-size", "32", "--steps", "20000"]
 
 
 def write_digits(folder: Path) -> Path:

@@ -1,6 +1,7 @@
 """Every attention engine against a slow reference that loops over queries, with gradients."""
 
 import itertools
+import shutil
 
 import pytest
 import torch
@@ -164,6 +165,13 @@ def test_cached_masks_made_in_inference_mode_serve_training_later() -> None:
         assert all(torch.isfinite(g).all() for g in [value, *gradients])
 
 
+def test_flex_without_a_compiler_says_so(monkeypatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(AttentionError, match="no C\\+\\+ compiler; install g"):
+        window_attention(*inputs((8, 8)), grid=8, window=3, engine="flex")
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="FlexAttention needs a C++ compiler")
 def test_flex_equals_the_others_and_says_that_it_has_no_gradient_on_a_cpu() -> None:
     tensors = inputs((16, 16), width=16, dtype=torch.float32)
     expected = window_attention(*tensors, grid=16, window=5, border="truncate", engine="masked")

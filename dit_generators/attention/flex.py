@@ -1,5 +1,7 @@
 """Window attention by torch's FlexAttention: compiled on first use; on a CPU for inference only."""
 
+import os
+import shutil
 from functools import lru_cache
 from typing import Any
 
@@ -12,12 +14,20 @@ from .neighbours import Window
 
 def flex_window(query: Tensor, key: Tensor, value: Tensor, window: Window) -> Tensor:
     """(B, heads, N, head_dim) -> the same shape."""
+    if query.device.type == "cpu" and not _has_compiler():
+        raise AttentionError(
+            "FlexAttention compiles itself and finds no C++ compiler; install g++, or use attention swa"
+        )
     needs_gradient = torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value))
     if query.device.type == "cpu" and needs_gradient:
         raise AttentionError("FlexAttention has no gradient on a CPU; use attention swa, which has one everywhere")
     inputs = (x.contiguous() for x in (query, key, value))
     result: Tensor = _compiled()(*inputs, block_mask=_block_mask(window, query.device))
     return result
+
+
+def _has_compiler() -> bool:
+    return any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++"))
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,7 @@ python benchmarks/train_step.py [--preset DiT-S/4] [--batch-size 16]
 import argparse
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,26 @@ from dit_generators import DiT, DiTConfig
 from dit_generators.batches import make_batch, pixel_example
 from dit_generators.checkpoint_names import diffusers_config
 from dit_generators.training import TrainSettings, TrainState, train
+
+
+def make_plain_step(config: DiTConfig, batch: int) -> Callable[[], None]:
+    """The step of diffusers' own examples: noise error and AdamW."""
+    fields = {name: value for name, value in diffusers_config(config).items() if not name.startswith("_")}
+    peer = DiTTransformer2DModel(**fields).train()
+    optimiser = torch.optim.AdamW(peer.parameters(), lr=1e-4, weight_decay=0.0)
+    scheduler = DDPMScheduler(beta_schedule="linear")
+    x_0 = torch.rand(batch, 3, config.input_size, config.input_size) * 2 - 1
+    y = torch.arange(batch) % 10
+
+    def plain_step() -> None:
+        noise, timesteps = torch.randn_like(x_0), torch.randint(1000, (batch,))
+        x_t = scheduler.add_noise(x_0, noise, timesteps)
+        output = peer(x_t, timestep=timesteps, class_labels=y).sample[:, :3]
+        torch.nn.functional.mse_loss(output, noise).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+
+    return plain_step
 
 
 def main() -> None:
@@ -43,21 +64,7 @@ def main() -> None:
         10**6, state.model, Accelerator(cpu=True),
     )  # fmt: skip
 
-    fields = {name: value for name, value in diffusers_config(config).items() if not name.startswith("_")}
-    peer = DiTTransformer2DModel(**fields).train()
-    optimiser = torch.optim.AdamW(peer.parameters(), lr=1e-4, weight_decay=0.0)
-    scheduler = DDPMScheduler(beta_schedule="linear")
-    x_0 = torch.rand(batch, 3, size, size) * 2 - 1
-    y = torch.arange(batch) % 10
-
-    def plain_step() -> None:
-        noise, timesteps = torch.randn_like(x_0), torch.randint(1000, (batch,))
-        x_t = scheduler.add_noise(x_0, noise, timesteps)
-        output = peer(x_t, timestep=timesteps, class_labels=y).sample[:, :3]
-        torch.nn.functional.mse_loss(output, noise).backward()
-        optimiser.step()
-        optimiser.zero_grad()
-
+    plain_step = make_plain_step(config, batch)
     seconds: dict[str, list[float]] = {"diffusers": [], "dit_generators": []}
     waited = 0.0
     for _ in range(options.repeats + 1):

@@ -8,7 +8,7 @@ from .files import replacing
 
 
 def draw_bench(settings: BenchSettings, results: Sequence[Measurement], target: Path) -> None:
-    """Write a PNG of milliseconds by batch size (logarithmic)."""
+    """Write a PNG of milliseconds a picture by batch size; bars start at zero, so their heights compare."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -21,11 +21,11 @@ def draw_bench(settings: BenchSettings, results: Sequence[Measurement], target: 
         for i, kind in enumerate(ran):
             found = {r.batch_size: r.seconds for r in results if r.attention == kind and r.level == level and r.seconds}
             places = [settings.batch_sizes.index(batch) + (i - (len(ran) - 1) / 2) * width for batch in found]
-            panel.bar(places, [1000 * seconds for seconds in found.values()], width, label=kind)
-        panel.set(title=level, xlabel="batch size", yscale="log")
+            panel.bar(places, [1000 * seconds / batch for batch, seconds in found.items()], width, label=kind)
+        panel.set(title=level, xlabel="batch size")
         panel.set_xticks(range(len(settings.batch_sizes)), [str(batch) for batch in settings.batch_sizes])
         panel.grid(axis="y", alpha=0.3)
-    panels[0].set_ylabel("milliseconds, lower is better")
+    panels[0].set_ylabel("milliseconds a picture, lower is better")
     panels[0].legend()
     pass_name = "forward and backward" if settings.backward else "forward"
     figure.suptitle(

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from .errors import CheckpointError
-from .options import checkpoint_options, sampling_options, training_options
+from .options import checkpoint_options, sampling_options, shape_options, training_options
 from .shell import INTERRUPTED, Shell, listed, say
 
 
@@ -101,6 +101,7 @@ def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[
 @click.argument("pictures")
 @click.option("--out", required=True, metavar="RUN", help="Folder of the run; the same command goes on with it.")
 @click.option("--attention", default="full", show_default=True, metavar="KIND", help="full, swa, or swa*3,full.")
+@shape_options
 @training_options
 def train(pictures: str, out: str, **given: Any) -> int:
     """Train a DiT on the folder PICTURES: unconditional DiT-B/4 on latents by default, as in the report.
@@ -129,6 +130,7 @@ def train(pictures: str, out: str, **given: Any) -> int:
 @click.option("--backbone", multiple=True, metavar="NAME[=PATH]", help="Repeatable. [default: all that are here]")
 @click.option("--dims", type=int, default=2048, show_default=True, metavar="N", help="Of Inception.")
 @click.option("--bench-model", default="DiT-XL/4", show_default=True, metavar="NAME", help="Whose attention is timed.")
+@shape_options
 @training_options
 def study(pictures: str, out: str, **given: Any) -> int:
     """Train a full and a swa model with identical settings, sample both from the same seeds, sweep, score.

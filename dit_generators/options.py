@@ -77,8 +77,8 @@ def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )  # fmt: skip
 
 
-def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What `train` and `study` share."""
+def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What is trained: the first half of what `train` and `study` share."""
     return _apply(
         command,
         (
@@ -106,6 +106,15 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--border", type=click.Choice(["shift", "truncate"]), default="shift", show_default=True, help="Of swa."
             ),
             click.option("--dilation", type=int, default=1, show_default=True, metavar="D", help="Of swa."),
+        ),
+    )
+
+
+def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How it is trained: the second half of what `train` and `study` share."""
+    return _apply(
+        command,
+        (
             click.option("--steps", type=int, metavar="N", help="[default: 100000; small: 3000]"),
             click.option("--batch-size", type=int, metavar="B", help="Over all processes. [default: 64; small: 32]"),
             click.option("--learning-rate", type=float, metavar="R", help="[default: 1e-4; small: 5e-4]"),

@@ -45,7 +45,7 @@ class StudySettings:
         samples: pictures a model that are scored.
         few: how many the report used, 32; `draws` random draws of so many show what they can tell.
         steps: of the scored samples.
-        scales, sweep_steps, sweep_images: the sweep; the weak model of its guidance is a 3 x 3 window.
+        scales, sweep_steps, sweep_images: the sweep, guided by a 3 x 3 window (full) or a single token (swa).
         backbones: name -> options of cmmd_toolkit.embed (weights, dims).
         bench_model: whose attention is timed, the operation and one block.
     """

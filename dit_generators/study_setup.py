@@ -9,7 +9,7 @@ from .progress import show_progress
 from .shell import listed, say
 from .study import MODELS, Study, StudySettings
 from .study_report import write_report
-from .train_setup import make_run, read_training_pictures
+from .train_setup import make_run
 
 _FEW = 32
 _BACKBONES = ("mini", "inception", "clip", "siglip", "align", "dinov2")
@@ -21,17 +21,14 @@ def run_study(pictures: Path, out: Path, given: dict[str, Any]) -> Path | None:
         raise OutputError(f"{out}: is a file; name a folder")
     settings = _settings(given)
     given = {**given, "channels": int(given["channels"])}
-    autoencoder = None
     for name in MODELS:
         (out / "models").mkdir(parents=True, exist_ok=True)
         run = make_run(pictures, out / "models" / name, {**given, "attention": name})
-        autoencoder, device = run.autoencoder, run.accelerator.device
         say(f"training the {name} model")
         if not run.run():
-            say("interrupted; the same command goes on")
+            say(f"{out}: interrupted; the same command goes on")
             return None
-    data = read_training_pictures(pictures, given)
-    study = Study(out, settings, data, autoencoder, device, say, show_progress)
+    study = Study(out, settings, run.pictures, run.autoencoder, run.accelerator.device, say, show_progress)
     return write_report(study.run(), out)
 
 

@@ -13,6 +13,7 @@ import torch
 from .autoencoder import Autoencoder
 from .batches import Batch
 from .curve import draw_curve
+from .data import Pictures
 from .errors import TrainingError
 from .evaluation import Evaluation
 from .files import locked
@@ -42,6 +43,7 @@ class Schedule:
 class TrainRun:
     """One run: what is trained on what, in which folder."""
 
+    pictures: Pictures
     state: TrainState
     settings: TrainSettings
     schedule: Schedule

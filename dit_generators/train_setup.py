@@ -63,6 +63,7 @@ def make_run(pictures: Path, out: Path, given: dict[str, Any]) -> TrainRun:
     state = TrainState.start(DiT(config), settings)
     example = _example(data, config, options, autoencoder, out, accelerator)
     run = TrainRun(
+        pictures=data,
         state=state,
         settings=settings,
         schedule=_schedule(options),
@@ -82,11 +83,6 @@ def make_run(pictures: Path, out: Path, given: dict[str, Any]) -> TrainRun:
     if not folder.has_checkpoint():
         run.say("forecast: " + forecast(state.model, settings, run.make, run.schedule.steps, accelerator))
     return run
-
-
-def read_training_pictures(folder: Path, given: dict[str, Any]) -> Pictures:
-    """The pictures that a run with these options trains on."""
-    return _read_pictures(folder, _with_preset(given))[0]
 
 
 def _with_preset(given: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -109,18 +110,7 @@ def train(
     Raises TrainingError when the loss or its gradient is not finite.
     """
     rank, count = accelerator.process_index, accelerator.num_processes
-    schedule = linear_schedule()
-
-    def loss_of(batch: Batch) -> tuple[Tensor, Tensor]:
-        labels = batch.labels if state.model.config.num_classes else None
-
-        def predict(x_t: Tensor, timesteps: Tensor) -> Tensor:
-            return network(x_t, timesteps, labels, drop=batch.drop, recompute=settings.recompute).float()
-
-        with accelerator.autocast():
-            loss = diffusion_loss(predict, batch.x_0, batch.timesteps, batch.noise, schedule)
-        return loss.total.mean(), loss.mse.detach().mean()
-
+    schedule, conditional = linear_schedule(), state.model.config.num_classes > 0
     with ThreadPoolExecutor(1) as background:
         ahead = [background.submit(make, part) for part in settings.share(state.step, rank, count)]
         while state.step < steps:
@@ -133,20 +123,33 @@ def train(
                 batch, seconds = _wait(part)
                 waited += seconds
                 with _last(accelerator, network, i == len(parts) - 1):
-                    loss, mse = loss_of(batch.to(accelerator.device))
-                    accelerator.backward(loss / settings.accumulate)
-                totals += torch.stack([loss.detach(), mse]) / settings.accumulate
+                    batch = batch.to(accelerator.device)
+                    labels = batch.labels if conditional else None
+                    predict = partial(_predict, network, labels, batch.drop, settings.recompute)
+                    with accelerator.autocast():
+                        loss = diffusion_loss(predict, batch.x_0, batch.timesteps, batch.noise, schedule)
+                    accelerator.backward(loss.total.mean() / settings.accumulate)
+                totals += torch.stack([loss.total.mean(), loss.mse.mean()]).detach() / settings.accumulate
             loss_value, mse_value = accelerator.reduce(totals, "mean").tolist()
-            if not math.isfinite(loss_value):
-                raise TrainingError(f"step {state.step + 1}: the loss is {loss_value}")
             norm = float(accelerator.clip_grad_norm_(network.parameters(), settings.clip or math.inf))
-            if not math.isfinite(norm) and settings.precision != "fp16":  # there the scaler leaves such a step out
-                raise TrainingError(f"step {state.step + 1}: the gradient's norm is {norm}")
+            _check_finite(state.step + 1, loss_value, norm, settings)
             state.optimiser.step()
             update_average(state.average, state.model, settings.ema_decay)
             state.step += 1
-            spent = time.perf_counter() - start
-            yield StepResult(state.step, loss_value, mse_value, norm, spent, waited)
+            yield StepResult(state.step, loss_value, mse_value, norm, time.perf_counter() - start, waited)
+
+
+def _predict(
+    network: Any, labels: Tensor | None, drop: Tensor, recompute: bool, x_t: Tensor, timesteps: Tensor
+) -> Tensor:
+    return network(x_t, timesteps, labels, drop=drop, recompute=recompute).float()
+
+
+def _check_finite(step: int, loss: float, norm: float, settings: TrainSettings) -> None:
+    if not math.isfinite(loss):
+        raise TrainingError(f"step {step}: the loss is {loss}")
+    if not math.isfinite(norm) and settings.precision != "fp16":  # there the scaler leaves such a step out
+        raise TrainingError(f"step {step}: the gradient's norm is {norm}")
 
 
 def _set_rate(optimiser: Any, settings: TrainSettings, step: int) -> None:

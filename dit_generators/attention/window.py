@@ -1,6 +1,7 @@
 """2-D sliding-window attention: the public function, and which of its engines computes it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import get_args
 
 import torch
@@ -64,17 +65,22 @@ def window_attention(
             f"{rows} x {columns}, got {tuple(query.shape)}, {tuple(key.shape)}, {tuple(value.shape)}"
         )
     check_engine(engine)
-    size = as_pair(window)
+    whole = Window((rows, columns), as_pair(window), border)
     if dilation == 1:
-        return _attend(query, key, value, Window((rows, columns), size, border), engine)
-    spread = [x.unflatten(2, (rows, columns)) for x in (query, key, value)]
+        return _attend(query, key, value, whole, engine)
+    return _dilated(query, key, value, whole, dilation, engine)
+
+
+def _dilated(query: Tensor, key: Tensor, value: Tensor, whole: Window, dilation: int, engine: str) -> Tensor:
+    """Each of the interleaved sub-grids on its own."""
+    spread = [x.unflatten(2, whole.grid) for x in (query, key, value)]
     result = torch.empty_like(spread[0])
     for row in range(dilation):
         for column in range(dilation):
             parts = [x[:, :, row::dilation, column::dilation] for x in spread]
             part_grid = (parts[0].shape[2], parts[0].shape[3])
             flat = [x.flatten(2, 3) for x in parts]
-            part = _attend(flat[0], flat[1], flat[2], Window(part_grid, size, border), engine)
+            part = _attend(flat[0], flat[1], flat[2], replace(whole, grid=part_grid), engine)
             result[:, :, row::dilation, column::dilation] = part.unflatten(2, part_grid)
     return result.flatten(2, 3)
 

@@ -26,7 +26,7 @@ def draw_bench(settings: BenchSettings, results: Sequence[Measurement], target: 
         panel.set_xticks(range(len(settings.batch_sizes)), [str(batch) for batch in settings.batch_sizes])
         panel.grid(axis="y", alpha=0.3)
     panels[0].set_ylabel("milliseconds a picture, lower is better")
-    panels[0].legend()
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper")
     pass_name = "forward and backward" if settings.backward else "forward"
     figure.suptitle(
         f"{settings.name}, {settings.config.num_tokens} tokens, {settings.precision}, {pass_name}, "

@@ -65,6 +65,8 @@ def pairwise_verdict(scores: Sequence[Mapping[str, Any]], backbone: str, few: in
     first, second = [score for score in scores if score["backbone"] == backbone]
     better, worse = (first, second) if first["mmd"] <= second["mmd"] else (second, first)
     gap = worse["mmd"] - better["mmd"]
+    if gap == 0:
+        return f"{backbone}: both score the same."
     error = (first["mmd_error"] ** 2 + second["mmd_error"] ** 2) ** 0.5
     agreed = np.mean([a < b for a, b in zip(better["few_mmd"], worse["few_mmd"], strict=True)])
     clear = "clear of" if gap > 2 * error else "within"

@@ -96,6 +96,7 @@ def test_the_verdict_names_the_closer_model_and_whether_the_difference_is_clear(
     text = pairwise_verdict(scores, "mini", 32)
     assert text.startswith("mini: swa is closer by 0.1000, clear of two standard errors")
     assert text.endswith("32 samples a side say so in 75 % of draws.")
+    assert pairwise_verdict([scores[0], scores[0]], "mini", 32) == "mini: both score the same."
     scores[0]["mmd_error"] = 0.2
     assert "within two standard errors" in pairwise_verdict(scores, "mini", 32)
     assert score_table(scores, 32)[2][:4] == ["mini", "swa", "9", "0.2000 +- 0.0196"]

@@ -2,7 +2,7 @@
 
 python benchmarks/train_bundled.py digits-full digits-swa landscapes-full landscapes-swa [--landscapes FOLDER]
 
-digits: scikit-learn's 1,797 handwritten digits, 8 x 8, ten classes. landscapes: a folder of photographs, 32 x 32,
+digits: scikit-learn's 1,797 handwritten digits, 8 x 8, ten classes. landscapes: a folder of photographs, 24 x 24,
 unconditional. Each pair, full and swa (window 3), has identical settings and seeds. The same command goes on with
 an interrupted run.
 """
@@ -23,8 +23,8 @@ COMMON = ["--preset", "small", "--space", "pixel", "--learning-rate", "1e-3", "-
 COMMON += ["--clip", "1", "--save-every", "250", "--log-every", "50"]
 DIGITS = ["--channels", "1", "--conditional", "--image-size", "8", "--no-flip", "--hidden-size", "96", "--depth", "6"]
 DIGITS += ["--num-heads", "6", "--patch-size", "1", "--batch-size", "64", "--steps", "3000"]
-LANDSCAPES = ["--image-size", "32", "--hidden-size", "128", "--depth", "6", "--num-heads", "4", "--patch-size", "2"]
-LANDSCAPES += ["--precision", "bf16", "--batch-size", "32", "--steps", "20000"]
+LANDSCAPES = ["--image-size", "24", "--hidden-size", "160", "--depth", "6", "--num-heads", "5", "--patch-size", "2"]
+LANDSCAPES += ["--precision", "bf16", "--batch-size", "32", "--steps", "7000"]
 
 
 def write_digits(folder: Path) -> Path:

@@ -4,16 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+CONFIDENCE = 0.95
+
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value estimated from two samples. `float(estimate)` is the value.
+    """A value estimated from samples. `float(estimate)` is the value.
 
     Attributes:
-        value: the estimate; lower is better for every metric of this package.
-        n_reference, n_generated: sample sizes, None where statistics came without a count.
+        value: the estimate.
+        n_reference, n_generated: sample sizes, None where there is no such side or no count.
         parameters: everything that defines the number (estimator, bandwidth, ...), JSON-able.
-        caveats: what is known to be wrong with it, in words.
+        caveats: what is known to be wrong with it, in words; among them why an interval is missing.
+        standard_error: of the value over repeated draws of both sets, None where no honest one is known.
+        interval: 95 % confidence interval (low, high) of the quantity estimated, None likewise.
     """
 
     value: float
@@ -21,6 +25,8 @@ class Estimate:
     n_generated: int | None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     caveats: tuple[str, ...] = ()
+    standard_error: float | None = None
+    interval: tuple[float, float] | None = None
 
     def __float__(self) -> float:
         return self.value

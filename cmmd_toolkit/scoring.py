@@ -11,8 +11,9 @@ from .backbones.registry import SPECS
 from .errors import ArgumentError
 from .features import Features, GaussianStatistics
 from .inputs import Side, Stored
+from .metrics import frechet
 from .metrics.estimate import Estimate
-from .metrics.frechet import GaussianFit
+from .metrics.gaussian import GaussianFit
 from .metrics.mmd import Bandwidth, MmdReference
 from .recipes import Recipe
 from .report import Result
@@ -88,7 +89,7 @@ def score_all(
 
 def _frechet_scorer(reference: Stored) -> Scorer:
     fit = GaussianFit.of(reference, "reference")
-    return lambda generated: fit.distance(GaussianFit.of(generated, "generated"))
+    return lambda generated: frechet.score(fit, GaussianFit.of(generated, "generated")).estimate
 
 
 def _mmd_scorer(reference: Stored, plan: Recipe, bandwidth: Bandwidth | None, seed: int) -> Scorer:

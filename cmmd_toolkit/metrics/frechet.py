@@ -14,25 +14,21 @@ The fast route bounds its own rounding error; where the bound exceeds `RELATIVE_
 the accurate route runs instead. `parameters["route"]` says which one did.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import scipy.linalg
-from numpy.typing import NDArray
-from scipy.linalg import blas, lapack
+from scipy.linalg import lapack
 
 from ..errors import ArgumentError
-from ..features import Features, GaussianStatistics, as_matrix
+from ..inference.frechet import FrechetErrors, frechet_errors, why_no_errors
+from ..inference.intervals import t_quantile
 from .estimate import Estimate
-
-Matrix = NDArray[np.floating[Any]]
+from .gaussian import GaussianFit, Matrix
 
 RELATIVE_TOLERANCE = 2e-10
 _EPS = float(np.finfo(np.float64).eps)
-_CHUNK_ROWS = 4096
 
 
 def frechet_distance(*, reference: Any, generated: Any) -> Estimate:
@@ -42,119 +38,68 @@ def frechet_distance(*, reference: Any, generated: Any) -> Estimate:
         reference, generated: features (N, D) as array, tensor or `Features`, or `GaussianStatistics`.
 
     Returns:
-        Estimate in squared feature units, lower is better, 0 for identical sets. It is biased upwards by
-        about 1/n: compare values of equal n only. `parameters`: dim, route, mean_term and the
-        two traces.
+        Estimate in squared feature units, lower is better, 0 for identical sets. The value is biased upwards by
+        about 1/n: compare values of equal n only. The standard error and the interval are by the delta method
+        (`inference.frechet`); the interval is of the distance between the populations, so the bias is taken off and
+        the value itself may lie above it. `parameters`: dim, route, mean_term, the two traces, and bias.
 
     Raises:
         ArgumentError: widths differ, fewer than two rows, NaN or infinity, a covariance with negative eigenvalues.
 
     Source: Heusel et al. 2017 (arXiv:1706.08500), eq. 6.
     """
-    return GaussianFit.of(reference, "reference").distance(GaussianFit.of(generated, "generated"))
+    return score(GaussianFit.of(reference, "reference"), GaussianFit.of(generated, "generated")).estimate
 
 
 @dataclass(frozen=True, eq=False)
-class GaussianFit:
-    """A Gaussian fitted to one side; keeps its factorisations so that a reference is factored once."""
+class FrechetScore:
+    """An estimate and, where there are any, the errors that it was given: tests need no second pass."""
 
-    name: str
-    mean: Matrix
-    n: int | None
-    rows: NDArray[Any] | None
-    given_cov: Matrix | None
+    estimate: Estimate
+    errors: FrechetErrors | None
 
-    @classmethod
-    def of(cls, source: Any, name: str) -> "GaussianFit":
-        if isinstance(source, GaussianStatistics):
-            return cls(name, source.mean, source.n, None, source.cov)
-        rows = source.values if isinstance(source, Features) else as_matrix(source, name)
-        if len(rows) < 2:
-            raise ArgumentError(f"{name}: a covariance needs at least two rows, got {len(rows)}")
-        return cls(name, rows.mean(axis=0, dtype=np.float64), len(rows), rows, None)
 
-    def distance(self, other: "GaussianFit") -> Estimate:
-        """The Frechet distance from this fit (the reference) to another."""
-        if self.mean.size != other.mean.size:
-            raise ArgumentError(
-                f"features of different width: {self.name} has {self.mean.size}, {other.name} has {other.mean.size}; "
-                "use the same backbone and dims for both"
-            )
-        mean_term = float(np.square(self.mean - other.mean).sum())
-        scale = mean_term + self.trace + other.trace
-        route, trace_sqrt = "fast", _trace_sqrt_fast(self, other, scale)
-        if trace_sqrt is None:
-            route, trace_sqrt = "accurate", float(_singular_values(self.factor @ other.factor.T).sum())
-        parameters = {
-            "dim": int(self.mean.size),
-            "mean_term": mean_term,
-            "trace_reference": self.trace,
-            "trace_generated": other.trace,
-            "route": route,
-        }
-        caveats = tuple(c for c in (self.rank_caveat, other.rank_caveat) if c)
-        return Estimate(scale - 2 * trace_sqrt, self.n, other.n, parameters, caveats)
-
-    @cached_property
-    def cov(self) -> Matrix:
-        """The covariance; only its lower triangle is filled, which is all that LAPACK reads."""
-        if self.given_cov is not None:
-            return np.asfortranarray(self.given_cov)
-        total = np.zeros((self.mean.size, self.mean.size), order="F")
-        for chunk in self._centred_chunks():
-            total = blas.dsyrk(1.0, chunk.T, beta=1.0, c=total, lower=1, overwrite_c=1)
-        return total
-
-    @cached_property
-    def trace(self) -> float:
-        if self.has_full_rank or self.given_cov is not None:
-            return float(np.trace(self.cov))
-        return sum(float(np.square(chunk).sum()) for chunk in self._centred_chunks())
-
-    @cached_property
-    def has_full_rank(self) -> bool:
-        """Whether the number of rows allows a positive definite covariance."""
-        return self.n is None or self.n > self.mean.size
-
-    @cached_property
-    def cholesky(self) -> Matrix | None:
-        """Lower L with L L^T = cov, None when the covariance is not positive definite."""
-        try:
-            lower: Matrix = scipy.linalg.cholesky(self.cov, lower=True, check_finite=False)
-        except np.linalg.LinAlgError:
-            return None
-        return lower
-
-    @cached_property
-    def factor(self) -> Matrix:
-        """A with A^T A = cov and at most D rows."""
-        if self.given_cov is not None:
-            return _factor_of_covariance(self.given_cov, self.name)
-        factor: Matrix = np.empty((0, self.mean.size))
-        for chunk in self._centred_chunks():
-            factor = np.vstack([factor, chunk])
-            if len(factor) > self.mean.size:
-                factor = np.asarray(np.linalg.qr(factor, mode="r"))
-        return factor
-
-    @property
-    def rank_caveat(self) -> str | None:
-        if self.has_full_rank:
-            return None
-        return (
-            f"{self.name}: {self.n} pictures for {self.mean.size} feature dimensions: the covariance is singular and "
-            "the Frechet distance is biased upwards; compare it with values of the same n only"
+def score(reference: GaussianFit, generated: GaussianFit) -> FrechetScore:
+    """The distance with its standard error and interval, or with the reason why there is none."""
+    bare = distance(reference, generated)
+    reason = why_no_errors(reference, generated)
+    if reason is not None:
+        return FrechetScore(replace(bare, caveats=(*bare.caveats, reason)), None)
+    errors = frechet_errors(reference, generated)
+    parameters = {**bare.parameters, "bias": errors.bias}
+    if not errors.usable:
+        n = min(reference.count, generated.count)
+        reason = (
+            f"no standard error and no interval: the bias of {n} pictures in {reference.mean.size} feature dimensions "
+            f"(about {errors.bias:.3g}) is known too poorly; take more pictures or fewer dimensions"
         )
+        return FrechetScore(replace(bare, parameters=parameters, caveats=(*bare.caveats, reason)), None)
+    interval = errors.interval(bare.value, t_quantile(min(reference.count, generated.count)))
+    error = errors.spread.standard_error
+    return FrechetScore(replace(bare, parameters=parameters, standard_error=error, interval=interval), errors)
 
-    def _centred_chunks(self) -> Iterator[Matrix]:
-        """Centred rows in float64, divided by sqrt(n - 1), a few thousand at a time."""
-        assert self.rows is not None
-        assert self.n is not None
-        for start in range(0, self.n, _CHUNK_ROWS):
-            chunk = self.rows[start : start + _CHUNK_ROWS].astype(np.float64)
-            chunk -= self.mean
-            chunk /= np.sqrt(self.n - 1)
-            yield chunk
+
+def distance(reference: GaussianFit, generated: GaussianFit) -> Estimate:
+    """The Frechet distance alone, without its errors."""
+    if reference.mean.size != generated.mean.size:
+        raise ArgumentError(
+            f"features of different width: {reference.name} has {reference.mean.size}, {generated.name} has "
+            f"{generated.mean.size}; use the same backbone and dims for both"
+        )
+    mean_term = float(np.square(reference.mean - generated.mean).sum())
+    scale = mean_term + reference.trace + generated.trace
+    route, trace_sqrt = "fast", _trace_sqrt_fast(reference, generated, scale)
+    if trace_sqrt is None:
+        route, trace_sqrt = "accurate", float(_singular_values(reference.factor @ generated.factor.T).sum())
+    parameters = {
+        "dim": int(reference.mean.size),
+        "mean_term": mean_term,
+        "trace_reference": reference.trace,
+        "trace_generated": generated.trace,
+        "route": route,
+    }
+    caveats = tuple(c for c in (reference.rank_caveat, generated.rank_caveat) if c)
+    return Estimate(scale - 2 * trace_sqrt, reference.n, generated.n, parameters, caveats)
 
 
 def _trace_sqrt_fast(reference: GaussianFit, generated: GaussianFit, scale: float) -> float | None:
@@ -173,17 +118,3 @@ def _trace_sqrt_fast(reference: GaussianFit, generated: GaussianFit, scale: floa
 def _singular_values(matrix: Matrix) -> Matrix:
     values: Matrix = np.linalg.svd(matrix, compute_uv=False)
     return values
-
-
-def _factor_of_covariance(cov: Matrix, name: str) -> Matrix:
-    """A with A^T A = cov from its eigenvectors; rounding-level eigenvalues are zero."""
-    eigenvalues, vectors = np.linalg.eigh((cov + cov.T) / 2)
-    largest = float(np.abs(eigenvalues).max())
-    if eigenvalues[0] < -1e-6 * largest:
-        raise ArgumentError(
-            f"{name}: the covariance has a negative eigenvalue ({eigenvalues[0]:.3g} beside {largest:.3g}); "
-            "compute the statistics again"
-        )
-    kept = eigenvalues > len(cov) * _EPS * largest
-    factor: Matrix = (vectors[:, kept] * np.sqrt(eigenvalues[kept])).T
-    return factor

@@ -1,23 +1,128 @@
-"""Blocked sums of the Gaussian kernel: exact pairs, float64 sums, nothing of size N x M.
+"""Blocked sums of kernels: exact pairs, float64 totals, nothing of size N x M; one pass gives all that is needed.
 
-    k(a, b) = exp(-gamma |a - b|^2),   gamma = 1 / (2 bandwidth^2)
+    Gaussian      k(a, b) = exp(-gamma |a - b|^2),   gamma = 1 / (2 bandwidth^2)
+    polynomial    k(a, b) = (gamma a.b + coef0)^degree
 
-The sums are of k - 1 = expm1(-gamma |a - b|^2): the ones cancel in every difference of kernel means, and
-near k = 1 they would take the digits with them.
+The Gaussian sums are of k - 1 = expm1(-gamma |a - b|^2): the ones cancel in every difference of kernel means, and
+near k = 1 they would take the digits with them. Variances do not change by a constant either.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 Rows = NDArray[np.floating[Any]]
+Vector = NDArray[np.float64]
 Pair = tuple[slice, slice]
 BLOCK = 1024
+Found = TypeVar("Found")
+
+
+class KernelRows(Protocol):
+    """Rows that know their kernel: `block` is the kernel (or the kernel less a constant) of two slices of rows."""
+
+    def __len__(self) -> int: ...
+
+    def diagonal(self) -> float: ...
+
+    def block(self, i: slice, other: Any, j: slice) -> Rows: ...
+
+
+class GaussianRows:
+    """Rows times sqrt(2 gamma), so that a.b - |a|^2 / 2 - |b|^2 / 2 is the exponent; blocks of k - 1."""
+
+    def __init__(self, rows: Rows, gamma: float) -> None:
+        self.scaled: Rows = rows * rows.dtype.type(np.sqrt(2.0 * gamma))
+        self.half_norms: Rows = _squared_norms(self.scaled) / 2
+
+    def __len__(self) -> int:
+        return len(self.scaled)
+
+    def diagonal(self) -> float:
+        return 0.0
+
+    def block(self, i: slice, other: "GaussianRows", j: slice) -> Rows:
+        block: Rows = self.scaled[i] @ other.scaled[j].T
+        block -= self.half_norms[i, None]
+        block -= other.half_norms[j]
+        np.expm1(block, out=block)
+        return block
+
+
+class PolynomialRows:
+    """Rows with the kernel of KID; blocks of k."""
+
+    def __init__(self, rows: Rows, degree: int, gamma: float, coef0: float) -> None:
+        self.rows, self.degree, self.gamma, self.coef0 = rows, degree, gamma, coef0
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def diagonal(self) -> float:
+        return float(((self.gamma * _squared_norms(self.rows) + self.coef0) ** self.degree).sum(dtype=np.float64))
+
+    def block(self, i: slice, other: "PolynomialRows", j: slice) -> Rows:
+        block: Rows = self.rows[i] @ other.rows[j].T
+        block *= self.gamma
+        block += self.coef0
+        power = block.copy()
+        for _ in range(self.degree - 1):  # numpy's power is twenty times slower
+            power *= block
+        return power
+
+
+class PairedRows:
+    """Two sets whose rows belong together: blocks are the difference of the first's and the second's kernels."""
+
+    def __init__(self, first: KernelRows, second: KernelRows) -> None:
+        self.first, self.second = first, second
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def diagonal(self) -> float:
+        return self.first.diagonal() - self.second.diagonal()
+
+    def block(self, i: slice, other: Any, j: slice) -> Rows:
+        one, two = (other.first, other.second) if isinstance(other, PairedRows) else (other, other)
+        block = self.first.block(i, one, j)
+        block -= self.second.block(i, two, j)
+        return block
+
+
+@dataclass(frozen=True, eq=False)
+class Within:
+    """Sums over the ordered pairs a != b of one set: total, squares, each row's; and the diagonal's sum."""
+
+    total: float
+    squares: float
+    row_sums: Vector
+    diagonal: float
+
+    @property
+    def mean(self) -> float:
+        n = len(self.row_sums)
+        return self.total / (n * (n - 1))
+
+
+@dataclass(frozen=True, eq=False)
+class Between:
+    """Sums over all pairs of a first and a second set."""
+
+    total: float
+    squares: float
+    row_sums: Vector
+    column_sums: Vector
+
+    @property
+    def mean(self) -> float:
+        return self.total / (len(self.row_sums) * len(self.column_sums))
 
 
 def gamma_of(bandwidth: float) -> float:
@@ -25,30 +130,44 @@ def gamma_of(bandwidth: float) -> float:
     return 1.0 / (2.0 * bandwidth * bandwidth)
 
 
-def sum_within(rows: Rows, gamma: float) -> float:
-    """Sum of k(a, b) - 1 over ordered pairs a != b of one set."""
-    scaled, norms = _scaled(rows, gamma)
+def sums_within(rows: KernelRows) -> Within:
+    """The sums of one set's kernel, in one pass over half of the blocks."""
+    blocks = _blocks(len(rows))
+    row_sums = np.zeros(len(rows))
+    total = squares = 0.0
 
-    def block_sum(pair: Pair) -> float:
+    def one(pair: Pair) -> tuple[Pair, float, float, Vector, Vector]:
         i, j = pair
-        block = _kernel_block(scaled[i], scaled[j], norms[i], norms[j])
+        block = rows.block(i, rows, j)
         if i == j:
             np.fill_diagonal(block, 0.0)
-        return float(block.sum(dtype=np.float64)) * (1.0 if i == j else 2.0)
+        return pair, *_sums(block)
 
-    blocks = _blocks(len(rows))
-    return _sum_in_parallel(block_sum, [(i, j) for i, j in product(blocks, blocks) if i.start <= j.start])
+    for (i, j), part, square, by_row, by_column in in_parallel(one, upper_pairs(blocks)):
+        twice = 1.0 if i == j else 2.0
+        total += twice * part
+        squares += twice * square
+        row_sums[i] += by_row
+        if i != j:
+            row_sums[j] += by_column
+    return Within(total, squares, row_sums, rows.diagonal())
 
 
-def sum_between(first: Rows, second: Rows, gamma: float) -> float:
-    """Sum of k(a, b) - 1 over all pairs, a of the first and b of the second set."""
-    (x, x_norms), (y, y_norms) = _scaled(first, gamma), _scaled(second, gamma)
+def sums_between(first: KernelRows, second: KernelRows) -> Between:
+    """The sums of the kernel between two sets, in one pass over the blocks."""
+    row_sums, column_sums = np.zeros(len(first)), np.zeros(len(second))
+    total = squares = 0.0
 
-    def block_sum(pair: Pair) -> float:
+    def one(pair: Pair) -> tuple[Pair, float, float, Vector, Vector]:
         i, j = pair
-        return float(_kernel_block(x[i], y[j], x_norms[i], y_norms[j]).sum(dtype=np.float64))
+        return pair, *_sums(first.block(i, second, j))
 
-    return _sum_in_parallel(block_sum, list(product(_blocks(len(x)), _blocks(len(y)))))
+    for (i, j), part, square, by_row, by_column in in_parallel(one, product(_blocks(len(first)), _blocks(len(second)))):
+        total += part
+        squares += square
+        row_sums[i] += by_row
+        column_sums[j] += by_column
+    return Between(total, squares, row_sums, column_sums)
 
 
 def squared_distances(first: Rows, second: Rows) -> Rows:
@@ -59,30 +178,28 @@ def squared_distances(first: Rows, second: Rows) -> Rows:
     return np.maximum(block, 0.0, out=block)
 
 
-def _kernel_block(first: Rows, second: Rows, norms: Rows, other: Rows) -> Rows:
-    """expm1(-gamma |a - b|^2) of one block of scaled rows: a.b - |a|^2 / 2 - |b|^2 / 2 is the exponent."""
-    block: Rows = first @ second.T
-    block -= norms[:, None]
-    block -= other
-    np.expm1(block, out=block)
-    return block
+def _sums(block: Rows) -> tuple[float, float, Vector, Vector]:
+    """Total, sum of squares, row and column sums. Matrix products are the fastest sums; only the total, in which
+    digits cancel, has to be added up in float64 when the block is float32."""
+    by_row = block @ np.ones(block.shape[1], block.dtype)
+    by_column = np.ones(block.shape[0], block.dtype) @ block
+    flat = block.reshape(-1)
+    total = by_row.sum() if block.dtype == np.float64 else block.sum(dtype=np.float64)
+    return float(total), float(flat @ flat), by_row.astype(np.float64), by_column.astype(np.float64)
 
 
-def _sum_in_parallel(block_sum: Callable[[Pair], float], pairs: list[Pair]) -> float:
-    """Sum over blocks, one thread a block and one BLAS thread each: a tenth faster than threads within a block.
-
-    The partial sums are added in the order of `pairs`, so the result does not depend on the thread count.
-    """
+def in_parallel(work: Callable[[Pair], Found], pairs: Iterable[Pair]) -> Iterable[Found]:
+    """Results in the order of `pairs`, one thread a block and one BLAS thread each: a tenth faster than threads
+    within a block, and sums that do not depend on the thread count."""
     controller = ThreadpoolController().select(user_api="blas")
     threads = max((library["num_threads"] for library in controller.info()), default=1)
     with controller.limit(limits=1), ThreadPoolExecutor(threads) as pool:
-        return sum(pool.map(block_sum, pairs))
+        yield from pool.map(work, pairs)
 
 
-def _scaled(rows: Rows, gamma: float) -> tuple[Rows, Rows]:
-    """Rows times sqrt(2 gamma), and half their squared norms."""
-    scaled = rows * rows.dtype.type(np.sqrt(2.0 * gamma))
-    return scaled, _squared_norms(scaled) / 2
+def upper_pairs(blocks: list[slice]) -> list[Pair]:
+    """The pairs of blocks on and above the diagonal."""
+    return [(i, j) for i, j in product(blocks, blocks) if i.start <= j.start]
 
 
 def _squared_norms(rows: Rows) -> Rows:

@@ -9,6 +9,7 @@ float32 where the exponents are small enough for that (unit-normalised embedding
 float64; docs/precision.md has the measured difference.
 """
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -17,13 +18,16 @@ from numpy.typing import NDArray
 
 from ..errors import ArgumentError
 from ..features import GaussianStatistics, as_matrix
+from ..inference.intervals import distance_estimate
+from ..inference.ustatistics import Term
 from .estimate import Estimate
-from .kernels import Rows, gamma_of, squared_distances, sum_between, sum_within
+from .kernels import GaussianRows, Rows, Within, gamma_of, squared_distances, sums_between, sums_within
 
 Estimator = Literal["unbiased", "biased"]
 Bandwidth = float | Literal["median", "median-pooled"]
 
 MEDIAN_ROWS = 4000
+_BIASED = "biased upwards by about 1/n a side; the interval is of the biased number at these sample sizes"
 _EXACT_MULTIPLICATIONS = 5e10
 _SINGLE_EXPONENT = 100.0  # float32 products leave at most 100 * 6e-8 in an exponent
 
@@ -48,8 +52,9 @@ def squared_mmd(
         seed: draws the rows for the median when there are more than 4,000.
 
     Returns:
-        Estimate, lower is better, 0 on average for equal distributions when unbiased. `parameters`: estimator,
-        bandwidth, bandwidth_rule, precision.
+        Estimate, lower is better, 0 on average for equal distributions when unbiased, with its standard error and
+        95 % interval (closed form, `inference.ustatistics`). `parameters`: estimator, bandwidth, bandwidth_rule,
+        precision.
 
     Raises:
         ArgumentError: widths differ, fewer than two rows, NaN or infinity, a bandwidth that is not positive.
@@ -59,8 +64,16 @@ def squared_mmd(
     return MmdReference(reference, bandwidth, estimator, seed).distance(generated)
 
 
+@dataclass(frozen=True, eq=False)
+class MmdScore:
+    """An estimate and the kernel sums that it was made of, from which tests and witnesses need no second pass."""
+
+    estimate: Estimate
+    terms: tuple[Term, ...]
+
+
 class MmdReference:
-    """The reference side: its bandwidth and kernel mean, computed once for any number of generated sets."""
+    """The reference side: its bandwidth and kernel sums, computed once for any number of generated sets."""
 
     def __init__(self, reference: Any, bandwidth: Bandwidth, estimator: Estimator, seed: int) -> None:
         self.rows = _checked_rows(reference, "reference")
@@ -68,22 +81,25 @@ class MmdReference:
         self.rule = check_bandwidth(bandwidth)
         self.estimator = _check_estimator(estimator)
         self.seed = seed
-        self._own_mean: dict[tuple[float, str], float] = {}
+        self._own: dict[tuple[float, str], tuple[GaussianRows, Within]] = {}
 
     def distance(self, generated: Any) -> Estimate:
         """Squared MMD from the reference to one generated set."""
-        rows = _checked_rows(generated, "generated")
-        if rows.shape[1] != self.rows.shape[1]:
-            raise ArgumentError(
-                f"features of different width: reference has {self.rows.shape[1]}, generated has {rows.shape[1]}; "
-                "use the same backbone for both"
-            )
+        return self.score(generated).estimate
+
+    def score(self, generated: Any) -> MmdScore:
+        """Squared MMD from the reference to one generated set, and the sums behind it."""
+        rows = self.checked(generated, "generated")
         sigma = self._sigma(rows)
         gamma = gamma_of(sigma)
         dtype = self._precision(rows, gamma)
-        x, y = self._centred(self.rows, dtype), self._centred(rows, dtype)
-        cross = sum_between(x, y, gamma) / (len(x) * len(y))
-        value = self._mean_within(x, sigma) + _mean_within(y, gamma, self.estimator) - 2.0 * cross
+        x, own = self._reference_sums(sigma, dtype)
+        y = GaussianRows(self._centred(rows, dtype), gamma)
+        terms = (
+            Term(self._weight(len(x)), own, "reference"),
+            Term(self._weight(len(y)), sums_within(y), "generated"),
+            Term(-2.0, sums_between(x, y), "reference", "generated"),
+        )
         parameters = {
             "estimator": self.estimator,
             "kernel": "gaussian",
@@ -91,7 +107,29 @@ class MmdReference:
             "bandwidth_rule": self.rule if isinstance(self.rule, str) else "given",
             "precision": "float64" if dtype == np.float64 else "float32 products, float64 sums",
         }
-        return Estimate(value, len(x), len(y), parameters)
+        caveats = (_BIASED,) if self.estimator == "biased" else ()
+        return MmdScore(distance_estimate(terms, len(x), len(y), parameters, caveats), terms)
+
+    def checked(self, generated: Any, name: str) -> NDArray[Any]:
+        """The rows of a generated set, as wide as the reference's, or an ArgumentError."""
+        rows = _checked_rows(generated, name)
+        if rows.shape[1] != self.rows.shape[1]:
+            raise ArgumentError(
+                f"features of different width: reference has {self.rows.shape[1]}, {name} has {rows.shape[1]}; "
+                "use the same backbone for both"
+            )
+        return rows
+
+    def _weight(self, n: int) -> float:
+        """The biased estimator counts the diagonal too, where k - 1 is zero: only the divisor differs."""
+        return 1.0 if self.estimator == "unbiased" else (n - 1) / n
+
+    def _reference_sums(self, sigma: float, dtype: type[np.floating[Any]]) -> tuple[GaussianRows, Within]:
+        key = (sigma, np.dtype(dtype).name)
+        if key not in self._own:
+            rows = GaussianRows(self._centred(self.rows, dtype), gamma_of(sigma))
+            self._own = {key: (rows, sums_within(rows))}  # one at a time: a scaled copy is as large as the rows
+        return self._own[key]
 
     def _sigma(self, generated: NDArray[Any]) -> float:
         if self.rule == "median":
@@ -103,12 +141,6 @@ class MmdReference:
     @cached_property
     def _median(self) -> float:
         return median_distance(self.rows, self.seed)
-
-    def _mean_within(self, rows: Rows, sigma: float) -> float:
-        key = (sigma, rows.dtype.name)
-        if key not in self._own_mean:
-            self._own_mean[key] = _mean_within(rows, gamma_of(sigma), self.estimator)
-        return self._own_mean[key]
 
     def _precision(self, generated: NDArray[Any], gamma: float) -> type[np.floating[Any]]:
         n, m, dim = len(self.rows), len(generated), self.rows.shape[1]
@@ -163,12 +195,6 @@ def _median_of_two(squared: NDArray[np.float64]) -> float:
         return float(squared[middle])
     squared.partition([middle - 1, middle])
     return float((np.sqrt(squared[middle - 1]) + np.sqrt(squared[middle])) / 2) ** 2
-
-
-def _mean_within(rows: Rows, gamma: float, estimator: Estimator) -> float:
-    """Mean of k - 1 over pairs; the diagonal's k - 1 is zero, so only the divisor differs."""
-    n = len(rows)
-    return sum_within(rows, gamma) / (n * (n - 1) if estimator == "unbiased" else n * n)
 
 
 def _checked_rows(source: Any, name: str) -> NDArray[Any]:

@@ -1,0 +1,1 @@
+"""What a score is worth: standard errors, intervals, tests, rankings, sample sizes."""

@@ -1,0 +1,137 @@
+"""Standard error, bias and interval of the Frechet distance by the delta method, to second order.
+
+FD is a smooth function of two means and two covariances. Write S_x = A^T A, S_y = B^T B, A B^T = U diag(s) V^T, and for
+centred rows x of the reference and y of the generated set
+
+    u_x = diag(s)^(-1/2) V^T B x,        u_y = diag(s)^(-1/2) U^T A y,
+
+which have the same covariance diag(s); |u_x|^2 = x^T T x, where T is the optimal-transport map between the Gaussians.
+
+First order: FD moves with a row by the influence function (the Kantorovich potential of the two Gaussians; Dowson and
+Landau 1982 differentiated once)
+
+    I_x = 2 (m_x - m_y).x + |x|^2 - |u_x|^2 - const,     and I_y likewise;     Var FD = Var(I_x) / n + Var(I_y) / m.
+
+Second order: sqrt is concave, so noise in the covariances lowers the cross term and raises FD:
+
+    bias = tr S_x / n + tr S_y / m + 1/2 sum_ij [Var(u_x,i u_x,j) / n + Var(u_y,i u_y,j) / m] / (s_i + s_j).
+
+The s of a sample are themselves too small where n is no large multiple of D. To the next order a pair's part of the
+bias grows by 1 / (1 - (k_i + k_j) / 2), k_i = (1/n + 1/m) / 2 sum_k s_k / (s_i + s_k). A share of that growth counts as
+uncertainty, and where it is large beside the standard error there is no interval.
+
+Where the sets are equal the first order vanishes, and the variance of the quadratic remainder (`degenerate`) takes its
+place, with the entries of the covariances' errors taken as uncorrelated.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+from scipy.linalg import lapack
+
+from ..metrics.gaussian import GaussianFit, Matrix
+from .ustatistics import Spread, distance_interval
+
+LEAST_ROWS = 50
+_DOUBT = 0.4  # of the third-order bias: what it misses, by simulation (docs/inference.md)
+_MOST_GROWTH = 4.0  # third-order bias in standard errors up to which an interval is given
+_SMALLEST_ROOT = 1e-6  # of the largest s: below it the division by s has no digits left
+
+
+@dataclass(frozen=True, eq=False)
+class FrechetErrors:
+    """Influence of every row, bias and variance of one Frechet distance; `growth` is the third-order part of the bias."""
+
+    reference: Matrix
+    generated: Matrix
+    bias: float
+    spread: Spread
+    growth: float
+
+    @property
+    def usable(self) -> bool:
+        """Whether the bias is known well enough beside the standard error."""
+        return self.growth <= _MOST_GROWTH * self.spread.standard_error
+
+    def interval(self, value: float, quantile: float) -> tuple[float, float]:
+        """Confidence interval of the distance between the populations; `value` is that of the samples."""
+        doubt = (_DOUBT * self.growth) ** 2
+        spread = Spread(self.spread.projected, self.spread.excess, self.spread.degenerate + doubt)
+        return distance_interval(value - self.bias, value, spread, quantile)
+
+
+def why_no_errors(reference: GaussianFit, generated: GaussianFit) -> str | None:
+    """The sentence that takes the place of an interval, None where one can be given."""
+    for side in (reference, generated):
+        if side.rows is None:
+            return (
+                f"no standard error and no interval: the {side.name} holds mean and covariance only, not its pictures"
+            )
+    n, dim = min(reference.count, generated.count), reference.mean.size
+    if n < LEAST_ROWS or n <= dim:
+        least = max(LEAST_ROWS, dim + 1)
+        return (
+            f"no standard error and no interval: {n} pictures for {dim} feature dimensions are too few (the least are "
+            f"{least}, better several times the dimensions)"
+        )
+    if reference.cholesky is None or generated.cholesky is None:
+        return "no standard error and no interval: a covariance is singular (features that repeat or never vary)"
+    return None
+
+
+def frechet_errors(reference: GaussianFit, generated: GaussianFit) -> FrechetErrors:
+    """Errors of the distance between two fits of rows with positive definite covariances."""
+    roots, to_x, to_y = _joint_basis(reference, generated)
+    shift = reference.mean - generated.mean
+    influence_x, moment_x = _influence(reference, 2 * shift, to_x, roots)
+    influence_y, moment_y = _influence(generated, -2 * shift, to_y, roots)
+    n, m = len(influence_x), len(influence_y)
+    both = (moment_x / n + moment_y / m) / (2 * (roots[:, None] + roots))
+    traces = reference.full_cov / n + generated.full_cov / m
+    quadratic = 2 * float(np.square(both).sum()) - float(np.square(both.diagonal()).sum())
+    degenerate = 2 * float(np.square(traces).sum()) + 2 * quadratic
+    projected = float(influence_x.var(ddof=1)) / n + float(influence_y.var(ddof=1)) / m
+    growth = _third_order(both, roots, (1 / n + 1 / m) / 2)
+    bias = float(np.trace(traces) + both.sum()) + growth
+    return FrechetErrors(influence_x, influence_y, bias, Spread(projected, degenerate, degenerate), growth)
+
+
+def _third_order(second: Matrix, roots: Matrix, per_row: float) -> float:
+    """What the next order adds to the second-order bias of all pairs."""
+    crowding = per_row * (roots / (roots[:, None] + roots)).sum(axis=1)
+    mean = np.minimum((crowding[:, None] + crowding) / 2, 0.9)
+    return float((second * mean / (1 - mean)).sum())
+
+
+def _joint_basis(reference: GaussianFit, generated: GaussianFit) -> tuple[Matrix, Matrix, Matrix]:
+    """s, and the matrices that take centred reference and generated rows to u_x and u_y (rows times matrix)."""
+    lower = reference.cholesky
+    assert lower is not None
+    product, _ = lapack.dsygst(generated.cov, lower, itype=2, lower=1)
+    squares, vectors = scipy.linalg.eigh(product, lower=True, check_finite=False)
+    kept = squares > _SMALLEST_ROOT**2 * squares[-1]
+    roots = np.sqrt(squares[kept])
+    to_y = (lower @ vectors[:, kept]) / np.sqrt(roots)
+    to_x = generated.full_cov @ to_y / roots
+    return roots, to_x, to_y
+
+
+def _influence(fit: GaussianFit, slope: Matrix, to_joint: Matrix, roots: Matrix) -> tuple[Matrix, Matrix]:
+    """I of every row, and Var(u_i u_j) (D, D)."""
+    influence, fourth = np.empty(fit.count), np.zeros((len(roots), len(roots)))
+    start = 0
+    for rows in _centred(fit):
+        squares = np.square(rows @ to_joint)
+        fourth += squares.T @ squares
+        influence[start : start + len(rows)] = rows @ slope + np.square(rows).sum(axis=1) - squares.sum(axis=1)
+        start += len(rows)
+    moment = fourth / fit.count
+    moment.flat[:: len(roots) + 1] -= np.square(roots)
+    return influence, moment
+
+
+def _centred(fit: GaussianFit) -> Iterator[Matrix]:
+    for chunk in fit.centred_chunks():
+        yield chunk * np.sqrt(fit.count - 1)

@@ -1,0 +1,126 @@
+"""A Gaussian fitted to features, with the factorisations of its covariance made once and kept."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+from scipy.linalg import blas
+
+from ..errors import ArgumentError
+from ..features import Features, GaussianStatistics, as_matrix
+
+Matrix = NDArray[np.floating[Any]]
+
+_EPS = float(np.finfo(np.float64).eps)
+_CHUNK_ROWS = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianFit:
+    """A Gaussian fitted to one side; keeps its factorisations so that a reference is factored once."""
+
+    name: str
+    mean: Matrix
+    n: int | None
+    rows: NDArray[Any] | None
+    given_cov: Matrix | None
+
+    @classmethod
+    def of(cls, source: Any, name: str) -> "GaussianFit":
+        if isinstance(source, GaussianStatistics):
+            return cls(name, source.mean, source.n, None, source.cov)
+        rows = source.values if isinstance(source, Features) else as_matrix(source, name)
+        if len(rows) < 2:
+            raise ArgumentError(f"{name}: a covariance needs at least two rows, got {len(rows)}")
+        return cls(name, rows.mean(axis=0, dtype=np.float64), len(rows), rows, None)
+
+    @cached_property
+    def cov(self) -> Matrix:
+        """The covariance; only its lower triangle is filled, which is all that LAPACK reads."""
+        if self.given_cov is not None:
+            return np.asfortranarray(self.given_cov)
+        total = np.zeros((self.mean.size, self.mean.size), order="F")
+        for chunk in self.centred_chunks():
+            total = blas.dsyrk(1.0, chunk.T, beta=1.0, c=total, lower=1, overwrite_c=1)
+        return total
+
+    @cached_property
+    def trace(self) -> float:
+        if self.has_full_rank or self.given_cov is not None:
+            return float(np.trace(self.cov))
+        return sum(float(np.square(chunk).sum()) for chunk in self.centred_chunks())
+
+    @cached_property
+    def has_full_rank(self) -> bool:
+        """Whether the number of rows allows a positive definite covariance."""
+        return self.n is None or self.n > self.mean.size
+
+    @cached_property
+    def cholesky(self) -> Matrix | None:
+        """Lower L with L L^T = cov, None when the covariance is not positive definite."""
+        try:
+            lower: Matrix = scipy.linalg.cholesky(self.cov, lower=True, check_finite=False)
+        except np.linalg.LinAlgError:
+            return None
+        return lower
+
+    @cached_property
+    def factor(self) -> Matrix:
+        """A with A^T A = cov and at most D rows."""
+        if self.given_cov is not None:
+            return _factor_of_covariance(self.given_cov, self.name)
+        factor: Matrix = np.empty((0, self.mean.size))
+        for chunk in self.centred_chunks():
+            factor = np.vstack([factor, chunk])
+            if len(factor) > self.mean.size:
+                factor = np.asarray(np.linalg.qr(factor, mode="r"))
+        return factor
+
+    @property
+    def rank_caveat(self) -> str | None:
+        if self.has_full_rank:
+            return None
+        return (
+            f"{self.name}: {self.n} pictures for {self.mean.size} feature dimensions: the covariance is singular and "
+            "the Frechet distance is biased upwards; compare it with values of the same n only"
+        )
+
+    @property
+    def count(self) -> int:
+        """The number of rows."""
+        assert self.rows is not None
+        return len(self.rows)
+
+    @property
+    def full_cov(self) -> Matrix:
+        """The covariance with both triangles filled."""
+        lower: Matrix = np.tril(self.cov)
+        return lower + np.tril(lower, -1).T
+
+    def centred_chunks(self) -> Iterator[Matrix]:
+        """Centred rows in float64, divided by sqrt(n - 1), a few thousand at a time."""
+        assert self.rows is not None
+        assert self.n is not None
+        for start in range(0, self.n, _CHUNK_ROWS):
+            chunk = self.rows[start : start + _CHUNK_ROWS].astype(np.float64)
+            chunk -= self.mean
+            chunk /= np.sqrt(self.n - 1)
+            yield chunk
+
+
+def _factor_of_covariance(cov: Matrix, name: str) -> Matrix:
+    """A with A^T A = cov from its eigenvectors; rounding-level eigenvalues are zero."""
+    eigenvalues, vectors = np.linalg.eigh((cov + cov.T) / 2)
+    largest = float(np.abs(eigenvalues).max())
+    if eigenvalues[0] < -1e-6 * largest:
+        raise ArgumentError(
+            f"{name}: the covariance has a negative eigenvalue ({eigenvalues[0]:.3g} beside {largest:.3g}); "
+            "compute the statistics again"
+        )
+    kept = eigenvalues > len(cov) * _EPS * largest
+    factor: Matrix = (vectors[:, kept] * np.sqrt(eigenvalues[kept])).T
+    return factor

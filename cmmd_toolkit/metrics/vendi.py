@@ -1,0 +1,98 @@
+"""Vendi score: how many different pictures a set effectively holds.
+
+    K_ij = cos(x_i, x_j),   l = eigenvalues of K / n   (they sum to 1)
+    order 1     exp(-sum l log l)
+    order q     (sum l^q)^(1 / (1 - q))
+    order inf   1 / max l
+
+K / n shares its nonzero eigenvalues with the D x D matrix X^T X / n of the normalised rows, so the smaller of
+the two is decomposed.
+"""
+
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+from ..errors import ArgumentError
+from ..features import as_matrix
+from .estimate import Estimate
+
+BLOCK = 4096  # rows normalised at a time
+CAVEATS = (
+    "measures diversity alone, noise included; it does not look at the reference",
+    "at most min(n, D), and grows with n: compare values of equal n only",
+    "no standard error: copies in a bootstrap lower the score",
+)
+
+
+def vendi_score(*, generated: Any, order: float = 1.0) -> Estimate:
+    """Effective number of different pictures: exp of the Renyi entropy of the cosine kernel's eigenvalues.
+
+    Args:
+        generated: features (N, D) as array, tensor or `Features`; no row may be zero.
+        order: q > 0 of the entropy, `float("inf")` included. Large orders look at the commonest kinds only,
+            small ones weigh rare kinds more (and below 1 eigenvalues lost in rounding, 1e-14, begin to matter).
+
+    Returns:
+        Estimate in 1..min(N, D), higher is more diverse: 1 for copies of one picture, N for orthogonal rows.
+        `parameters`: order (a number or "inf"), kernel, route ("gram" or "dual").
+
+    Raises:
+        ArgumentError: a zero row, NaN or infinity, an order that is not positive.
+
+    Source: Friedman and Dieng 2023 (arXiv:2210.02410); Pasarkar and Dieng 2023 (arXiv:2310.12952) for the orders.
+    """
+    rows = as_matrix(generated, "generated")
+    order = float(order)
+    if not order > 0:
+        raise ArgumentError(f"order: expected a number > 0 or infinity, got {order}; 1 is the usual score")
+    dual = rows.shape[0] > rows.shape[1]
+    eigenvalues = _eigenvalues(_dual(rows) if dual else _gram(rows))
+    value = float(np.exp(renyi_entropy(eigenvalues, order)))
+    parameters = {
+        "order": "inf" if np.isinf(order) else order,
+        "kernel": "cosine",
+        "route": "dual" if dual else "gram",
+    }
+    return Estimate(value, None, len(rows), parameters, CAVEATS)
+
+
+def renyi_entropy(shares: NDArray[np.float64], order: float) -> float:
+    """Renyi entropy in nats of positive shares that sum to 1; order 1 is Shannon's."""
+    if order == 1:
+        return float(-(shares * np.log(shares)).sum())
+    if np.isinf(order):
+        return float(-np.log(shares.max()))
+    largest = shares.max()  # taken out, for l^q underflows at large orders
+    return float((order * np.log(largest) + np.log(((shares / largest) ** order).sum())) / (1.0 - order))
+
+
+def _gram(rows: NDArray[Any]) -> NDArray[np.float64]:
+    unit = _normalised(rows, 0)
+    return np.asarray(unit @ unit.T / len(rows))
+
+
+def _dual(rows: NDArray[Any]) -> NDArray[np.float64]:
+    total = np.zeros((rows.shape[1], rows.shape[1]))
+    for start in range(0, len(rows), BLOCK):
+        unit = _normalised(rows[start : start + BLOCK], start)
+        total += unit.T @ unit
+    return total / len(rows)
+
+
+def _normalised(rows: NDArray[Any], start: int) -> NDArray[np.float64]:
+    rows = rows.astype(np.float64)
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not norms.all():
+        row = start + int(np.flatnonzero(norms == 0)[0])
+        raise ArgumentError(f"generated: expected rows with a direction, got zeros in row {row}; leave it out")
+    return np.asarray(rows / norms)
+
+
+def _eigenvalues(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The eigenvalues above rounding: the rest are zeros of a rank-deficient matrix."""
+    eigenvalues = scipy.linalg.eigvalsh(matrix, overwrite_a=True)
+    rounding = np.finfo(np.float64).eps * len(matrix) * eigenvalues[-1]
+    return np.asarray(eigenvalues[eigenvalues > rounding])

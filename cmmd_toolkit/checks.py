@@ -49,6 +49,16 @@ def negative_warnings(results: Sequence[Result]) -> list[str]:
     ]
 
 
+def interval_warnings(results: Sequence[Result]) -> list[str]:
+    """Why results have no interval, one sentence a reason."""
+    reasons: dict[str, list[str]] = {}
+    for result in results:
+        for caveat in result.caveats:
+            if caveat.startswith("no standard error"):
+                reasons.setdefault(caveat, []).append(f"{result.metric} on {result.backbone}")
+    return [f"{', '.join(dict.fromkeys(which))}: {reason}" for reason, which in reasons.items()]
+
+
 def describe(summary: SetSummary) -> dict[str, Any]:
     """The set in JSON: count, formats, sizes, conversions, skipped files."""
     return {

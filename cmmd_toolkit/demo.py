@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from .comparison import Progress, compare
+from .comparison import compare
 from .decode import Picture
+from .gathering import Progress
 from .images import ImageSource
 from .report import Report
 

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,8 @@ from . import checks
 from .backbones.registry import SPECS
 from .errors import ArgumentError
 from .features import Features, GaussianStatistics
-from .inputs import Side, Stored
+from .gathering import Gathered
+from .inputs import Stored
 from .metrics import frechet
 from .metrics.estimate import Estimate
 from .metrics.gaussian import GaussianFit
@@ -59,32 +61,42 @@ def _check_metric(name: str, plan: Recipe, backbones: Sequence[str]) -> None:
 
 
 def score_all(
-    backbone: str,
-    sides: Sequence[Side],
-    features: Sequence[Stored],
-    metrics: Sequence[str],
-    plan: Recipe,
-    bandwidth: Bandwidth | None,
-    seed: int,
+    gathered: Gathered, metrics: Sequence[str], bandwidth: Bandwidth | None
 ) -> tuple[list[Result], list[str]]:
-    """Every generated set under every metric; the reference's own part is computed once."""
+    """Every generated set under every backbone and metric, set by set; the reference's own part is computed once."""
+    parts = [_score(gathered, k, metrics, bandwidth) for k in range(len(gathered.names))]
+    by_set = [results for own in zip(*(results for results, _ in parts), strict=True) for results in own]
+    return [result for results in by_set for result in results], [remark for _, own in parts for remark in own]
+
+
+def _score(
+    gathered: Gathered, backbone: int, metrics: Sequence[str], bandwidth: Bandwidth | None
+) -> tuple[list[list[Result]], list[str]]:
+    sides, (reference, *generated) = gathered.sides, gathered.under(backbone)
+    plan, seed = gathered.plan, gathered.options.seed
     score = {
-        metric: _frechet_scorer(features[0]) if metric in _FRECHET else _mmd_scorer(features[0], plan, bandwidth, seed)
+        metric: _frechet_scorer(reference) if metric in _FRECHET else _mmd_scorer(reference, plan, bandwidth, seed)
         for metric in metrics
     }
     results = [
-        _result(sides[0].label, side.label, backbone, metric, score[metric](own))
-        for side, own in zip(sides[1:], features[1:], strict=True)
-        for metric in metrics
+        [
+            _result(sides[0].label, side.label, gathered.names[backbone], metric, score[metric](own))
+            for metric in metrics
+        ]
+        for side, own in zip(sides[1:], generated, strict=True)
     ]
-    remarks = checks.negative_warnings([result for result in results if result.metric not in _FRECHET])
+    flat = [result for own in results for result in own]
+    remarks = checks.negative_warnings([result for result in flat if result.metric not in _FRECHET])
+    remarks += checks.interval_warnings(flat)
     if not set(metrics) & set(_FRECHET):
         return results, remarks
-    counts = [
-        (side.short, own.n if isinstance(own, GaussianStatistics) else len(own))
-        for side, own in zip(sides, features, strict=True)
-    ]
-    return results, remarks + checks.rank_warnings(counts, features[0].dim)
+    counts = [(side.short, side_count(own)) for side, own in zip(sides, gathered.under(backbone), strict=True)]
+    return results, remarks + checks.rank_warnings(counts, reference.dim)
+
+
+def side_count(features: Stored) -> int | None:
+    """The number of pictures behind stored features or statistics."""
+    return features.n if isinstance(features, GaussianStatistics) else len(features)
 
 
 def _frechet_scorer(reference: Stored) -> Scorer:
@@ -111,8 +123,14 @@ def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _scaled(estimate: Estimate, plan: Recipe) -> Estimate:
-    parameters = {**estimate.parameters, "scale": plan.scale, "normalized": plan.normalize}
-    return Estimate(estimate.value * plan.scale, estimate.n_reference, estimate.n_generated, parameters)
+    error, interval = estimate.standard_error, estimate.interval
+    return replace(
+        estimate,
+        value=estimate.value * plan.scale,
+        parameters={**estimate.parameters, "scale": plan.scale, "normalized": plan.normalize},
+        standard_error=None if error is None else error * plan.scale,
+        interval=None if interval is None else (interval[0] * plan.scale, interval[1] * plan.scale),
+    )
 
 
 def _result(reference: str, generated: str, backbone: str, metric: str, estimate: Estimate) -> Result:
@@ -122,7 +140,10 @@ def _result(reference: str, generated: str, backbone: str, metric: str, estimate
         backbone,
         metric,
         float(estimate),
+        estimate.standard_error,
+        estimate.interval,
         estimate.n_reference,
         estimate.n_generated,
         dict(estimate.parameters),
+        estimate.caveats,
     )

@@ -59,14 +59,16 @@ def test_compare_prints_a_plain_table_and_writes_json(
     assert finished.returncode == 0, finished.stderr
     lines = finished.stdout.splitlines()
     assert lines[0] == f"Reference: {real}"
-    assert lines[2].split() == ["Generated", "Backbone", "Metric", "Value", "Reference", "n", "Generated", "n"]
+    headings = "Generated Backbone Metric Value Std. error 95 % interval Reference n Generated n"
+    assert " ".join(lines[2].split()) == headings
     assert lines[3].split()[:3] == ["fake", "clip", "fd"]
     assert "\x1b" not in finished.stdout
     assert "8 images" in finished.stderr
     document = json.loads(target.read_text())
-    assert document["schema_version"] == 1
+    assert document["schema_version"] == 2
     assert set(document["results"][0]) == {
-        *("reference", "generated", "backbone", "metric", "value", "n_reference", "n_generated", "parameters"),
+        *("reference", "generated", "backbone", "metric", "value", "standard_error", "interval"),
+        *("n_reference", "n_generated", "parameters", "caveats"),
     }
     assert document["provenance"]["command"].startswith("cmmd compare")
     assert len(document["provenance"]["backbones"]["clip"]["weights_sha256"][0]) == 64

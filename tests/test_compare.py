@@ -147,7 +147,7 @@ def test_unusable_pictures_stop_the_run_or_are_listed(real: Path, fake: Path, cl
 
 
 def test_a_clean_pair_has_no_warning(tmp_path: Path, clip: dict) -> None:
-    sides = [write_pictures(tmp_path / name, 40, first_seed=seed) for name, seed in (("a", 0), ("b", 500))]
+    sides = [write_pictures(tmp_path / name, 80, first_seed=seed) for name, seed in (("a", 0), ("b", 500))]
     assert compare(*sides, metric="fd", **clip).warnings == ()
 
 

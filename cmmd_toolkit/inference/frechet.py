@@ -42,7 +42,7 @@ _SMALLEST_ROOT = 1e-6  # of the largest s: below it the division by s has no dig
 
 @dataclass(frozen=True, eq=False)
 class FrechetErrors:
-    """Influence of every row, bias and variance of one Frechet distance; `growth` is the third-order part of the bias."""
+    """Influence of every row, bias and variance of one Frechet distance; `growth` is the bias of third order."""
 
     reference: Matrix
     generated: Matrix

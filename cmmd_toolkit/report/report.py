@@ -9,21 +9,24 @@ from typing import Any
 from ..errors import ArgumentError
 from ..files import atomic_path
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
 class Result:
-    """One number: a generated set against the reference, under one backbone and metric."""
+    """One number: a generated set against the reference, under one backbone and metric; see `Estimate`."""
 
     reference: str
     generated: str
     backbone: str
     metric: str
     value: float
+    standard_error: float | None
+    interval: tuple[float, float] | None
     n_reference: int | None
     n_generated: int | None
     parameters: Mapping[str, Any]
+    caveats: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

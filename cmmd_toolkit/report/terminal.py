@@ -1,5 +1,6 @@
 """The report on a terminal: a rich table, or plain aligned text when nobody is watching."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,11 @@ from .report import Report, Result
 if TYPE_CHECKING:
     from rich.console import Console
 
-HEADINGS = ("Generated", "Backbone", "Metric", "Value", "Reference n", "Generated n")
+HEADINGS = ("Generated", "Backbone", "Metric", "Value", "Std. error", "95 % interval", "Reference n", "Generated n")
 _NUMERIC_FROM = 3
+BIAS_REMARK = (
+    "The interval of a Frechet distance is of the distance between the populations: the value itself is biased upwards."
+)
 FULL_NAMES = {
     "fd": "Frechet distance",
     "fid": "Frechet distance on Inception",
@@ -63,7 +67,17 @@ def _rows(report: Report) -> list[tuple[str, ...]]:
 
 def _row(result: Result, generated: str) -> tuple[str, ...]:
     counts = ("?" if n is None else f"{n:,}" for n in (result.n_reference, result.n_generated))
-    return (generated, result.backbone, result.metric, f"{result.value:.6g}", *counts)
+    error = "-" if result.standard_error is None else f"{result.standard_error:.2g}"
+    return (generated, result.backbone, result.metric, f"{result.value:.6g}", error, interval_text(result), *counts)
+
+
+def interval_text(result: Result) -> str:
+    """Both ends to the digit that the standard error reaches."""
+    if result.interval is None or not result.standard_error:
+        return "-"
+    digits = max(0, 1 - math.floor(math.log10(result.standard_error)))
+    low, high = (f"{end:.{digits}f}" if digits < 10 else f"{end:.3g}" for end in result.interval)
+    return f"{low} to {high}"
 
 
 def _title(report: Report) -> str:
@@ -74,4 +88,7 @@ def _title(report: Report) -> str:
 
 def _legend(report: Report) -> str:
     names = dict.fromkeys(result.metric for result in report.results)
-    return "; ".join(f"{name} = {FULL_NAMES[name]}" for name in names) + "; lower is closer to the reference."
+    meaning = "; ".join(f"{name} = {FULL_NAMES[name]}" for name in names) + "; lower is closer to the reference."
+    if any(result.interval and result.metric in ("fd", "fid") for result in report.results):
+        meaning += f" {BIAS_REMARK}"
+    return meaning

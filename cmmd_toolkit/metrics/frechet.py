@@ -57,6 +57,7 @@ class FrechetScore:
 
     estimate: Estimate
     errors: FrechetErrors | None
+    generated: GaussianFit
 
 
 def score(reference: GaussianFit, generated: GaussianFit) -> FrechetScore:
@@ -64,7 +65,7 @@ def score(reference: GaussianFit, generated: GaussianFit) -> FrechetScore:
     bare = distance(reference, generated)
     reason = why_no_errors(reference, generated)
     if reason is not None:
-        return FrechetScore(replace(bare, caveats=(*bare.caveats, reason)), None)
+        return FrechetScore(replace(bare, caveats=(*bare.caveats, reason)), None, generated)
     errors = frechet_errors(reference, generated)
     parameters = {**bare.parameters, "bias": errors.bias}
     if not errors.usable:
@@ -73,10 +74,12 @@ def score(reference: GaussianFit, generated: GaussianFit) -> FrechetScore:
             f"no standard error and no interval: the bias of {n} pictures in {reference.mean.size} feature dimensions "
             f"(about {errors.bias:.3g}) is known too poorly; take more pictures or fewer dimensions"
         )
-        return FrechetScore(replace(bare, parameters=parameters, caveats=(*bare.caveats, reason)), None)
+        return FrechetScore(replace(bare, parameters=parameters, caveats=(*bare.caveats, reason)), None, generated)
     interval = errors.interval(bare.value, t_quantile(min(reference.count, generated.count)))
     error = errors.spread.standard_error
-    return FrechetScore(replace(bare, parameters=parameters, standard_error=error, interval=interval), errors)
+    return FrechetScore(
+        replace(bare, parameters=parameters, standard_error=error, interval=interval), errors, generated
+    )
 
 
 def distance(reference: GaussianFit, generated: GaussianFit) -> Estimate:

@@ -132,7 +132,7 @@ def gamma_of(bandwidth: float) -> float:
 
 def sums_within(rows: KernelRows) -> Within:
     """The sums of one set's kernel, in one pass over half of the blocks."""
-    blocks = _blocks(len(rows))
+    own = blocks(len(rows))
     row_sums = np.zeros(len(rows))
     total = squares = 0.0
 
@@ -143,7 +143,7 @@ def sums_within(rows: KernelRows) -> Within:
             np.fill_diagonal(block, 0.0)
         return pair, *_sums(block)
 
-    for (i, j), part, square, by_row, by_column in in_parallel(one, upper_pairs(blocks)):
+    for (i, j), part, square, by_row, by_column in in_parallel(one, upper_pairs(own)):
         twice = 1.0 if i == j else 2.0
         total += twice * part
         squares += twice * square
@@ -162,7 +162,7 @@ def sums_between(first: KernelRows, second: KernelRows) -> Between:
         i, j = pair
         return pair, *_sums(first.block(i, second, j))
 
-    for (i, j), part, square, by_row, by_column in in_parallel(one, product(_blocks(len(first)), _blocks(len(second)))):
+    for (i, j), part, square, by_row, by_column in in_parallel(one, product(blocks(len(first)), blocks(len(second)))):
         total += part
         squares += square
         row_sums[i] += by_row
@@ -197,9 +197,9 @@ def in_parallel(work: Callable[[Pair], Found], pairs: Iterable[Pair]) -> Iterabl
         yield from pool.map(work, pairs)
 
 
-def upper_pairs(blocks: list[slice]) -> list[Pair]:
+def upper_pairs(slices: list[slice]) -> list[Pair]:
     """The pairs of blocks on and above the diagonal."""
-    return [(i, j) for i, j in product(blocks, blocks) if i.start <= j.start]
+    return [(i, j) for i, j in product(slices, slices) if i.start <= j.start]
 
 
 def _squared_norms(rows: Rows) -> Rows:
@@ -207,5 +207,6 @@ def _squared_norms(rows: Rows) -> Rows:
     return norms
 
 
-def _blocks(length: int) -> list[slice]:
+def blocks(length: int) -> list[slice]:
+    """Slices of at most BLOCK rows."""
     return [slice(i, min(i + BLOCK, length)) for i in range(0, length, BLOCK)]

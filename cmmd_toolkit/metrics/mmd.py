@@ -69,7 +69,9 @@ class MmdScore:
     """An estimate and the kernel sums that it was made of, from which tests and witnesses need no second pass."""
 
     estimate: Estimate
-    terms: tuple[Term, ...]
+    terms: tuple[Term, Term, Term]
+    reference: GaussianRows
+    generated: GaussianRows
 
 
 class MmdReference:
@@ -87,9 +89,9 @@ class MmdReference:
         """Squared MMD from the reference to one generated set."""
         return self.score(generated).estimate
 
-    def score(self, generated: Any) -> MmdScore:
+    def score(self, generated: Any, name: str = "generated") -> MmdScore:
         """Squared MMD from the reference to one generated set, and the sums behind it."""
-        rows = self.checked(generated, "generated")
+        rows = self.checked(generated, name)
         sigma = self._sigma(rows)
         gamma = gamma_of(sigma)
         dtype = self._precision(rows, gamma)
@@ -108,7 +110,7 @@ class MmdReference:
             "precision": "float64" if dtype == np.float64 else "float32 products, float64 sums",
         }
         caveats = (_BIASED,) if self.estimator == "biased" else ()
-        return MmdScore(distance_estimate(terms, len(x), len(y), parameters, caveats), terms)
+        return MmdScore(distance_estimate(terms, len(x), len(y), parameters, caveats), terms, x, y)
 
     def checked(self, generated: Any, name: str) -> NDArray[Any]:
         """The rows of a generated set, as wide as the reference's, or an ArgumentError."""

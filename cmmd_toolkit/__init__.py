@@ -7,13 +7,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .backbones import Backbone, load_backbone
+    from .backbones import load_backbone
+    from .backbones.base import Backbone
     from .comparison import compare, embed
     from .errors import ArgumentError, BackboneError, CmmdError, InputError, PictureError, WeightsError
+    from .explaining import Explanation, explain
     from .features import Features, GaussianStatistics
+    from .inference.relative import RelativeTest, relative_test
+    from .inference.two_sample import TwoSampleTest, two_sample_test
     from .metrics.estimate import Estimate
     from .metrics.frechet import frechet_distance
+    from .metrics.frechet_infinity import frechet_distance_infinity
+    from .metrics.inception_score import inception_score
+    from .metrics.kid import kernel_distance
+    from .metrics.memorisation import Memorisation, memorisation
     from .metrics.mmd import median_distance, squared_mmd
+    from .metrics.neighbours import density_coverage, precision_recall
+    from .metrics.sliced import mind, sliced_wasserstein
+    from .metrics.vendi import vendi_score
+    from .planning import Plan, plan
+    from .ranking import Ranking, rank
     from .report import Report, Result
 
 __version__ = "0.1.0"
@@ -24,19 +37,39 @@ _HOMES = {
     "BackboneError": "errors",
     "CmmdError": "errors",
     "Estimate": "metrics.estimate",
+    "Explanation": "explaining",
     "Features": "features",
     "GaussianStatistics": "features",
     "InputError": "errors",
+    "Memorisation": "metrics.memorisation",
     "PictureError": "errors",
+    "Plan": "planning",
+    "Ranking": "ranking",
+    "RelativeTest": "inference.relative",
     "Report": "report",
     "Result": "report",
+    "TwoSampleTest": "inference.two_sample",
     "WeightsError": "errors",
     "compare": "comparison",
+    "density_coverage": "metrics.neighbours",
     "embed": "comparison",
+    "explain": "explaining",
     "frechet_distance": "metrics.frechet",
+    "frechet_distance_infinity": "metrics.frechet_infinity",
+    "inception_score": "metrics.inception_score",
+    "kernel_distance": "metrics.kid",
     "load_backbone": "backbones",
     "median_distance": "metrics.mmd",
+    "memorisation": "metrics.memorisation",
+    "mind": "metrics.sliced",
+    "plan": "planning",
+    "precision_recall": "metrics.neighbours",
+    "rank": "ranking",
+    "relative_test": "inference.relative",
+    "sliced_wasserstein": "metrics.sliced",
     "squared_mmd": "metrics.mmd",
+    "two_sample_test": "inference.two_sample",
+    "vendi_score": "metrics.vendi",
 }
 
 __all__ = [
@@ -45,19 +78,39 @@ __all__ = [
     "BackboneError",
     "CmmdError",
     "Estimate",
+    "Explanation",
     "Features",
     "GaussianStatistics",
     "InputError",
+    "Memorisation",
     "PictureError",
+    "Plan",
+    "Ranking",
+    "RelativeTest",
     "Report",
     "Result",
+    "TwoSampleTest",
     "WeightsError",
     "compare",
+    "density_coverage",
     "embed",
+    "explain",
     "frechet_distance",
+    "frechet_distance_infinity",
+    "inception_score",
+    "kernel_distance",
     "load_backbone",
     "median_distance",
+    "memorisation",
+    "mind",
+    "plan",
+    "precision_recall",
+    "rank",
+    "relative_test",
+    "sliced_wasserstein",
     "squared_mmd",
+    "two_sample_test",
+    "vendi_score",
 ]
 
 

@@ -2,14 +2,15 @@
 
 import io
 import os
-import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
+from .cli_options import command_line, network_options, parse_bandwidth, parse_named, picture_options
+from .cli_rank import plan, rank
 from .errors import ArgumentError, CmmdError
 
 USAGE_ERROR = 2
@@ -61,49 +62,21 @@ def main() -> None:
     cmmd demo                                     try it offline
     cmmd compare real/ fake/                      CMMD and Frechet distance on CLIP
     cmmd compare real/ a/ b/ --backbone inception --metric fid
+    cmmd rank real/ a/ b/ c/                      which differences are real
+    cmmd plan real/ a/                            how many pictures tell a difference
     cmmd embed real/ --backbone clip --out real.safetensors
     """
 
 
-def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that `compare` and `embed` share."""
-    options = (
-        click.option("--dims", type=int, metavar="N", help="Inception's dimensions: 64, 192, 768 or 2048 (default)."),
-        click.option("--batch-size", type=int, default=32, show_default=True, metavar="N", help="Pictures a batch."),
-        click.option("--workers", type=int, metavar="N", help="Decoding threads [default: one a core, at most 8]."),
-        click.option(
-            "--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda, cuda:1, mps."
-        ),
-        click.option("--max-images", type=int, metavar="N", help="Use a seeded random subset of N pictures a set."),
-        click.option("--seed", type=int, default=0, show_default=True, metavar="S", help="Seed of every draw."),
-        click.option("--recipe", metavar="NAME", help="Reproduce a system: " + ", ".join(_RECIPE_NAMES) + "."),
-        click.option(
-            "--on-error",
-            type=click.Choice(["fail", "skip"]),
-            default="fail",
-            show_default=True,
-            help="At an unusable picture: stop, or leave it out and list it in the report.",
-        ),
-        click.option("--recursive/--no-recursive", default=True, show_default=True, help="Search folders recursively."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-# Written out here so that --help imports nothing; a test holds it against recipes.py.
-_RECIPE_NAMES = ("google-cmmd", "pytorch-fid", "clean-fid", "torch-fidelity", "torchmetrics")
+main.add_command(rank)
+main.add_command(plan)
 
 
 @main.command(short_help="Score generated sets against a reference.")
 @click.argument("reference")
 @click.argument("generated", nargs=-1, required=True)
-@click.option("--backbone", multiple=True, metavar="NAME", help="Repeatable; see `cmmd backbones`. [default: clip]")
+@network_options
 @click.option("--metric", multiple=True, metavar="NAME", help="Repeatable: fd, fid, mmd, cmmd. [default: fd and mmd]")
-@click.option(
-    "--weights", multiple=True, metavar="[NAME=]PATH", help="Local weights; repeat as NAME=PATH for several backbones."
-)
-@click.option("--model", multiple=True, metavar="[NAME=]ID", help="Another published model; repeat as NAME=ID.")
 @click.option("--bandwidth", metavar="VALUE", help="MMD kernel: a number, median (of the reference) or median-pooled.")
 @picture_options
 @click.option("--json", "json_file", metavar="FILE", help="Write the full report as JSON; - is stdout.")
@@ -121,8 +94,8 @@ def compare(
     """
     limits = [_parse_limit(text, given["metric"]) for text in fail_above]
     for name in ("weights", "model"):
-        given[name] = _parse_named(given[name], f"--{name}")
-    given["bandwidth"] = _parse_bandwidth(given["bandwidth"])
+        given[name] = parse_named(given[name], f"--{name}")
+    given["bandwidth"] = parse_bandwidth(given["bandwidth"])
     if json_file not in (None, "-"):
         from .files import check_writable
 
@@ -131,7 +104,7 @@ def compare(
     from .comparison import compare as run
     from .progress import show_progress
 
-    report = run(reference, list(generated), progress=show_progress, command=_command_line(), **given)
+    report = run(reference, list(generated), progress=show_progress, command=command_line(), **given)
     if json_file == "-":
         click.echo(report.to_json(), nl=False)
     else:
@@ -193,7 +166,7 @@ def demo(json_file: str) -> int:
     from .progress import show_progress
     from .report.terminal import print_report
 
-    report = run_demo(show_progress, _command_line())
+    report = run_demo(show_progress, command_line())
     print_report(report, Console(highlight=False))
     report.save(json_file)
     click.echo(f"\n{explanation(report)}\nThe full report is in {json_file}. On your own folders:")
@@ -217,27 +190,6 @@ def doctor() -> int:
 
     print_doctor()
     return 0
-
-
-def _parse_named(values: tuple[str, ...], title: str) -> str | dict[str, str] | None:
-    """`PATH`, or `NAME=PATH` as often as there are backbones."""
-    named = dict(text.split("=", 1) for text in values if _is_named(text))
-    plain = [text for text in values if not _is_named(text)]
-    if len(plain) > 1 or (plain and named):
-        raise ArgumentError(f"{title}: given several times; write {title} NAME=... for each backbone")
-    return plain[0] if plain else named or None
-
-
-def _is_named(text: str) -> bool:
-    name, separator, _ = text.partition("=")
-    return bool(separator) and "/" not in name.split(":", 1)[0] and not Path(text).exists()
-
-
-def _parse_bandwidth(text: str | None) -> float | str | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return text
 
 
 def _parse_limit(text: str, metrics: Sequence[str]) -> tuple[str, float]:
@@ -265,7 +217,3 @@ def _exceeded(report: Any, metric: str, limit: float) -> list[str]:
         for result in results
         if result.value > limit
     ]
-
-
-def _command_line() -> str:
-    return shlex.join(["cmmd", *sys.argv[1:]])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import gaussian, shared_path
 
-from cmmd_toolkit import Features, GaussianStatistics, cli
+from cmmd_toolkit import Features, GaussianStatistics, cli, cli_options
 from cmmd_toolkit.recipes import RECIPES
 
 
@@ -48,7 +48,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_help_names_every_recipe() -> None:
-    assert set(cli._RECIPE_NAMES) == set(RECIPES) - {"default"}
+    assert set(cli_options._RECIPE_NAMES) == set(RECIPES) - {"default"}
 
 
 def test_compare_prints_a_plain_table_and_writes_json(

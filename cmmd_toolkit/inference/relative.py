@@ -102,7 +102,10 @@ def compare_mmd(
     first: MmdScore, second: MmdScore, *, paired: bool, alternative: Alternative = "two-sided"
 ) -> RelativeTest:
     """The relative test from two scores under one kernel; a second pass over the kernel only when paired."""
-    n, m, r = (len(rows) for rows in (first.reference, first.generated, second.generated))
+    n, m, r = first.estimate.n_reference, first.estimate.n_generated, second.estimate.n_generated
+    assert n is not None
+    assert m is not None
+    assert r is not None
     if min(n, m, r) < LEAST_ROWS:
         raise ArgumentError(f"a relative test needs at least {LEAST_ROWS} pictures a set, got {min(n, m, r)}")
     if first.estimate.parameters["bandwidth"] != second.estimate.parameters["bandwidth"]:
@@ -123,11 +126,14 @@ def _unpaired_terms(first: MmdScore, second: MmdScore) -> list[Term]:
 
 
 def _paired_terms(first: MmdScore, second: MmdScore) -> list[Term]:
-    _check_pairs(len(first.generated), len(second.generated))
-    pairs = PairedRows(first.generated, second.generated)
+    assert first.rows is not None
+    assert second.rows is not None
+    (reference, one), (_, two) = first.rows, second.rows
+    _check_pairs(len(one), len(two))
+    pairs = PairedRows(one, two)
     return [
         Term(1.0, sums_within(pairs), "pairs"),
-        Term(-2.0, sums_between(pairs, first.reference), "pairs", "reference"),
+        Term(-2.0, sums_between(pairs, reference), "pairs", "reference"),
     ]
 
 

@@ -116,17 +116,23 @@ def _pair_remainders(terms: Sequence[Term]) -> tuple[float, float]:
     """By how much they raise the variance of the projections, and their own part in the variance of T."""
     excess = degenerate = 0.0
     for term in terms:
-        square = term.coefficient**2
+        own = pair_variance(term)
         if isinstance(term.sums, Within):
-            n, zeta = len(term.sums.row_sums), _zeta_within(term.sums)
-            own = 2 * square * zeta / (n * (n - 1))
-            excess += 4 * square * zeta / (n * (n - 2)) - own
+            n = len(term.sums.row_sums)
+            excess += own * (2 * (n - 1) / (n - 2) - 1)
         else:
-            n, m = len(term.sums.row_sums), len(term.sums.column_sums)
-            own = square * _zeta_between(term.sums) / (n * m)
             excess += own
         degenerate += own
     return excess, degenerate
+
+
+def pair_variance(term: Term) -> float:
+    """The pair remainder's part in the variance of T."""
+    square = term.coefficient**2
+    if isinstance(term.sums, Within):
+        n = len(term.sums.row_sums)
+        return 2 * square * _zeta_within(term.sums) / (n * (n - 1))
+    return square * _zeta_between(term.sums) / (len(term.sums.row_sums) * len(term.sums.column_sums))
 
 
 def _zeta_within(sums: Within) -> float:

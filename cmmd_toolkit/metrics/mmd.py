@@ -9,7 +9,7 @@ float32 where the exponents are small enough for that (unit-normalised embedding
 float64; docs/precision.md has the measured difference.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -70,8 +70,11 @@ class MmdScore:
 
     estimate: Estimate
     terms: tuple[Term, Term, Term]
-    reference: GaussianRows
-    generated: GaussianRows
+    rows: tuple[GaussianRows, GaussianRows] | None
+
+    def without_rows(self) -> "MmdScore":
+        """The same, without the scaled copies of both sets, which only paired tests need."""
+        return replace(self, rows=None)
 
 
 class MmdReference:
@@ -110,7 +113,7 @@ class MmdReference:
             "precision": "float64" if dtype == np.float64 else "float32 products, float64 sums",
         }
         caveats = (_BIASED,) if self.estimator == "biased" else ()
-        return MmdScore(distance_estimate(terms, len(x), len(y), parameters, caveats), terms, x, y)
+        return MmdScore(distance_estimate(terms, len(x), len(y), parameters, caveats), terms, (x, y))
 
     def checked(self, generated: Any, name: str) -> NDArray[Any]:
         """The rows of a generated set, as wide as the reference's, or an ArgumentError."""

@@ -1,0 +1,88 @@
+"""Options and parsing that several commands share."""
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .errors import ArgumentError
+
+# Written out here so that --help imports nothing; a test holds it against recipes.py.
+_RECIPE_NAMES = ("google-cmmd", "pytorch-fid", "clean-fid", "torch-fidelity", "torchmetrics")
+
+
+def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that name networks."""
+    return _with(
+        command,
+        click.option(
+            "--backbone", multiple=True, metavar="NAME", help="Repeatable; see `cmmd backbones`. [default: clip]"
+        ),
+        click.option(
+            "--weights",
+            multiple=True,
+            metavar="[NAME=]PATH",
+            help="Local weights; repeat as NAME=PATH for several backbones.",
+        ),
+        click.option("--model", multiple=True, metavar="[NAME=]ID", help="Another published model; repeat as NAME=ID."),
+    )
+
+
+def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that `compare` and `embed` share."""
+    return _with(
+        command,
+        click.option("--dims", type=int, metavar="N", help="Inception's dimensions: 64, 192, 768 or 2048 (default)."),
+        click.option("--batch-size", type=int, default=32, show_default=True, metavar="N", help="Pictures a batch."),
+        click.option("--workers", type=int, metavar="N", help="Decoding threads [default: one a core, at most 8]."),
+        click.option(
+            "--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda, cuda:1, mps."
+        ),
+        click.option("--max-images", type=int, metavar="N", help="Use a seeded random subset of N pictures a set."),
+        click.option("--seed", type=int, default=0, show_default=True, metavar="S", help="Seed of every draw."),
+        click.option("--recipe", metavar="NAME", help="Reproduce a system: " + ", ".join(_RECIPE_NAMES) + "."),
+        click.option(
+            "--on-error",
+            type=click.Choice(["fail", "skip"]),
+            default="fail",
+            show_default=True,
+            help="At an unusable picture: stop, or leave it out and list it in the report.",
+        ),
+        click.option("--recursive/--no-recursive", default=True, show_default=True, help="Search folders recursively."),
+    )
+
+
+def _with(command: Callable[..., Any], *options: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def parse_named(values: tuple[str, ...], title: str) -> str | dict[str, str] | None:
+    """`PATH`, or `NAME=PATH` as often as there are backbones."""
+    named = dict(text.split("=", 1) for text in values if _is_named(text))
+    plain = [text for text in values if not _is_named(text)]
+    if len(plain) > 1 or (plain and named):
+        raise ArgumentError(f"{title}: given several times; write {title} NAME=... for each backbone")
+    return plain[0] if plain else named or None
+
+
+def _is_named(text: str) -> bool:
+    name, separator, _ = text.partition("=")
+    return bool(separator) and "/" not in name.split(":", 1)[0] and not Path(text).exists()
+
+
+def parse_bandwidth(text: str | None) -> float | str | None:
+    """A number where it is one."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
+
+
+def command_line() -> str:
+    """What was typed, for the provenance."""
+    return shlex.join(["cmmd", *sys.argv[1:]])

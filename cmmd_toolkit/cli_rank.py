@@ -1,0 +1,93 @@
+"""`cmmd rank` and `cmmd plan`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .cli_options import command_line, network_options, parse_bandwidth, parse_named, picture_options
+from .errors import ArgumentError
+
+NOT_SO = 1
+
+
+@click.command(short_help="Order several sets, and say which differences are real.")
+@click.argument("reference")
+@click.argument("generated", nargs=-1, required=True)
+@click.option("--metric", type=click.Choice(["mmd", "fd"]), default="mmd", show_default=True, help="What is ranked.")
+@click.option("--paired", is_flag=True, help="Pictures of one name were made from one seed in every set.")
+@click.option("--alpha", type=float, default=0.05, show_default=True, help="Level of the groups.")
+@click.option("--bandwidth", metavar="VALUE", help="MMD kernel: a number, or median (of the reference; the default).")
+@network_options
+@picture_options
+@click.option("--json", "json_file", metavar="FILE", help="Write everything as JSON; - is stdout.")
+@click.option(
+    "--fail-unless", multiple=True, metavar="A<B", help="Repeatable: exit with code 1 unless A is significantly closer."
+)
+def rank(
+    reference: str, generated: tuple[str, ...], json_file: str | None, fail_unless: tuple[str, ...], **given: Any
+) -> int:
+    """Put the GENERATED sets in order of their distance to REFERENCE.
+
+    Each has an interval; sets that share a letter cannot be told apart; each pair has the p-value of the relative
+    test, corrected for many comparisons. Exit codes: 0 done, 1 not as --fail-unless says, 2 bad input.
+    """
+    wanted = [_parse_order(text, generated) for text in fail_unless]
+    for name in ("weights", "model"):
+        given[name] = parse_named(given[name], f"--{name}")
+    given["bandwidth"] = parse_bandwidth(given["bandwidth"])
+    if json_file not in (None, "-"):
+        from .files import check_writable
+
+        check_writable(Path(str(json_file)))
+
+    from .progress import show_progress
+    from .ranking import rank as run
+
+    ranking = run(reference, list(generated), progress=show_progress, command=command_line(), **given)
+    click.echo(ranking.to_json() if json_file == "-" else str(ranking), nl=False)
+    if json_file not in (None, "-"):
+        ranking.save(str(json_file))
+    failed = [sentence for holds, sentence in (ranking.holds(*pair) for pair in wanted) if not holds]
+    for sentence in failed:
+        click.echo(f"cmmd: {sentence}", err=True)
+    return NOT_SO if failed else 0
+
+
+def _parse_order(text: str, generated: tuple[str, ...]) -> tuple[str, str]:
+    better, separator, worse = (part.strip() for part in text.partition("<"))
+    names = {*generated, *(Path(name).name for name in generated)}
+    if not separator or better == worse or not {better, worse} <= names:
+        raise ArgumentError(f"--fail-unless {text}: expected A<B with two of the sets ({', '.join(generated)})")
+    return better, worse
+
+
+@click.command(short_help="How many pictures tell a difference of a given size.")
+@click.argument("pilot")
+@click.argument("generated", nargs=-1)
+@click.option("--difference", multiple=True, metavar="D", help="Repeatable: a number, or 10% of the present value.")
+@click.option("--power", type=float, default=0.8, show_default=True, help="The chance to find it.")
+@click.option("--alpha", type=float, default=0.05, show_default=True, help="Level of the two-sided test.")
+@click.option("--metric", type=click.Choice(["mmd", "fd"]), default="mmd", show_default=True)
+@click.option("--paired", is_flag=True, help="With two sets: pictures of one name were made from one seed.")
+@network_options
+@picture_options
+def plan(pilot: str, generated: tuple[str, ...], **given: Any) -> int:
+    """How many pictures a generated set needs.
+
+    \b
+    cmmd plan real/ a/          two models like a/, told apart at a given difference
+    cmmd plan real/ a/ b/       these two models
+    cmmd plan report.json       from a report of `cmmd compare --json`
+    """
+    for name in ("weights", "model"):
+        given[name] = parse_named(given[name], f"--{name}")
+
+    from .planning import plan as run
+    from .progress import show_progress
+
+    differences = given.pop("difference")
+    click.echo(
+        str(run(pilot, list(generated), differences=differences or None, progress=show_progress, **given)), nl=False
+    )
+    return 0

@@ -1,0 +1,316 @@
+"""`rank`: several generated sets in order, with intervals, tests of all pairs, and groups that cannot be told apart."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Literal
+
+from .embedding import OnError
+from .errors import ArgumentError, InputError
+from .features import Features, GaussianStatistics
+from .files import atomic_path
+from .gathering import Gathered, Networks, Options, Paths, Progress, gather
+from .inference.groups import holm, letters
+from .inference.relative import RelativeTest, compare_frechet, compare_mmd
+from .inputs import Side, as_sources
+from .metrics import frechet
+from .metrics.frechet import FrechetScore
+from .metrics.gaussian import GaussianFit
+from .metrics.mmd import Bandwidth, MmdReference, MmdScore
+from .recipes import Recipe
+from .scoring import unit_rows
+
+Metric = Literal["mmd", "fd"]
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Place:
+    """One generated set in the order of one backbone.
+
+    Attributes:
+        generated: the set's name; n_generated: its pictures.
+        score: the distance, a Frechet distance with its bias taken off; interval: 95 %.
+        groups: letters; sets that share one cannot be told apart.
+    """
+
+    generated: str
+    n_generated: int
+    score: float
+    standard_error: float
+    interval: tuple[float, float]
+    groups: str
+
+
+@dataclass(frozen=True)
+class PairTest:
+    """The relative test of two sets, `better` the one with the lower score."""
+
+    better: str
+    worse: str
+    difference: float
+    standard_error: float
+    p_value: float
+    p_adjusted: float
+    neighbours: bool
+
+
+@dataclass(frozen=True)
+class Order:
+    """The sets under one backbone, best first, and the tests of all pairs."""
+
+    backbone: str
+    metric: str
+    places: tuple[Place, ...]
+    pairs: tuple[PairTest, ...]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What `rank` returns.
+
+    Attributes:
+        reference, n_reference: the reference set.
+        orders: one for each backbone.
+        agreement: Kendall's rank correlation of each pair of backbones, -1 to 1.
+        alpha: the level of the groups; the chance of any wrong split under one backbone.
+        paired: whether pictures with one name were taken to share a seed.
+        warnings, provenance: as in `Report`.
+    """
+
+    reference: str
+    n_reference: int
+    orders: tuple[Order, ...]
+    agreement: tuple[tuple[str, str, float], ...]
+    alpha: float
+    paired: bool
+    warnings: tuple[str, ...]
+    provenance: dict[str, Any]
+
+    def holds(self, better: str, worse: str) -> tuple[bool, str]:
+        """Whether `better` is closer than `worse` under every backbone, significantly; and a sentence."""
+        found = [
+            (order.backbone, pair)
+            for order in self.orders
+            for pair in order.pairs
+            if {pair.better, pair.worse} == {_known(self, better), _known(self, worse)}
+        ]
+        for backbone, pair in found:
+            if pair.better != _known(self, better):
+                return False, f"on {backbone} {worse} is closer than {better} (p = {pair.p_adjusted:.2g})"
+            if pair.p_adjusted >= self.alpha:
+                return (
+                    False,
+                    f"on {backbone} {better} is not significantly closer than {worse} (p = {pair.p_adjusted:.2g})",
+                )
+        return True, f"{better} is closer than {worse} on {', '.join(backbone for backbone, _ in found)}"
+
+    def to_json(self) -> str:
+        """Sorted, indented JSON."""
+        document = {"schema_version": SCHEMA_VERSION, **asdict(self)}
+        return json.dumps(document, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+    def save(self, path: str | Path) -> None:
+        """Write the JSON form atomically."""
+        with atomic_path(Path(path)) as temporary:
+            temporary.write_text(self.to_json(), encoding="utf-8")
+
+    def __str__(self) -> str:
+        from .report.ranking import ranking_text
+
+        return ranking_text(self)
+
+
+def rank(
+    reference: Any,
+    generated: Sequence[Any],
+    *,
+    metric: Metric = "mmd",
+    paired: bool = False,
+    alpha: float = 0.05,
+    backbone: str | Iterable[str] | None = None,
+    weights: Paths = None,
+    model: Any = None,
+    dims: int | None = None,
+    recipe: str | None = None,
+    bandwidth: Bandwidth | None = None,
+    batch_size: int = 32,
+    workers: int | None = None,
+    device: str = "auto",
+    max_images: int | None = None,
+    seed: int = 0,
+    recursive: bool = True,
+    on_error: OnError = "fail",
+    progress: Progress | None = None,
+    command: str | None = None,
+) -> Ranking:
+    """Put several generated sets in order and say which differences are real.
+
+    Args:
+        reference, generated: as `compare`; two generated sets or more.
+        metric: "mmd" (unbiased, bandwidth of the reference) or "fd".
+        paired: pictures of equal names (equal places, where there are no names) were made from one seed.
+        alpha: level of the groups, after Holm's correction over all pairs of a backbone.
+        bandwidth: of the kernel, a number or "median" of the reference, one ruler for all.
+        others: as `compare`.
+
+    Returns:
+        Ranking. The p-values are two-sided, from the relative test (`relative_test`).
+
+    Raises:
+        CmmdError: as `compare`; fewer than two generated sets, sets too small for a test, unequal sets when paired.
+    """
+    if metric not in ("mmd", "fd"):
+        raise ArgumentError(f"metric: expected mmd or fd, got {metric!r}")
+    if not 0 < alpha < 1:
+        raise ArgumentError(f"alpha: expected a number between 0 and 1, got {alpha}")
+    if bandwidth == "median-pooled":
+        raise ArgumentError("bandwidth: expected a number or median, since all sets need one ruler, got median-pooled")
+    if len(as_sources(generated)) < 2:
+        raise ArgumentError("rank: expected two generated sets or more; for one take compare")
+    gathered = gather(
+        reference,
+        generated,
+        Networks(backbone, recipe, weights, model, dims),
+        Options(batch_size, workers, device, max_images, seed, recursive, on_error),
+        check=check_rows,
+        progress=progress,
+        command=command,
+    )
+    if paired:
+        _check_pairing(gathered)
+    orders = tuple(_order(gathered, k, metric, bandwidth, paired, alpha) for k in range(len(gathered.names)))
+    first = gathered.under(0)[0]
+    return Ranking(
+        gathered.sides[0].short,
+        len(first) if isinstance(first, Features) else 0,
+        orders,
+        _agreement(orders),
+        alpha,
+        paired,
+        tuple(dict.fromkeys(gathered.warnings)),
+        gathered.provenance([metric]),
+    )
+
+
+def _known(ranking: Ranking, name: str) -> str:
+    """The short name of a set that was named in full or in short."""
+    names = [place.generated for place in ranking.orders[0].places]
+    short = name if name in names else Path(name).name
+    if short not in names:
+        raise ArgumentError(f"{name}: no such set in this ranking; there are {', '.join(names)}")
+    return short
+
+
+def check_rows(plan: Recipe, names: list[str], sides: list[Side]) -> list[str]:
+    """Refuse sets that hold mean and covariance only."""
+    for side in sides:
+        if isinstance(side.stored, GaussianStatistics):
+            raise InputError(
+                f"{side.label}: holds mean and covariance only, and a test needs every picture's features; "
+                "make it with `cmmd embed` without --stats"
+            )
+    return []
+
+
+def _check_pairing(gathered: Gathered) -> None:
+    """Sets of equal size whose pictures have equal names in equal order."""
+    first, *others = gathered.sides[1:]
+    for side in others:
+        if _names(first) != _names(side):
+            odd = next((pair for pair in zip(_names(first), _names(side), strict=False) if pair[0] != pair[1]), None)
+            detail = f"{odd[0]} beside {odd[1]}" if odd else f"{len(_names(first))} and {len(_names(side))} pictures"
+            raise InputError(f"{side.label}: paired with {first.label}, but {detail}; leave out --paired")
+
+
+def _names(side: Side) -> list[str]:
+    if side.summary is not None:
+        return list(side.summary.names)
+    assert isinstance(side.stored, Features)
+    return list(side.stored.names) or [str(i) for i in range(len(side.stored))]
+
+
+def _order(
+    gathered: Gathered, backbone: int, metric: Metric, bandwidth: Bandwidth | None, paired: bool, alpha: float
+) -> Order:
+    names = [side.short for side in gathered.sides[1:]]
+    scored = frechet_scores(gathered, backbone) if metric == "fd" else mmd_scores(gathered, backbone, bandwidth, paired)
+    values = [unbiased(score) for score in scored]
+    ranked = sorted(range(len(names)), key=lambda i: values[i])
+    tests = {
+        (a, b): _test(scored[ranked[a]], scored[ranked[b]], paired) for a, b in combinations(range(len(ranked)), 2)
+    }
+    adjusted = holm({pair: test.p_value for pair, test in tests.items()})
+    groups = letters(len(ranked), [pair for pair, p in adjusted.items() if p < alpha])
+    places = tuple(_place(names[i], scored[i], values[i], groups[k]) for k, i in enumerate(ranked))
+    pairs = tuple(
+        PairTest(
+            names[ranked[a]],
+            names[ranked[b]],
+            test.difference,
+            test.standard_error,
+            test.p_value,
+            adjusted[a, b],
+            b == a + 1,
+        )
+        for (a, b), test in tests.items()
+    )
+    return Order(gathered.names[backbone], metric, places, pairs)
+
+
+def mmd_scores(gathered: Gathered, backbone: int, bandwidth: Bandwidth | None, paired: bool) -> list[MmdScore]:
+    """Every generated set under one backbone; the scaled rows are kept for paired tests only."""
+    prepare: Callable[[Any], Any] = (lambda f: unit_rows(f.values)) if gathered.plan.normalize else (lambda f: f.values)
+    reference, *generated = gathered.under(backbone)
+    chosen = gathered.plan.bandwidth if bandwidth is None else bandwidth
+    ruler = MmdReference(prepare(reference), chosen, "unbiased", gathered.options.seed)
+    scores = (ruler.score(prepare(rows)) for rows in generated)
+    return [score if paired else score.without_rows() for score in scores]
+
+
+def frechet_scores(gathered: Gathered, backbone: int) -> list[FrechetScore]:
+    """Every generated set under one backbone, or an InputError for those too small for errors."""
+    reference, *generated = gathered.under(backbone)
+    fit = GaussianFit.of(reference, "reference")
+    scores = [frechet.score(fit, GaussianFit.of(rows, "generated")) for rows in generated]
+    for side, score in zip(gathered.sides[1:], scores, strict=True):
+        if score.errors is None:
+            raise InputError(f"{side.label}: {score.estimate.caveats[-1]}; rank by mmd")
+    return scores
+
+
+def unbiased(score: MmdScore | FrechetScore) -> float:
+    """The distance with its bias taken off."""
+    if isinstance(score, MmdScore):
+        return score.estimate.value
+    assert score.errors is not None
+    return score.estimate.value - score.errors.bias
+
+
+def _test(first: MmdScore | FrechetScore, second: MmdScore | FrechetScore, paired: bool) -> RelativeTest:
+    if isinstance(first, MmdScore) and isinstance(second, MmdScore):
+        return compare_mmd(first, second, paired=paired)
+    assert isinstance(first, FrechetScore)
+    assert isinstance(second, FrechetScore)
+    return compare_frechet(first, second, paired=paired)
+
+
+def _place(name: str, score: MmdScore | FrechetScore, value: float, groups: str) -> Place:
+    estimate = score.estimate
+    assert estimate.n_generated is not None
+    if estimate.standard_error is None or estimate.interval is None:
+        raise InputError(f"{name}: {estimate.caveats[-1]}")
+    return Place(name, estimate.n_generated, value, estimate.standard_error, estimate.interval, groups)
+
+
+def _agreement(orders: Sequence[Order]) -> tuple[tuple[str, str, float], ...]:
+    from scipy.stats import kendalltau
+
+    found = []
+    for one, two in combinations(orders, 2):
+        scores = {place.generated: place.score for place in two.places}
+        tau = kendalltau([place.score for place in one.places], [scores[place.generated] for place in one.places])
+        found.append((one.backbone, two.backbone, float(tau.statistic)))
+    return tuple(found)

@@ -146,6 +146,7 @@ def _from_sets(gathered: Gathered, backbone: int, metric: Metric, paired: bool) 
 
 
 def _from_report(path: Path) -> list[Found]:
+    found: list[Found]
     try:
         results = json.loads(path.read_text(encoding="utf-8"))["results"]
         usable = [result for result in results if result.get("standard_error")]
@@ -155,7 +156,11 @@ def _from_report(path: Path) -> list[Found]:
                 str(result["metric"]),
                 f"{result['generated']} and another set like it",
                 float(result["value"]),
-                pilot_of_error(float(result["standard_error"]), min(result["n_reference"], result["n_generated"])),
+                pilot_of_error(
+                    float(result["value"]),
+                    float(result["standard_error"]),
+                    min(result["n_reference"], result["n_generated"]),
+                ),
                 SHARES,
             )
             for result in usable

@@ -10,6 +10,7 @@ near k = 1 they would take the digits with them. Variances do not change by a co
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from typing import Any, Protocol, TypeVar
 
@@ -191,10 +192,15 @@ def _sums(block: Rows) -> tuple[float, float, Vector, Vector]:
 def in_parallel(work: Callable[[Pair], Found], pairs: Iterable[Pair]) -> Iterable[Found]:
     """Results in the order of `pairs`, one thread a block and one BLAS thread each: a tenth faster than threads
     within a block, and sums that do not depend on the thread count."""
-    controller = ThreadpoolController().select(user_api="blas")
+    controller = _blas()
     threads = max((library["num_threads"] for library in controller.info()), default=1)
     with controller.limit(limits=1), ThreadPoolExecutor(threads) as pool:
         yield from pool.map(work, pairs)
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="blas")
 
 
 def upper_pairs(slices: list[slice]) -> list[Pair]:

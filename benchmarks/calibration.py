@@ -71,7 +71,7 @@ def resampled(paths: list[Path], different: bool) -> Source:
 
 
 def truth(source: Source, metric: str) -> float:
-    """The distance between the populations: by formula, exact over stored rows, or (heavy tails, MMD) from 50,000 rows."""
+    """The distance between the populations: by formula, over all stored rows, or from 50,000 heavy-tailed ones."""
     if "equal" in source.name:
         return 0.0
     x, y = source.reference, source.generated

@@ -1,6 +1,6 @@
 """What is odd about two sets of pictures, and what it does to the numbers, in words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .embedding import SetSummary
@@ -40,12 +40,13 @@ def rank_warnings(sides: Sequence[tuple[str, int | None]], dim: int) -> list[str
 
 
 def negative_warnings(results: Sequence[Result]) -> list[str]:
-    """A warning when an unbiased MMD is negative; a biased one is so by rounding only."""
-    if all(result.value >= 0 or result.parameters["estimator"] == "biased" for result in results):
+    """A warning when an unbiased squared MMD is negative; a biased one is so by rounding only."""
+    below = [r.metric for r in results if r.value < 0 and r.parameters.get("estimator") == "unbiased"]
+    if not below:
         return []
     return [
-        "negative mmd: the unbiased estimate scatters around zero when so many pictures cannot tell the sets apart; "
-        "read it as zero"
+        f"negative {', '.join(dict.fromkeys(below))}: the unbiased estimate scatters around zero when so many "
+        "pictures cannot tell the sets apart; read it as zero"
     ]
 
 
@@ -57,6 +58,51 @@ def interval_warnings(results: Sequence[Result]) -> list[str]:
             if caveat.startswith("no standard error"):
                 reasons.setdefault(caveat, []).append(f"{result.metric} on {result.backbone}")
     return [f"{', '.join(dict.fromkeys(which))}: {reason}" for reason, which in reasons.items()]
+
+
+def class_warnings(
+    sets: Sequence[tuple[str, Mapping[str, Sequence[int]]]], counts: Sequence[int], least: int
+) -> list[str]:
+    """What is left out class by class; each set by name with the rows of its classes, and its number of pictures."""
+    (name, reference), *others = sets
+    warnings = []
+    for other, own in others:
+        for side, absent in ((other, reference.keys() - own.keys()), (name, own.keys() - reference.keys())):
+            if absent:
+                beside = name if side == other else other
+                warnings.append(f"per class: {side} has no {listed(sorted(absent))}, which {beside} has; left out")
+    for (side, own), count in zip(sets, counts, strict=True):
+        if outside := count - sum(map(len, own.values())):
+            warnings.append(f"per class: {side} has {outside} {_pictures(outside)} outside any folder; left out")
+        if few := [label for label, rows in own.items() if len(rows) < least]:
+            warnings.append(f"per class: {side} has fewer than two pictures of {listed(few)}; left out")
+    return warnings
+
+
+def class_rank_warnings(results: Mapping[str, Sequence[Result]], dims: Mapping[str, int]) -> list[str]:
+    """A warning about Frechet distances of classes that have no more pictures than there are dimensions."""
+    few = [
+        name
+        for name, own in results.items()
+        if any(r.metric in ("fd", "fid") and _least_n(r) <= dims[r.backbone] for r in own)
+    ]
+    if not few:
+        return []
+    return [
+        f"per class: no more pictures than feature dimensions in {listed(few)}: the Frechet distance of a class is "
+        "biased upwards; compare it only with values of the same n, or take mmd"
+    ]
+
+
+def listed(names: Iterable[str], most: int = 6) -> str:
+    """The first names, and how many more there are."""
+    first = list(names)
+    more = f" and {len(first) - most} more" if len(first) > most else ""
+    return ", ".join(first[:most]) + more
+
+
+def _least_n(result: Result) -> int:
+    return min(n for n in (result.n_reference, result.n_generated) if n is not None)
 
 
 def describe(summary: SetSummary) -> dict[str, Any]:

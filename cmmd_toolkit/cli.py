@@ -9,13 +9,16 @@ from typing import Any, NoReturn
 
 import click
 
+from .cli_explain import explain
 from .cli_options import command_line, network_options, parse_bandwidth, parse_named, picture_options
 from .cli_rank import plan, rank
 from .errors import ArgumentError, CmmdError
+from .limits import ABOVE, BELOW, parse_limit
+from .metric_names import ALL, DEFAULTS, METRICS
 
 USAGE_ERROR = 2
 THRESHOLD_EXCEEDED = 1
-_SAME = {"fid": "fd", "cmmd": "mmd"}
+_DEFAULT = f"[default: {' and '.join(DEFAULTS)}]"
 
 
 class OneLineErrors(click.Group):
@@ -64,11 +67,13 @@ def main() -> None:
     cmmd compare real/ a/ b/ --backbone inception --metric fid
     cmmd rank real/ a/ b/ c/                      which differences are real
     cmmd plan real/ a/                            how many pictures tell a difference
+    cmmd explain real/ fake/ --sheet explain.png  which pictures did it
     cmmd embed real/ --backbone clip --out real.safetensors
     """
 
 
 main.add_command(rank)
+main.add_command(explain)
 main.add_command(plan)
 
 
@@ -76,23 +81,22 @@ main.add_command(plan)
 @click.argument("reference")
 @click.argument("generated", nargs=-1, required=True)
 @network_options
-@click.option("--metric", multiple=True, metavar="NAME", help="Repeatable: fd, fid, mmd, cmmd. [default: fd and mmd]")
+@click.option("--metric", multiple=True, metavar="NAME", help=f"Repeatable: {', '.join(METRICS)}, or {ALL}. {_DEFAULT}")
+@click.option("--per-class", is_flag=True, help="Also score each class folder (dog/ on both sides) by itself.")
 @click.option("--bandwidth", metavar="VALUE", help="MMD kernel: a number, median (of the reference) or median-pooled.")
 @picture_options
 @click.option("--json", "json_file", metavar="FILE", help="Write the full report as JSON; - is stdout.")
-@click.option(
-    "--fail-above", multiple=True, metavar="METRIC=VALUE", help="Repeatable: exit with code 1 when a result is above."
-)
-def compare(
-    reference: str, generated: tuple[str, ...], json_file: str | None, fail_above: tuple[str, ...], **given: Any
-) -> int:
+@click.option(ABOVE, multiple=True, metavar="METRIC=VALUE", help="Repeatable: exit with code 1 when a result is above.")
+@click.option(BELOW, multiple=True, metavar="METRIC=VALUE", help="The same for metrics of which higher is better.")
+def compare(reference: str, generated: tuple[str, ...], json_file: str | None, **given: Any) -> int:
     """Score GENERATED sets against REFERENCE.
 
     A set is a folder, a .zip, an .npy or .npz batch of uint8 images, or a file of `cmmd embed`; statistics may also be
-    a pytorch-fid .npz. Lower is closer. Exit codes: 0 done, 1 above --fail-above, 2 bad input,
-    130 interrupted.
+    a pytorch-fid .npz. The table says of each metric whether lower or higher is better. Exit codes: 0 done, 1 beyond
+    --fail-above or --fail-below, 2 bad input, 130 interrupted.
     """
-    limits = [_parse_limit(text, given["metric"]) for text in fail_above]
+    limits = [parse_limit(ABOVE, text, given["metric"]) for text in given.pop("fail_above")]
+    limits += [parse_limit(BELOW, text, given["metric"]) for text in given.pop("fail_below")]
     for name in ("weights", "model"):
         given[name] = parse_named(given[name], f"--{name}")
     given["bandwidth"] = parse_bandwidth(given["bandwidth"])
@@ -115,7 +119,7 @@ def compare(
         print_report(report, Console(highlight=False))
         if json_file is not None:
             report.save(json_file)
-    exceeded = [line for limit in limits for line in _exceeded(report, *limit)]
+    exceeded = [line for limit in limits for line in limit.failures(report)]
     for line in exceeded:
         click.echo(f"cmmd: {line}", err=True)
     return THRESHOLD_EXCEEDED if exceeded else 0
@@ -190,30 +194,3 @@ def doctor() -> int:
 
     print_doctor()
     return 0
-
-
-def _parse_limit(text: str, metrics: Sequence[str]) -> tuple[str, float]:
-    name, separator, value = text.partition("=")
-    try:
-        limit = float(value)
-    except ValueError:
-        limit = float("nan")
-    if not separator or limit != limit:
-        raise ArgumentError(f"--fail-above {text}: expected METRIC=VALUE, such as fid=30")
-    computed = {_SAME.get(metric, metric) for metric in metrics or _SAME}
-    if _SAME.get(name, name) not in computed:
-        raise ArgumentError(f"--fail-above {text}: {name} is not among the metrics of this run ({', '.join(computed)})")
-    return name, limit
-
-
-def _exceeded(report: Any, metric: str, limit: float) -> list[str]:
-    wanted = _SAME.get(metric, metric)
-    results = [result for result in report.results if _SAME.get(result.metric, result.metric) == wanted]
-    if not results:
-        computed = ", ".join(dict.fromkeys(result.metric for result in report.results))
-        raise ArgumentError(f"--fail-above {metric}={limit:g}: no such metric among the results ({computed})")
-    return [
-        f"{result.generated}: {result.metric} on {result.backbone} is {result.value:.6g}, above {limit:g}"
-        for result in results
-        if result.value > limit
-    ]

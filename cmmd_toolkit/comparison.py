@@ -10,9 +10,11 @@ from .features import Features
 from .gathering import Networks, Options, Paths, Progress, embed_set, gather
 from .inputs import Side, as_list
 from .metrics.mmd import Bandwidth, check_bandwidth
+from .per_class import check_classes, score_classes
 from .recipes import Recipe
 from .report import Report
-from .scoring import check_metrics, score_all
+from .results import score_all, tasks_of
+from .selection import Selection, select_metrics
 
 
 def compare(
@@ -26,6 +28,7 @@ def compare(
     model: str | Mapping[str, str] | None = None,
     dims: int | None = None,
     bandwidth: Bandwidth | None = None,
+    per_class: bool = False,
     batch_size: int = 32,
     workers: int | None = None,
     device: str = "auto",
@@ -44,13 +47,19 @@ def compare(
         generated: the same, or a list of such sets. The reference is embedded once.
         backbone: one or several names (see `cmmd backbones`). Default: what stored features were made with, else the
             recipe's, else "clip".
-        metric: "fd" ("fid" on Inception), "mmd" ("cmmd" on CLIP, SigLIP, ALIGN and OpenCLIP). Default: the recipe's.
+        metric: one or several names (`cmmd_toolkit.metric_names.METRICS`): "fd" ("fid" on Inception), "mmd" ("cmmd"
+            on CLIP, SigLIP, ALIGN and OpenCLIP), "kd" ("kid" on Inception), "precision", "recall", "density",
+            "coverage", "vendi", "mind", "sw", "fd-infinity"; "authpct" and "copies", whose reference is the training
+            pictures; "is", on Inception; or "all", everything that these sets allow. Default: "fd" and "mmd", or the
+            recipe's.
         recipe: "google-cmmd", "pytorch-fid", "clean-fid", "torch-fidelity" or "torchmetrics"; None for ours.
         weights, model: local weights or a published model id, one value, or a mapping from backbone names.
         dims: Inception's feature dimensions: 64, 192, 768 or 2048.
         bandwidth: of the MMD kernel: a number > 0, "median" (of the reference; the default) or "median-pooled".
+        per_class: also score the pictures of each class folder (the first folder of their names) by themselves.
         batch_size, workers, device: pictures a batch, decoding threads, "auto", "cpu", "cuda", ...
-        max_images, seed: score a seeded random subset of each set.
+        max_images, seed: score a seeded random subset of each set. The seed also draws the directions of "sw" and the
+            subsets of "fd-infinity"; "mind", "is" and a recipe's subsets keep the seeds of their definitions.
         recursive: search folders recursively.
         on_error: "fail" at the first unusable picture, or "skip" and list them in the report.
         progress: called with (set name, number of pictures or None), returns a context manager that yields
@@ -58,18 +67,20 @@ def compare(
         command: recorded in the provenance.
 
     Returns:
-        A Report: results in the order generated, backbone, metric; lower is closer.
+        A Report: results in the order generated, backbone, metric; `higher_is_better` says how to read each.
 
     Raises:
         CmmdError: one of its kinds (see `cmmd_toolkit.errors`), each with what, which file, what to do.
     """
     if bandwidth is not None:
         check_bandwidth(bandwidth)
-    metrics: list[str] = []
+    chosen: list[Selection] = []
 
     def check(plan: Recipe, names: list[str], sides: list[Side]) -> list[str]:
-        metrics[:], remarks = check_metrics(as_list(metric), plan, names, [side.stored for side in sides])
-        return remarks
+        chosen.append(select_metrics(as_list(metric), plan, names, sides, dims))
+        if per_class:
+            check_classes(sides)
+        return list(chosen[0].remarks)
 
     gathered = gather(
         reference,
@@ -80,12 +91,15 @@ def compare(
         progress=progress,
         command=command,
     )
-    results, remarks = score_all(gathered, metrics, bandwidth)
+    tasks = tasks_of(gathered, chosen[0], bandwidth)
+    results, remarks = score_all(tasks)
+    by_class, class_remarks = score_classes(tasks) if per_class else ({}, [])
     return Report(
         tuple(results),
-        tuple(dict.fromkeys([*gathered.warnings, *remarks])),
+        tuple(dict.fromkeys([*gathered.warnings, *remarks, *class_remarks])),
         tuple(checks.describe(side.summary) for side in gathered.sides if side.summary is not None),
-        gathered.provenance(metrics),
+        gathered.provenance(list(dict.fromkeys(result.metric for result in results))),
+        by_class,
     )
 
 

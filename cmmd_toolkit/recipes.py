@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from .decode import DecodePolicy
 from .errors import ArgumentError
+from .metric_names import DEFAULTS, NUMBERS
 from .metrics.mmd import Bandwidth, Estimator
 
 
@@ -15,7 +16,7 @@ class Recipe:
     Attributes:
         backbone: the family it needs, None when it leaves that open.
         model: the published model it needs, None for the backbone's default.
-        metrics: what it computes.
+        metrics: the numbers it defines, by their general names.
         preprocessing: the resize of `load_backbone`, None for the backbone's own.
         decode: the policy of `cmmd_toolkit.decode`.
         normalize: whether MMD divides each row by its length first.
@@ -26,7 +27,7 @@ class Recipe:
     about: str
     backbone: str | None = None
     model: str | None = None
-    metrics: tuple[str, ...] = ("fd", "mmd")
+    metrics: tuple[str, ...] = NUMBERS
     preprocessing: str | None = None
     decode: DecodePolicy = "upright"
     normalize: bool = True
@@ -34,9 +35,14 @@ class Recipe:
     bandwidth: Bandwidth = "median"
     scale: float = 1.0
 
+    @property
+    def defaults(self) -> tuple[str, ...]:
+        """What it computes unless asked for more."""
+        return tuple(name for name in DEFAULTS if name in self.metrics)
 
-def _fid(name: str, about: str) -> Recipe:
-    return Recipe(name, about, "inception", metrics=("fd",), preprocessing=name, decode="plain")
+
+def _fid(name: str, about: str, *more: str) -> Recipe:
+    return Recipe(name, about, "inception", metrics=("fd", *more), preprocessing=name, decode="plain")
 
 
 RECIPES: dict[str, Recipe] = {
@@ -56,9 +62,13 @@ RECIPES: dict[str, Recipe] = {
             scale=1000.0,
         ),
         _fid("pytorch-fid", "FID: bilinear without antialiasing, as pytorch-fid 0.3.0"),
-        _fid("clean-fid", "FID: antialiased bicubic on floats, as clean-fid 0.1.35 mode clean"),
-        _fid("torch-fidelity", "FID: TensorFlow 1 bilinear, as torch-fidelity 0.4.0"),
-        _fid("torchmetrics", "FID: antialiased bilinear, as torchmetrics 1.8 and later"),
+        _fid("clean-fid", "FID: antialiased bicubic on floats, as clean-fid 0.1.35 mode clean", "kd"),
+        _fid(
+            "torch-fidelity",
+            "FID: TensorFlow 1 bilinear, as torch-fidelity 0.4.0",
+            *("kd", "precision", "recall", "mind", "is"),
+        ),
+        _fid("torchmetrics", "FID: antialiased bilinear, as torchmetrics 1.8 and later", "kd", "is"),
     )
 }
 

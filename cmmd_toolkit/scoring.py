@@ -1,97 +1,44 @@
-"""Features to results: which metrics, under which names, with which caveats."""
+"""How each metric is computed from features: one factory a pass, which sees the reference once and then every set."""
 
-import difflib
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import checks
-from .backbones.registry import SPECS
-from .errors import ArgumentError
 from .features import Features, GaussianStatistics
-from .gathering import Gathered
 from .inputs import Stored
-from .metrics import frechet
+from .metric_names import MetricSpec
+from .metrics import frechet, inception_score, kid, neighbours
 from .metrics.estimate import Estimate
 from .metrics.gaussian import GaussianFit
+from .metrics.memorisation import memorisation
 from .metrics.mmd import Bandwidth, MmdReference
+from .metrics.sliced import mind, sliced_wasserstein
+from .metrics.vendi import vendi_score
 from .recipes import Recipe
-from .report import Result
 
-METRICS = ("fd", "fid", "mmd", "cmmd")
-_FRECHET = ("fd", "fid")
-Scorer = Callable[[Stored], Estimate]
-
-
-def check_metrics(
-    asked: list[str], plan: Recipe, backbones: Sequence[str], stored: Sequence[Stored | None]
-) -> tuple[list[str], list[str]]:
-    """The metrics of this run, and remarks on those left out. Raises ArgumentError for what cannot be computed."""
-    statistics = any(isinstance(side, GaussianStatistics) for side in stored)
-    remarks = []
-    metrics = asked or list(plan.metrics)
-    for name in metrics:
-        _check_metric(name, plan, backbones)
-    if statistics and not asked and "mmd" in metrics:
-        metrics = [name for name in metrics if name != "mmd"]
-        remarks.append("mmd was left out: mean and covariance are not enough for it, it needs every picture's features")
-    if statistics and (needy := [name for name in metrics if name not in _FRECHET]):
-        raise ArgumentError(
-            f"{needy[0]}: one side holds mean and covariance only, and MMD needs every picture's features; "
-            "use --metric fd, or features from `cmmd embed` without --stats"
-        )
-    return metrics, remarks
+_SUBSET_SIZE = 1000  # of the kernel distance's recipes that do not shrink
+_LEAST_SPLITS = 10  # of the Inception score
+_FEATURE_COPIES = (
+    "copies are found by equal features: a picture whose features were rounded otherwise, in another batch or on "
+    "another device, is missed; exact duplicates of pixels are named in the warnings"
+)
 
 
-def _check_metric(name: str, plan: Recipe, backbones: Sequence[str]) -> None:
-    if name not in METRICS:
-        near = difflib.get_close_matches(name.lower(), METRICS, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise ArgumentError(f"unknown metric {name!r}; {hint}choose from {', '.join(METRICS)}")
-    family = "fd" if name in _FRECHET else "mmd"
-    if family not in plan.metrics:
-        raise ArgumentError(f"recipe {plan.name} does not define {name}; it computes {', '.join(plan.metrics)}")
-    for backbone in backbones:
-        spec = SPECS.get(backbone.split(":")[0])
-        about = "CMMD" if name == "cmmd" else "FID"
-        if name in ("fid", "cmmd") and spec is not None and spec.about != about:
-            raise ArgumentError(f"{name} is not defined on {backbone}; use --metric {family}")
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What a pass knows before it sees a generated set; `classifier` as in `Backbone`."""
+
+    reference: Stored
+    plan: Recipe
+    bandwidth: Bandwidth | None
+    seed: int
+    classifier: NDArray[np.float32] | None
 
 
-def score_all(
-    gathered: Gathered, metrics: Sequence[str], bandwidth: Bandwidth | None
-) -> tuple[list[Result], list[str]]:
-    """Every generated set under every backbone and metric, set by set; the reference's own part is computed once."""
-    parts = [_score(gathered, k, metrics, bandwidth) for k in range(len(gathered.names))]
-    by_set = [results for own in zip(*(results for results, _ in parts), strict=True) for results in own]
-    return [result for results in by_set for result in results], [remark for _, own in parts for remark in own]
-
-
-def _score(
-    gathered: Gathered, backbone: int, metrics: Sequence[str], bandwidth: Bandwidth | None
-) -> tuple[list[list[Result]], list[str]]:
-    sides, (reference, *generated) = gathered.sides, gathered.under(backbone)
-    plan, seed = gathered.plan, gathered.options.seed
-    score = {
-        metric: _frechet_scorer(reference) if metric in _FRECHET else _mmd_scorer(reference, plan, bandwidth, seed)
-        for metric in metrics
-    }
-    results = [
-        [
-            _result(sides[0].label, side.label, gathered.names[backbone], metric, score[metric](own))
-            for metric in metrics
-        ]
-        for side, own in zip(sides[1:], generated, strict=True)
-    ]
-    flat = [result for own in results for result in own]
-    remarks = checks.negative_warnings([result for result in flat if result.metric not in _FRECHET])
-    remarks += checks.interval_warnings(flat)
-    if not set(metrics) & set(_FRECHET):
-        return results, remarks
-    counts = [(side.short, side_count(own)) for side, own in zip(sides, gathered.under(backbone), strict=True)]
-    return results, remarks + checks.rank_warnings(counts, reference.dim)
+Scorer = Callable[[Stored], Mapping[str, Estimate]]
 
 
 def side_count(features: Stored) -> int | None:
@@ -99,15 +46,37 @@ def side_count(features: Stored) -> int | None:
     return features.n if isinstance(features, GaussianStatistics) else len(features)
 
 
-def _frechet_scorer(reference: Stored) -> Scorer:
-    fit = GaussianFit.of(reference, "reference")
-    return lambda generated: frechet.score(fit, GaussianFit.of(generated, "generated")).estimate
+def least_pictures(spec: MetricSpec, plan: Recipe) -> int:
+    """How many pictures a set needs for this metric under this recipe."""
+    if spec.scorer == "neighbours":
+        return neighbours.RECIPES[plan.name][0] + 1
+    if spec.scorer == "kernel" and plan.name in kid.RECIPES and not kid.RECIPES[plan.name].shrink:
+        return _SUBSET_SIZE
+    if spec.scorer == "frechet-infinity":
+        from .metrics.frechet_infinity import LEAST_ROWS
+
+        return LEAST_ROWS
+    return _LEAST_SPLITS if spec.scorer == "inception-score" else 2
 
 
-def _mmd_scorer(reference: Stored, plan: Recipe, bandwidth: Bandwidth | None, seed: int) -> Scorer:
-    chosen = plan.bandwidth if bandwidth is None else bandwidth
-    mmd = MmdReference(_mmd_rows(reference, plan), chosen, plan.estimator, seed)
-    return lambda generated: _scaled(mmd.distance(_mmd_rows(generated, plan)), plan)
+def _frechet(setting: Setting) -> Scorer:
+    fit = GaussianFit.of(setting.reference, "reference")
+    return lambda generated: {"fd": frechet.score(fit, GaussianFit.of(generated, "generated")).estimate}
+
+
+def _frechet_infinity(setting: Setting) -> Scorer:
+    from .metrics.frechet_infinity import frechet_distance_infinity
+
+    return lambda generated: {
+        "fd-infinity": frechet_distance_infinity(reference=setting.reference, generated=generated, seed=setting.seed)
+    }
+
+
+def _mmd(setting: Setting) -> Scorer:
+    plan = setting.plan
+    chosen = plan.bandwidth if setting.bandwidth is None else setting.bandwidth
+    mmd = MmdReference(_mmd_rows(setting.reference, plan), chosen, plan.estimator, setting.seed)
+    return lambda generated: {"mmd": _scaled(mmd.distance(_mmd_rows(generated, plan)), plan)}
 
 
 def _mmd_rows(features: Stored, plan: Recipe) -> NDArray[np.float32]:
@@ -133,17 +102,71 @@ def _scaled(estimate: Estimate, plan: Recipe) -> Estimate:
     )
 
 
-def _result(reference: str, generated: str, backbone: str, metric: str, estimate: Estimate) -> Result:
-    return Result(
-        reference,
-        generated,
-        backbone,
-        metric,
-        float(estimate),
-        estimate.standard_error,
-        estimate.interval,
-        estimate.n_reference,
-        estimate.n_generated,
-        dict(estimate.parameters),
-        estimate.caveats,
-    )
+def _kernel(setting: Setting) -> Scorer:
+    """The recipe's subsets keep the recipe's seed."""
+    return lambda generated: {
+        "kd": kid.kernel_distance(reference=setting.reference, generated=generated, recipe=setting.plan.name)
+    }
+
+
+def _neighbours(setting: Setting) -> Scorer:
+    return lambda generated: neighbours.neighbour_metrics(
+        reference=setting.reference, generated=generated, recipe=setting.plan.name
+    )._asdict()
+
+
+def _vendi(setting: Setting) -> Scorer:
+    own = float(vendi_score(generated=setting.reference))
+
+    def score(generated: Stored) -> dict[str, Estimate]:
+        estimate = vendi_score(generated=generated)
+        return {"vendi": replace(estimate, parameters={**estimate.parameters, "vendi_of_reference": own})}
+
+    return score
+
+
+def _mind(setting: Setting) -> Scorer:
+    """MIND is defined with its seed."""
+    return lambda generated: {"mind": mind(reference=setting.reference, generated=generated)}
+
+
+def _sliced(setting: Setting) -> Scorer:
+    return lambda generated: {
+        "sw": sliced_wasserstein(reference=setting.reference, generated=generated, seed=setting.seed)
+    }
+
+
+def _copies(setting: Setting) -> Scorer:
+    def score(generated: Stored) -> dict[str, Estimate]:
+        found = memorisation(reference=setting.reference, generated=generated)
+        copies = replace(found.copies, caveats=(*found.copies.caveats, _FEATURE_COPIES))
+        return {"authpct": found.auth_pct, "copies": copies}
+
+    return score
+
+
+def _inception_score(setting: Setting) -> Scorer:
+    """The protocol of torchmetrics under its recipe, of torch-fidelity otherwise."""
+    classifier, plan = setting.classifier, setting.plan
+    assert classifier is not None
+    recipe = plan.name if plan.name in inception_score.RECIPES else "torch-fidelity"
+
+    def score(generated: Any) -> dict[str, Estimate]:
+        logits = generated.values @ classifier.T
+        return {"is": inception_score.inception_score(generated=logits, recipe=recipe)}
+
+    return score
+
+
+SCORERS: dict[str, Callable[[Setting], Scorer]] = {
+    "frechet": _frechet,
+    "frechet-infinity": _frechet_infinity,
+    "mmd": _mmd,
+    "kernel": _kernel,
+    "neighbours": _neighbours,
+    "vendi": _vendi,
+    "mind": _mind,
+    "sliced": _sliced,
+    "copies": _copies,
+    "inception-score": _inception_score,
+}

@@ -68,7 +68,7 @@ def test_compare_prints_a_plain_table_and_writes_json(
     assert document["schema_version"] == 2
     assert set(document["results"][0]) == {
         *("reference", "generated", "backbone", "metric", "value", "standard_error", "interval"),
-        *("n_reference", "n_generated", "parameters", "caveats"),
+        *("n_reference", "n_generated", "parameters", "caveats", "higher_is_better"),
     }
     assert document["provenance"]["command"].startswith("cmmd compare")
     assert len(document["provenance"]["backbones"]["clip"]["weights_sha256"][0]) == 64
@@ -150,7 +150,7 @@ def test_every_mistake_is_one_line_and_code_2(
         (("compare", *sides, "--metric", "fd", "--fail-above", "mmd=1"), "mmd is not among the metrics"),
         (("compare", *sides, "--json", "/proc/x.json"), "/proc/x.json: cannot be written"),
         (("compare", *sides, "--json", "/dev/full"), "No space left on device"),
-        (("compare", sides[0], tmp_path / "stats.npz", "--metric", "mmd"), "MMD needs every picture's features"),
+        (("compare", sides[0], tmp_path / "stats.npz", "--metric", "mmd"), "it needs every picture's features"),
         (("compare", *sides, "--weights", "a", "--weights", "b"), "write --weights NAME=..."),
         (("compare", *sides, "--on-error", "cry"), "'cry' is not one of 'fail', 'skip'"),
         (("compare", *sides, "--max-images", "x"), "'x' is not a valid integer"),

@@ -211,7 +211,7 @@ def test_sides_that_do_not_fit_are_refused(real: Path, clip: dict, inception_wei
     inception = embed(real, backbone="inception", weights=inception_weights, dims=64)
     one = write_pictures(tmp_path / "one", 1)
     for reference, generated, options, message in (
-        (statistics, features, {"metric": "mmd"}, "mean and covariance only, and MMD needs"),
+        (statistics, features, {"metric": "mmd"}, "mean and covariance only, and it needs"),
         (features, narrow, {}, "features of different width: 7, but the other side has 24"),
         (features, inception, {}, "stored features of different backbones"),
         (features, real, {"backbone": "inception"}, "made with backbone clip, not inception"),

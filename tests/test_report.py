@@ -47,3 +47,24 @@ def test_asking_for_what_is_not_there_is_an_error(report: Report) -> None:
     assert report.value("fd", generated="/data/b/") == report.results[0].value
     with pytest.raises(ArgumentError, match="no result for kid of any set; there are fd on features of /data/b, mmd"):
         report.value("kid")
+
+
+def test_classes_are_a_table_of_their_own_on_a_terminal_too() -> None:
+    names = tuple(f"{label}/{i}" for label in ("cat", "dog") for i in range(9))
+    sides = [Features(gaussian(18, 4, seed=seed), {"source": f"/data/{seed}"}, names) for seed in (1, 2)]
+    report = compare(*sides, metric=["fd", "authpct"], per_class=True)
+    stream = io.StringIO()
+    print_report(report, Console(file=stream, force_terminal=True, width=140, highlight=False, color_system=None))
+    whole, classes = stream.getvalue().split("Class by class")
+    assert "lower is closer to the reference." in whole
+    for label, results in report.results_per_class.items():
+        for result in results:
+            assert any(label in line and f"{result.value:.6g}" in line for line in classes.splitlines())
+
+
+def test_a_share_of_all_or_none_has_an_interval() -> None:
+    side = Features(gaussian(30, 4))
+    report = compare(side, side, metric="copies")
+    assert report.results[0].standard_error == 0
+    assert report.results[0].interval is not None
+    assert f"{report.results[0].interval[0]:.3g} to 1" in str(report)

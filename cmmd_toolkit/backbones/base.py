@@ -31,6 +31,7 @@ class Backbone:
         provenance: what defines the features: model, weights' SHA-256, preprocessing.
         remarks: what the user should know about how it was loaded.
         chunk: pictures that go through at a time where less than a batch is faster, None for the whole batch.
+        classifier: float32 (classes, D), class logits = features @ classifier.T; None where it has none.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Backbone:
     provenance: Mapping[str, Any]
     remarks: tuple[str, ...] = ()
     chunk: int | None = None
+    classifier: NDArray[np.float32] | None = None
 
     def embed(self, batch: list[NetworkInput]) -> NDArray[np.float32]:
         """Features float32 (B, D) of preprocessed pictures."""

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pytorch_fid.inception import (
     FID_WEIGHTS_URL,
     FIDInceptionA,
@@ -46,7 +48,8 @@ def load(
     if dim not in _STAGES:
         raise ArgumentError(f"dims: inception has {', '.join(map(str, _STAGES))}, got {dim}")
     path = find_weights(weights)
-    network = build(_read_state(path), dim, path).to(device)
+    state = _read_state(path)
+    network = build(state, dim, path).to(device)
     recipe = preprocessing or "pytorch-fid"
 
     def encode(inputs: torch.Tensor) -> torch.Tensor:
@@ -70,7 +73,14 @@ def load(
         device,
         provenance,
         chunk=_CPU_CHUNK if device == "cpu" else None,
+        classifier=_classifier(state, dim),
     )
+
+
+def _classifier(state: Mapping[str, torch.Tensor], dim: int) -> NDArray[np.float32] | None:
+    """The last layer without its bias, which makes torch-fidelity's `logits_unbiased` of 2048 features."""
+    weight = state.get("fc.weight")
+    return weight.float().numpy() if weight is not None and weight.ndim == 2 and weight.shape[1] == dim else None
 
 
 def find_weights(weights: Path | None) -> Path:

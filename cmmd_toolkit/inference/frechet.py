@@ -17,8 +17,9 @@ Second order: sqrt is concave, so noise in the covariances lowers the cross term
     bias = tr S_x / n + tr S_y / m + 1/2 sum_ij [Var(u_x,i u_x,j) / n + Var(u_y,i u_y,j) / m] / (s_i + s_j).
 
 The s of a sample are themselves too small where n is no large multiple of D. To the next order a pair's part of the
-bias grows by 1 / (1 - (k_i + k_j) / 2), k_i = (1/n + 1/m) / 2 sum_k s_k / (s_i + s_k). A share of that growth counts as
-uncertainty, and where it is large beside the standard error there is no interval.
+bias grows by 1 / (1 - (k_i + k_j) / 2), k_i = sum_k b_ik / s_i with b_ik the second-order bias of the pair. A share of
+that growth counts as uncertainty, and so does the sampling error of the bias itself, doubled for the tails that few
+rows have not shown yet; where the growth is large beside the standard error there is no interval.
 
 Where the sets are equal the first order vanishes, and the variance of the quadratic remainder (`degenerate`) takes its
 place, with the entries of the covariances' errors taken as uncorrelated.
@@ -35,6 +36,7 @@ from ..metrics.gaussian import GaussianFit, Matrix
 from .ustatistics import Spread, distance_interval
 
 LEAST_ROWS = 50
+_MOST_CROWDED = 0.9
 _DOUBT = 0.4  # of the third-order bias: what it misses, by simulation (docs/inference.md)
 _MOST_GROWTH = 4.0  # third-order bias in standard errors up to which an interval is given
 _SMALLEST_ROOT = 1e-6  # of the largest s: below it the division by s has no digits left
@@ -49,6 +51,7 @@ class FrechetErrors:
     bias: float
     spread: Spread
     growth: float
+    bias_variance: float
 
     @property
     def usable(self) -> bool:
@@ -57,7 +60,7 @@ class FrechetErrors:
 
     def interval(self, value: float, quantile: float) -> tuple[float, float]:
         """Confidence interval of the distance between the populations; `value` is that of the samples."""
-        doubt = (_DOUBT * self.growth) ** 2
+        doubt = (_DOUBT * self.growth) ** 2 + 2 * self.bias_variance
         spread = Spread(self.spread.projected, self.spread.excess, self.spread.degenerate + doubt)
         return distance_interval(value - self.bias, value, spread, quantile)
 
@@ -85,23 +88,26 @@ def frechet_errors(reference: GaussianFit, generated: GaussianFit) -> FrechetErr
     """Errors of the distance between two fits of rows with positive definite covariances."""
     roots, to_x, to_y = _joint_basis(reference, generated)
     shift = reference.mean - generated.mean
-    influence_x, moment_x = _influence(reference, 2 * shift, to_x, roots)
-    influence_y, moment_y = _influence(generated, -2 * shift, to_y, roots)
+    weights = 1 / (2 * (roots[:, None] + roots))
+    influence_x, moment_x, spread_x = _influence(reference, 2 * shift, to_x, roots, weights)
+    influence_y, moment_y, spread_y = _influence(generated, -2 * shift, to_y, roots, weights)
     n, m = len(influence_x), len(influence_y)
-    both = (moment_x / n + moment_y / m) / (2 * (roots[:, None] + roots))
+    both = (moment_x / n + moment_y / m) * weights
     traces = reference.full_cov / n + generated.full_cov / m
     quadratic = 2 * float(np.square(both).sum()) - float(np.square(both.diagonal()).sum())
     degenerate = 2 * float(np.square(traces).sum()) + 2 * quadratic
     projected = float(influence_x.var(ddof=1)) / n + float(influence_y.var(ddof=1)) / m
-    growth = _third_order(both, roots, (1 / n + 1 / m) / 2)
+    growth = _third_order(both, roots)
     bias = float(np.trace(traces) + both.sum()) + growth
-    return FrechetErrors(influence_x, influence_y, bias, Spread(projected, degenerate, degenerate), growth)
+    return FrechetErrors(
+        influence_x, influence_y, bias, Spread(projected, degenerate, degenerate), growth, spread_x + spread_y
+    )
 
 
-def _third_order(second: Matrix, roots: Matrix, per_row: float) -> float:
+def _third_order(second: Matrix, roots: Matrix) -> float:
     """What the next order adds to the second-order bias of all pairs."""
-    crowding = per_row * (roots / (roots[:, None] + roots)).sum(axis=1)
-    mean = np.minimum((crowding[:, None] + crowding) / 2, 0.9)
+    crowding = (second / roots[:, None]).sum(axis=1)
+    mean = np.minimum((crowding[:, None] + crowding) / 2, _MOST_CROWDED)
     return float((second * mean / (1 - mean)).sum())
 
 
@@ -118,18 +124,22 @@ def _joint_basis(reference: GaussianFit, generated: GaussianFit) -> tuple[Matrix
     return roots, to_x, to_y
 
 
-def _influence(fit: GaussianFit, slope: Matrix, to_joint: Matrix, roots: Matrix) -> tuple[Matrix, Matrix]:
-    """I of every row, and Var(u_i u_j) (D, D)."""
-    influence, fourth = np.empty(fit.count), np.zeros((len(roots), len(roots)))
+def _influence(
+    fit: GaussianFit, slope: Matrix, to_joint: Matrix, roots: Matrix, weights: Matrix
+) -> tuple[Matrix, Matrix, float]:
+    """I of every row, Var(u_i u_j) (D, D), and the sampling variance of this side's part of the bias."""
+    influence, bias, fourth = np.empty(fit.count), np.empty(fit.count), np.zeros_like(weights)
     start = 0
     for rows in _centred(fit):
-        squares = np.square(rows @ to_joint)
+        squares, norms = np.square(rows @ to_joint), np.square(rows).sum(axis=1)
         fourth += squares.T @ squares
-        influence[start : start + len(rows)] = rows @ slope + np.square(rows).sum(axis=1) - squares.sum(axis=1)
+        some = slice(start, start + len(rows))
+        influence[some] = rows @ slope + norms - squares.sum(axis=1)
+        bias[some] = norms + ((squares @ weights) * squares).sum(axis=1)
         start += len(rows)
     moment = fourth / fit.count
     moment.flat[:: len(roots) + 1] -= np.square(roots)
-    return influence, moment
+    return influence, moment, float(bias.var()) / fit.count**3
 
 
 def _centred(fit: GaussianFit) -> Iterator[Matrix]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,10 @@ SCHEMA_VERSION = 2
 
 @dataclass(frozen=True)
 class Result:
-    """One number: a generated set against the reference, under one backbone and metric; see `Estimate`."""
+    """One number: a generated set against the reference, under one backbone and metric; see `Estimate`.
+
+    `higher_is_better` says which way to read it: True for shares and scores, False for distances.
+    """
 
     reference: str
     generated: str
@@ -27,6 +30,7 @@ class Result:
     n_generated: int | None
     parameters: Mapping[str, Any]
     caveats: tuple[str, ...] = ()
+    higher_is_better: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,14 @@ class Report:
         warnings: sentences that say what is odd about the sets and what it does to the numbers.
         sets: for each set of pictures its count, formats, sizes, conversions and skipped files.
         provenance: versions, weights, preprocessing, device, seed, command, time.
+        results_per_class: the same for the pictures of each class folder, where that was asked for.
     """
 
     results: tuple[Result, ...]
     warnings: tuple[str, ...]
     sets: tuple[Mapping[str, Any], ...]
     provenance: Mapping[str, Any]
+    results_per_class: Mapping[str, tuple[Result, ...]] = field(default_factory=dict)
 
     def value(self, metric: str, *, backbone: str | None = None, generated: str | None = None) -> float:
         """The one value that fits; `generated` as it was given. Raises ArgumentError when none or several do."""
@@ -64,7 +70,8 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form as a dictionary."""
-        return {"schema_version": SCHEMA_VERSION, **asdict(self)}
+        classes = [{"class": name, **asdict(result)} for name, own in self.results_per_class.items() for result in own]
+        return {"schema_version": SCHEMA_VERSION, **asdict(self), "results_per_class": classes}
 
     def to_json(self) -> str:
         """Sorted, indented JSON; two equal runs differ in `provenance.created` only."""

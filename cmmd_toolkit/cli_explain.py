@@ -1,0 +1,54 @@
+"""`cmmd explain`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .cli_options import command_line, network_options, parse_bandwidth, parse_named, picture_options
+
+
+@click.command(short_help="Which pictures make the distance.")
+@click.argument("reference")
+@click.argument("generated")
+@click.option("--top", type=click.IntRange(min=1), default=16, show_default=True, metavar="N", help="Pictures a list.")
+@network_options
+@click.option("--bandwidth", metavar="VALUE", help="MMD kernel: a number, median (of the reference) or median-pooled.")
+@picture_options
+@click.option("--sheet", "sheet_file", metavar="FILE.png", help="Write the listed pictures as a contact sheet.")
+@click.option("--json", "json_file", metavar="FILE", help="Write the lists as JSON; - is stdout.")
+def explain(reference: str, generated: str, sheet_file: str | None, json_file: str | None, **given: Any) -> int:
+    """Say which pictures make the squared MMD of GENERATED to REFERENCE.
+
+    Three lists for each backbone: the most alien generated pictures (far from the reference, crowded by generated
+    ones) and the least covered reference pictures (where generated ones are rare), by the witness function of MMD;
+    and strays, the generated pictures farthest from every reference one, of which MMD hardly sees a few.
+    """
+    for name in ("weights", "model"):
+        given[name] = parse_named(given[name], f"--{name}")
+    given["bandwidth"] = parse_bandwidth(given["bandwidth"])
+    _check_targets(sheet_file, json_file)
+
+    from .explaining import explain as run
+    from .progress import show_progress
+
+    explanation = run(reference, generated, progress=show_progress, command=command_line(), **given)
+    click.echo(explanation.to_json() if json_file == "-" else str(explanation), nl=False)
+    if json_file not in (None, "-"):
+        explanation.save(str(json_file))
+    if sheet_file is not None:
+        explanation.save_sheet(sheet_file)
+    return 0
+
+
+def _check_targets(sheet_file: str | None, json_file: str | None) -> None:
+    """Before hours of work: what is written after them."""
+    from .files import check_writable
+
+    if sheet_file is not None:
+        from .report.sheet import check_sheet_name
+
+        check_sheet_name(Path(sheet_file))
+        check_writable(Path(sheet_file))
+    if json_file not in (None, "-"):
+        check_writable(Path(str(json_file)))

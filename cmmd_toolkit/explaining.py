@@ -1,0 +1,359 @@
+"""`explain`: which pictures make the squared MMD, and which odd ones are too few for it."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import checks
+from .embedding import OnError
+from .errors import ArgumentError, InputError
+from .features import Features, GaussianStatistics
+from .files import atomic_path
+from .gathering import Gathered, Networks, Options, Paths, Progress, gather
+from .images import Load
+from .inference.witness import Witness, witness
+from .inputs import Side, as_sources
+from .metrics.estimate import Estimate
+from .metrics.mmd import Bandwidth, MmdReference, check_bandwidth
+from .metrics.neighbours import kth_neighbours
+from .recipes import Recipe
+from .scoring import unit_rows
+
+SCHEMA_VERSION = 1
+Pictures = tuple[Load, ...] | str  # how to read each picture of a set again, or why that cannot be done
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One listed picture.
+
+    Attributes:
+        name: in its folder, archive or batch; "row 7" where stored features have no names.
+        row: its place among the usable pictures of its set, from 0.
+        witness: f, see `inference.witness`.
+        change: of squared MMD without this one picture; below zero, the sets would be closer. None in a set of two.
+        nearest: the name of the picture on the other side with the closest features.
+        distance: to that one, in feature units.
+    """
+
+    name: str
+    row: int
+    witness: float
+    change: float | None
+    nearest: str
+    distance: float
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """What one backbone sees.
+
+    Attributes:
+        squared_mmd: the unbiased estimate, with its interval and bandwidth.
+        alien: generated pictures, lowest witness first: far from the reference, crowded by generated ones.
+        uncovered: reference pictures, highest witness first: where generated pictures are rare.
+        strays: generated pictures, those first whose nearest reference picture is farthest; a few of them hardly move
+            a squared MMD, so they may be missing from `alien`.
+        witness: of every picture of both sets, in their order; not in the JSON form.
+    """
+
+    backbone: str
+    squared_mmd: Estimate
+    alien: tuple[Entry, ...]
+    uncovered: tuple[Entry, ...]
+    strays: tuple[Entry, ...]
+    witness: Witness = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What `explain` returns.
+
+    Attributes:
+        reference, generated: the names of the sets.
+        sections: one for each backbone.
+        warnings, sets, provenance: as in `Report`.
+        pictures: how the pictures of either set are read again, or why they cannot be; not in the JSON form.
+    """
+
+    reference: str
+    generated: str
+    sections: tuple[Section, ...]
+    warnings: tuple[str, ...]
+    sets: tuple[Mapping[str, Any], ...]
+    provenance: Mapping[str, Any]
+    pictures: tuple[Pictures, Pictures] = field(repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form as a dictionary."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "reference": self.reference,
+            "generated": self.generated,
+            "sections": [
+                {
+                    "backbone": section.backbone,
+                    "squared_mmd": asdict(section.squared_mmd),
+                    "alien": [asdict(entry) for entry in section.alien],
+                    "uncovered": [asdict(entry) for entry in section.uncovered],
+                    "strays": [asdict(entry) for entry in section.strays],
+                }
+                for section in self.sections
+            ],
+            "warnings": list(self.warnings),
+            "sets": list(self.sets),
+            "provenance": dict(self.provenance),
+        }
+
+    def to_json(self) -> str:
+        """Sorted, indented JSON."""
+        return json.dumps(self.to_dict(), indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+    def save(self, path: str | Path) -> None:
+        """Write the JSON form atomically."""
+        with atomic_path(Path(path)) as temporary:
+            temporary.write_text(self.to_json(), encoding="utf-8")
+
+    def save_sheet(self, path: str | Path) -> None:
+        """Write the listed pictures as a contact sheet, a PNG, atomically; each is read again from its set.
+
+        A set that holds no pictures leaves its title and the reason on the sheet.
+
+        Raises:
+            ArgumentError: the name does not end in .png.
+            InputError: neither set holds pictures, or one has changed meanwhile.
+        """
+        from .report.sheet import save_sheet
+
+        save_sheet(self, Path(path))
+
+    def __str__(self) -> str:
+        lines = [f"Reference: {self.reference}   Generated: {self.generated}"]
+        for section in self.sections:
+            lines += ["", *_section_lines(section)]
+        lines += ["", _LEGEND, *(f"warning: {warning}" for warning in self.warnings)]
+        return "\n".join(lines) + "\n"
+
+
+def explain(
+    reference: Any,
+    generated: Any,
+    *,
+    top: int = 16,
+    backbone: str | Iterable[str] | None = None,
+    weights: Paths = None,
+    model: str | Mapping[str, str] | None = None,
+    dims: int | None = None,
+    recipe: str | None = None,
+    bandwidth: Bandwidth | None = None,
+    batch_size: int = 32,
+    workers: int | None = None,
+    device: str = "auto",
+    max_images: int | None = None,
+    seed: int = 0,
+    recursive: bool = True,
+    on_error: OnError = "fail",
+    progress: Progress | None = None,
+    command: str | None = None,
+) -> Explanation:
+    """Say which pictures make the squared MMD between a generated set and a reference set.
+
+        f(z) = mean_i k(x_i, z) - mean_j k(y_j, z)
+
+    The generated pictures with the lowest f are listed, and the reference pictures with the highest. The squared MMD
+    is unbiased and unscaled, whatever the recipe: then it is the mean of f over the reference less its mean over the
+    generated set. Pictures unlike any real one have a low f only where there are many alike: one of them has f near
+    zero, and MMD does not see it. Therefore a third list has the generated pictures farthest from every real one.
+
+    Args:
+        reference, generated: as `compare`, but one generated set, and no mean and covariance.
+        top: pictures a list, at least 1; all of a smaller set.
+        recipe: one that defines an MMD; it fixes the network, decoding, normalisation and bandwidth.
+        bandwidth: of the kernel: a number > 0, "median" (of the reference; the default) or "median-pooled".
+        others: as `compare`.
+
+    Returns:
+        Explanation, with one section for each backbone.
+
+    Raises:
+        CmmdError: as `compare`; several generated sets, statistics in place of features, a recipe without MMD.
+
+    Source: Gretton et al. 2012 (JMLR 13), section 2.3.
+    """
+    if top != int(top) or top < 1:
+        raise ArgumentError(f"top: expected a whole number of at least 1, got {top}")
+    if bandwidth is not None:
+        check_bandwidth(bandwidth)
+    if len(as_sources(generated)) != 1:
+        raise ArgumentError(f"generated: expected one set, got {len(as_sources(generated))}; explain each by itself")
+    gathered = gather(
+        reference,
+        generated,
+        Networks(backbone, recipe, weights, model, dims),
+        Options(batch_size, workers, device, max_images, seed, recursive, on_error),
+        check=_check,
+        progress=progress,
+        command=command,
+    )
+    names = [_names(side) for side in gathered.sides]
+    sections = tuple(_section(gathered, k, bandwidth, int(top), names) for k in range(len(gathered.names)))
+    remarks = [*gathered.warnings, *_row_remarks(gathered), *(text for one in sections for text in _remarks(one))]
+    first, second = gathered.sides
+    return Explanation(
+        first.label,
+        second.label,
+        sections,
+        tuple(dict.fromkeys(remarks)),
+        tuple(checks.describe(side.summary) for side in gathered.sides if side.summary is not None),
+        gathered.provenance(["mmd"]),
+        (_pictures(first), _pictures(second)),
+    )
+
+
+def _check(plan: Recipe, names: list[str], sides: list[Side]) -> list[str]:
+    """Refuse what has no witness function."""
+    if "mmd" not in plan.metrics:
+        raise ArgumentError(f"recipe: expected one that defines an MMD, got {plan.name}; take google-cmmd or none")
+    for side in sides:
+        if isinstance(side.stored, GaussianStatistics):
+            raise InputError(
+                f"{side.label}: expected every picture's features, got mean and covariance; "
+                "make it with `cmmd embed` without --stats"
+            )
+    return []
+
+
+def _section(
+    gathered: Gathered, backbone: int, bandwidth: Bandwidth | None, top: int, names: Sequence[Sequence[str]]
+) -> Section:
+    plan, tables = gathered.plan, gathered.under(backbone)
+    x, y = (_rows(table, plan.normalize) for table in tables)
+    chosen = plan.bandwidth if bandwidth is None else bandwidth
+    score = MmdReference(x, chosen, "unbiased", gathered.options.seed).score(y).without_rows()
+    found = witness(score)
+    lowest, highest = _first(found.generated, top), _first(-found.reference, top)
+    near_x, near_y = kth_neighbours(y, x, 1), kth_neighbours(x[highest], y, 1)
+    farthest = _first(-near_x[1], top)
+
+    def listed(rows: NDArray[np.int64]) -> tuple[Entry, ...]:
+        nearest = near_x[0][rows], near_x[1][rows]
+        return _entries(rows, found.generated, found.generated_change, names[1], names[0], nearest)
+
+    uncovered = _entries(highest, found.reference, found.reference_change, names[0], names[1], near_y)
+    return Section(gathered.names[backbone], score.estimate, listed(lowest), uncovered, listed(farthest), found)
+
+
+def _rows(features: Any, normalize: bool) -> NDArray[np.float32]:
+    assert isinstance(features, Features)
+    return unit_rows(features.values) if normalize else features.values
+
+
+def _first(values: NDArray[np.float64], top: int) -> NDArray[np.int64]:
+    """The rows with the lowest values; copies, whose sums may round differently, in their own order."""
+    return np.argsort(np.round(values, 12), kind="stable")[:top]
+
+
+def _entries(
+    rows: NDArray[np.int64],
+    values: NDArray[np.float64],
+    changes: NDArray[np.float64],
+    names: Sequence[str],
+    others: Sequence[str],
+    nearest: tuple[NDArray[np.int64], NDArray[np.float64]],
+) -> tuple[Entry, ...]:
+    return tuple(
+        Entry(
+            names[row],
+            int(row),
+            float(values[row]),
+            None if np.isnan(changes[row]) else float(changes[row]),
+            others[other],
+            float(np.sqrt(squared)),
+        )
+        for row, other, squared in zip(rows, *nearest, strict=True)
+    )
+
+
+def _names(side: Side) -> Sequence[str]:
+    if side.summary is not None:
+        return side.summary.names
+    assert isinstance(side.stored, Features)
+    return side.stored.names or [f"row {row}" for row in range(len(side.stored))]
+
+
+def _pictures(side: Side) -> Pictures:
+    """The loaders of the usable pictures; both lists are in the source's order, and one may lack what was skipped."""
+    if side.source is None or side.summary is None:
+        return "stored features hold no pictures; give the folder or archive to see them"
+    if not isinstance(side.source.items, Sequence):
+        return "a stream of pictures cannot be read twice; give a list, a folder or an archive to see them"
+    items = iter(side.source.items)
+    return tuple(next(load for name, load in items if name == used) for used in side.summary.names)
+
+
+def _row_remarks(gathered: Gathered) -> list[str]:
+    """Row numbers count within the subset, when one was drawn."""
+    return [
+        f"{side.short}: features without names, so pictures are called by their row in the subset of max_images"
+        for side in gathered.sides
+        if isinstance(side.stored, Features)
+        and not side.stored.names
+        and len(side.stored) == gathered.options.max_images
+    ]
+
+
+def _remarks(section: Section) -> list[str]:
+    estimate = section.squared_mmd
+    remarks = [f"{section.backbone}: {caveat}" for caveat in estimate.caveats]
+    if estimate.interval is not None and estimate.interval[0] <= 0:
+        remarks.append(
+            f"{section.backbone}: the sets cannot be told apart by squared MMD, whose 95 % interval includes zero; "
+            "the lists show chance as much as faults"
+        )
+    return remarks
+
+
+# ---- as text --------------------------------------------------------------------------------------
+
+_LEGEND = (
+    "Witness: mean similarity (kernel) to the reference less that to the generated pictures, the picture itself left "
+    "out.\nChange: of squared MMD, if this one picture were removed. Nearest: on the other side, with its distance."
+)
+
+
+def _section_lines(section: Section) -> list[str]:
+    from .report.text import interval_text
+
+    estimate = section.squared_mmd
+    interval = interval_text(estimate.interval, estimate.standard_error)
+    known = "" if interval == "-" else f" (95 % interval {interval})"
+    return [
+        f"Backbone: {section.backbone}   squared MMD {estimate.value:.6g}{known}, "
+        f"bandwidth {estimate.parameters['bandwidth']:.4g}",
+        "",
+        f"Most alien of {estimate.n_generated:,} generated pictures: far from the reference, crowded by generated ones",
+        *_entry_lines(section.alien),
+        "",
+        f"Least covered of {estimate.n_reference:,} reference pictures: where generated ones are rare",
+        *_entry_lines(section.uncovered),
+        "",
+        "Strays: generated pictures farthest from every reference picture; a few of them hardly move squared MMD",
+        *_entry_lines(section.strays),
+    ]
+
+
+def _entry_lines(entries: Sequence[Entry]) -> list[str]:
+    from .report.sheet import printable
+    from .report.text import align
+
+    rows = [("", "Picture", "Witness", "Change", "Nearest", "Distance")]
+    for place, entry in enumerate(entries, 1):
+        change = "-" if entry.change is None else f"{entry.change:+.2g}"
+        nearest, distance = printable(entry.nearest), f"{entry.distance:.3g}"
+        rows.append((str(place), printable(entry.name), f"{entry.witness:+.4f}", change, nearest, distance))
+    return align(rows, left=(1, 4))

@@ -1,0 +1,82 @@
+"""The one table of metrics: what each is called, which way is better, and what it needs. Imports nothing heavy."""
+
+import difflib
+from dataclasses import dataclass
+from typing import Literal
+
+from .errors import ArgumentError
+
+CLOSER = "lower is closer to the reference"
+LOWER = "lower is better"
+HIGHER = "higher is better"
+ALL = "all"
+
+Needs = Literal["moments", "rows", "logits"]
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """One row of the table.
+
+    Attributes:
+        name: what the user writes and reads.
+        full_name: what the legend says.
+        scorer: the function of `scoring.SCORERS` that computes it; several metrics may come from one pass.
+        reading: which way is better.
+        needs: mean and covariance, every picture's features, or class logits.
+        general: the name of the same number on any backbone, "" when that is `name` itself.
+        family: what `cmmd backbones` must call a backbone for this name to be defined on it, "" for any backbone.
+    """
+
+    name: str
+    full_name: str
+    scorer: str
+    reading: str = CLOSER
+    needs: Needs = "rows"
+    general: str = ""
+    family: str = ""
+
+    @property
+    def number(self) -> str:
+        """The general name: metrics that share it are one number."""
+        return self.general or self.name
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a larger value is the better one."""
+        return self.reading == HIGHER
+
+
+METRICS: dict[str, MetricSpec] = {
+    spec.name: spec
+    for spec in (
+        MetricSpec("fd", "Frechet distance", "frechet", needs="moments"),
+        MetricSpec("fid", "Frechet distance on Inception", "frechet", needs="moments", general="fd", family="FID"),
+        MetricSpec("fd-infinity", "Frechet distance extrapolated to infinitely many pictures", "frechet-infinity"),
+        MetricSpec("mmd", "squared MMD", "mmd"),
+        MetricSpec("cmmd", "squared MMD on a picture-text embedding", "mmd", general="mmd", family="CMMD"),
+        MetricSpec("kd", "kernel distance, squared MMD with a cubic kernel", "kernel"),
+        MetricSpec("kid", "kernel distance on Inception", "kernel", general="kd", family="FID"),
+        MetricSpec("precision", "share of generated pictures among the reference", "neighbours", HIGHER),
+        MetricSpec("recall", "share of the reference among generated pictures", "neighbours", HIGHER),
+        MetricSpec("density", "how many reference balls hold a generated picture, over k", "neighbours", HIGHER),
+        MetricSpec("coverage", "share of reference balls that hold a generated picture", "neighbours", HIGHER),
+        MetricSpec("vendi", "effective number of different generated pictures", "vendi", HIGHER),
+        MetricSpec("mind", "scaled sliced Wasserstein distance on equally many pictures", "mind"),
+        MetricSpec("sw", "squared sliced Wasserstein distance", "sliced"),
+        MetricSpec("authpct", "% of generated pictures that are no near copy of a reference one", "copies", HIGHER),
+        MetricSpec("copies", "share of generated pictures with the very features of a reference one", "copies", LOWER),
+        MetricSpec("is", "Inception score", "inception-score", HIGHER, needs="logits", family="FID"),
+    )
+}
+NUMBERS = tuple(name for name, spec in METRICS.items() if not spec.general)
+DEFAULTS = ("fd", "mmd")
+
+
+def find_metric(name: str) -> MetricSpec:
+    """The metric of that name. Raises ArgumentError."""
+    if name in METRICS:
+        return METRICS[name]
+    near = difflib.get_close_matches(name.lower(), METRICS, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise ArgumentError(f"unknown metric {name!r}; {hint}choose from {', '.join(METRICS)} or {ALL}")

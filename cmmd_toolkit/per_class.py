@@ -1,0 +1,114 @@
+"""Results class by class: a picture's class is the first folder of its name, as in `dog/1.png`."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from . import checks
+from .errors import ArgumentError
+from .features import Features, GaussianStatistics
+from .inputs import Side, Stored
+from .metric_names import METRICS
+from .report import Result
+from .results import Task, run_passes
+from .scoring import least_pictures
+
+LEAST = 2
+Rows = dict[str, list[int]]
+
+
+def check_classes(sides: Sequence[Side]) -> None:
+    """Raise ArgumentError when it is known before a picture is read that no class is on both sides."""
+    for side in sides:
+        if isinstance(side.stored, GaussianStatistics):
+            raise ArgumentError(
+                f"per class: {side.label} holds mean and covariance only; give pictures, or features of `cmmd embed` "
+                "without --stats"
+            )
+    names = [_known_names(side) for side in sides]
+    if all(own is not None for own in names):
+        _check_common([(side.label, class_rows(own or ())) for side, own in zip(sides, names, strict=True)])
+
+
+def class_rows(names: Sequence[str]) -> Rows:
+    """The rows of each class, classes in alphabetical order; pictures outside any folder are in none."""
+    rows: Rows = {}
+    for row, name in enumerate(names):
+        folder, separator, _ = name.partition("/")
+        if separator and folder:
+            rows.setdefault(folder, []).append(row)
+    return dict(sorted(rows.items()))
+
+
+def score_classes(tasks: Sequence[Task]) -> tuple[dict[str, tuple[Result, ...]], list[str]]:
+    """Every class that both sides have, each by itself as if its folders had been compared; and remarks."""
+    gathered = tasks[0].gathered
+    names = [_names(own) for own in gathered.under(0)]
+    sets = [(side.short, class_rows(own)) for side, own in zip(gathered.sides, names, strict=True)]
+    _check_common(sets)
+    usable = [{label: rows for label, rows in own.items() if len(rows) >= LEAST} for _, own in sets]
+    remarks = checks.class_warnings(sets, [len(own) for own in names], LEAST)
+    gaps: dict[str, list[str]] = {}
+    results = {}
+    for label in usable[0]:
+        if found := [result for task in tasks for result in _score_class(task, label, usable, gaps)]:
+            results[label] = tuple(sorted(found, key=lambda result: _place(gathered.sides, result)))
+    remarks += [f"per class: {reason}; left out in {checks.listed(labels)}" for reason, labels in gaps.items()]
+    dims = {task.name: gathered.under(task.backbone)[0].dim for task in tasks}
+    return results, remarks + checks.class_rank_warnings(results, dims)
+
+
+def _score_class(task: Task, label: str, usable: Sequence[Rows], gaps: dict[str, list[str]]) -> list[Result]:
+    """One class on one backbone; `gaps` collects what is left out, and in which classes."""
+    rows = {i: own[label] for i, own in enumerate(usable) if label in own}
+    if len(rows) < 2:
+        return []
+    tables = task.gathered.under(task.backbone)
+    parts: dict[int, Stored] = {i: _part(tables[i], own) for i, own in rows.items()}
+    reference = parts.pop(0)
+    enough = min(len(rows[0]), max(len(rows[i]) for i in parts))
+    needed = {name: least_pictures(METRICS[name], task.gathered.plan) for name in task.selection.names}
+    for least in sorted({least for least in needed.values() if least > enough}):
+        few = ", ".join(name for name, own in needed.items() if own == least)
+        _note(gaps, f"{few} takes at least {least:,} pictures a side", label)
+    names = [name for name, least in needed.items() if least <= enough]
+    scored, problems = run_passes(task.setting(reference), names, (), parts)
+    for problem in problems:
+        _note(gaps, f"{', '.join(problem.metrics)} on {task.name}: {problem.reason}", label)
+    return [task.result(i, name, own[name]) for i, own in scored.items() for name in names if name in own]
+
+
+def _note(gaps: dict[str, list[str]], reason: str, label: str) -> None:
+    labels = gaps.setdefault(reason, [])
+    if label not in labels:
+        labels.append(label)
+
+
+def _place(sides: Sequence[Side], result: Result) -> int:
+    """Sets in the order given; the sort is stable, so backbones and metrics stay in theirs."""
+    return [side.label for side in sides].index(result.generated)
+
+
+def _part(table: Stored, rows: list[int]) -> Features:
+    assert isinstance(table, Features)
+    return Features(table.values[np.asarray(rows)], table.provenance)
+
+
+def _names(table: Stored) -> Sequence[str]:
+    assert isinstance(table, Features)
+    return table.names
+
+
+def _known_names(side: Side) -> Sequence[str] | None:
+    """The names of the pictures, None when only the end of the stream tells."""
+    if isinstance(side.stored, Features):
+        return side.stored.names
+    items = side.source.items if side.source is not None else ()
+    return [name for name, _ in items] if isinstance(items, Sequence) else None
+
+
+def _check_common(sets: Sequence[tuple[str, Rows]]) -> None:
+    (label, reference), *others = sets
+    if not any(set(reference) & set(own) for _, own in others):
+        found = "; ".join(f"{name} has {checks.listed(own) if own else 'none'}" for name, own in sets)
+        raise ArgumentError(f"per class: expected class folders such as {label}/dog/1.png on both sides, got {found}")

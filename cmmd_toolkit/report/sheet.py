@@ -1,0 +1,179 @@
+"""The contact sheet of an explanation: blocks of pictures in a grid of equal cells on white, a caption under each."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageDraw, ImageFont
+
+from ..errors import ArgumentError, InputError
+from ..files import atomic_path
+from .labels import short_labels
+
+if TYPE_CHECKING:
+    from ..explaining import Entry, Explanation, Pictures
+    from ..images import Load
+
+COLUMNS, CELL, GAP, MARGIN = 8, 160, 14, 24
+HEAD = 62  # of a block: title and note
+CAPTION = 52  # under a picture: two lines
+MOST = 512  # pictures a block: a sheet is held in memory
+WIDTH = 2 * MARGIN + COLUMNS * CELL + (COLUMNS - 1) * GAP
+_INK, _GREY, _FRAME = (20, 20, 20), (95, 95, 95), (205, 205, 205)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One picture: how to read it, and two lines under it."""
+
+    load: "Load"
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """A title, a line below it, and cells; a block without cells is its two lines."""
+
+    title: str
+    note: str
+    cells: Sequence[Cell]
+
+
+def save_sheet(explanation: "Explanation", path: Path) -> None:
+    """See `Explanation.save_sheet`."""
+    check_sheet_name(path)
+    reference, generated = explanation.pictures
+    if isinstance(reference, str) and isinstance(generated, str):
+        raise InputError(f"{path}: not written: {generated}")
+    with atomic_path(path) as temporary:
+        draw_sheet(explanation_blocks(explanation)).save(temporary, format="PNG")
+
+
+def check_sheet_name(path: Path) -> None:
+    """Raise ArgumentError unless the name is that of a PNG."""
+    if path.suffix.lower() != ".png":
+        raise ArgumentError(f"{path}: expected a name that ends in .png")
+
+
+def explanation_blocks(explanation: "Explanation") -> list[Block]:
+    """Three blocks for each backbone: alien generated pictures, uncovered reference ones, and strays."""
+    (reference, generated), blocks = explanation.pictures, []
+    short = short_labels((explanation.reference, explanation.generated))
+    for section in explanation.sections:
+        value = f"Squared MMD {section.squared_mmd.value:.4g}"
+        blocks += [
+            _block(
+                f"{section.backbone}: most alien generated pictures, {short[explanation.generated]}",
+                f"Lowest witness f: far from the reference, crowded by generated pictures. {value}.",
+                section.alien,
+                generated,
+            ),
+            _block(
+                f"{section.backbone}: least covered reference pictures, {short[explanation.reference]}",
+                "Highest witness f: real pictures where generated ones are rare.",
+                section.uncovered,
+                reference,
+            ),
+            _block(
+                f"{section.backbone}: strays among the generated pictures, {short[explanation.generated]}",
+                "Farthest from every real picture (distance d). A few of them hardly move squared MMD.",
+                section.strays,
+                generated,
+                "d",
+            ),
+        ]
+    return blocks
+
+
+def _block(title: str, note: str, entries: Sequence["Entry"], pictures: "Pictures", shown: str = "f") -> Block:
+    if isinstance(pictures, str):
+        return Block(title, f"Not shown: {pictures}", ())
+    values = [f"f = {own.witness:+.4f}" if shown == "f" else f"d = {own.distance:.4f}" for own in entries]
+    cells = [Cell(pictures[own.row], own.name, value) for own, value in zip(entries, values, strict=True)]
+    return Block(title, note, cells)
+
+
+def draw_sheet(blocks: Sequence[Block]) -> Image.Image:
+    """The blocks below each other, RGB, WIDTH wide; one picture is in memory at a time."""
+    heights = [block_height(min(len(block.cells), MOST)) for block in blocks]
+    sheet = Image.new("RGB", (WIDTH, 2 * MARGIN + sum(heights)), "white")
+    draw, top = ImageDraw.Draw(sheet), MARGIN
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # what Pillow warns of is checked in decode.py
+        for block, height in zip(blocks, heights, strict=True):
+            _draw_block(sheet, draw, block, top)
+            top += height
+    return sheet
+
+
+def block_height(count: int) -> int:
+    """The height of a block of that many cells."""
+    rows = -(-count // COLUMNS)
+    return HEAD + rows * (CELL + CAPTION) + GAP
+
+
+def cell_corner(top: int, number: int) -> tuple[int, int]:
+    """Left upper corner of a block's cell; `top` is the block's own."""
+    row, column = divmod(number, COLUMNS)
+    return MARGIN + column * (CELL + GAP), top + HEAD + row * (CELL + CAPTION)
+
+
+def printable(text: str) -> str:
+    """The text with everything that cannot be shown escaped: file names may hold anything."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def _draw_block(sheet: Image.Image, draw: ImageDraw.ImageDraw, block: Block, top: int) -> None:
+    title, note, small = _font(20), _font(14), _font(13)
+    left = f" (the first {MOST} of {len(block.cells):,})" if len(block.cells) > MOST else ""
+    width = WIDTH - 2 * MARGIN
+    draw.text((MARGIN, top), _start(block.title + left, title.getlength, width), _INK, title)
+    draw.text((MARGIN, top + 30), _start(block.note, note.getlength, width), _GREY, note)
+    for number, cell in enumerate(block.cells[:MOST]):
+        x, y = cell_corner(top, number)
+        _paste(sheet, draw, fitted(cell), x, y)
+        draw.text((x, y + CELL + 4), _end(cell.name, small.getlength, CELL), _INK, small)
+        draw.text((x, y + CELL + 21), _start(cell.value, small.getlength, CELL), _GREY, small)
+
+
+def fitted(cell: Cell) -> Image.Image:
+    """The picture, as large as the cell allows without changing its shape."""
+    image = Image.fromarray(cell.load().pixels)
+    scale = CELL / max(image.size)
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def _paste(sheet: Image.Image, draw: ImageDraw.ImageDraw, picture: Image.Image, x: int, y: int) -> None:
+    """In the middle of the cell, with a thin frame around it: pictures may be as white as the sheet."""
+    x, y = x + (CELL - picture.width) // 2, y + (CELL - picture.height) // 2
+    sheet.paste(picture, (x, y))
+    draw.rectangle((x - 1, y - 1, x + picture.width, y + picture.height), outline=_FRAME)
+
+
+def _start(text: str, length: Callable[[str], float], width: int) -> str:
+    """As much of the beginning as there is room for."""
+    text = kept = printable(text)
+    while length(kept) > width:
+        text = text[:-1]
+        kept = text + "…"
+    return kept
+
+
+def _end(text: str, length: Callable[[str], float], width: int) -> str:
+    """As much of the end as there is room for: it tells file names apart."""
+    text = kept = printable(text)
+    while length(kept) > width:
+        text = text[1:]
+        kept = "…" + text
+    return kept
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which comes with matplotlib and has letters beyond Latin."""
+    from matplotlib import get_data_path
+
+    return ImageFont.truetype(str(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), size)

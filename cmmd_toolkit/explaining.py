@@ -133,11 +133,9 @@ class Explanation:
         save_sheet(self, Path(path))
 
     def __str__(self) -> str:
-        lines = [f"Reference: {self.reference}   Generated: {self.generated}"]
-        for section in self.sections:
-            lines += ["", *_section_lines(section)]
-        lines += ["", _LEGEND, *(f"warning: {warning}" for warning in self.warnings)]
-        return "\n".join(lines) + "\n"
+        from .report.explanation import explanation_text
+
+        return explanation_text(self)
 
 
 def explain(
@@ -316,44 +314,3 @@ def _remarks(section: Section) -> list[str]:
             "the lists show chance as much as faults"
         )
     return remarks
-
-
-# ---- as text --------------------------------------------------------------------------------------
-
-_LEGEND = (
-    "Witness: mean similarity (kernel) to the reference less that to the generated pictures, the picture itself left "
-    "out.\nChange: of squared MMD, if this one picture were removed. Nearest: on the other side, with its distance."
-)
-
-
-def _section_lines(section: Section) -> list[str]:
-    from .report.text import interval_text
-
-    estimate = section.squared_mmd
-    interval = interval_text(estimate.interval, estimate.standard_error)
-    known = "" if interval == "-" else f" (95 % interval {interval})"
-    return [
-        f"Backbone: {section.backbone}   squared MMD {estimate.value:.6g}{known}, "
-        f"bandwidth {estimate.parameters['bandwidth']:.4g}",
-        "",
-        f"Most alien of {estimate.n_generated:,} generated pictures: far from the reference, crowded by generated ones",
-        *_entry_lines(section.alien),
-        "",
-        f"Least covered of {estimate.n_reference:,} reference pictures: where generated ones are rare",
-        *_entry_lines(section.uncovered),
-        "",
-        "Strays: generated pictures farthest from every reference picture; a few of them hardly move squared MMD",
-        *_entry_lines(section.strays),
-    ]
-
-
-def _entry_lines(entries: Sequence[Entry]) -> list[str]:
-    from .report.sheet import printable
-    from .report.text import align
-
-    rows = [("", "Picture", "Witness", "Change", "Nearest", "Distance")]
-    for place, entry in enumerate(entries, 1):
-        change = "-" if entry.change is None else f"{entry.change:+.2g}"
-        nearest, distance = printable(entry.nearest), f"{entry.distance:.3g}"
-        rows.append((str(place), printable(entry.name), f"{entry.witness:+.4f}", change, nearest, distance))
-    return align(rows, left=(1, 4))

@@ -22,7 +22,7 @@ def draw_curve(entries: Sequence[dict[str, Any]], backbone: str, target: Path) -
     right.errorbar(
         [e["step"] for e in scores],
         [e["score"] for e in scores],
-        [e["standard_error"] for e in scores],
+        [e["standard_error"] or 0.0 for e in scores],
         marker="o",
         capsize=3,
     )

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cmmd_toolkit import CmmdError, embed, median_distance, squared_mmd
+from cmmd_toolkit import CmmdError, embed, squared_mmd
 
 from .autoencoder import Autoencoder
 from .errors import EvaluationError
@@ -14,15 +14,17 @@ from .model import DiT
 from .sampling import SampleSettings, sample
 
 Rows = NDArray[np.float64]
-_GROUPS = 32
 
 
 @dataclass(frozen=True)
 class Score:
-    """Squared MMD between held-out and generated pictures, unbiased, lower is better, and its standard error."""
+    """Squared MMD between held-out and generated pictures, unbiased, lower is better, and its standard error.
+
+    The error is None for fewer than twenty pictures a side.
+    """
 
     value: float
-    standard_error: float
+    standard_error: float | None
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,8 @@ class Evaluation:
             for first in range(0, self.num, batch_size)
         ]
         generated = unit_rows(features_of(np.concatenate(parts), self.backbone))
-        bandwidth = median_distance(self.reference)
-        value = float(squared_mmd(reference=self.reference, generated=generated, bandwidth=bandwidth))
-        return Score(value, jackknife_error(self.reference, generated, bandwidth))
+        estimate = squared_mmd(reference=self.reference, generated=generated)
+        return Score(estimate.value, estimate.standard_error)
 
 
 def features_of(pictures: NDArray[np.uint8], backbone: str, **options: Any) -> NDArray[np.float32]:
@@ -54,21 +55,6 @@ def features_of(pictures: NDArray[np.uint8], backbone: str, **options: Any) -> N
         return embed(rgb, backbone=backbone, **options).values
     except CmmdError as error:
         raise EvaluationError(str(error)) from error
-
-
-def jackknife_error(reference: Rows, generated: Rows, bandwidth: float) -> float:
-    """Standard error by leaving out one of at most 32 groups of each side in turn (Tukey's jackknife, per side)."""
-    variance = 0.0
-    for side in (0, 1):
-        sides = [reference, generated]
-        groups = np.array_split(np.arange(len(sides[side])), min(_GROUPS, len(sides[side]) // 2))
-        values = []
-        for group in groups:
-            left = [*sides]
-            left[side] = np.delete(sides[side], group, axis=0)
-            values.append(float(squared_mmd(reference=left[0], generated=left[1], bandwidth=bandwidth)))
-        variance += (len(groups) - 1) * float(np.var(values))
-    return variance**0.5
 
 
 def unit_rows(features: NDArray[np.float32]) -> Rows:

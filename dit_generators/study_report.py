@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .files import replacing
-from .study_scores import pairwise_verdict
+from .study_scores import interval_text, pairwise_verdict
 
 # What the report published, for the reader's eye only: other pictures, other training, 32 samples.
 PUBLISHED = {
@@ -34,13 +34,12 @@ def write_report(results: Mapping[str, Any], folder: Path) -> Path:
 def score_table(scores: Sequence[Mapping[str, Any]], few: int) -> list[list[str]]:
     """Rows of text, the header first."""
     spread = f"of {few}, 5 to 95 %"
-    rows = [["backbone", "model", "samples", "squared MMD", f"MMD {spread}", "FD", f"FD {spread}"]]
+    rows = [["backbone", "model", "samples", "squared MMD (95 %)", f"MMD {spread}", "FD (95 %)", f"FD {spread}"]]
     for score in scores:
-        mmd = f"{score['mmd']:.4f} +- {1.96 * score['mmd_error']:.4f}"
+        mmd = f"{score['mmd']:.4f} {interval_text(score['mmd_interval'], 4)}".rstrip()
+        fd = f"{score['fd']:.3g} {interval_text(score['fd_interval'], 2)}".rstrip()
         ranges = [_range(score[name]) for name in ("few_mmd", "few_fd")]
-        rows.append(
-            [score["backbone"], score["model"], str(score["samples"]), mmd, ranges[0], f"{score['fd']:.3g}", ranges[1]]
-        )
+        rows.append([score["backbone"], score["model"], str(score["samples"]), mmd, ranges[0], fd, ranges[1]])
     return rows
 
 
@@ -68,7 +67,9 @@ def draw_scores(scores: Sequence[Mapping[str, Any]], few: int, target: Path) -> 
         for place, score in enumerate(found):
             spread = [place + 0.25] * len(score["few_mmd"])
             panel.plot(spread, score["few_mmd"], "_", color="grey", alpha=0.4, label=f"{few} samples")
-            panel.errorbar(place, score["mmd"], 1.96 * score["mmd_error"], fmt="o", capsize=4)
+            low, high = score["mmd_interval"] or (score["mmd"], score["mmd"])
+            reach = [[max(score["mmd"] - low, 0)], [max(high - score["mmd"], 0)]]
+            panel.errorbar(place, score["mmd"], reach, fmt="o", capsize=4)
         panel.set_xticks(range(len(found)), [f"{score['model']}" for score in found])
         panel.set(title=name, xlim=(-0.5, len(found) - 0.2))
         panel.grid(axis="y", alpha=0.3)
@@ -117,7 +118,8 @@ figure {{ display: inline-block; margin: .5rem; vertical-align: top }}
 <table>{"".join(rows)}</table>
 <ul>{"".join(f"<li>{escape(verdict)}</li>" for verdict in verdicts)}</ul>
 <img src="scores.png" alt="scores with intervals">
-<p>Dot and bar: all samples, 95 %. Grey: draws of {results["few"]} samples a side.</p>
+<p>Dot and bar: all samples and the 95 % interval; an interval of FD is without the bias of few samples. Grey:
+draws of {results["few"]} samples a side.</p>
 <h2>Samples</h2>{sheets}
 <h2>Guidance and steps</h2>{sweeps}
 <h2>Attention on this machine</h2>

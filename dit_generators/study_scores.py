@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cmmd_toolkit import frechet_distance, median_distance, squared_mmd
+from cmmd_toolkit import frechet_distance, median_distance, relative_test, squared_mmd
 
 from .errors import EvaluationError
-from .evaluation import features_of, jackknife_error, unit_rows
+from .evaluation import features_of, unit_rows
 
 Rows = NDArray[np.float64]
+_LEAST = 20  # pictures a side for a test
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class StudyScore:
     """One model under one backbone.
 
     Attributes:
-        mmd, mmd_error: squared MMD, unbiased, and its standard error.
-        fd: Frechet distance, biased upwards for few samples.
+        mmd, mmd_interval: squared MMD, unbiased, and its 95 % interval; None for fewer than twenty samples.
+        fd, fd_interval: Frechet distance, biased upwards, and the interval without the bias; None where it has none.
         few_mmd, few_fd: the same from random draws of a few samples: what a small study would have seen.
     """
 
@@ -29,8 +30,9 @@ class StudyScore:
     model: str
     samples: int
     mmd: float
-    mmd_error: float
+    mmd_interval: tuple[float, float] | None
     fd: float
+    fd_interval: tuple[float, float] | None
     few_mmd: list[float]
     few_fd: list[float]
 
@@ -54,10 +56,24 @@ def score_models(
             say(f"{name} is left out: {error}")
             continue
         found = {model: features_of(images, name, **options) for model, images in generated.items()}
+        p_value = _p_value(reference, *found.values())
         for model, rows in found.items():
-            scores.append(asdict(_score(name, model, reference, rows, few, draws, seed)))
-            say(f"{name}, {model}: MMD {scores[-1]['mmd']:.4f} +- {scores[-1]['mmd_error']:.4f}")
+            scores.append(asdict(_score(name, model, reference, rows, few, draws, seed)) | {"p_value": p_value})
+            say(f"{name}, {model}: MMD {scores[-1]['mmd']:.4f} {interval_text(scores[-1]['mmd_interval'], 4)}")
     return scores
+
+
+def interval_text(interval: Sequence[float] | None, digits: int) -> str:
+    """(low to high), or nothing."""
+    return "" if interval is None else f"({interval[0]:.{digits}f} to {interval[1]:.{digits}f})"
+
+
+def _p_value(reference: Any, first: Any, second: Any) -> float | None:
+    """Of the difference of two models whose samples share seeds; None for fewer than twenty pictures."""
+    if min(len(reference), len(first)) < _LEAST:
+        return None
+    real, one, two = (unit_rows(rows) for rows in (reference, first, second))
+    return relative_test(reference=real, first=one, second=two, paired=True).p_value
 
 
 def pairwise_verdict(scores: Sequence[Mapping[str, Any]], backbone: str, few: int) -> str:
@@ -67,14 +83,11 @@ def pairwise_verdict(scores: Sequence[Mapping[str, Any]], backbone: str, few: in
     gap = worse["mmd"] - better["mmd"]
     if gap == 0:
         return f"{backbone}: both score the same."
-    error = (first["mmd_error"] ** 2 + second["mmd_error"] ** 2) ** 0.5
     agreed = np.mean([a < b for a, b in zip(better["few_mmd"], worse["few_mmd"], strict=True)])
-    clear = "clear of" if gap > 2 * error else "within"
+    p_value = first["p_value"]
+    sure = "too few samples for a test" if p_value is None else f"p = {p_value:.2g}, paired by seed"
     said = f"{few} samples a side say so in {100 * agreed:.0f} % of draws"
-    return (
-        f"{backbone}: {better['model']} is closer by {gap:.4f}, {clear} two standard errors of the difference "
-        f"({2 * error:.4f}, as if the sets were independent); {said}."
-    )
+    return f"{backbone}: {better['model']} is closer by {gap:.4f} ({sure}); {said}."
 
 
 def _score(backbone: str, model: str, reference: Any, rows: Any, few: int, draws: int, seed: int) -> StudyScore:
@@ -87,15 +100,10 @@ def _score(backbone: str, model: str, reference: Any, rows: Any, few: int, draws
         others = random.choice(len(reference), min(few, len(reference)), replace=False)
         few_mmd.append(_mmd(unit_reference[others], unit[some], bandwidth))
         few_fd.append(float(frechet_distance(reference=reference[others], generated=rows[some])))
+    whole = squared_mmd(reference=unit_reference, generated=unit, bandwidth=bandwidth)
+    frechet = frechet_distance(reference=reference, generated=rows)
     return StudyScore(
-        backbone,
-        model,
-        len(rows),
-        _mmd(unit_reference, unit, bandwidth),
-        jackknife_error(unit_reference, unit, bandwidth),
-        float(frechet_distance(reference=reference, generated=rows)),
-        few_mmd,
-        few_fd,
+        backbone, model, len(rows), whole.value, whole.interval, frechet.value, frechet.interval, few_mmd, few_fd
     )
 
 

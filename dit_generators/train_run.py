@@ -171,7 +171,7 @@ class TrainRun:
         if self.board is None:
             self.board = SummaryWriter(self.folder.path / "tensorboard", purge_step=self.state.step)
         for name, value in entry.items():
-            if name != "step":
+            if name != "step" and value is not None:
                 self.board.add_scalar(name, value, entry["step"])
         self.board.flush()
 
@@ -186,7 +186,8 @@ class TrainRun:
             return
         score = self.evaluation.score(self.state.average, self.settings.batch_size)
         self._write({"step": step, "score": score.value, "standard_error": score.standard_error})
-        self.say(f"step {step}: MMD {score.value:.5f} +- {score.standard_error:.5f} on {self.evaluation.backbone}")
+        error = "" if score.standard_error is None else f" +- {score.standard_error:.5f}"
+        self.say(f"step {step}: MMD {score.value:.5f}{error} on {self.evaluation.backbone}")
         if score.value < self.best:
             self.best = score.value
             self.folder.save_best(self.state)

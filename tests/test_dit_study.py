@@ -49,7 +49,7 @@ def test_a_study_writes_results_tables_figures_and_a_page(tmp_path, capfd, pictu
     assert "clip is left out: /nowhere" in finished.err
     results = json.loads((out / "evaluation_results.json").read_text())
     assert [(score["backbone"], score["model"]) for score in results["scores"]] == [("mini", "full"), ("mini", "swa")]
-    assert all(len(score["few_mmd"]) == 5 and score["mmd_error"] > 0 for score in results["scores"])
+    assert all(len(score["few_mmd"]) == 5 and score["p_value"] is None for score in results["scores"])
     assert {len(cells) for cells in results["sweeps"].values()} == {4}
     assert results["bench"]["model"] == "DiT-S/8"
     page = (out / "index.html").read_text()
@@ -86,17 +86,33 @@ def test_what_a_study_refuses(tmp_path, capfd, pictures) -> None:
     assert_refused(study(capfd, tmp_path / "absent", tmp_path / "s"), "no such folder of pictures")
 
 
-def score(model: str, mmd: float, error: float, few: list[float]) -> dict[str, Any]:
-    fields = {"backbone": "mini", "model": model, "samples": 9, "mmd": mmd, "mmd_error": error}
-    return {**fields, "fd": 1.0, "few_mmd": few, "few_fd": few}
+def score(model: str, mmd: float, few: list[float], p_value: float | None) -> dict[str, Any]:
+    fields = {"backbone": "mini", "model": model, "samples": 9, "mmd": mmd, "mmd_interval": [mmd - 0.02, mmd + 0.02]}
+    return {**fields, "fd": 1.0, "fd_interval": None, "few_mmd": few, "few_fd": few, "p_value": p_value}
 
 
-def test_the_verdict_names_the_closer_model_and_whether_the_difference_is_clear() -> None:
-    scores = [score("full", 0.30, 0.01, [0.2, 0.4, 0.3, 0.3]), score("swa", 0.20, 0.01, [0.1, 0.5, 0.2, 0.2])]
+def test_the_verdict_names_the_closer_model_and_how_sure_that_is() -> None:
+    scores = [score("full", 0.30, [0.2, 0.4, 0.3, 0.3], 0.004), score("swa", 0.20, [0.1, 0.5, 0.2, 0.2], 0.004)]
     text = pairwise_verdict(scores, "mini", 32)
-    assert text.startswith("mini: swa is closer by 0.1000, clear of two standard errors")
+    assert text.startswith("mini: swa is closer by 0.1000 (p = 0.004, paired by seed)")
     assert text.endswith("32 samples a side say so in 75 % of draws.")
     assert pairwise_verdict([scores[0], scores[0]], "mini", 32) == "mini: both score the same."
-    scores[0]["mmd_error"] = 0.2
-    assert "within two standard errors" in pairwise_verdict(scores, "mini", 32)
-    assert score_table(scores, 32)[2][:4] == ["mini", "swa", "9", "0.2000 +- 0.0196"]
+    assert "too few samples for a test" in pairwise_verdict(
+        [score("full", 0.3, [1], None), score("swa", 0.2, [1], None)], "mini", 32
+    )
+    assert score_table(scores, 32)[2][:4] == ["mini", "swa", "9", "0.2000 (0.1800 to 0.2200)"]
+
+
+def test_the_scores_of_a_study_have_intervals_and_a_paired_test() -> None:
+    from dit_generators.study_scores import score_models
+
+    random = np.random.default_rng(0)
+    real = random.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
+    near = random.integers(0, 256, (30, 16, 16, 3), dtype=np.uint8)
+    said: list[str] = []
+    generated = {"full": near, "swa": (near // 2).astype(np.uint8)}
+    scores = score_models(real, generated, {"mini": {}}, few=8, draws=3, seed=0, say=said.append)
+    assert scores[0]["mmd"] < scores[1]["mmd"]
+    assert scores[0]["p_value"] == scores[1]["p_value"] < 0.01
+    assert all(score["mmd_interval"][0] < score["mmd"] < score["mmd_interval"][1] for score in scores)
+    assert "full is closer" in pairwise_verdict(scores, "mini", 8)

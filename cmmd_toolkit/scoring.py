@@ -76,7 +76,9 @@ def _mmd(setting: Setting) -> Scorer:
     plan = setting.plan
     chosen = plan.bandwidth if setting.bandwidth is None else setting.bandwidth
     mmd = MmdReference(_mmd_rows(setting.reference, plan), chosen, plan.estimator, setting.seed)
-    return lambda generated: {"mmd": _scaled(mmd.distance(_mmd_rows(generated, plan)), plan)}
+    return lambda generated: {
+        "mmd": mmd.distance(_mmd_rows(generated, plan)).times(plan.scale, scale=plan.scale, normalized=plan.normalize)
+    }
 
 
 def _mmd_rows(features: Stored, plan: Recipe) -> NDArray[np.float32]:
@@ -89,17 +91,6 @@ def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     unit: NDArray[np.float32] = (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)
     return unit
-
-
-def _scaled(estimate: Estimate, plan: Recipe) -> Estimate:
-    error, interval = estimate.standard_error, estimate.interval
-    return replace(
-        estimate,
-        value=estimate.value * plan.scale,
-        parameters={**estimate.parameters, "scale": plan.scale, "normalized": plan.normalize},
-        standard_error=None if error is None else error * plan.scale,
-        interval=None if interval is None else (interval[0] * plan.scale, interval[1] * plan.scale),
-    )
 
 
 def _kernel(setting: Setting) -> Scorer:

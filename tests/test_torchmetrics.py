@@ -22,8 +22,7 @@ pytest.importorskip("torchmetrics")
 from torchmetrics import MetricCollection
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-import cmmd_toolkit.torchmetrics as ours
-from cmmd_toolkit.torchmetrics import CMMD, FrechetDistance
+from cmmd_toolkit.torchmetrics import CMMD, FrechetDistance, base, network
 
 
 class Identity(nn.Module):
@@ -138,7 +137,7 @@ def test_floats_in_0_1_are_their_8_bit_selves() -> None:
         floats = FrechetDistance(backbone="mini", recipe=recipe, normalize=True)
         assert torch.equal(filled(floats, real / 255, fake / 255).compute(), eight)
     half = torch.tensor([0.6 / 255])
-    assert (int(ours._quantised(half, truncate=False)), int(ours._quantised(half, truncate=True))) == (1, 0)
+    assert (int(network._quantised(half, truncate=False)), int(network._quantised(half, truncate=True))) == (1, 0)
 
 
 def test_an_estimate_says_what_the_number_is() -> None:
@@ -236,7 +235,7 @@ def test_pickle_clone_and_state_dict_carry_the_images_and_no_weights(cls: Any) -
 
 
 def test_states_stay_where_float64_exists(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ours, "_NO_FLOAT64", ("meta",))  # stands for MPS, which few machines have
+    monkeypatch.setattr(base, "NO_FLOAT64", ("meta",))  # stands for MPS, which few machines have
     distance = filled(FrechetDistance(Identity()), rows(9, 0), rows(8, 1)).to("meta")
     assert {state.device.type for state in distance.metric_state.values()} == {"cpu"}
     assert distance.real_moments.dtype == torch.float64
@@ -260,9 +259,9 @@ class Training(nn.Module):
 @pytest.mark.parametrize("cls", [FrechetDistance, CMMD])
 def test_a_parent_neither_trains_nor_casts_nor_saves_the_network(cls: Any) -> None:
     real, fake = pictures(9, 0), pictures(8, 1)
-    for network in ({"backbone": "mini"}, {"feature": Pooled()}):
-        expected = filled(cls(**network).eval(), real, fake).compute()
-        parent = Training(cls(**network)).train().double().half().bfloat16().cpu()
+    for options in ({"backbone": "mini"}, {"feature": Pooled()}):
+        expected = filled(cls(**options).eval(), real, fake).compute()
+        parent = Training(cls(**options)).train().double().half().bfloat16().cpu()
         assert len(list(parent.parameters())) == 2
         assert set(parent.state_dict()) == {"generator.weight", "generator.bias"}
         with torch.autocast("cpu", dtype=torch.bfloat16):

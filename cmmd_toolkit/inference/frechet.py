@@ -84,9 +84,19 @@ def why_no_errors(reference: GaussianFit, generated: GaussianFit) -> str | None:
     return None
 
 
-def frechet_errors(reference: GaussianFit, generated: GaussianFit) -> FrechetErrors:
+def joint_spectrum(reference: GaussianFit, generated: GaussianFit) -> tuple[Matrix, Matrix]:
+    """Eigenvalues s^2, rising, and eigenvectors of L^T S_y L, where S_x = L L^T."""
+    product, _ = lapack.dsygst(generated.cov, reference.cholesky, itype=2, lower=1)
+    squares, vectors = scipy.linalg.eigh(product, lower=True, check_finite=False)
+    return squares, vectors
+
+
+def frechet_errors(
+    reference: GaussianFit, generated: GaussianFit, joint: tuple[Matrix, Matrix] | None = None
+) -> FrechetErrors:
     """Errors of the distance between two fits of rows with positive definite covariances."""
-    roots, to_x, to_y = _joint_basis(reference, generated)
+    squares, vectors = joint_spectrum(reference, generated) if joint is None else joint
+    roots, to_x, to_y = _joint_basis(reference, generated, squares, vectors)
     shift = reference.mean - generated.mean
     weights = 1 / (2 * (roots[:, None] + roots))
     influence_x, moment_x, spread_x = _influence(reference, 2 * shift, to_x, roots, weights)
@@ -111,15 +121,14 @@ def _third_order(second: Matrix, roots: Matrix) -> float:
     return float((second * mean / (1 - mean)).sum())
 
 
-def _joint_basis(reference: GaussianFit, generated: GaussianFit) -> tuple[Matrix, Matrix, Matrix]:
+def _joint_basis(
+    reference: GaussianFit, generated: GaussianFit, squares: Matrix, vectors: Matrix
+) -> tuple[Matrix, Matrix, Matrix]:
     """s, and the matrices that take centred reference and generated rows to u_x and u_y (rows times matrix)."""
-    lower = reference.cholesky
-    assert lower is not None
-    product, _ = lapack.dsygst(generated.cov, lower, itype=2, lower=1)
-    squares, vectors = scipy.linalg.eigh(product, lower=True, check_finite=False)
+    assert reference.cholesky is not None
     kept = squares > _SMALLEST_ROOT**2 * squares[-1]
     roots = np.sqrt(squares[kept])
-    to_y = (lower @ vectors[:, kept]) / np.sqrt(roots)
+    to_y = (reference.cholesky @ vectors[:, kept]) / np.sqrt(roots)
     to_x = generated.full_cov @ to_y / roots
     return roots, to_x, to_y
 
@@ -127,17 +136,23 @@ def _joint_basis(reference: GaussianFit, generated: GaussianFit) -> tuple[Matrix
 def _influence(
     fit: GaussianFit, slope: Matrix, to_joint: Matrix, roots: Matrix, weights: Matrix
 ) -> tuple[Matrix, Matrix, float]:
-    """I of every row, Var(u_i u_j) (D, D), and the sampling variance of this side's part of the bias."""
+    """I of every row, Var(u_i u_j) (D, D), and the sampling variance of this side's part of the bias.
+
+    The products are float32 of rows in units of the largest s: an error needs no more digits.
+    """
     influence, bias, fourth = np.empty(fit.count), np.empty(fit.count), np.zeros_like(weights)
+    unit = float(roots[-1])
+    to_single, weights_single = (to_joint / np.sqrt(unit)).astype(np.float32), (weights * unit).astype(np.float32)
     start = 0
     for rows in _centred(fit):
-        squares, norms = np.square(rows @ to_joint), np.square(rows).sum(axis=1)
-        fourth += squares.T @ squares
         some = slice(start, start + len(rows))
-        influence[some] = rows @ slope + norms - squares.sum(axis=1)
-        bias[some] = norms + ((squares @ weights) * squares).sum(axis=1)
+        norms = np.square(rows).sum(axis=1)
+        squares = np.square(rows.astype(np.float32) @ to_single)
+        fourth += squares.T @ squares
+        influence[some] = rows @ slope + norms - unit * squares.sum(axis=1, dtype=np.float64)
+        bias[some] = norms + unit * ((squares @ weights_single) * squares).sum(axis=1, dtype=np.float64)
         start += len(rows)
-    moment = fourth / fit.count
+    moment = fourth * (unit**2 / fit.count)
     moment.flat[:: len(roots) + 1] -= np.square(roots)
     return influence, moment, float(bias.var()) / fit.count**3
 

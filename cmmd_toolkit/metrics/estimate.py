@@ -1,7 +1,7 @@
 """The number a metric returns, with what one must know to read it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 CONFIDENCE = 0.95
@@ -30,3 +30,14 @@ class Estimate:
 
     def __float__(self) -> float:
         return self.value
+
+    def times(self, factor: float, **parameters: Any) -> "Estimate":
+        """The same in units 1 / factor as large, with `parameters` added."""
+        interval = None if self.interval is None else (self.interval[0] * factor, self.interval[1] * factor)
+        return replace(
+            self,
+            value=self.value * factor,
+            parameters={**self.parameters, **parameters},
+            standard_error=None if self.standard_error is None else self.standard_error * factor,
+            interval=interval,
+        )

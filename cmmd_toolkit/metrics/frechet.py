@@ -22,7 +22,7 @@ import scipy.linalg
 from scipy.linalg import lapack
 
 from ..errors import ArgumentError
-from ..inference.frechet import FrechetErrors, frechet_errors, why_no_errors
+from ..inference.frechet import FrechetErrors, frechet_errors, joint_spectrum, why_no_errors
 from ..inference.intervals import t_quantile
 from .estimate import Estimate
 from .gaussian import GaussianFit, Matrix
@@ -31,11 +31,12 @@ RELATIVE_TOLERANCE = 2e-10
 _EPS = float(np.finfo(np.float64).eps)
 
 
-def frechet_distance(*, reference: Any, generated: Any) -> Estimate:
+def frechet_distance(*, reference: Any, generated: Any, errors: bool = True) -> Estimate:
     """Frechet distance between Gaussians fitted to two sets of features (FID, on Inception features).
 
     Args:
         reference, generated: features (N, D) as array, tensor or `Features`, or `GaussianStatistics`.
+        errors: False leaves out the standard error and the interval, which take two thirds of the time.
 
     Returns:
         Estimate in squared feature units, lower is better, 0 for identical sets. The value is biased upwards by
@@ -48,7 +49,8 @@ def frechet_distance(*, reference: Any, generated: Any) -> Estimate:
 
     Source: Heusel et al. 2017 (arXiv:1706.08500), eq. 6.
     """
-    return score(GaussianFit.of(reference, "reference"), GaussianFit.of(generated, "generated")).estimate
+    sides = GaussianFit.of(reference, "reference"), GaussianFit.of(generated, "generated")
+    return score(*sides).estimate if errors else distance(*sides)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,11 +64,14 @@ class FrechetScore:
 
 def score(reference: GaussianFit, generated: GaussianFit) -> FrechetScore:
     """The distance with its standard error and interval, or with the reason why there is none."""
-    bare = distance(reference, generated)
+    _check_width(reference, generated)
     reason = why_no_errors(reference, generated)
     if reason is not None:
+        bare = distance(reference, generated)
         return FrechetScore(replace(bare, caveats=(*bare.caveats, reason)), None, generated)
-    errors = frechet_errors(reference, generated)
+    joint = joint_spectrum(reference, generated)
+    bare = distance(reference, generated, joint[0])
+    errors = frechet_errors(reference, generated, joint)
     parameters = {**bare.parameters, "bias": errors.bias}
     if not errors.usable:
         n = min(reference.count, generated.count)
@@ -82,16 +87,12 @@ def score(reference: GaussianFit, generated: GaussianFit) -> FrechetScore:
     )
 
 
-def distance(reference: GaussianFit, generated: GaussianFit) -> Estimate:
-    """The Frechet distance alone, without its errors."""
-    if reference.mean.size != generated.mean.size:
-        raise ArgumentError(
-            f"features of different width: {reference.name} has {reference.mean.size}, {generated.name} has "
-            f"{generated.mean.size}; use the same backbone and dims for both"
-        )
+def distance(reference: GaussianFit, generated: GaussianFit, squares: Matrix | None = None) -> Estimate:
+    """The Frechet distance alone, without its errors; `squares` of `joint_spectrum` where they are known."""
+    _check_width(reference, generated)
     mean_term = float(np.square(reference.mean - generated.mean).sum())
     scale = mean_term + reference.trace + generated.trace
-    route, trace_sqrt = "fast", _trace_sqrt_fast(reference, generated, scale)
+    route, trace_sqrt = "fast", _trace_sqrt_fast(reference, generated, scale, squares)
     if trace_sqrt is None:
         route, trace_sqrt = "accurate", float(_singular_values(reference.factor @ generated.factor.T).sum())
     parameters = {
@@ -105,12 +106,24 @@ def distance(reference: GaussianFit, generated: GaussianFit) -> Estimate:
     return Estimate(scale - 2 * trace_sqrt, reference.n, generated.n, parameters, caveats)
 
 
-def _trace_sqrt_fast(reference: GaussianFit, generated: GaussianFit, scale: float) -> float | None:
+def _check_width(reference: GaussianFit, generated: GaussianFit) -> None:
+    if reference.mean.size != generated.mean.size:
+        raise ArgumentError(
+            f"features of different width: {reference.name} has {reference.mean.size}, {generated.name} has "
+            f"{generated.mean.size}; use the same backbone and dims for both"
+        )
+
+
+def _trace_sqrt_fast(
+    reference: GaussianFit, generated: GaussianFit, scale: float, squares: Matrix | None
+) -> float | None:
     """tr (S_x S_y)^(1/2) by Cholesky and a symmetric eigensolver, None where rounding would show."""
     if not (reference.has_full_rank and generated.has_full_rank) or reference.cholesky is None:
         return None
-    product, _ = lapack.dsygst(generated.cov, reference.cholesky, itype=2, lower=1)  # L^T S_y L
-    eigenvalues = scipy.linalg.eigvalsh(product, lower=True, check_finite=False).clip(min=0)
+    if squares is None:
+        product, _ = lapack.dsygst(generated.cov, reference.cholesky, itype=2, lower=1)  # L^T S_y L
+        squares = scipy.linalg.eigvalsh(product, lower=True, check_finite=False)
+    eigenvalues = np.clip(squares, 0, None)
     rounding = 2 * _EPS * eigenvalues[-1]
     roots = np.sqrt(eigenvalues)
     error = float((rounding / (roots + np.sqrt(rounding))).sum()) if rounding > 0 else 0.0

@@ -1,6 +1,7 @@
 """What the errors, intervals and tests are worth, by simulation.
 
 python benchmarks/calibration.py [--draws 500] [--embeddings REFERENCE GENERATED] [--out calibration.json]
+python benchmarks/calibration.py --table calibration.json
 
 Three kinds of data: Gaussian and heavy-tailed (Student's t, 5 degrees of freedom) rows of 16 dimensions, and rows drawn
 with replacement from stored features (`cmmd embed`), whose distance is known exactly. Each with equal distributions and
@@ -181,13 +182,38 @@ def work(setting: tuple) -> dict:
     return run(*rest) if make is None else run(make(*arguments), *rest)
 
 
+def markdown(results: list[dict]) -> str:
+    """The tables of docs/inference.md."""
+    lines = [
+        "| data | metric | n | coverage of 95 % | standard error / spread over draws | refused |",
+        "|---|---|---|---|---|---|",
+    ]
+    for found in (found for found in results if found["kind"] == "interval"):
+        worth = (f"{100 * found['coverage']:.1f} %", f"{found['ratio']:.2f}") if "ratio" in found else ("-", "-")
+        cells = (found["data"], found["metric"], str(found["n"]), *worth, str(found["refused"]))
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "| data | test of a true null | n | rejected at 5 % |", "|---|---|---|---|"]
+    for found in (found for found in results if found["kind"] == "null"):
+        lines.append(f"| {found['data']} | {found['test']} | {found['n']} | {100 * found['rejected']:.1f} % |")
+    lines += ["", "| n | relative test finds it | the two intervals do not overlap |", "|---|---|---|"]
+    for found in (found for found in results if found["kind"] == "power"):
+        lines.append(
+            f"| {found['n']} | {100 * found['relative test']:.0f} % | {100 * found['intervals apart']:.0f} % |"
+        )
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=500)
     parser.add_argument("--embeddings", type=Path, nargs=2, metavar=("REFERENCE", "GENERATED"))
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--table", type=Path, metavar="RESULTS.json", help="print the tables of an earlier run")
     options = parser.parse_args()
+    if options.table:
+        print(markdown(json.loads(options.table.read_text())))
+        return
     results = []
     with ProcessPoolExecutor(options.workers) as pool:
         for found in pool.map(work, settings(options.embeddings, options.draws)):

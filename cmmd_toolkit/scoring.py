@@ -19,7 +19,6 @@ from .metrics.sliced import mind, sliced_wasserstein
 from .metrics.vendi import vendi_score
 from .recipes import Recipe
 
-_SUBSET_SIZE = 1000  # of the kernel distance's recipes that do not shrink
 _LEAST_SPLITS = 10  # of the Inception score
 _FEATURE_COPIES = (
     "copies are found by equal features: a picture whose features were rounded otherwise, in another batch or on "
@@ -51,7 +50,7 @@ def least_pictures(spec: MetricSpec, plan: Recipe) -> int:
     if spec.scorer == "neighbours":
         return neighbours.RECIPES[plan.name][0] + 1
     if spec.scorer == "kernel" and plan.name in kid.RECIPES and not kid.RECIPES[plan.name].shrink:
-        return _SUBSET_SIZE
+        return kid.SUBSET_SIZE
     if spec.scorer == "frechet-infinity":
         from .metrics.frechet_infinity import LEAST_ROWS
 

@@ -27,7 +27,7 @@ from .estimate import Estimate
 from .kernels import PolynomialRows, sums_between, sums_within
 from .neighbours import checked_pair
 
-_SUBSETS, _SUBSET_SIZE = 100, 1000
+_SUBSETS, SUBSET_SIZE = 100, 1000
 _SPREAD = "subset_std is the spread over overlapping subsets, not a standard error; whole sets (default) have one"
 
 Float = NDArray[np.float64]
@@ -95,7 +95,7 @@ def kernel_distance(
     if recipe == "default":
         return _whole(x, y, kernel, estimator, parameters)
     count = _checked_number(_SUBSETS if subsets is None else subsets, "subsets", 1)
-    wanted = _checked_number(_SUBSET_SIZE if subset_size is None else subset_size, "subset_size", 2)
+    wanted = _checked_number(SUBSET_SIZE if subset_size is None else subset_size, "subset_size", 2)
     return _over_subsets(x, y, kernel, (count, wanted, seed), parameters)
 
 

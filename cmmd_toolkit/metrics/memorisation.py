@@ -8,11 +8,11 @@ A model that only repeats its training set, with a little noise, has an AuthPct 
 
 from dataclasses import dataclass
 from math import sqrt
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from .estimate import CONFIDENCE, Estimate
 from .neighbours import checked_pair, kth_neighbours
@@ -68,9 +68,7 @@ def memorisation(*, reference: Any, generated: Any) -> Memorisation:
 def _share(count: int, n: int, m: int, scale: float) -> Estimate:
     """count of m generated rows, times `scale`, with the Wilson interval."""
     share = count / m
-    z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
-    middle = (share + z * z / (2 * m)) / (1 + z * z / m)
-    half = z * sqrt(share * (1 - share) / m + z * z / (4 * m * m)) / (1 + z * z / m)
+    interval = binomtest(count, m).proportion_ci(CONFIDENCE, method="wilson")
     return Estimate(
         value=scale * share,
         n_reference=n,
@@ -78,5 +76,5 @@ def _share(count: int, n: int, m: int, scale: float) -> Estimate:
         parameters={"count": count, "neighbours": 1},
         caveats=(_CAVEAT, "depends on the number of training rows: compare values of one training set only"),
         standard_error=scale * sqrt(share * (1 - share) / m),
-        interval=(scale * max(0.0, middle - half), scale * min(1.0, middle + half)),
+        interval=(scale * float(interval.low), scale * float(interval.high)),
     )

@@ -48,8 +48,8 @@ def compare(
         backbone: one or several names (see `cmmd backbones`). Default: what stored features were made with, else the
             recipe's, else "clip".
         metric: one or several names (`cmmd_toolkit.metric_names.METRICS`): "fd" ("fid" on Inception), "mmd" ("cmmd"
-            on CLIP, SigLIP, ALIGN and OpenCLIP), "kd" ("kid" on Inception), "precision", "recall", "density",
-            "coverage", "vendi", "mind", "sw", "fd-infinity"; "authpct" and "copies", whose reference is the training
+            on CLIP, SigLIP, ALIGN and OpenCLIP), "p-value", "kd" ("kid" on Inception), "precision", "recall",
+            "density", "coverage", "vendi", "mind", "sw", "fd-infinity"; "authpct" and "copies", whose reference is the training
             pictures; "is", on Inception; or "all", everything that these sets allow. Default: "fd" and "mmd", or the
             recipe's.
         recipe: "google-cmmd", "pytorch-fid", "clean-fid", "torch-fidelity" or "torchmetrics"; None for ours.

@@ -55,6 +55,7 @@ METRICS: dict[str, MetricSpec] = {
         MetricSpec("fd-infinity", "Frechet distance extrapolated to infinitely many pictures", "frechet-infinity"),
         MetricSpec("mmd", "squared MMD", "mmd"),
         MetricSpec("cmmd", "squared MMD on a picture-text embedding", "mmd", general="mmd", family="CMMD"),
+        MetricSpec("p-value", "chance of such an MMD if the sets were alike (permutations)", "two-sample", HIGHER),
         MetricSpec("kd", "kernel distance, squared MMD with a cubic kernel", "kernel"),
         MetricSpec("kid", "kernel distance on Inception", "kernel", general="kd", family="FID"),
         MetricSpec("precision", "share of generated pictures among the reference", "neighbours", HIGHER),

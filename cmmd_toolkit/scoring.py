@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .features import Features, GaussianStatistics
+from .inference.two_sample import two_sample_test
 from .inputs import Stored
 from .metric_names import MetricSpec
 from .metrics import frechet, inception_score, kid, neighbours
@@ -92,6 +93,21 @@ def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return unit
 
 
+def _two_sample(setting: Setting) -> Scorer:
+    """The ruler is the median over both sets, which the test needs, or the given number."""
+    plan, given = setting.plan, setting.bandwidth
+    bandwidth: Bandwidth = "median-pooled" if given is None or isinstance(given, str) else given
+    reference = _mmd_rows(setting.reference, plan)
+
+    def score(generated: Stored) -> dict[str, Estimate]:
+        rows = _mmd_rows(generated, plan)
+        found = two_sample_test(reference=reference, generated=rows, bandwidth=bandwidth, seed=setting.seed)
+        parameters = {**found.parameters, "statistic": found.statistic, "permutations": found.permutations}
+        return {"p-value": Estimate(found.p_value, found.n_reference, found.n_generated, parameters, found.caveats)}
+
+    return score
+
+
 def _kernel(setting: Setting) -> Scorer:
     """The recipe's subsets keep the recipe's seed."""
     return lambda generated: {
@@ -152,6 +168,7 @@ SCORERS: dict[str, Callable[[Setting], Scorer]] = {
     "frechet": _frechet,
     "frechet-infinity": _frechet_infinity,
     "mmd": _mmd,
+    "two-sample": _two_sample,
     "kernel": _kernel,
     "neighbours": _neighbours,
     "vendi": _vendi,

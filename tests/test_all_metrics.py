@@ -23,8 +23,10 @@ from cmmd_toolkit import (
     load_backbone,
     squared_mmd,
 )
+from cmmd_toolkit.inference.two_sample import two_sample_test
 from cmmd_toolkit.limits import parse_limit
 from cmmd_toolkit.metric_names import METRICS, NUMBERS
+from cmmd_toolkit.metrics.estimate import Estimate
 from cmmd_toolkit.metrics.frechet_infinity import frechet_distance_infinity
 from cmmd_toolkit.metrics.inception_score import inception_score
 from cmmd_toolkit.metrics.kid import kernel_distance
@@ -35,10 +37,17 @@ from cmmd_toolkit.metrics.vendi import vendi_score
 from cmmd_toolkit.recipes import RECIPES, find_recipe
 from cmmd_toolkit.scoring import SCORERS, Setting, least_pictures
 
+
+def two_sample_estimate(reference: Features, generated: Features) -> Estimate:
+    found = two_sample_test(reference=unit(reference), generated=unit(generated))
+    return Estimate(found.p_value, found.n_reference, found.n_generated, found.parameters, found.caveats)
+
+
 ROWS = (*(name for name, spec in METRICS.items() if spec.needs == "rows"),)
 BARE: dict[str, Callable[..., object]] = {
     "fd": frechet_distance,
     "fd-infinity": frechet_distance_infinity,
+    "p-value": two_sample_estimate,
     "kd": kernel_distance,
     "precision": lambda **sides: neighbour_metrics(**sides).precision,
     "recall": lambda **sides: neighbour_metrics(**sides).recall,
@@ -186,7 +195,7 @@ def test_the_least_number_of_pictures_is_the_bare_functions(name: str, recipe: s
 
 def test_each_metric_knows_which_way_is_better() -> None:
     higher = {name for name, spec in METRICS.items() if spec.higher_is_better}
-    assert higher == {"precision", "recall", "density", "coverage", "vendi", "is", "authpct"}
+    assert higher == {"precision", "recall", "density", "coverage", "vendi", "is", "authpct", "p-value"}
     report = compare(X, Y, metric=["fd", "copies", "recall"])
     assert [result.higher_is_better for result in report.results] == [False, False, True]
     legend = str(report).splitlines()

@@ -49,9 +49,9 @@ def compare(
             recipe's, else "clip".
         metric: one or several names (`cmmd_toolkit.metric_names.METRICS`): "fd" ("fid" on Inception), "mmd" ("cmmd"
             on CLIP, SigLIP, ALIGN and OpenCLIP), "p-value", "kd" ("kid" on Inception), "precision", "recall",
-            "density", "coverage", "vendi", "mind", "sw", "fd-infinity"; "authpct" and "copies", whose reference is the training
-            pictures; "is", on Inception; or "all", everything that these sets allow. Default: "fd" and "mmd", or the
-            recipe's.
+            "density", "coverage", "vendi", "mind", "sw", "fd-infinity"; "authpct" and "copies", whose reference is the
+            training pictures; "is", on Inception; or "all", everything that these sets allow. Default: "fd" and "mmd",
+            or the recipe's.
         recipe: "google-cmmd", "pytorch-fid", "clean-fid", "torch-fidelity" or "torchmetrics"; None for ours.
         weights, model: local weights or a published model id, one value, or a mapping from backbone names.
         dims: Inception's feature dimensions: 64, 192, 768 or 2048.

@@ -16,7 +16,7 @@ def main() -> None:
     """Diffusion Transformers with full, xformers and sliding-window attention: make image sets to be scored.
 
     \b
-    dit-gen sample --attention swa --out fake/                 (a bundled checkpoint: digits, 8 x 8)
+    dit-gen sample --attention swa --out fake/                 (a bundled checkpoint: landscapes)
     dit-gen sample --checkpoint DiT-XL-2-256x256.pt --labels 207,360 --guidance-scale 4 --out fake/
     dit-gen sweep --guidance-scale 0,1,4,10 --steps 50,250,500 --attention full,swa --out sweep/
     dit-gen convert DiT-XL-2-256x256.pt DiT-XL-2-256/

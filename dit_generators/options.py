@@ -18,7 +18,8 @@ def checkpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
         command,
         (
             click.option(
-                "--checkpoint", metavar="PATH|ID|NAME", help="A file, a folder, OWNER/NAME, digits-full or digits-swa."
+                "--checkpoint", metavar="PATH|ID|NAME",
+                help="A file, a folder, OWNER/NAME, or bundled: landscapes-full, landscapes-swa, digits-full, digits-swa.",
             ),
             click.option(
                 "--weights", type=click.Choice(["ema", "model"]), default="ema", show_default=True,

@@ -243,7 +243,7 @@ def test_files_that_are_no_checkpoint(tmp_path: Path, capfd: Any) -> None:
 
 def test_bundled_checkpoints_come_in_pairs_that_differ_in_attention_only() -> None:
     names = bundled_names()
-    assert {"digits-full", "digits-swa"} <= set(names)
+    assert set(names) == {"digits-full", "digits-swa", "landscapes-full", "landscapes-swa"}
     assert sum(bundled_file(name).stat().st_size for name in names) <= 20_000_000
     for full in (name for name in names if name.endswith("-full")):
         configs = [vars(load_checkpoint(name).config) for name in (full, full.replace("-full", "-swa"))]

@@ -213,7 +213,7 @@ def test_the_bundled_models_sample_without_a_network_or_arguments(tmp_path) -> N
         finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
         assert finished.returncode == 0, finished.stderr
         assert "warning" not in finished.stderr
-        assert record(tmp_path / kind)["checkpoint"] == f"digits-{kind}"
+        assert record(tmp_path / kind)["checkpoint"] == f"landscapes-{kind}"
 
 
 def test_npz_holds_the_pictures_in_order_as_rgb(tmp_path, capfd, pixels, labelled) -> None:

@@ -44,10 +44,11 @@ _SMALLEST_ROOT = 1e-6  # of the largest s: below it the division by s has no dig
 
 @dataclass(frozen=True, eq=False)
 class FrechetErrors:
-    """Influence of every row, bias and variance of one Frechet distance; `growth` is the bias of third order."""
+    """Influence of every row on FD, and on FD without its bias; bias and variance; `growth` is the third-order bias."""
 
     reference: Matrix
     generated: Matrix
+    without_bias: tuple[Matrix, Matrix]
     bias: float
     spread: Spread
     growth: float
@@ -99,8 +100,8 @@ def frechet_errors(
     roots, to_x, to_y = _joint_basis(reference, generated, squares, vectors)
     shift = reference.mean - generated.mean
     weights = 1 / (2 * (roots[:, None] + roots))
-    influence_x, moment_x, spread_x = _influence(reference, 2 * shift, to_x, roots, weights)
-    influence_y, moment_y, spread_y = _influence(generated, -2 * shift, to_y, roots, weights)
+    influence_x, bias_x, moment_x = _influence(reference, 2 * shift, to_x, roots, weights)
+    influence_y, bias_y, moment_y = _influence(generated, -2 * shift, to_y, roots, weights)
     n, m = len(influence_x), len(influence_y)
     both = (moment_x / n + moment_y / m) * weights
     traces = reference.full_cov / n + generated.full_cov / m
@@ -109,9 +110,10 @@ def frechet_errors(
     projected = float(influence_x.var(ddof=1)) / n + float(influence_y.var(ddof=1)) / m
     growth = _third_order(both, roots)
     bias = float(np.trace(traces) + both.sum()) + growth
-    return FrechetErrors(
-        influence_x, influence_y, bias, Spread(projected, degenerate, degenerate), growth, spread_x + spread_y
-    )
+    spread = Spread(projected, degenerate, degenerate)
+    bias_variance = float(bias_x.var()) / n + float(bias_y.var()) / m
+    corrected = influence_x - bias_x, influence_y - bias_y
+    return FrechetErrors(influence_x, influence_y, corrected, bias, spread, growth, bias_variance)
 
 
 def _third_order(second: Matrix, roots: Matrix) -> float:
@@ -135,8 +137,8 @@ def _joint_basis(
 
 def _influence(
     fit: GaussianFit, slope: Matrix, to_joint: Matrix, roots: Matrix, weights: Matrix
-) -> tuple[Matrix, Matrix, float]:
-    """I of every row, Var(u_i u_j) (D, D), and the sampling variance of this side's part of the bias.
+) -> tuple[Matrix, Matrix, Matrix]:
+    """I of every row, its part in the bias (whose mean is the side's bias of second order), and Var(u_i u_j) (D, D).
 
     The products are float32 of rows in units of the largest s: an error needs no more digits.
     """
@@ -154,7 +156,7 @@ def _influence(
         start += len(rows)
     moment = fourth * (unit**2 / fit.count)
     moment.flat[:: len(roots) + 1] -= np.square(roots)
-    return influence, moment, float(bias.var()) / fit.count**3
+    return influence, bias / fit.count, moment
 
 
 def _centred(fit: GaussianFit) -> Iterator[Matrix]:

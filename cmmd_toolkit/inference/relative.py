@@ -112,7 +112,14 @@ def compare_mmd(
         raise ArgumentError("bandwidth: both sets need one ruler; take median or a number")
     terms = _paired_terms(first, second) if paired else _unpaired_terms(first, second)
     facts = {"metric": "mmd", "bandwidth": first.estimate.parameters["bandwidth"]}
-    return _tested(value_of(terms), spread_of(terms), (n, m, r), paired, alternative, facts)
+    evidence = min(_evidence(value_of(score.terms), spread_of(score.terms)) for score in (first, second))
+    error = spread_of(terms).error_of_difference(evidence)
+    return _tested(value_of(terms), error, (n, m, r), paired, alternative, facts)
+
+
+def _evidence(value: float, spread: Spread) -> float:
+    """A squared distance in units of its noise when there is none."""
+    return max(value, 0.0) / float(np.sqrt(spread.degenerate)) if spread.degenerate > 0 else float("inf")
 
 
 def _unpaired_terms(first: MmdScore, second: MmdScore) -> list[Term]:
@@ -148,18 +155,20 @@ def compare_frechet(
     assert one is not None
     assert two is not None
     n, m, r = len(one.reference), len(one.generated), len(two.generated)
-    projected = float(np.var(one.reference - two.reference, ddof=1)) / n
-    projected += float(one.generated.var(ddof=1)) / m + float(two.generated.var(ddof=1)) / r
+    (x_one, y_one), (x_two, y_two) = one.without_bias, two.without_bias
+    projected = float(np.var(x_one - x_two, ddof=1)) / n
+    projected += float(y_one.var(ddof=1)) / m + float(y_two.var(ddof=1)) / r
     # Two quadratic remainders that share the reference's noise: three quarters of their sum, for equal sizes.
     degenerate = 0.75 * (one.spread.degenerate + two.spread.degenerate)
     if paired:
         _check_pairs(m, r)
-        projected -= 2 * float(np.cov(one.generated, two.generated)[0, 1]) / m
+        projected -= 2 * float(np.cov(y_one, y_two)[0, 1]) / m
         rho = _row_correlation(first.generated, second.generated)
         degenerate *= (1 - rho) * (1 + rho / 3)
-    difference = (first.estimate.value - one.bias) - (second.estimate.value - two.bias)
-    spread = Spread(max(projected, 0.0), degenerate, degenerate)
-    return _tested(difference, spread, (n, m, r), paired, alternative, {"metric": "fd"})
+    values = (first.estimate.value - one.bias, second.estimate.value - two.bias)
+    evidence = min(_evidence(value, errors.spread) for value, errors in zip(values, (one, two), strict=True))
+    error = Spread(max(projected, 0.0), degenerate, degenerate).error_of_difference(evidence)
+    return _tested(values[0] - values[1], error, (n, m, r), paired, alternative, {"metric": "fd"})
 
 
 def _row_correlation(first: GaussianFit, second: GaussianFit) -> float:
@@ -175,13 +184,13 @@ def _check_pairs(first: int, second: int) -> None:
 
 def _tested(
     difference: float,
-    spread: Spread,
+    error: float,
     counts: tuple[int, int, int],
     paired: bool,
     alternative: Alternative,
     facts: Mapping[str, Any],
 ) -> RelativeTest:
-    error, least = spread.standard_error, min(counts)
+    least = min(counts)
     if alternative == "two-sided":
         p_value = two_sided_p(difference, error, least)
     else:

@@ -56,6 +56,16 @@ class Spread:
         """The standard deviation of T. The floor makes up for what the unbiased variance loses below zero."""
         return float(np.sqrt(max(self.projected - self.excess, self.degenerate / 2)))
 
+    def error_of_difference(self, evidence: float) -> float:
+        """The standard deviation of a difference of two distances, the smaller of them `evidence` times its noise.
+
+        Where both are noise the projections grow with the difference itself and would hide it: they count in full once
+        the smaller distance is half of its noise.
+        """
+        first_sum = self.projected - self.excess - self.degenerate
+        variance = self.degenerate + min(2 * evidence, 1.0) * first_sum
+        return float(np.sqrt(max(variance, self.degenerate / 2)))
+
 
 def spread_of(terms: Sequence[Term]) -> Spread:
     """The variance of T over draws of all sets, each of at least four rows."""

@@ -160,7 +160,12 @@ def power_setting(n: int, draws: int) -> dict:
     return {"kind": "power", "n": n, "draws": draws, "relative test": tested / draws, "intervals apart": apart / draws}
 
 
-def settings(paths: list[Path] | None, draws: int) -> Iterator[tuple]:
+def settings(paths: list[Path] | None, draws: int, kinds: list[str]) -> Iterator[tuple]:
+    named = {interval_setting: "interval", null_setting: "null", power_setting: "power"}
+    return (setting for setting in every_setting(paths, draws) if named[setting[0]] in kinds)
+
+
+def every_setting(paths: list[Path] | None, draws: int) -> Iterator[tuple]:
     sources = [(synthetic, (heavy, different)) for heavy in (False, True) for different in (False, True)]
     if paths:
         sources += [(resampled, (paths, different)) for different in (False, True)]
@@ -208,6 +213,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=500)
     parser.add_argument("--embeddings", type=Path, nargs=2, metavar=("REFERENCE", "GENERATED"))
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--kinds", default="interval,null,power")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--table", type=Path, metavar="RESULTS.json", help="print the tables of an earlier run")
     options = parser.parse_args()
@@ -216,7 +222,7 @@ def main() -> None:
         return
     results = []
     with ProcessPoolExecutor(options.workers) as pool:
-        for found in pool.map(work, settings(options.embeddings, options.draws)):
+        for found in pool.map(work, settings(options.embeddings, options.draws, options.kinds.split(","))):
             shown = {name: f"{v:.4g}" if isinstance(v, float) else v for name, v in found.items()}
             print("  ".join(f"{name} {value}" for name, value in shown.items()), flush=True)
             results.append(found)

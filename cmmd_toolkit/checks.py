@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .embedding import SetSummary
+from .features import Features
 from .report import Result
 
 UNEQUAL_RATIO = 2.0
@@ -23,8 +24,8 @@ def size_warnings(reference: tuple[str, int | None], others: Sequence[tuple[str,
     if not odd:
         return []
     return [
-        f"very unequal sizes: {name} has {n:,} pictures, {', '.join(odd)}: the smaller set's noise dominates, and a "
-        "biased metric (Frechet distance, biased MMD) grows as it shrinks; compare sets of equal n"
+        f"very unequal sizes: {name} has {n:,} pictures, {', '.join(odd)}: the smaller set's noise dominates; a "
+        "biased metric (Frechet distance, biased MMD) also grows as it shrinks, so compare those at equal n"
     ]
 
 
@@ -45,7 +46,7 @@ def negative_warnings(results: Sequence[Result]) -> list[str]:
     if not below:
         return []
     return [
-        f"negative {', '.join(dict.fromkeys(below))}: the unbiased estimate scatters around zero when so many "
+        f"negative {', '.join(dict.fromkeys(below))}: the unbiased estimate scatters around zero when these "
         "pictures cannot tell the sets apart; read it as zero"
     ]
 
@@ -116,6 +117,22 @@ def describe(summary: SetSummary) -> dict[str, Any]:
         "skipped": [{"name": name, "reason": reason} for name, reason in summary.skipped],
         "remarks": list(summary.remarks),
     }
+
+
+def stored_copies(sides: Sequence[tuple[str, object]]) -> list[str]:
+    """A warning for each set of stored features that shares rows, bit for bit, with the reference's."""
+    (name, reference), *others = sides
+    if not isinstance(reference, Features):
+        return []
+    known = {row.tobytes() for row in reference.values}
+    warnings = []
+    for other, stored in others:
+        if isinstance(stored, Features) and (count := sum(row.tobytes() in known for row in stored.values)):
+            warnings.append(
+                f"equal features: {count} of {len(stored)} rows of {other} are also in {name}: shared pictures pull "
+                "every distance towards zero; remove them from one side"
+            )
+    return warnings
 
 
 def _own_warnings(summary: SetSummary) -> list[str]:

@@ -68,7 +68,7 @@ def _parse_order(text: str, generated: tuple[str, ...]) -> tuple[str, str]:
 @click.option("--difference", multiple=True, metavar="D", help="Repeatable: a number, or 10% of the present value.")
 @click.option("--power", type=float, default=0.8, show_default=True, help="The chance to find it.")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Level of the two-sided test.")
-@click.option("--metric", type=click.Choice(["mmd", "fd"]), default="mmd", show_default=True)
+@click.option("--metric", type=click.Choice(["mmd", "fd"]), help="[default: mmd; of a report all]")
 @click.option("--paired", is_flag=True, help="With two sets: pictures of one name were made from one seed.")
 @network_options
 @picture_options

@@ -10,6 +10,7 @@ from typing import Any
 from . import checks
 from .backbones.base import Backbone
 from .backbones.registry import INCEPTION_DIMS, load_backbone, spec_of
+from .backbones.remarks import REMARKS
 from .embedding import Advance, OnError, embed_source
 from .errors import ArgumentError, InputError
 from .features import Features
@@ -103,6 +104,7 @@ def gather(
     sides = [_side(source, plan, options) for source in (reference, *as_sources(generated))]
     names = _backbone_names(as_list(networks.backbone), plan, sides)
     remarks = check(plan, names, sides)
+    _check_dims(networks.dims, names)
     backbones: dict[str, Backbone] = {}
     if _has_pictures(sides):
         dims = _stored_dims(names, sides) if networks.dims is None else networks.dims
@@ -111,6 +113,7 @@ def gather(
     for side in sides:
         side.short = short[side.label]
     warnings = [*remarks, *(remark for loaded in backbones.values() for remark in loaded.remarks)]
+    warnings += [REMARKS[name] for name in names if name in REMARKS and name not in backbones]
     warnings += _check_stored(sides, backbones.get(names[0]), plan)
     tables = [_features_of(side, names, backbones, options, progress) for side in sides]
     for side in sides:
@@ -125,6 +128,7 @@ def embed_set(images: Any, networks: Networks, options: Options, progress: Progr
     source = open_images(images, recursive=options.recursive, policy=plan.decode)
     side = Side(source.name, source=source.subset(options.max_images, options.seed))
     (name,) = _backbone_names(as_list(networks.backbone), plan, [side])
+    _check_dims(networks.dims, [name])
     backbones = _load_backbones([name], plan, networks.weights, networks.model, networks.dims, options.device)
     (features,) = _features_of(side, [name], backbones, options, progress)
     assert isinstance(features, Features)
@@ -167,11 +171,14 @@ def _stored_dims(names: Sequence[str], sides: Sequence[Side]) -> int | None:
     return widths[0] if names == ["inception"] and widths and widths[0] in INCEPTION_DIMS else None
 
 
+def _check_dims(dims: int | None, names: Sequence[str]) -> None:
+    if dims is not None and "inception" not in names:
+        raise ArgumentError(f"dims: only inception has a choice of dimensions, {names[0]} does not; leave out --dims")
+
+
 def _load_backbones(
     names: list[str], plan: Recipe, weights: Paths, model: Any, dims: int | None, device: str
 ) -> dict[str, Backbone]:
-    if dims is not None and "inception" not in names:
-        raise ArgumentError(f"dims: only inception has a choice of dimensions, {names[0]} does not; leave out --dims")
     return {
         name: load_backbone(
             name,
@@ -225,7 +232,7 @@ def _set_warnings(sides: Sequence[Side]) -> list[str]:
     warnings = checks.size_warnings(counts[0], counts[1:])
     if sides[0].summary is not None:
         warnings += checks.set_warnings(sides[0].summary, [side.summary for side in sides[1:] if side.summary])
-    return warnings
+    return warnings + checks.stored_copies([(side.short, side.stored) for side in sides])
 
 
 def _provenance(

@@ -1,7 +1,7 @@
 """`plan`: from a pilot to the number of pictures that tells a difference."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,12 @@ from .inference.sample_size import (
     pilot_of_mmd,
     pilot_of_test,
 )
+from .metric_names import METRICS
 from .metrics.mmd import MmdScore
-from .ranking import Metric, check_rows, frechet_scores, mmd_scores, unbiased
+from .ranking import Metric, check_pairing, check_rows, frechet_scores, mmd_scores, unbiased
 from .report.text import align
 
+_MOST = 1_000_000_000
 SHARES = (0.5, 0.2, 0.1, 0.05)
 
 
@@ -32,14 +34,16 @@ class Need:
     Attributes:
         backbone, metric, about: what was looked at, in words.
         value: the pilot's distance, or the difference of its two sets.
-        sizes: (difference in units of the distance, pictures in each generated set).
+        sizes: (difference in units of the distance, pictures in each generated set or None where none suffice).
+        remark: what makes the numbers doubtful, or "".
     """
 
     backbone: str
     metric: str
     about: str
     value: float
-    sizes: tuple[tuple[float, int], ...]
+    sizes: tuple[tuple[float, int | None], ...]
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,13 +59,20 @@ class Plan:
         for need in self.needs:
             share = [f"{difference / abs(need.value):.0%}" if need.value else "-" for difference, _ in need.sizes]
             rows = [("Difference", "of the value", "Pictures a set")]
-            rows += [(f"{d:.4g}", part, f"{n:,}") for (d, n), part in zip(need.sizes, share, strict=True)]
-            lines += [f"{need.metric} on {need.backbone}: {need.about}, {need.value:.4g}", *align(rows, left=()), ""]
+            rows += [(f"{d:.4g}", part, _count(n)) for (d, n), part in zip(need.sizes, share, strict=True)]
+            lines += [f"{need.metric} on {need.backbone}: {need.about}, {need.value:.4g}", *align(rows, left=())]
+            lines += [*([f"warning: {need.remark}"] if need.remark else []), ""]
         lines.append(
             f"Pictures in each generated set for a power of {self.power:.0%} at level {self.alpha:.0%} (two-sided, "
-            "unpaired unless said), with a reference at least as large; sets that share seeds need fewer."
+            "unpaired unless said), with the reference at hand; sets that share seeds need fewer."
         )
         return "\n".join(lines) + "\n"
+
+
+def _count(n: int | None) -> str:
+    if n is None:
+        return "no number: the reference is too small"
+    return f"{n:,}" if n <= _MOST else f"over {_MOST:,}"
 
 
 def plan(
@@ -71,7 +82,7 @@ def plan(
     differences: Iterable[float | str] | None = None,
     power: float = 0.8,
     alpha: float = 0.05,
-    metric: Metric = "mmd",
+    metric: Metric | None = None,
     paired: bool = False,
     backbone: str | Iterable[str] | None = None,
     weights: Paths = None,
@@ -95,7 +106,7 @@ def plan(
         differences: of the distance, absolute (0.01) or a share of the present value ("10%"). Default: from 50 % down
             to 5 %; with two sets also the difference they show.
         power, alpha: chance to find it, level of the two-sided relative test.
-        metric: "mmd" or "fd".
+        metric: "mmd" (default) or "fd"; of a report, the results to look at (default: all).
         paired: with two sets, pictures of one name share a seed.
         others: as `compare`.
 
@@ -106,8 +117,12 @@ def plan(
         CmmdError: as `compare`; a report without standard errors, more than two sets.
     """
     wanted = [_parse_difference(text) for text in differences or ()]
+    if metric not in (None, "mmd", "fd"):
+        raise ArgumentError(f"metric: expected mmd or fd, got {metric!r}")
     if not generated:
-        pilots = _from_report(Path(str(pilot)))
+        if paired or backbone:
+            raise ArgumentError("a report has its backbones and no pairs; leave out backbone and paired")
+        pilots = _from_report(Path(str(pilot)), metric)
     else:
         if len(generated) > 2:
             raise ArgumentError(f"plan: expected one generated set or two, got {len(generated)}")
@@ -121,11 +136,13 @@ def plan(
             check=check_rows,
             progress=progress,
         )
-        pilots = [_from_sets(gathered, k, metric, paired) for k in range(len(gathered.names))]
+        if paired:
+            check_pairing(gathered)
+        pilots = [_from_sets(gathered, k, metric or "mmd", paired) for k in range(len(gathered.names))]
     return Plan(tuple(_need(*found, wanted, power, alpha) for found in pilots), power, alpha)
 
 
-Found = tuple[str, str, str, float, Pilot, tuple[float, ...]]
+Found = tuple[str, str, str, float, Pilot, tuple[float, ...], str]
 
 
 def _from_sets(gathered: Gathered, backbone: int, metric: Metric, paired: bool) -> Found:
@@ -134,7 +151,8 @@ def _from_sets(gathered: Gathered, backbone: int, metric: Metric, paired: bool) 
     if len(scores) == 1:
         (score,) = scores
         pilot = pilot_of_mmd(score) if isinstance(score, MmdScore) else pilot_of_frechet(score)
-        return name, metric, f"{names[0]} and another set like it", unbiased(score), pilot, SHARES
+        remark = _doubt(score.estimate.interval, "the distance")
+        return name, metric, f"{names[0]} and another set like it", unbiased(score), pilot, SHARES, remark
     first, second = scores
     test = (
         compare_mmd(first, second, paired=paired)
@@ -142,36 +160,50 @@ def _from_sets(gathered: Gathered, backbone: int, metric: Metric, paired: bool) 
         else compare_frechet(first, second, paired=paired)  # type: ignore[arg-type]
     )
     about = f"{names[0]} less {names[1]}" + (", paired" if paired else "")
-    return name, metric, about, test.difference, pilot_of_test(test), (1.0, *SHARES)
+    if test.difference == 0:
+        raise InputError(f"{names[0]} and {names[1]} score the same; plan for one of them with --difference")
+    return (
+        name,
+        metric,
+        about,
+        test.difference,
+        pilot_of_test(test),
+        (1.0, *SHARES),
+        _doubt(test.interval, "the difference"),
+    )
 
 
-def _from_report(path: Path) -> list[Found]:
-    found: list[Found]
+def _doubt(interval: Sequence[float] | None, what: str) -> str:
+    if interval is None or not interval[0] <= 0 <= interval[1]:
+        return ""
+    low, high = (f"{end:.2g}" for end in interval)
+    return f"{what} may be zero (95 % interval {low} to {high}), and then shares of it mean nothing; give --difference"
+
+
+def _from_report(path: Path, metric: Metric | None) -> list[Found]:
+    if not path.exists():
+        raise InputError(f"{path}: no such file; give a report, or a reference and one or two generated sets")
     try:
         results = json.loads(path.read_text(encoding="utf-8"))["results"]
-        usable = [result for result in results if result.get("standard_error")]
-        found = [
-            (
-                str(result["backbone"]),
-                str(result["metric"]),
-                f"{result['generated']} and another set like it",
-                float(result["value"]),
-                pilot_of_error(
-                    float(result["value"]),
-                    float(result["standard_error"]),
-                    min(result["n_reference"], result["n_generated"]),
-                ),
-                SHARES,
-            )
-            for result in usable
-        ]
+        found = [_from_result(result) for result in results if result.get("standard_error")]
     except (ValueError, KeyError, TypeError, AttributeError, IsADirectoryError) as error:
         raise InputError(
-            f"{path}: expected a report of `cmmd compare --json`, or a reference and one or two generated sets"
+            f"{path}: no readable report of `cmmd compare --json`; make it again, or give a reference and one or two "
+            "generated sets"
         ) from error
-    if not found:
-        raise InputError(f"{path}: no result in this report has a standard error; compare with more pictures")
-    return found
+    fitting = [one for one in found if metric is None or METRICS[one[1]].number == metric]
+    if not fitting:
+        raise InputError(f"{path}: no result of this metric in this report has a standard error; compare more pictures")
+    return fitting
+
+
+def _from_result(result: Mapping[str, Any]) -> Found:
+    value, error = float(result["value"]), float(result["standard_error"])
+    n = min(int(result["n_reference"]), int(result["n_generated"]))
+    about = f"{result['generated']} and another set like it"
+    pilot = pilot_of_error(value, error, n)
+    remark = _doubt(result["interval"], "the distance")
+    return str(result["backbone"]), str(METRICS[result["metric"]].name), about, value, pilot, SHARES, remark
 
 
 def _need(
@@ -181,6 +213,7 @@ def _need(
     value: float,
     pilot: Pilot,
     shares: tuple[float, ...],
+    remark: str,
     wanted: list[tuple[float, bool]],
     power: float,
     alpha: float,
@@ -193,6 +226,7 @@ def _need(
         about,
         value,
         tuple((size, images_needed(pilot, size, power=power, alpha=alpha)) for size in sizes),
+        remark,
     )
 
 

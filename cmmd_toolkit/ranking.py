@@ -52,6 +52,7 @@ class PairTest:
     worse: str
     difference: float
     standard_error: float
+    interval: tuple[float, float]
     p_value: float
     p_adjusted: float
     neighbours: bool
@@ -164,6 +165,9 @@ def rank(
     """
     if metric not in ("mmd", "fd"):
         raise ArgumentError(f"metric: expected mmd or fd, got {metric!r}")
+    names = [str(item) for item in as_sources(generated) if isinstance(item, (str, Path))]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ArgumentError(f"{twice[0]}: given twice; name each set once")
     if not 0 < alpha < 1:
         raise ArgumentError(f"alpha: expected a number between 0 and 1, got {alpha}")
     if bandwidth == "median-pooled":
@@ -180,7 +184,7 @@ def rank(
         command=command,
     )
     if paired:
-        _check_pairing(gathered)
+        check_pairing(gathered)
     orders = tuple(_order(gathered, k, metric, bandwidth, paired, alpha) for k in range(len(gathered.names)))
     first = gathered.under(0)[0]
     return Ranking(
@@ -215,14 +219,16 @@ def check_rows(plan: Recipe, names: list[str], sides: list[Side]) -> list[str]:
     return []
 
 
-def _check_pairing(gathered: Gathered) -> None:
-    """Sets of equal size whose pictures have equal names in equal order."""
+def check_pairing(gathered: Gathered) -> None:
+    """Raise InputError unless the generated sets hold pictures of equal names in equal order."""
     first, *others = gathered.sides[1:]
     for side in others:
+        if len(_names(first)) != len(_names(side)):
+            counts = f"has {len(_names(side))} pictures and {first.label} has {len(_names(first))}"
+            raise InputError(f"{side.label}: {counts}, so they are no pairs; leave out --paired")
         if _names(first) != _names(side):
-            odd = next((pair for pair in zip(_names(first), _names(side), strict=False) if pair[0] != pair[1]), None)
-            detail = f"{odd[0]} beside {odd[1]}" if odd else f"{len(_names(first))} and {len(_names(side))} pictures"
-            raise InputError(f"{side.label}: paired with {first.label}, but {detail}; leave out --paired")
+            here, there = next(pair for pair in zip(_names(side), _names(first), strict=True) if pair[0] != pair[1])
+            raise InputError(f"{side.label}: {here} would be paired with {there} of {first.label}; leave out --paired")
 
 
 def _names(side: Side) -> list[str]:
@@ -251,6 +257,7 @@ def _order(
             names[ranked[b]],
             test.difference,
             test.standard_error,
+            test.interval,
             test.p_value,
             adjusted[a, b],
             b == a + 1,
@@ -267,7 +274,11 @@ def mmd_scores(gathered: Gathered, backbone: int, bandwidth: Bandwidth | None, p
     chosen = gathered.plan.bandwidth if bandwidth is None else bandwidth
     ruler = MmdReference(prepare(reference), chosen, "unbiased", gathered.options.seed)
     scores = (ruler.score(prepare(rows)) for rows in generated)
-    return [score if paired else score.without_rows() for score in scores]
+    kept = [score if paired else score.without_rows() for score in scores]
+    for side, score in zip(gathered.sides[1:], kept, strict=True):
+        if score.estimate.standard_error is None:
+            raise InputError(f"{side.label}: {score.estimate.caveats[-1]}")
+    return kept
 
 
 def frechet_scores(gathered: Gathered, backbone: int) -> list[FrechetScore]:

@@ -19,7 +19,7 @@ def checkpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
         (
             click.option(
                 "--checkpoint", metavar="PATH|ID|NAME",
-                help="A file, a folder, OWNER/NAME, or bundled: landscapes-full, landscapes-swa, digits-full, digits-swa.",
+                help="File, folder, OWNER/NAME, or bundled: landscapes-full, landscapes-swa, digits-full, digits-swa.",
             ),
             click.option(
                 "--weights", type=click.Choice(["ema", "model"]), default="ema", show_default=True,

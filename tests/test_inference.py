@@ -363,11 +363,12 @@ def test_the_planned_number_of_pictures_has_the_planned_power() -> None:
 
 
 def test_more_power_and_smaller_differences_need_more_pictures() -> None:
-    pilot = Pilot(generated=0.05, reference=0.02, quadratic=1.0, distance=0.1)
+    pilot = Pilot(generated=0.05, reference=1e-5, quadratic=1.0, distance=0.1)
     assert images_needed(pilot, 0.01) < images_needed(pilot, 0.01, power=0.9) < images_needed(pilot, 0.005)
+    assert images_needed(Pilot(0.05, 0.1, 1.0, 0.1), 0.2) is None  # the reference alone is noisier than that
     n = images_needed(pilot, 0.01)
     assert pilot.variance(n, 0.01) <= (0.01 / (1.959964 + 0.841621)) ** 2 < pilot.variance(n - 1, 0.01)
     with pytest.raises(ArgumentError, match="difference: expected a finite number > 0"):
         images_needed(pilot, 0.0)
-    with pytest.raises(ArgumentError, match="power: expected a number between 0 and 1"):
+    with pytest.raises(ArgumentError, match=r"power: expected a number between alpha \(0.05\) and 1"):
         images_needed(pilot, 0.1, power=1.0)

@@ -11,7 +11,8 @@ from conftest import shared_path
 from PIL import Image, ImageFilter
 
 from cmmd_toolkit import ArgumentError, WeightsError, compare, embed, load_backbone, squared_mmd
-from cmmd_toolkit.backbones.mini import BUNDLED, REMARK
+from cmmd_toolkit.backbones.mini import BUNDLED
+from cmmd_toolkit.backbones.remarks import MINI_REMARK
 from cmmd_toolkit.demo import digits
 
 
@@ -30,7 +31,7 @@ def test_embeddings_are_of_unit_length_and_the_same_every_time() -> None:
 
 def test_every_report_says_what_its_numbers_are_not() -> None:
     pictures = np.stack(digits()[0][:20])
-    assert REMARK in compare(pictures[:10], pictures[10:], backbone="mini").warnings
+    assert MINI_REMARK in compare(pictures[:10], pictures[10:], backbone="mini").warnings
 
 
 def test_other_weights_and_models_are_refused(tmp_path: Path) -> None:

@@ -80,9 +80,9 @@ def test_pairs_are_checked_by_name_and_gain_power() -> None:
     tight = rank(reference, [base, worse], paired=True).orders[0].pairs[0]
     assert tight.p_value < 0.01 < loose.p_value
     other = Features(base.values, {"source": "other"}, names[::-1])
-    with pytest.raises(InputError, match=r"paired with base, but 0.png beside 119.png"):
+    with pytest.raises(InputError, match=r"119.png would be paired with 0.png of base"):
         rank(reference, [base, other], paired=True)
-    with pytest.raises(InputError, match="120 and 60 pictures"):
+    with pytest.raises(InputError, match="half: has 60 pictures and base has 120"):
         rank(reference, [base, Features(base.values[:60], {"source": "half"}, names[:60])], paired=True)
 
 
@@ -95,7 +95,7 @@ def test_pairs_are_checked_by_name_and_gain_power() -> None:
         ({"bandwidth": "median-pooled"}, "one ruler"),
         (
             {"generated": [features("a", 2), features("b", 3, n=12)]},
-            "b: 12 pictures|at least 20 pictures a set, got 12",
+            "b: no standard error.*12 pictures",
         ),
         ({"generated": [features("a", 2), GaussianStatistics(np.zeros(8), np.eye(8), 9)]}, "mean and covariance only"),
         ({"generated": [features("a", 2), features("b", 3, n=40)], "metric": "fd"}, "b: .*rank by mmd"),
@@ -193,12 +193,46 @@ def test_a_plan_from_a_report_is_close_to_that_from_the_sets(sets: tuple, tmp_pa
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{}", "expected a report"), ('{"results": []}', "no result in this report"), ("[1]", "expected a report")],
+    [("{}", "no readable report"), ('{"results": []}', "no result of this metric"), ("[1", "no readable report")],
 )
 def test_a_plan_refuses_what_is_no_report(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(InputError, match=message):
         plan(tmp_path / "x.json")
+
+
+def test_a_plan_says_where_its_numbers_mean_little(tmp_path: Path) -> None:
+    reference, near, twin = features("real", 1), features("near", 3), features("twin", 4)
+    assert "may be zero" in plan(reference, [near, twin]).needs[0].remark
+    assert "warning: the difference may be zero" in str(plan(reference, [near, twin]))
+    with pytest.raises(InputError, match="score the same; plan for one of them"):
+        plan(reference, [near, Features(near.values, {"source": "copy"})])
+    with pytest.raises(InputError, match="few: no standard error.*3 pictures"):
+        plan(reference, [features("few", 5, n=3)])
+    named = ((n, (f"{n}.png",) * 2) for n in ("a", "b"))
+    pair = [Features(near.values[:2], {"source": name}, names) for name, names in named]
+    with pytest.raises(InputError, match=r"b.png would be paired with a.png of a"):
+        plan(reference, pair, paired=True)
+    with pytest.raises(ArgumentError, match="power: expected a number between alpha"):
+        plan(reference, [near], power=0.01)
+    with pytest.raises(ArgumentError, match="a report has its backbones"):
+        plan(tmp_path / "report.json", paired=True)
+
+
+def test_stored_features_keep_their_remarks_and_their_copies_are_named() -> None:
+    made = {"backbone": "mini", "dim": 8}
+    real, other = (Features(features("x", k).values, {"source": n, **made}) for k, n in ((1, "real"), (2, "other")))
+    part = Features(np.vstack([real.values[:30], other.values[:60]]), {"source": "part", **made})
+    warnings = rank(real, [other, part]).warnings
+    assert any(warning.startswith("mini: its numbers are for watching") for warning in warnings)
+    assert any("equal features: 30 of 90 rows of part are also in real" in warning for warning in warnings)
+    with pytest.raises(ArgumentError, match="dims: only inception"):
+        rank(real, [other, part], dims=64)
+
+
+def test_a_set_is_ranked_once(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="a: given twice"):
+        rank(features("real", 1), ["a", "b", "a"])
 
 
 def test_the_plan_command(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:

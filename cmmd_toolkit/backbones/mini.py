@@ -19,9 +19,9 @@ from ..files import sha256
 from ..preprocess import NetworkInput, Pixels
 from .base import Backbone, cpu_threads
 from .mini_network import DIM, INPUT_SIZE, ConvNorm, MiniNetwork
+from .remarks import MINI_REMARK
 
 BUNDLED = Path(__file__).with_name("mini.safetensors")
-REMARK = "mini: its numbers are for watching a run and ranking sets; they are not comparable with published CMMD or FID"
 _CPU_CHUNK = 16
 
 
@@ -49,7 +49,7 @@ def load(
         "preprocessing": f"bicubic {INPUT_SIZE} x {INPUT_SIZE}",
     }
     chunk = _CPU_CHUNK if device == "cpu" else None
-    return Backbone(name, "mini 1", DIM, preprocess, encode, device, provenance, (REMARK,), chunk)
+    return Backbone(name, "mini 1", DIM, preprocess, encode, device, provenance, (MINI_REMARK,), chunk)
 
 
 def preprocess(pixels: Pixels) -> NetworkInput:

@@ -24,7 +24,7 @@ from ..metrics.gaussian import GaussianFit
 from ..metrics.kernels import PairedRows, sums_between, sums_within
 from ..metrics.mmd import Bandwidth, MmdReference, MmdScore
 from .intervals import LEAST_ROWS, one_sided_p, t_interval, two_sided_p
-from .ustatistics import Spread, Term, spread_of, value_of
+from .ustatistics import Spread, Term, projections, spread_of, value_of
 
 Alternative = Literal["two-sided", "first", "second"]
 
@@ -40,7 +40,7 @@ class RelativeTest:
         p_value: the chance of a difference at least so large when both are equally close.
         closer: "first" or "second", by the sign of the difference.
         paired: whether rows with the same number were taken to share a seed.
-        parameters: metric, alternative, bandwidth, sample sizes, JSON-able.
+        parameters: metric, alternative, bandwidth, sample sizes, and the reference's share of the variance, JSON-able.
     """
 
     difference: float
@@ -111,7 +111,9 @@ def compare_mmd(
     if first.estimate.parameters["bandwidth"] != second.estimate.parameters["bandwidth"]:
         raise ArgumentError("bandwidth: both sets need one ruler; take median or a number")
     terms = _paired_terms(first, second) if paired else _unpaired_terms(first, second)
+    reference_variance = float(np.var(projections(terms)["reference"], ddof=1)) / n
     facts = {"metric": "mmd", "bandwidth": first.estimate.parameters["bandwidth"]}
+    facts["reference_variance"] = reference_variance
     evidence = min(_evidence(value_of(score.terms), spread_of(score.terms)) for score in (first, second))
     error = spread_of(terms).error_of_difference(evidence)
     return _tested(value_of(terms), error, (n, m, r), paired, alternative, facts)
@@ -156,8 +158,8 @@ def compare_frechet(
     assert two is not None
     n, m, r = len(one.reference), len(one.generated), len(two.generated)
     (x_one, y_one), (x_two, y_two) = one.without_bias, two.without_bias
-    projected = float(np.var(x_one - x_two, ddof=1)) / n
-    projected += float(y_one.var(ddof=1)) / m + float(y_two.var(ddof=1)) / r
+    reference_variance = float(np.var(x_one - x_two, ddof=1)) / n
+    projected = reference_variance + float(y_one.var(ddof=1)) / m + float(y_two.var(ddof=1)) / r
     # Two quadratic remainders that share the reference's noise: three quarters of their sum, for equal sizes.
     degenerate = 0.75 * (one.spread.degenerate + two.spread.degenerate)
     if paired:
@@ -168,7 +170,8 @@ def compare_frechet(
     values = (first.estimate.value - one.bias, second.estimate.value - two.bias)
     evidence = min(_evidence(value, errors.spread) for value, errors in zip(values, (one, two), strict=True))
     error = Spread(max(projected, 0.0), degenerate, degenerate).error_of_difference(evidence)
-    return _tested(values[0] - values[1], error, (n, m, r), paired, alternative, {"metric": "fd"})
+    facts = {"metric": "fd", "reference_variance": reference_variance}
+    return _tested(values[0] - values[1], error, (n, m, r), paired, alternative, facts)
 
 
 def _row_correlation(first: GaussianFit, second: GaussianFit) -> float:

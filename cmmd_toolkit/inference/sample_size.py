@@ -1,15 +1,14 @@
-"""How many pictures tell a difference of a given size.
+"""How many pictures tell a difference of a given size, with the reference at hand.
 
-A pilot at distance T shows how much of the variance each generated picture and each reference picture brings,
+A pilot at distance T shows how much of the variance each generated picture brings, and how much the reference's N
+pictures bring. Two models at T and T + d that differ from the reference in the same way: the generated part grows with
+the squared distance, the reference's part is that of the difference of two witness functions, one sqrt(1 + d / T)
+times the other,
 
-    V_T(n) = (generated + reference) / n + quadratic / n^2.
+    V(n) = (2 + d / T) generated / n + 2 quadratic / n^2 + (sqrt(1 + d / T) - 1)^2 reference / N.
 
-Two models at T and T + d that differ from the reference in the same way: the generated part grows with the squared
-distance, the reference's part is that of the difference of two witness functions, one sqrt(1 + d / T) times the other,
-
-    V(n) = [(2 + d / T) generated + (sqrt(1 + d / T) - 1)^2 reference] / n + 2 quadratic / n^2.
-
-A two-sided test at level alpha finds d with the given power when (z_{1 - alpha/2} + z_power)^2 V(n) <= d^2.
+A two-sided test at level alpha finds d with the given power when (z_{1 - alpha/2} + z_power)^2 V(n) <= d^2. The last
+term does not fall with n: a small reference may leave no n that suffices.
 """
 
 import math
@@ -30,7 +29,10 @@ LEAST = 20
 
 @dataclass(frozen=True)
 class Pilot:
-    """Coefficients of the variance in squared units of the distance, and the distance; of two models if `both`."""
+    """Parts of the variance in squared units of the distance (`reference` divided by N already), and the distance.
+
+    Those of one model, or with `both` of the difference of two.
+    """
 
     generated: float
     reference: float = 0.0
@@ -40,37 +42,41 @@ class Pilot:
 
     def variance(self, n: float, difference: float) -> float:
         """V(n) of a difference of two models."""
-        linear, quadratic = self.coefficients(difference)
-        return linear / n + quadratic / n**2
+        linear, quadratic, constant = self.coefficients(difference)
+        return linear / n + quadratic / n**2 + constant
 
-    def coefficients(self, difference: float) -> tuple[float, float]:
-        """Those of 1 / n and of 1 / n^2."""
+    def coefficients(self, difference: float) -> tuple[float, float, float]:
+        """Those of 1 / n and of 1 / n^2, and what does not fall with n."""
         if self.both:
-            return self.generated + self.reference, self.quadratic
+            return self.generated, self.quadratic, self.reference
         growth = 1 + difference / self.distance if self.distance > 0 else 1.0
-        linear = (1 + growth) * self.generated + (math.sqrt(growth) - 1) ** 2 * self.reference
-        return linear, 2 * self.quadratic
+        constant = (math.sqrt(growth) - 1) ** 2 * self.reference
+        return (1 + growth) * self.generated, 2 * self.quadratic, constant
 
 
-def images_needed(pilot: Pilot, difference: float, *, power: float = 0.8, alpha: float = 0.05) -> int:
-    """The least n for each generated set.
+def images_needed(pilot: Pilot, difference: float, *, power: float = 0.8, alpha: float = 0.05) -> int | None:
+    """The least n for each generated set, None where the reference is too small for any n.
 
-    Raises ArgumentError: a difference that is not positive, power or alpha outside (0, 1).
+    Raises ArgumentError: a difference that is not positive, alpha outside (0, 1), power not between alpha and 1.
     """
     if not (math.isfinite(difference) and difference > 0):
         raise ArgumentError(f"difference: expected a finite number > 0, got {difference}")
-    for name, value in (("power", power), ("alpha", alpha)):
-        if not 0 < value < 1:
-            raise ArgumentError(f"{name}: expected a number between 0 and 1, got {value}")
+    if not 0 < alpha < 1:
+        raise ArgumentError(f"alpha: expected a number between 0 and 1, got {alpha}")
+    if not alpha < power < 1:
+        raise ArgumentError(f"power: expected a number between alpha ({alpha}) and 1, got {power}")
     normal = NormalDist()
-    allowed = (difference / (normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power))) ** 2
-    linear, quadratic = pilot.coefficients(difference)
-    root = (linear + math.sqrt(linear**2 + 4 * allowed * quadratic)) / (2 * allowed)
-    return max(LEAST, math.ceil(root))
+    linear, quadratic, constant = pilot.coefficients(difference)
+    allowed = (difference / (normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power))) ** 2 - constant
+    if allowed <= 0:
+        return None
+    return max(LEAST, math.ceil((linear + math.sqrt(linear**2 + 4 * allowed * quadratic)) / (2 * allowed)))
 
 
 def pilot_of_mmd(score: MmdScore) -> Pilot:
-    """From the kernel sums of one set."""
+    """From the kernel sums of one set. Raises ArgumentError where it is too small."""
+    if score.estimate.standard_error is None:
+        raise ArgumentError(score.estimate.caveats[-1])
     own_reference, own, cross = score.terms
     n, m = score.estimate.n_reference, score.estimate.n_generated
     assert n is not None
@@ -79,20 +85,20 @@ def pilot_of_mmd(score: MmdScore) -> Pilot:
     # The projections' sample variance counts the pair remainders twice and once (see `ustatistics`).
     parts = projections(score.terms)
     reference = float(np.var(parts["reference"], ddof=1)) - 2 * noise[0] / n - noise[2] / m
-    generated = float(np.var(parts["generated"], ddof=1)) - 2 * noise[1] / m - noise[2] / n
-    return Pilot(max(generated, 0.0), max(reference, 0.0), noise[1] + noise[2], _distance(score.estimate))
+    generated = max(float(np.var(parts["generated"], ddof=1)) - 2 * noise[1] / m - noise[2] / n, 0.0)
+    return Pilot(generated + noise[2] / n, max(reference, 0.0) / n, noise[1], _distance(score.estimate))
 
 
 def pilot_of_frechet(score: FrechetScore) -> Pilot:
     """From the influence functions of one set."""
     if score.errors is None:
         raise ArgumentError(f"{score.estimate.caveats[-1]}; take metric mmd")
-    n, m = len(score.errors.reference), len(score.errors.generated)
-    degenerate = score.errors.spread.degenerate
-    generated = max(float(score.errors.generated.var(ddof=1)) - degenerate * m, 0.0)
-    reference = max(float(score.errors.reference.var(ddof=1)) - degenerate * n, 0.0)
+    x, y = score.errors.without_bias
+    n, m, degenerate = len(x), len(y), score.errors.spread.degenerate
+    generated = max(float(y.var(ddof=1)) - degenerate * m, 0.0)
+    reference = max(float(x.var(ddof=1)) - degenerate * n, 0.0)
     value = max(score.estimate.value - score.errors.bias, score.errors.spread.standard_error)
-    return Pilot(generated, reference, 0.75 * degenerate * m**2, value)
+    return Pilot(generated, reference / n, 0.75 * degenerate * m**2, value)
 
 
 def pilot_of_error(value: float, standard_error: float, n: int) -> Pilot:
@@ -101,9 +107,10 @@ def pilot_of_error(value: float, standard_error: float, n: int) -> Pilot:
 
 
 def pilot_of_test(test: RelativeTest) -> Pilot:
-    """These two models, from their relative test: all of its variance shrinks with n."""
-    m, r = test.parameters["n_first"], test.parameters["n_second"]
-    return Pilot(test.standard_error**2 * min(m, r), both=True)
+    """These two models, from their relative test."""
+    m = min(test.parameters["n_first"], test.parameters["n_second"])
+    constant = min(float(test.parameters["reference_variance"]), test.standard_error**2)
+    return Pilot((test.standard_error**2 - constant) * m, constant, both=True)
 
 
 def _distance(estimate: Estimate) -> float:

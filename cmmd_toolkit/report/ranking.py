@@ -21,21 +21,24 @@ def ranking_text(ranking: "Ranking") -> str:
 
 
 def _order_lines(order: "Order") -> list[str]:
-    below = {pair.better: pair for pair in order.pairs if pair.neighbours}
-    rows = [("Place", "Generated", order.metric, "95 % interval", "n", "Group", "p against the next")]
+    below = {(pair.better, pair.worse): pair for pair in order.pairs if pair.neighbours}
+    score = "fd less bias" if order.metric == "fd" else order.metric
+    rows = [("Place", "Generated", score, "95 % interval", "n", "Group", "Less the next (95 %)", "p")]
     for k, place in enumerate(order.places):
-        pair = below.get(place.generated)
+        pair = below.get((place.generated, order.places[min(k + 1, len(order.places) - 1)].generated))
         p = "" if pair is None else f"{pair.p_adjusted:.2g}"
+        difference = "" if pair is None else interval_text(pair.interval, pair.standard_error)
         interval = interval_text(place.interval, place.standard_error)
-        score = f"{place.score:.6g}"
-        rows.append((str(k + 1), place.generated, score, interval, f"{place.n_generated:,}", place.groups, p))
+        facts = (f"{place.score:.6g}", interval, f"{place.n_generated:,}", place.groups)
+        rows.append((str(k + 1), place.generated, *facts, difference, p))
     return [f"Backbone: {order.backbone}", *align(rows, left=(1, 5))]
 
 
 def _legend(ranking: "Ranking") -> str:
     text = (
         "Lower is closer to the reference. Sets that share a letter cannot be told apart at "
-        f"{ranking.alpha:.0%}; p is two-sided, corrected for all pairs (Holm)"
+        f"{ranking.alpha:.0%}; p is two-sided, corrected for all pairs (Holm); the "
+        "intervals are not corrected"
     )
     text += "; sets paired by picture." if ranking.paired else "."
     if any(order.metric == "fd" for order in ranking.orders):

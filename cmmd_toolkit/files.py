@@ -17,6 +17,16 @@ def atomic_path(target: Path) -> Iterator[Path]:
     A target that is no regular file (a device, a pipe) is written to, never replaced.
     """
     check_writable(target)
+    try:
+        yield from _replacing(target)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        reason = f"{target}: could not be written ({error.strerror}); make room or choose another place"
+        raise InputError(reason) from error
+
+
+def _replacing(target: Path) -> Iterator[Path]:
     if target.exists() and not target.is_file():
         with tempfile.TemporaryDirectory() as folder:
             yield (passing := Path(folder, target.name + target.suffix))

@@ -136,7 +136,8 @@ def _file_loader(path: Path, name: str, policy: DecodePolicy) -> Load:
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise InputError(f"{name}: cannot be read ({error.strerror}); check its permissions") from error
+            advice = "a link to nothing: mend or remove it" if path.is_symlink() else "check its permissions"
+            raise InputError(f"{name}: cannot be read ({error.strerror}); {advice}") from error
         return decode(data, name, policy)
 
     return load

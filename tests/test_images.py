@@ -165,3 +165,9 @@ def _written(path: Path, data: bytes) -> Path:
 def _saved(path: Path, array: np.ndarray) -> Path:
     np.save(path, array, allow_pickle=True)
     return path
+
+
+def test_a_link_to_nothing_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to(tmp_path / "gone.png")
+    with pytest.raises(InputError, match=r"a.png: cannot be read .*; a link to nothing"):
+        pixels_of(tmp_path)

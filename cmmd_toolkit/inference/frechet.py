@@ -30,7 +30,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
-from scipy.linalg import lapack
+from scipy.linalg import blas, lapack
 
 from ..metrics.gaussian import GaussianFit, Matrix
 from .ustatistics import Spread, distance_interval
@@ -88,7 +88,7 @@ def why_no_errors(reference: GaussianFit, generated: GaussianFit) -> str | None:
 def joint_spectrum(reference: GaussianFit, generated: GaussianFit) -> tuple[Matrix, Matrix]:
     """Eigenvalues s^2, rising, and eigenvectors of L^T S_y L, where S_x = L L^T."""
     product, _ = lapack.dsygst(generated.cov, reference.cholesky, itype=2, lower=1)
-    squares, vectors = scipy.linalg.eigh(product, lower=True, check_finite=False)
+    squares, vectors = scipy.linalg.eigh(product, lower=True, check_finite=False, driver="evd")
     return squares, vectors
 
 
@@ -131,7 +131,8 @@ def _joint_basis(
     kept = squares > _SMALLEST_ROOT**2 * squares[-1]
     roots = np.sqrt(squares[kept])
     to_y = (reference.cholesky @ vectors[:, kept]) / np.sqrt(roots)
-    to_x = generated.full_cov @ to_y / roots
+    to_x: Matrix = blas.dsymm(1.0, generated.cov, to_y, lower=1)
+    to_x /= roots
     return roots, to_x, to_y
 
 
@@ -149,7 +150,8 @@ def _influence(
     for rows in _centred(fit):
         some = slice(start, start + len(rows))
         norms = np.square(rows).sum(axis=1)
-        squares = np.square(rows.astype(np.float32) @ to_single)
+        squares = rows.astype(np.float32) @ to_single
+        np.square(squares, out=squares)
         fourth += squares.T @ squares
         influence[some] = rows @ slope + norms - unit * squares.sum(axis=1, dtype=np.float64)
         bias[some] = norms + unit * ((squares @ weights_single) * squares).sum(axis=1, dtype=np.float64)
@@ -161,4 +163,5 @@ def _influence(
 
 def _centred(fit: GaussianFit) -> Iterator[Matrix]:
     for chunk in fit.centred_chunks():
-        yield chunk * np.sqrt(fit.count - 1)
+        chunk *= np.sqrt(fit.count - 1)
+        yield chunk

@@ -151,7 +151,7 @@ def rank(
 
     Args:
         reference, generated: as `compare`; two generated sets or more.
-        metric: "mmd" (unbiased, bandwidth of the reference) or "fd".
+        metric: "mmd" (unbiased and unscaled whatever the recipe, bandwidth of the reference) or "fd".
         paired: pictures of equal names (equal places, where there are no names) were made from one seed.
         alpha: level of the groups, after Holm's correction over all pairs of a backbone.
         bandwidth: of the kernel, a number or "median" of the reference, one ruler for all.

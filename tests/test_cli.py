@@ -59,7 +59,7 @@ def test_compare_prints_a_plain_table_and_writes_json(
     assert finished.returncode == 0, finished.stderr
     lines = finished.stdout.splitlines()
     assert lines[0] == f"Reference: {real}"
-    headings = "Generated Backbone Metric Value Std. error 95 % interval Reference n Generated n"
+    headings = "Generated Backbone Metric Value Std. error 95 % interval Ref. n Gen. n"
     assert " ".join(lines[2].split()) == headings
     assert lines[3].split()[:3] == ["fake", "clip", "fd"]
     assert "\x1b" not in finished.stdout

@@ -59,6 +59,11 @@ class FrechetErrors:
         """Whether the bias is known well enough beside the standard error."""
         return self.growth <= _MOST_GROWTH * self.spread.standard_error
 
+    @property
+    def standard_error(self) -> float:
+        """Of the value, whose bias differs from sample to sample too."""
+        return float(np.hypot(self.spread.standard_error, np.sqrt(self.bias_variance)))
+
     def interval(self, value: float, quantile: float) -> tuple[float, float]:
         """Confidence interval of the distance between the populations; `value` is that of the samples."""
         doubt = (_DOUBT * self.growth) ** 2 + 2 * self.bias_variance

@@ -81,7 +81,7 @@ def score(reference: GaussianFit, generated: GaussianFit) -> FrechetScore:
         )
         return FrechetScore(replace(bare, parameters=parameters, caveats=(*bare.caveats, reason)), None, generated)
     interval = errors.interval(bare.value, t_quantile(min(reference.count, generated.count)))
-    error = errors.spread.standard_error
+    error = errors.standard_error
     return FrechetScore(
         replace(bare, parameters=parameters, standard_error=error, interval=interval), errors, generated
     )

@@ -11,7 +11,7 @@ from .text import align, interval_text
 if TYPE_CHECKING:
     from rich.console import Console
 
-HEADINGS = ("Generated", "Backbone", "Metric", "Value", "Std. error", "95 % interval", "Reference n", "Generated n")
+HEADINGS = ("Generated", "Backbone", "Metric", "Value", "Std. error", "95 % interval", "Ref. n", "Gen. n")
 _NAMES = 3
 _EACH_CLASS = (
     "Each class is scored as if its folders alone had been compared; the numbers depend on how many pictures it has."

@@ -43,8 +43,8 @@ def compare(
 
     Args:
         reference: a folder, .zip, .npy/.npz batch, stored features or statistics, uint8 images (N, 3, H, W), an
-            iterable of pictures, `Features` or `GaussianStatistics`.
-        generated: the same, or a list of such sets. The reference is embedded once.
+            iterable of pictures, features (N, D) as `Features`, array or tensor, or `GaussianStatistics`.
+        generated: the same, a list of such sets, or a mapping from names to features. The reference is embedded once.
         backbone: one or several names (see `cmmd backbones`). Default: what stored features were made with, else the
             recipe's, else "clip".
         metric: one or several names (`cmmd_toolkit.metric_names.METRICS`): "fd" ("fid" on Inception), "mmd" ("cmmd"

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .decode import DecodePolicy
 from .embedding import SetSummary
 from .errors import ArgumentError, InputError
-from .features import Features, GaussianStatistics, is_stored, load_stored
+from .features import Features, GaussianStatistics, as_matrix, is_stored, load_stored
 from .images import ImageSource, open_images, subset_rows
 
 Stored = Features | GaussianStatistics
@@ -54,6 +56,8 @@ def open_side(source: Any, *, recursive: bool, policy: DecodePolicy, max_images:
 
 
 def _open(source: Any, recursive: bool, policy: DecodePolicy) -> Side:
+    if _is_matrix(source):
+        source = _named("features", source)
     if isinstance(source, (Features, GaussianStatistics)):
         return Side(str(source.provenance.get("source", type(source).__name__)), stored=source)
     if isinstance(source, (str, os.PathLike)) and is_stored(Path(source)):
@@ -69,17 +73,36 @@ def _feature_subset(features: Features, max_images: int, seed: int) -> Features:
 
 
 def as_sources(generated: Any) -> list[Any]:
-    """The generated sets: a list of folders, files, Features or batches is several; anything else is one."""
+    """The generated sets: a list of folders, files, features or batches is several; anything else is one.
+
+    A mapping from names is several sets of features that are called so.
+    """
+    if isinstance(generated, Mapping):
+        return [_named(name, rows) for name, rows in generated.items()]
     if not isinstance(generated, (list, tuple)):
         return [generated]
     if not generated:
         raise ArgumentError("generated: expected at least one set, got none")
     several = all(
         isinstance(item, (str, os.PathLike, ImageSource, Features, GaussianStatistics))
-        or len(getattr(item, "shape", ())) == 4
+        or len(getattr(item, "shape", ())) in (2, 4)
         for item in generated
     )
-    return list(generated) if several else [generated]
+    if not several:
+        return [generated]
+    return [_named(f"generated {i}", item) if _is_matrix(item) else item for i, item in enumerate(generated, start=1)]
+
+
+def _is_matrix(item: Any) -> bool:
+    return not isinstance(item, (Features, GaussianStatistics)) and len(getattr(item, "shape", ())) == 2
+
+
+def _named(name: str, item: Any) -> Features:
+    if isinstance(item, Features):
+        return Features(item.values, {**item.provenance, "source": name}, item.names)
+    if not _is_matrix(item):
+        raise ArgumentError(f"{name}: expected features (N, D) in a mapping of sets, got {type(item).__name__}")
+    return Features(as_matrix(item, name).astype(np.float32), {"source": name})
 
 
 def check_same_backbone(side: Side, provenance: Mapping[str, Any]) -> str | None:

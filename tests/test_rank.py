@@ -243,3 +243,14 @@ def test_the_plan_command(files: list[str], capsys: pytest.CaptureFixture[str]) 
     assert (code, err.count("\n")) == (2, 1)
     code, _, err = call(capsys, "plan", "missing.json")
     assert (code, err.count("\n")) == (2, 1)
+
+
+def test_bare_features_rank_by_place_and_by_name() -> None:
+    reference, near, far = (features("x", k, shift).values for k, shift in ((1, 0.0), (2, 0.1), (3, 2.5)))
+    by_place, by_name = rank(reference, [far, near]), rank(reference, {"far": far, "near": near})
+    assert [place.generated for place in by_place.orders[0].places] == ["generated 2", "generated 1"]
+    assert [place.generated for place in by_name.orders[0].places] == ["near", "far"]
+    assert by_name.orders[0].places[0].score == by_place.orders[0].places[0].score
+    assert compare(reference, near, metric="mmd").value("mmd") == by_name.orders[0].places[0].score
+    with pytest.raises(ArgumentError, match="a: expected features .N, D. in a mapping of sets, got str"):
+        rank(reference, {"a": "folder/", "b": near})

@@ -73,6 +73,27 @@ def two_sample_test(
 
     Source: Gretton et al. 2012 (JMLR 13), section 5; eq. 3 for the statistic.
     """
+    _check_options(bandwidth, permutations, max_rows, seed)
+    checked = MmdReference(reference, bandwidth, "unbiased", seed)
+    every = checked.rows, checked.checked(generated, "generated")
+    x, y = _thinned(*every, max_rows, seed)
+    pooled = np.concatenate([x, y]).astype(np.float64)
+    sigma = float(bandwidth) if bandwidth != "median-pooled" else median_distance(pooled, seed)
+    pooled -= pooled.mean(axis=0)
+    statistics = _statistics(GaussianRows(pooled, gamma_of(sigma)), len(x), permutations, seed)
+    slack = 1e-12 * float(np.abs(statistics).max())  # equal deals may round differently
+    p_value = float((statistics >= statistics[0] - slack).mean())
+    used, given = len(pooled), sum(map(len, every))
+    caveats = () if used == given else (f"a seeded subset of {used:,} of {given:,} rows; raise max_rows for all",)
+    parameters = {
+        "bandwidth": sigma,
+        "bandwidth_rule": bandwidth if isinstance(bandwidth, str) else "given",
+        "seed": seed,
+    }
+    return TwoSampleTest(float(statistics[0]), p_value, len(x), len(y), int(permutations), parameters, caveats)
+
+
+def _check_options(bandwidth: Bandwidth, permutations: int, max_rows: int, seed: int) -> None:
     if bandwidth == "median":
         raise ArgumentError(
             "bandwidth: expected a number or median-pooled, since a permutation test must not know the "
@@ -81,22 +102,6 @@ def two_sample_test(
     for name, value, least in (("permutations", permutations, 19), ("max_rows", max_rows, 40), ("seed", seed, 0)):
         if value != int(value) or value < least:
             raise ArgumentError(f"{name}: expected a whole number of at least {least}, got {value}")
-    checked = MmdReference(reference, bandwidth, "unbiased", seed)
-    x, y = _thinned(checked.rows, checked.checked(generated, "generated"), max_rows, seed)
-    pooled = np.concatenate([x, y]).astype(np.float64)
-    sigma = float(bandwidth) if bandwidth != "median-pooled" else median_distance(pooled, seed)
-    pooled -= pooled.mean(axis=0)
-    statistics = _statistics(GaussianRows(pooled, gamma_of(sigma)), len(x), permutations, seed)
-    slack = 1e-12 * float(np.abs(statistics).max())  # equal deals may round differently
-    p_value = float((statistics >= statistics[0] - slack).mean())
-    used, given = len(pooled), len(checked.rows) + len(checked.checked(generated, "generated"))
-    caveats = () if used == given else (f"a seeded subset of {used:,} of {given:,} rows; raise max_rows for all",)
-    parameters = {
-        "bandwidth": sigma,
-        "bandwidth_rule": bandwidth if isinstance(bandwidth, str) else "given",
-        "seed": seed,
-    }
-    return TwoSampleTest(float(statistics[0]), p_value, len(x), len(y), int(permutations), parameters, caveats)
 
 
 def _thinned(x: NDArray[Any], y: NDArray[Any], most: int, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:

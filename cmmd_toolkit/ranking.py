@@ -277,7 +277,7 @@ def mmd_scores(gathered: Gathered, backbone: int, bandwidth: Bandwidth | None, p
     kept = [score if paired else score.without_rows() for score in scores]
     for side, score in zip(gathered.sides[1:], kept, strict=True):
         if score.estimate.standard_error is None:
-            raise InputError(f"{side.label}: {score.estimate.caveats[-1]}")
+            raise InputError(f"{side.label}: {score.estimate.no_error_reason}")
     return kept
 
 
@@ -288,7 +288,7 @@ def frechet_scores(gathered: Gathered, backbone: int) -> list[FrechetScore]:
     scores = [frechet.score(fit, GaussianFit.of(rows, "generated")) for rows in generated]
     for side, score in zip(gathered.sides[1:], scores, strict=True):
         if score.errors is None:
-            raise InputError(f"{side.label}: {score.estimate.caveats[-1]}; rank by mmd")
+            raise InputError(f"{side.label}: {score.estimate.no_error_reason}; rank by mmd")
     return scores
 
 
@@ -312,7 +312,7 @@ def _place(name: str, score: MmdScore | FrechetScore, value: float, groups: str)
     estimate = score.estimate
     assert estimate.n_generated is not None
     if estimate.standard_error is None or estimate.interval is None:
-        raise InputError(f"{name}: {estimate.caveats[-1]}")
+        raise InputError(f"{name}: {estimate.no_error_reason}")
     return Place(name, estimate.n_generated, value, estimate.standard_error, estimate.interval, groups)
 
 

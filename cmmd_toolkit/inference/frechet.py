@@ -76,17 +76,17 @@ def why_no_errors(reference: GaussianFit, generated: GaussianFit) -> str | None:
     for side in (reference, generated):
         if side.rows is None:
             return (
-                f"no standard error and no interval: the {side.name} holds mean and covariance only, not its pictures"
+                f"the {side.name} holds mean and covariance only, not its pictures"
             )
     n, dim = min(reference.count, generated.count), reference.mean.size
     if n < LEAST_ROWS or n <= dim:
         least = max(LEAST_ROWS, dim + 1)
         return (
-            f"no standard error and no interval: {n} pictures for {dim} feature dimensions are too few (the least are "
+            f"{n} pictures for {dim} feature dimensions are too few (the least are "
             f"{least}, better several times the dimensions)"
         )
     if reference.cholesky is None or generated.cholesky is None:
-        return "no standard error and no interval: a covariance is singular (features that repeat or never vary)"
+        return "a covariance is singular (features that repeat or never vary)"
     return None
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from scipy.special import stdtr, stdtrit
@@ -15,14 +16,14 @@ LEAST_ROWS = 20  # for a standard error of a kernel distance, see docs/inference
 def distance_estimate(
     terms: Sequence[Term], n: int, m: int, parameters: Mapping[str, Any], caveats: tuple[str, ...] = ()
 ) -> Estimate:
-    """The squared distance of `terms` with its standard error and interval, or with the reason why there is none."""
+    """The unbiased squared distance of `terms` with its standard error and interval, or with why there is none."""
     value, least = value_of(terms), min(n, m)
+    bare = Estimate(value, n, m, parameters, caveats, corrected=value)
     if least < LEAST_ROWS:
-        caveat = f"no standard error and no interval: {least} pictures are too few for one, {LEAST_ROWS} are the least"
-        return Estimate(value, n, m, parameters, (*caveats, caveat))
+        return replace(bare, no_error_reason=f"{least} pictures are too few for an error, {LEAST_ROWS} are the least")
     spread = spread_of(terms)
     interval = distance_interval(value, biased_value_of(terms), spread, t_quantile(least))
-    return Estimate(value, n, m, parameters, caveats, spread.standard_error, interval)
+    return replace(bare, standard_error=spread.standard_error, interval=interval)
 
 
 def t_interval(centre: float, standard_error: float, rows: int) -> tuple[float, float]:

@@ -152,7 +152,7 @@ def compare_frechet(
     """The relative test from two Frechet distances to one reference."""
     for score, name in ((first, "first"), (second, "second")):
         if score.errors is None:
-            raise ArgumentError(f"{name}: {score.estimate.caveats[-1]}; take metric mmd")
+            raise ArgumentError(f"{name}: {score.estimate.no_error_reason}; take metric mmd")
     one, two = first.errors, second.errors
     assert one is not None
     assert two is not None

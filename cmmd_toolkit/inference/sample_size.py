@@ -76,7 +76,7 @@ def images_needed(pilot: Pilot, difference: float, *, power: float = 0.8, alpha:
 def pilot_of_mmd(score: MmdScore) -> Pilot:
     """From the kernel sums of one set. Raises ArgumentError where it is too small."""
     if score.estimate.standard_error is None:
-        raise ArgumentError(score.estimate.caveats[-1])
+        raise ArgumentError(score.estimate.no_error_reason)
     own_reference, own, cross = score.terms
     n, m = score.estimate.n_reference, score.estimate.n_generated
     assert n is not None
@@ -92,7 +92,7 @@ def pilot_of_mmd(score: MmdScore) -> Pilot:
 def pilot_of_frechet(score: FrechetScore) -> Pilot:
     """From the influence functions of one set."""
     if score.errors is None:
-        raise ArgumentError(f"{score.estimate.caveats[-1]}; take metric mmd")
+        raise ArgumentError(f"{score.estimate.no_error_reason}; take metric mmd")
     x, y = score.errors.without_bias
     n, m, degenerate = len(x), len(y), score.errors.spread.degenerate
     generated = max(float(y.var(ddof=1)) - degenerate * m, 0.0)

@@ -1,8 +1,11 @@
 """The number a metric returns, with what one must know to read it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+from ..errors import ArgumentError
 
 CONFIDENCE = 0.95
 
@@ -15,9 +18,15 @@ class Estimate:
         value: the estimate.
         n_reference, n_generated: sample sizes, None where there is no such side or no count.
         parameters: everything that defines the number (estimator, bandwidth, ...), JSON-able.
-        caveats: what is known to be wrong with it, in words; among them why an interval is missing.
+        caveats: what is known to be wrong with it, in words.
         standard_error: of the value over repeated draws of both sets, None where no honest one is known.
         interval: 95 % confidence interval (low, high) of the quantity estimated, None likewise.
+        corrected: the value with its bias taken off, to which the interval belongs; the value itself where the
+            estimator is unbiased, None where the bias is not known.
+        no_error_reason: why there is no standard error or no interval, None where there are both.
+
+    Raises:
+        ArgumentError: NaN or infinity in a number.
     """
 
     value: float
@@ -27,6 +36,16 @@ class Estimate:
     caveats: tuple[str, ...] = ()
     standard_error: float | None = None
     interval: tuple[float, float] | None = None
+    corrected: float | None = None
+    no_error_reason: str | None = None
+
+    def __post_init__(self) -> None:
+        numbers = (self.value, self.standard_error, self.corrected, *(self.interval or ()))
+        if not all(math.isfinite(number) for number in numbers if number is not None):
+            raise ArgumentError(
+                "the features are too large, too small or too far from zero for this metric (the result is no finite "
+                "number); rescale them, the same way on both sides"
+            )
 
     def __float__(self) -> float:
         return self.value
@@ -40,4 +59,5 @@ class Estimate:
             parameters={**self.parameters, **parameters},
             standard_error=None if self.standard_error is None else self.standard_error * factor,
             interval=interval,
+            corrected=None if self.corrected is None else self.corrected * factor,
         )

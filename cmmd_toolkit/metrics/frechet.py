@@ -68,7 +68,7 @@ def score(reference: GaussianFit, generated: GaussianFit) -> FrechetScore:
     reason = why_no_errors(reference, generated)
     if reason is not None:
         bare = distance(reference, generated)
-        return FrechetScore(replace(bare, caveats=(*bare.caveats, reason)), None, generated)
+        return FrechetScore(replace(bare, no_error_reason=reason), None, generated)
     joint = joint_spectrum(reference, generated)
     bare = distance(reference, generated, joint[0])
     errors = frechet_errors(reference, generated, joint)
@@ -76,15 +76,20 @@ def score(reference: GaussianFit, generated: GaussianFit) -> FrechetScore:
     if not errors.usable:
         n = min(reference.count, generated.count)
         reason = (
-            f"no standard error and no interval: the bias of {n} pictures in {reference.mean.size} feature dimensions "
+            f"the bias of {n} pictures in {reference.mean.size} feature dimensions "
             f"(about {errors.bias:.3g}) is known too poorly; take more pictures or fewer dimensions"
         )
-        return FrechetScore(replace(bare, parameters=parameters, caveats=(*bare.caveats, reason)), None, generated)
+        return FrechetScore(replace(bare, parameters=parameters, no_error_reason=reason), None, generated)
     interval = errors.interval(bare.value, t_quantile(min(reference.count, generated.count)))
     error = errors.standard_error
-    return FrechetScore(
-        replace(bare, parameters=parameters, standard_error=error, interval=interval), errors, generated
+    whole = replace(
+        bare,
+        parameters=parameters,
+        standard_error=error,
+        interval=interval,
+        corrected=bare.value - errors.bias,
     )
+    return FrechetScore(whole, errors, generated)
 
 
 def distance(reference: GaussianFit, generated: GaussianFit, squares: Matrix | None = None) -> Estimate:

@@ -11,7 +11,7 @@ and the intercept is the estimate (Chong and Forsyth 2020, arXiv:1911.07023, eq.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from .gaussian import GaussianFit
 
 POINTS = 15
 LEAST_ROWS = 20
-_BY_HALF = "no standard error and no interval: with recipe dgm-eval the reference's part of the bias stays in the value"
+_BY_HALF = "with recipe dgm-eval the reference's part of the bias stays in the value"
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,13 @@ def frechet_distance_infinity(*, reference: Any, generated: Any, seed: int = 0, 
         "at_full_size": whole.value,
     }  # fmt: skip
     if recipe == "dgm-eval":
-        return Estimate(value, x.n, y.n, parameters, (*whole.caveats, _BY_HALF))
+        return Estimate(value, x.n, y.n, parameters, whole.caveats, no_error_reason=_BY_HALF)
+    bare = Estimate(value, x.n, y.n, parameters, whole.caveats, corrected=value, no_error_reason=whole.no_error_reason)
     if whole.standard_error is None:
-        return Estimate(value, x.n, y.n, parameters, whole.caveats)
+        return bare
     error = float(np.hypot(whole.standard_error, fit.intercept_stderr))
     interval = t_interval(value, error, min(x.count, y.count))
-    return Estimate(value, x.n, y.n, parameters, whole.caveats, error, interval)
+    return replace(bare, standard_error=error, interval=interval)
 
 
 def _both_thinned(x: GaussianFit, y: GaussianFit, seed: int) -> Iterator[_Point]:

@@ -14,7 +14,7 @@ subsets as the tools do whose numbers they reproduce.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +25,7 @@ from ..inference.intervals import distance_estimate
 from ..inference.ustatistics import Term, biased_value_of, value_of
 from .estimate import Estimate
 from .kernels import PolynomialRows, sums_between, sums_within
+from .mmd import BIASED
 from .neighbours import checked_pair
 
 _SUBSETS, SUBSET_SIZE = 100, 1000
@@ -117,10 +118,8 @@ class Kernel(NamedTuple):
 
 def _whole(x: Float, y: Float, kernel: Kernel, estimator: str, parameters: dict[str, Any]) -> Estimate:
     terms, n, m = kernel.terms(x, y), len(x), len(y)
-    if estimator == "unbiased":
-        return distance_estimate(terms, n, m, parameters)
-    caveats = ("biased upwards by about 1 / n: compare values of equal n only", "no standard error: biased")
-    return Estimate(biased_value_of(terms), n, m, parameters, caveats)
+    estimate = distance_estimate(terms, n, m, parameters)
+    return estimate if estimator == "unbiased" else replace(estimate, value=biased_value_of(terms), caveats=(BIASED,))
 
 
 def _over_subsets(
@@ -134,7 +133,8 @@ def _over_subsets(
     values = np.array([value_of(kernel.terms(x[i], y[j])) for i, j in draws])
     every = {**parameters, "subsets": count, "subset_size": size, "subset_std": float(values.std()), "seed": seed}
     shrunk = (f"subsets of {size} rows, since a set has no {wanted}",) if size < wanted else ()
-    return Estimate(float(values.mean()), len(x), len(y), every, (_SPREAD, *shrunk))
+    value = float(values.mean())
+    return Estimate(value, len(x), len(y), every, shrunk, corrected=value, no_error_reason=_SPREAD)
 
 
 def _draws(

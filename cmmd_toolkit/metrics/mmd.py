@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..errors import ArgumentError
 from ..features import GaussianStatistics, as_matrix
 from ..inference.intervals import distance_estimate
-from ..inference.ustatistics import Term
+from ..inference.ustatistics import Term, biased_value_of
 from .estimate import Estimate
 from .kernels import GaussianRows, Rows, Within, gamma_of, squared_distances, sums_between, sums_within
 
@@ -27,7 +27,7 @@ Estimator = Literal["unbiased", "biased"]
 Bandwidth = float | Literal["median", "median-pooled"]
 
 MEDIAN_ROWS = 4000
-_BIASED = "biased upwards by about 1/n a side; the interval is of the biased number at these sample sizes"
+BIASED = "biased upwards by about 1/n a side; the interval is of the number without that bias"
 _EXACT_MULTIPLICATIONS = 5e10
 _SINGLE_EXPONENT = 100.0  # float32 products leave at most 100 * 6e-8 in an exponent
 
@@ -53,7 +53,7 @@ def squared_mmd(
 
     Returns:
         Estimate, lower is better, 0 on average for equal distributions when unbiased, with its standard error and
-        95 % interval (closed form, `inference.ustatistics`). `parameters`: estimator, bandwidth, bandwidth_rule,
+        95 % interval (closed form, `inference.ustatistics`); `corrected` is the unbiased number. `parameters`: estimator, bandwidth, bandwidth_rule,
         precision.
 
     Raises:
@@ -101,8 +101,8 @@ class MmdReference:
         x, own = self._reference_sums(sigma, dtype)
         y = GaussianRows(self._centred(rows, dtype), gamma)
         terms = (
-            Term(self._weight(len(x)), own, "reference"),
-            Term(self._weight(len(y)), sums_within(y), "generated"),
+            Term(1.0, own, "reference"),
+            Term(1.0, sums_within(y), "generated"),
             Term(-2.0, sums_between(x, y), "reference", "generated"),
         )
         parameters = {
@@ -112,8 +112,10 @@ class MmdReference:
             "bandwidth_rule": self.rule if isinstance(self.rule, str) else "given",
             "precision": "float64" if dtype == np.float64 else "float32 products, float64 sums",
         }
-        caveats = (_BIASED,) if self.estimator == "biased" else ()
-        return MmdScore(distance_estimate(terms, len(x), len(y), parameters, caveats), terms, (x, y))
+        estimate = distance_estimate(terms, len(x), len(y), parameters)
+        if self.estimator == "biased":
+            estimate = replace(estimate, value=biased_value_of(terms), caveats=(BIASED,))
+        return MmdScore(estimate, terms, (x, y))
 
     def checked(self, generated: Any, name: str) -> NDArray[Any]:
         """The rows of a generated set, as wide as the reference's, or an ArgumentError."""
@@ -124,10 +126,6 @@ class MmdReference:
                 "use the same backbone for both"
             )
         return rows
-
-    def _weight(self, n: int) -> float:
-        """The biased estimator counts the diagonal too, where k - 1 is zero: only the divisor differs."""
-        return 1.0 if self.estimator == "unbiased" else (n - 1) / n
 
     def _reference_sums(self, sigma: float, dtype: type[np.floating[Any]]) -> tuple[GaussianRows, Within]:
         key = (sigma, np.dtype(dtype).name)

@@ -13,7 +13,7 @@ from .cli_explain import explain
 from .cli_options import command_line, network_options, parse_bandwidth, parse_named, picture_options
 from .cli_rank import plan, rank
 from .errors import ArgumentError, CmmdError
-from .limits import ABOVE, BELOW, parse_limit
+from .limits import ABOVE, BELOW, FORM, parse_limit
 from .metric_names import ALL, DEFAULTS, METRICS
 
 USAGE_ERROR = 2
@@ -86,14 +86,15 @@ main.add_command(plan)
 @click.option("--bandwidth", metavar="VALUE", help="MMD kernel: a number, median (of the reference) or median-pooled.")
 @picture_options
 @click.option("--json", "json_file", metavar="FILE", help="Write the full report as JSON; - is stdout.")
-@click.option(ABOVE, multiple=True, metavar="METRIC=VALUE", help="Repeatable: exit with code 1 when a result is above.")
-@click.option(BELOW, multiple=True, metavar="METRIC=VALUE", help="The same for metrics of which higher is better.")
+@click.option(ABOVE, multiple=True, metavar=FORM, help="Repeatable: exit with code 1 when a result is above.")
+@click.option(BELOW, multiple=True, metavar=FORM, help="The same where higher is better, and for p-value.")
 def compare(reference: str, generated: tuple[str, ...], json_file: str | None, **given: Any) -> int:
     """Score GENERATED sets against REFERENCE.
 
     A set is a folder, a .zip, an .npy or .npz batch of uint8 images, or a file of `cmmd embed`; statistics may also be
-    a pytorch-fid .npz. The table says of each metric whether lower or higher is better. Exit codes: 0 done, 1 beyond
-    --fail-above or --fail-below, 2 bad input, 130 interrupted.
+    a pytorch-fid .npz. The table says of each metric whether lower or higher is better. A limit is of the value as
+    printed, or with :corrected of the value without bias; with several backbones it names one (mini:mmd=0.02). Exit
+    codes: 0 done, 1 beyond --fail-above or --fail-below, 2 bad input, 130 interrupted.
     """
     limits = [parse_limit(ABOVE, text, given["metric"]) for text in given.pop("fail_above")]
     limits += [parse_limit(BELOW, text, given["metric"]) for text in given.pop("fail_below")]
@@ -108,7 +109,7 @@ def compare(reference: str, generated: tuple[str, ...], json_file: str | None, *
     from .comparison import compare as run
     from .progress import show_progress
 
-    report = run(reference, list(generated), progress=show_progress, command=command_line(), **given)
+    report = run(reference, list(generated), progress=show_progress, command=command_line(), limits=limits, **given)
     if json_file == "-":
         click.echo(report.to_json(), nl=False)
     else:

@@ -1,6 +1,6 @@
 """`compare` and `embed`: the public road from names to a report or to features."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from .embedding import OnError
 from .features import Features
 from .gathering import Networks, Options, Paths, Progress, embed_set, gather
 from .inputs import Side, as_list
+from .limits import Limit
 from .metrics.mmd import Bandwidth, check_bandwidth
 from .per_class import check_classes, score_classes
 from .recipes import Recipe
@@ -38,6 +39,7 @@ def compare(
     on_error: OnError = "fail",
     progress: Progress | None = None,
     command: str | None = None,
+    limits: Sequence[Limit] = (),
 ) -> Report:
     """Score one or several generated sets against a reference set.
 
@@ -65,9 +67,11 @@ def compare(
         progress: called with (set name, number of pictures or None), returns a context manager that yields
             a function to be called with each number of finished pictures.
         command: recorded in the provenance.
+        limits: checked against the backbones of this run before a picture is read; see `Limit.failures`.
 
     Returns:
-        A Report: results in the order generated, backbone, metric; `higher_is_better` says how to read each.
+        A Report: results in the order generated, backbone, metric; `higher_is_better` says how to read each; and a
+        verdict for each backbone.
 
     Raises:
         CmmdError: one of its kinds (see `cmmd_toolkit.errors`), each with what, which file, what to do.
@@ -78,6 +82,8 @@ def compare(
 
     def check(plan: Recipe, names: list[str], sides: list[Side]) -> list[str]:
         chosen.append(select_metrics(as_list(metric), plan, names, sides, dims))
+        for limit in limits:
+            limit.check_backbones(names)
         if per_class:
             check_classes(sides)
         return list(chosen[0].remarks)
@@ -92,7 +98,7 @@ def compare(
         command=command,
     )
     tasks = tasks_of(gathered, chosen[0], bandwidth)
-    results, remarks = score_all(tasks)
+    results, remarks, verdicts = score_all(tasks)
     by_class, class_remarks = score_classes(tasks) if per_class else ({}, [])
     return Report(
         tuple(results),
@@ -100,6 +106,7 @@ def compare(
         tuple(checks.describe(side.summary) for side in gathered.sides if side.summary is not None),
         gathered.provenance(list(dict.fromkeys(result.metric for result in results))),
         by_class,
+        tuple(verdicts),
     )
 
 

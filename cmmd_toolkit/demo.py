@@ -15,9 +15,9 @@ from .decode import Picture
 from .gathering import Progress
 from .images import ImageSource
 from .report import Report
+from .report.text import number_text
 
 SIZE = 64
-_MODEL = "DiT"
 _SAMPLES = Path(__file__).with_name("demo_samples.npz")
 Pixels = NDArray[np.uint8]
 
@@ -32,7 +32,7 @@ def run_demo(progress: Progress | None, command: str | None) -> Report:
         "slightly blurred": [_filtered(picture, ImageFilter.GaussianBlur(2)) for picture in rest],
         "noisy": [_noisy(picture, generator) for picture in rest],
         "digits 6 to 9 missing": [picture for picture, keep in zip(rest, kept, strict=True) if keep],
-        **{f"{_MODEL}, {name} attention": samples for name, samples in generated_digits().items()},
+        **{_label(name): samples for name, samples in generated_digits().items()},
     }
     sources = [_source(name, images) for name, images in sets.items()]
     return compare(
@@ -56,15 +56,20 @@ def generated_digits() -> dict[str, list[Pixels]]:
 
 def explanation(report: Report) -> str:
     """What the numbers mean, in two sentences."""
-    first, *others = report.results
-    faulty = [result for result in others if not result.generated.startswith(_MODEL)]
-    full, swa = (result for result in others if result.generated.startswith(_MODEL))
+    by_set = {result.generated: result for result in report.results}
+    full, swa = (by_set.pop(_label(name)) for name in ("full", "swa"))
+    first, *faulty = by_set.values()
     worst = max(faulty, key=lambda result: result.value)
+    shown = [number_text(result.value, result.standard_error) for result in (first, worst, full, swa)]
     return (
-        f"Real digits against other real digits score {abs(first.value):.4f}, zero up to the noise of "
-        f"{first.n_generated} pictures; the faults score up to {worst.value:.4f} ({worst.generated}).\n"
-        f"Samples of the bundled models score {full.value:.4f} with full and {swa.value:.4f} with window attention."
+        f"Real digits against other real digits score {shown[0]}, zero up to the noise of "
+        f"{first.n_generated} pictures; the faults score up to {shown[1]} ({worst.generated}).\n"
+        f"Samples of the bundled models score {shown[2]} with full and {shown[3]} with window attention."
     )
+
+
+def _label(attention: str) -> str:
+    return f"DiT with {attention} attention"
 
 
 def _enlarged(scan: NDArray[np.float64]) -> Pixels:

@@ -7,56 +7,131 @@ from typing import TYPE_CHECKING
 
 from .errors import ArgumentError
 from .metric_names import ALL, DEFAULTS, METRICS
+from .report.text import beyond_text, p_text, plain
 
 if TYPE_CHECKING:
-    from .report import Report
+    from .report import Report, Result
 
 ABOVE, BELOW = "--fail-above", "--fail-below"
+FORM = "[BACKBONE:]METRIC[:corrected]=VALUE"
+_CORRECTED = "corrected"
 
 
 @dataclass(frozen=True)
 class Limit:
-    """The worst value of one metric that passes; distances have an upper limit, scores and shares a lower one."""
+    """The worst value of one metric that passes; distances have an upper limit, scores and shares a lower one.
+
+    Attributes:
+        option: --fail-above or --fail-below.
+        backbone: the one whose results are meant, None in a run with one backbone.
+        metric: its name.
+        corrected: whether the value without bias is meant.
+        value: the limit.
+    """
 
     option: str
+    backbone: str | None
     metric: str
+    corrected: bool
     value: float
 
     def __str__(self) -> str:
-        return f"{self.option} {self.metric}={self.value:g}"
+        backbone = "" if self.backbone is None else f"{self.backbone}:"
+        corrected = f":{_CORRECTED}" if self.corrected else ""
+        return f"{self.option} {backbone}{self.metric}{corrected}={plain(self.value)}"
+
+    def check_backbones(self, names: Sequence[str]) -> None:
+        """Raise ArgumentError unless it is clear which backbone of a run is meant."""
+        listed = ", ".join(names)
+        if self.backbone is None and len(set(names)) > 1:
+            corrected = f":{_CORRECTED}" if self.corrected else ""
+            raise ArgumentError(
+                f"{self}: this run has several backbones ({listed}), each with a scale of its own; name the one that "
+                f"is meant: {self.option} {names[0]}:{self.metric}{corrected}={plain(self.value)}"
+            )
+        if self.backbone is not None and self.backbone not in names:
+            raise ArgumentError(f"{self}: {self.backbone} is not among the backbones of this run ({listed})")
 
     def failures(self, report: "Report") -> list[str]:
-        """One sentence for each result beyond the limit. Raises ArgumentError when the metric was not computed."""
-        results = [result for result in report.results if _number(result.metric) == _number(self.metric)]
+        """One sentence for each result beyond the limit.
+
+        Raises ArgumentError when the metric was not computed, or its value without bias is not known.
+        """
+        results = [
+            result
+            for result in report.results
+            if _number(result.metric) == _number(self.metric) and self.backbone in (None, result.backbone)
+        ]
         if not results:
             computed = ", ".join(dict.fromkeys(result.metric for result in report.results))
             raise ArgumentError(f"{self}: no such metric among the results ({computed})")
-        side, sign = ("above", 1) if self.option == ABOVE else ("below", -1)
-        return [
-            f"{result.generated}: {result.metric} on {result.backbone} is {result.value:.6g}, {side} {self.value:g}"
-            for result in results
-            if sign * (result.value - self.value) > 0
-        ]
+        sign = 1 if self.option == ABOVE else -1
+        return [self._sentence(result) for result in results if sign * (self._value_of(result) - self.value) > 0]
+
+    def _value_of(self, result: "Result") -> float:
+        if not self.corrected:
+            return result.value
+        if result.corrected is None:
+            reason = "" if result.no_error_reason is None else f": {result.no_error_reason}"
+            raise ArgumentError(
+                f"{self}: of {result.generated} {result.metric} on {result.backbone} is not known without bias{reason}"
+            )
+        return result.corrected
+
+    def _sentence(self, result: "Result") -> str:
+        side = "above" if self.option == ABOVE else "below"
+        start = f"{result.generated}: {result.metric} on {result.backbone}"
+        if METRICS[result.metric].is_test:
+            return f"{start} is {p_text(result.value)}, {side} {plain(self.value)}: the sets differ"
+        shown = beyond_text(self._value_of(result), self.value, result.standard_error)
+        value, corrected, *_ = result.estimate_texts
+        if self.corrected:
+            other = f" ({value} as other tools print it)" if result.is_biased else ""
+            return f"{start} without bias is {shown}{other}, {side} {plain(self.value)}"
+        other = f" ({corrected} without bias)" if result.is_biased else ""
+        return f"{start} is {shown}{other}, {side} {plain(self.value)}"
 
 
 def parse_limit(option: str, text: str, metrics: Sequence[str]) -> Limit:
-    """A limit as typed, METRIC=VALUE. Raises ArgumentError, also for a metric that is not among those of the run."""
-    name, separator, value = text.partition("=")
+    """A limit as typed. Raises ArgumentError, also for a metric that is not among those of the run."""
+    left, separator, value = text.rpartition("=")
     try:
         limit = float(value)
     except ValueError:
         limit = float("nan")
     if not separator or isnan(limit):
         example = "fid=30" if option == ABOVE else "coverage=0.5"
-        raise ArgumentError(f"{option} {text}: expected METRIC=VALUE, such as {example}")
+        raise ArgumentError(f"{option} {text}: expected {FORM}, such as {example}")
+    backbone, name, corrected = _parts(left)
     computed = {_number(metric) for metric in metrics or DEFAULTS}
     if _number(name) not in computed and (ALL not in metrics or name not in METRICS):
         listed = ", ".join(sorted(computed))
         raise ArgumentError(f"{option} {text}: {name} is not among the metrics of this run ({listed})")
-    other = BELOW if option == ABOVE else ABOVE
-    if name in METRICS and METRICS[name].higher_is_better != (option == BELOW):
-        raise ArgumentError(f"{option} {text}: of {name} {METRICS[name].reading}; take {other} {text}")
-    return Limit(option, name, limit)
+    if name in METRICS:
+        _check_direction(option, text, name, corrected)
+    return Limit(option, backbone, name, corrected, limit)
+
+
+def _parts(left: str) -> tuple[str | None, str, bool]:
+    """Backbone, metric, and whether the number without bias is meant; a backbone's name may hold colons itself."""
+    rest, _, last = left.rpartition(":")
+    corrected = last == _CORRECTED
+    backbone, separator, name = (rest if corrected else left).rpartition(":")
+    return backbone if separator else None, name, corrected
+
+
+def _check_direction(option: str, text: str, name: str, corrected: bool) -> None:
+    spec, other = METRICS[name], BELOW if option == ABOVE else ABOVE
+    if spec.is_test:
+        if corrected:
+            raise ArgumentError(f"{option} {text}: {name} is the outcome of a test, which has no bias")
+        if option == ABOVE:
+            raise ArgumentError(
+                f"{option} {text}: {name} is a test and no score: a large one shows no difference, which is no fault; "
+                f"to fail when the sets differ, take {other} {name}=0.05"
+            )
+    elif spec.higher_is_better != (option == BELOW):
+        raise ArgumentError(f"{option} {text}: of {name} {spec.reading.words}; take {other} {text}")
 
 
 def _number(name: str) -> str:

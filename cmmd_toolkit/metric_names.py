@@ -2,16 +2,26 @@
 
 import difflib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from .errors import ArgumentError
 
-CLOSER = "lower is closer to the reference"
-LOWER = "lower is better"
-HIGHER = "higher is better"
 ALL = "all"
 
 Needs = Literal["moments", "rows", "logits"]
+
+
+class Reading(NamedTuple):
+    """How a number is read: in words, and which way is better, None for the outcome of a test."""
+
+    words: str
+    higher_is_better: bool | None
+
+
+CLOSER = Reading("lower is closer to the reference", False)
+LOWER = Reading("lower is better", False)
+HIGHER = Reading("higher is better", True)
+TEST = Reading("a test and no score: small says that the sets differ, large that no difference was shown", None)
 
 
 @dataclass(frozen=True)
@@ -31,7 +41,7 @@ class MetricSpec:
     name: str
     full_name: str
     scorer: str
-    reading: str = CLOSER
+    reading: Reading = CLOSER
     needs: Needs = "rows"
     general: str = ""
     family: str = ""
@@ -42,9 +52,14 @@ class MetricSpec:
         return self.general or self.name
 
     @property
-    def higher_is_better(self) -> bool:
-        """Whether a larger value is the better one."""
-        return self.reading == HIGHER
+    def higher_is_better(self) -> bool | None:
+        """Whether a larger value is the better one; None for a test, whose value is no score."""
+        return self.reading.higher_is_better
+
+    @property
+    def is_test(self) -> bool:
+        """Whether this is the p-value of a test."""
+        return self.reading.higher_is_better is None
 
 
 METRICS: dict[str, MetricSpec] = {
@@ -55,7 +70,7 @@ METRICS: dict[str, MetricSpec] = {
         MetricSpec("fd-infinity", "Frechet distance extrapolated to infinitely many pictures", "frechet-infinity"),
         MetricSpec("mmd", "squared MMD", "mmd"),
         MetricSpec("cmmd", "squared MMD on a picture-text embedding", "mmd", general="mmd", family="CMMD"),
-        MetricSpec("p-value", "chance of such an MMD if the sets were alike (permutations)", "two-sample", HIGHER),
+        MetricSpec("p-value", "chance of such an MMD if the sets were alike (permutations)", "two-sample", TEST),
         MetricSpec("kd", "kernel distance, squared MMD with a cubic kernel", "kernel"),
         MetricSpec("kid", "kernel distance on Inception", "kernel", general="kd", family="FID"),
         MetricSpec("precision", "share of generated pictures among the reference", "neighbours", HIGHER),

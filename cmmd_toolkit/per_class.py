@@ -72,10 +72,10 @@ def _score_class(task: Task, label: str, usable: Sequence[Rows], gaps: dict[str,
         few = ", ".join(name for name, own in needed.items() if own == least)
         _note(gaps, f"{few} takes at least {least:,} pictures a side", label)
     names = [name for name, least in needed.items() if least <= enough]
-    scored, problems = run_passes(task.setting(reference), names, (), parts)
-    for problem in problems:
+    passes = run_passes(task.setting(reference), names, (), parts)
+    for problem in passes.problems:
         _note(gaps, f"{', '.join(problem.metrics)} on {task.name}: {problem.reason}", label)
-    return [task.result(i, name, own[name]) for i, own in scored.items() for name in names if name in own]
+    return [task.result(i, name, own[name]) for i, own in passes.estimates.items() for name in names if name in own]
 
 
 def _note(gaps: dict[str, list[str]], reason: str, label: str) -> None:

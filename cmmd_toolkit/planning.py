@@ -20,8 +20,9 @@ from .inference.sample_size import (
 )
 from .metric_names import METRICS
 from .metrics.mmd import MmdScore
-from .ranking import Metric, check_pairing, check_rows, frechet_scores, mmd_scores, unbiased
-from .report.text import align
+from .ordering import without_bias
+from .ranking import Metric, check_pairing, check_rows, frechet_scores, mmd_scores
+from .report.text import align, number_text
 
 _MOST = 1_000_000_000
 SHARES = (0.5, 0.2, 0.1, 0.05)
@@ -48,20 +49,23 @@ class Need:
 
 @dataclass(frozen=True)
 class Plan:
-    """What `plan` returns; `power` and `alpha` of the two-sided test that it is for."""
+    """What `plan` returns; `power` and `alpha` of the two-sided test that it is for, and what is odd about the sets."""
 
     needs: tuple[Need, ...]
     power: float
     alpha: float
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines: list[str] = []
         for need in self.needs:
             share = [f"{difference / abs(need.value):.0%}" if need.value else "-" for difference, _ in need.sizes]
             rows = [("Difference", "of the value", "Pictures a set")]
-            rows += [(f"{d:.4g}", part, _count(n)) for (d, n), part in zip(need.sizes, share, strict=True)]
-            lines += [f"{need.metric} on {need.backbone}: {need.about}, {need.value:.4g}", *align(rows, left=())]
+            rows += [(number_text(d), part, _count(n)) for (d, n), part in zip(need.sizes, share, strict=True)]
+            lines.append(f"{need.metric} on {need.backbone}: {need.about}, {number_text(need.value)}")
+            lines += align(rows, left=())
             lines += [*([f"warning: {need.remark}"] if need.remark else []), ""]
+        lines += [*(f"warning: {warning}" for warning in self.warnings), *([""] if self.warnings else [])]
         lines.append(
             f"Pictures in each generated set for a power of {self.power:.0%} at level {self.alpha:.0%} (two-sided, "
             "unpaired unless said), with the reference at hand; sets that share seeds need fewer."
@@ -117,6 +121,7 @@ def plan(
         CmmdError: as `compare`; a report without standard errors, more than two sets.
     """
     wanted = [_parse_difference(text) for text in differences or ()]
+    warnings: list[str] = []
     if metric not in (None, "mmd", "fd"):
         raise ArgumentError(f"metric: expected mmd or fd, got {metric!r}")
     if not generated:
@@ -138,8 +143,10 @@ def plan(
         )
         if paired:
             check_pairing(gathered)
+        warnings = gathered.warnings
         pilots = [_from_sets(gathered, k, metric or "mmd", paired) for k in range(len(gathered.names))]
-    return Plan(tuple(_need(*found, wanted, power, alpha) for found in pilots), power, alpha)
+    needs = tuple(_need(*found, wanted, power, alpha) for found in pilots)
+    return Plan(needs, power, alpha, tuple(dict.fromkeys(warnings)))
 
 
 Found = tuple[str, str, str, float, Pilot, tuple[float, ...], str]
@@ -152,7 +159,7 @@ def _from_sets(gathered: Gathered, backbone: int, metric: Metric, paired: bool) 
         (score,) = scores
         pilot = pilot_of_mmd(score) if isinstance(score, MmdScore) else pilot_of_frechet(score)
         remark = _doubt(score.estimate.interval, "the distance")
-        return name, metric, f"{names[0]} and another set like it", unbiased(score), pilot, SHARES, remark
+        return name, metric, f"{names[0]} and another set like it", without_bias(score), pilot, SHARES, remark
     first, second = scores
     test = (
         compare_mmd(first, second, paired=paired)
@@ -176,7 +183,7 @@ def _from_sets(gathered: Gathered, backbone: int, metric: Metric, paired: bool) 
 def _doubt(interval: Sequence[float] | None, what: str) -> str:
     if interval is None or not interval[0] <= 0 <= interval[1]:
         return ""
-    low, high = (f"{end:.2g}" for end in interval)
+    low, high = (number_text(end, significant=2) for end in interval)
     return f"{what} may be zero (95 % interval {low} to {high}), and then shares of it mean nothing; give --difference"
 
 
@@ -198,7 +205,9 @@ def _from_report(path: Path, metric: Metric | None) -> list[Found]:
 
 
 def _from_result(result: Mapping[str, Any]) -> Found:
-    value, error = float(result["value"]), float(result["standard_error"])
+    corrected = result.get("corrected")  # absent before schema version 3
+    value = float(result["value"] if corrected is None else corrected)
+    error = float(result["standard_error"])
     n = min(int(result["n_reference"]), int(result["n_generated"]))
     about = f"{result['generated']} and another set like it"
     pilot = pilot_of_error(value, error, n)

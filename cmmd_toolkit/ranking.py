@@ -12,18 +12,19 @@ from .errors import ArgumentError, InputError
 from .features import Features, GaussianStatistics
 from .files import atomic_path
 from .gathering import Gathered, Networks, Options, Paths, Progress, gather
-from .inference.groups import holm, letters
-from .inference.relative import RelativeTest, compare_frechet, compare_mmd
 from .inputs import Side, as_sources
 from .metrics import frechet
 from .metrics.frechet import FrechetScore
 from .metrics.gaussian import GaussianFit
 from .metrics.mmd import Bandwidth, MmdReference, MmdScore
+from .ordering import PairTest, Score, order_sets, without_bias
 from .recipes import Recipe
+from .report.text import p_phrase
+from .report.verdict import Verdict, ordered_text
 from .scoring import unit_rows
 
 Metric = Literal["mmd", "fd"]
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Place:
 
     Attributes:
         generated: the set's name; n_generated: its pictures.
-        score: the distance, a Frechet distance with its bias taken off; interval: 95 %.
+        score: the distance without bias; standard_error, interval: 95 %, of that.
+        value: the distance as other tools print it, biased if it is a Frechet distance.
         groups: letters; sets that share one cannot be told apart.
     """
 
@@ -42,20 +44,7 @@ class Place:
     standard_error: float
     interval: tuple[float, float]
     groups: str
-
-
-@dataclass(frozen=True)
-class PairTest:
-    """The relative test of two sets, `better` the one with the lower score."""
-
-    better: str
-    worse: str
-    difference: float
-    standard_error: float
-    interval: tuple[float, float]
-    p_value: float
-    p_adjusted: float
-    neighbours: bool
+    value: float
 
 
 @dataclass(frozen=True)
@@ -79,6 +68,7 @@ class Ranking:
         alpha: the level of the groups; the chance of any wrong split under one backbone.
         paired: whether pictures with one name were taken to share a seed.
         warnings, provenance: as in `Report`.
+        verdicts: one for each backbone, in words.
     """
 
     reference: str
@@ -89,6 +79,7 @@ class Ranking:
     paired: bool
     warnings: tuple[str, ...]
     provenance: dict[str, Any]
+    verdicts: tuple[Verdict, ...] = ()
 
     def holds(self, better: str, worse: str) -> tuple[bool, str]:
         """Whether `better` is closer than `worse` under every backbone, significantly; and a sentence."""
@@ -100,11 +91,11 @@ class Ranking:
         ]
         for backbone, pair in found:
             if pair.better != _known(self, better):
-                return False, f"on {backbone} {worse} is closer than {better} (p = {pair.p_adjusted:.2g})"
+                return False, f"on {backbone} {worse} is closer than {better} ({p_phrase(pair.p_adjusted)})"
             if pair.p_adjusted >= self.alpha:
                 return (
                     False,
-                    f"on {backbone} {better} is not significantly closer than {worse} (p = {pair.p_adjusted:.2g})",
+                    f"on {backbone} {better} is not significantly closer than {worse} ({p_phrase(pair.p_adjusted)})",
                 )
         return True, f"{better} is closer than {worse} on {', '.join(backbone for backbone, _ in found)}"
 
@@ -196,7 +187,13 @@ def rank(
         paired,
         tuple(dict.fromkeys(gathered.warnings)),
         gathered.provenance([metric]),
+        tuple(_verdict(order, alpha, len(orders) > 1) for order in orders),
     )
+
+
+def _verdict(order: Order, alpha: float, prefix: bool) -> Verdict:
+    text = ordered_text([place.generated for place in order.places], order.pairs, alpha)
+    return Verdict(order.backbone, order.metric, f"On {order.backbone}: {text}" if prefix else text, alpha, order.pairs)
 
 
 def _known(ranking: Ranking, name: str) -> str:
@@ -243,28 +240,9 @@ def _order(
 ) -> Order:
     names = [side.short for side in gathered.sides[1:]]
     scored = frechet_scores(gathered, backbone) if metric == "fd" else mmd_scores(gathered, backbone, bandwidth, paired)
-    values = [unbiased(score) for score in scored]
-    ranked = sorted(range(len(names)), key=lambda i: values[i])
-    tests = {
-        (a, b): _test(scored[ranked[a]], scored[ranked[b]], paired) for a, b in combinations(range(len(ranked)), 2)
-    }
-    adjusted = holm({pair: test.p_value for pair, test in tests.items()})
-    groups = letters(len(ranked), [pair for pair, p in adjusted.items() if p < alpha])
-    places = tuple(_place(names[i], scored[i], values[i], groups[k]) for k, i in enumerate(ranked))
-    pairs = tuple(
-        PairTest(
-            names[ranked[a]],
-            names[ranked[b]],
-            test.difference,
-            test.standard_error,
-            test.interval,
-            test.p_value,
-            adjusted[a, b],
-            b == a + 1,
-        )
-        for (a, b), test in tests.items()
-    )
-    return Order(gathered.names[backbone], metric, places, pairs)
+    found = order_sets(names, scored, alpha=alpha, paired=paired)
+    places = tuple(_place(names[i], scored[i], groups) for i, groups in zip(found.places, found.groups, strict=True))
+    return Order(gathered.names[backbone], metric, places, found.pairs)
 
 
 def mmd_scores(gathered: Gathered, backbone: int, bandwidth: Bandwidth | None, paired: bool) -> list[MmdScore]:
@@ -292,28 +270,13 @@ def frechet_scores(gathered: Gathered, backbone: int) -> list[FrechetScore]:
     return scores
 
 
-def unbiased(score: MmdScore | FrechetScore) -> float:
-    """The distance with its bias taken off."""
-    if isinstance(score, MmdScore):
-        return score.estimate.value
-    assert score.errors is not None
-    return score.estimate.value - score.errors.bias
-
-
-def _test(first: MmdScore | FrechetScore, second: MmdScore | FrechetScore, paired: bool) -> RelativeTest:
-    if isinstance(first, MmdScore) and isinstance(second, MmdScore):
-        return compare_mmd(first, second, paired=paired)
-    assert isinstance(first, FrechetScore)
-    assert isinstance(second, FrechetScore)
-    return compare_frechet(first, second, paired=paired)
-
-
-def _place(name: str, score: MmdScore | FrechetScore, value: float, groups: str) -> Place:
+def _place(name: str, score: Score, groups: str) -> Place:
     estimate = score.estimate
     assert estimate.n_generated is not None
     if estimate.standard_error is None or estimate.interval is None:
         raise InputError(f"{name}: {estimate.no_error_reason}")
-    return Place(name, estimate.n_generated, value, estimate.standard_error, estimate.interval, groups)
+    error, interval = estimate.standard_error, estimate.interval
+    return Place(name, estimate.n_generated, without_bias(score), error, interval, groups, estimate.value)
 
 
 def _agreement(orders: Sequence[Order]) -> tuple[tuple[str, str, float], ...]:

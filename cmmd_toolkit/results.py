@@ -1,7 +1,7 @@
 """Embedded sets to results: every metric of a selection, for whole sets and class by class."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from . import checks
@@ -11,9 +11,11 @@ from .inputs import Stored
 from .metric_names import METRICS
 from .metrics.estimate import Estimate
 from .metrics.mmd import Bandwidth
-from .report import Result
+from .ordering import Score
+from .report import Result, Verdict
 from .scoring import SCORERS, Setting, side_count
 from .selection import Selection
+from .verdicts import verdict_metric, verdict_on
 
 
 class Problem(NamedTuple):
@@ -21,6 +23,15 @@ class Problem(NamedTuple):
 
     metrics: tuple[str, ...]
     reason: str
+
+
+@dataclass
+class Passes:
+    """What the passes found, set by set: estimates, the problems, and the scores of the metric that was to be kept."""
+
+    estimates: dict[int, dict[str, Estimate]]
+    problems: list[Problem] = field(default_factory=list)
+    scores: dict[int, Score] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +71,8 @@ class Task:
             dict(estimate.parameters),
             estimate.caveats,
             METRICS[metric].higher_is_better,
+            estimate.corrected,
+            estimate.no_error_reason,
         )
 
 
@@ -73,40 +86,55 @@ def tasks_of(gathered: Gathered, selection: Selection, bandwidth: Bandwidth | No
     return tasks
 
 
-def score_all(tasks: Sequence[Task]) -> tuple[list[Result], list[str]]:
-    """Every generated set under every backbone and metric, set by set; the reference's own part is computed once."""
+def score_all(tasks: Sequence[Task]) -> tuple[list[Result], list[str], list[Verdict]]:
+    """Every generated set under every backbone and metric, set by set; remarks; a verdict for each backbone.
+
+    The reference's own part is computed once.
+    """
     parts = [_score(task) for task in tasks]
-    by_set = [results for own in zip(*(results for results, _ in parts), strict=True) for results in own]
-    return [result for results in by_set for result in results], [remark for _, own in parts for remark in own]
+    by_set = [results for own in zip(*(results for results, _, _ in parts), strict=True) for results in own]
+    results = [result for own in by_set for result in own]
+    return results, [remark for _, own, _ in parts for remark in own], [own for _, _, own in parts if own is not None]
 
 
-def _score(task: Task) -> tuple[list[list[Result]], list[str]]:
+def _score(task: Task) -> tuple[list[list[Result]], list[str], Verdict | None]:
     reference, *generated = task.gathered.under(task.backbone)
     names = task.selection.names
-    scored, problems = run_passes(
-        task.setting(reference), names, task.selection.asked, dict(enumerate(generated, start=1))
-    )
-    results = [[task.result(i, name, own[name]) for name in names if name in own] for i, own in scored.items()]
+    sets = dict(enumerate(generated, start=1))
+    decisive = verdict_metric(names)
+    found = run_passes(task.setting(reference), names, task.selection.asked, sets, decisive)
+    results = [[task.result(i, name, own[name]) for name in names if name in own] for i, own in found.estimates.items()]
     flat = [result for own in results for result in own]
     if not flat:
-        raise ArgumentError(problems[0].reason)
-    remarks = [f"{', '.join(problem.metrics)} on {task.name} left out: {problem.reason}" for problem in problems]
+        raise ArgumentError(found.problems[0].reason)
+    remarks = [f"{', '.join(problem.metrics)} on {task.name} left out: {problem.reason}" for problem in found.problems]
     remarks += [*checks.negative_warnings(flat), *checks.interval_warnings(flat)]
     if any(METRICS[name].number == "fd" for name in names):
         sides = zip(task.gathered.sides, (reference, *generated), strict=True)
         remarks += checks.rank_warnings([(side.short, side_count(own)) for side, own in sides], reference.dim)
-    return results, [*task.selection.remarks, *remarks]
+    verdict = None if decisive is None else _verdict(task, decisive, found.scores)
+    return results, [*task.selection.remarks, *remarks], verdict
+
+
+def _verdict(task: Task, metric: str, scores: Mapping[int, Score]) -> Verdict | None:
+    gathered = task.gathered
+    names = [side.short for side in gathered.sides]
+    scale = gathered.plan.scale if METRICS[metric].number == "mmd" else 1.0
+    return verdict_on(task.name, metric, names, scores, scale=scale, prefix=len(gathered.names) > 1)
 
 
 def run_passes(
-    setting: Setting, names: Sequence[str], required: Collection[str], sets: Mapping[int, Stored]
-) -> tuple[dict[int, dict[str, Estimate]], list[Problem]]:
-    """The metrics of every set, each pass over all sets before the next one.
+    setting: Setting,
+    names: Sequence[str],
+    required: Collection[str],
+    sets: Mapping[int, Stored],
+    kept: str | None = None,
+) -> Passes:
+    """The metrics of every set, each pass over all sets before the next one; the scores of the metric `kept` stay.
 
     Raises ArgumentError when a set does not allow a required metric; the others are left out, with the problem.
     """
-    scored: dict[int, dict[str, Estimate]] = {i: {} for i in sets}
-    problems = []
+    passes = Passes({i: {} for i in sets})
     for scorer in dict.fromkeys(METRICS[name].scorer for name in names):
         own = tuple(name for name in names if METRICS[name].scorer == scorer)
         score = None
@@ -117,7 +145,9 @@ def run_passes(
             except ArgumentError as error:
                 if not set(own).isdisjoint(required):
                     raise
-                problems.append(Problem(own, str(error)))
+                passes.problems.append(Problem(own, str(error)))
             else:
-                scored[i].update({name: found[METRICS[name].number] for name in own})
-    return scored, problems
+                passes.estimates[i].update({name: found.estimates[METRICS[name].number] for name in own})
+                if kept in own and found.score is not None:
+                    passes.scores[i] = found.score
+    return passes

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,11 @@ from .metrics.memorisation import memorisation
 from .metrics.mmd import Bandwidth, MmdReference
 from .metrics.sliced import mind, sliced_wasserstein
 from .metrics.vendi import vendi_score
+from .ordering import Score
 from .recipes import Recipe
 
 _LEAST_SPLITS = 10  # of the Inception score
+_NO_SCORE = "it is the outcome of a test"
 _FEATURE_COPIES = (
     "copies are found by equal features: a picture whose features were rounded otherwise, in another batch or on "
     "another device, is missed; exact duplicates of pixels are named in the warnings"
@@ -38,7 +40,14 @@ class Setting:
     classifier: NDArray[np.float32] | None
 
 
-Scorer = Callable[[Stored], Mapping[str, Estimate]]
+class Scored(NamedTuple):
+    """The estimates of one pass for one set, and of a distance what relative tests need."""
+
+    estimates: Mapping[str, Estimate]
+    score: Score | None = None
+
+
+Scorer = Callable[[Stored], Scored]
 
 
 def side_count(features: Stored) -> int | None:
@@ -61,24 +70,32 @@ def least_pictures(spec: MetricSpec, plan: Recipe) -> int:
 
 def _frechet(setting: Setting) -> Scorer:
     fit = GaussianFit.of(setting.reference, "reference")
-    return lambda generated: {"fd": frechet.score(fit, GaussianFit.of(generated, "generated")).estimate}
+
+    def score(generated: Stored) -> Scored:
+        found = frechet.score(fit, GaussianFit.of(generated, "generated"))
+        return Scored({"fd": found.estimate}, found)
+
+    return score
 
 
 def _frechet_infinity(setting: Setting) -> Scorer:
     from .metrics.frechet_infinity import frechet_distance_infinity
 
-    return lambda generated: {
-        "fd-infinity": frechet_distance_infinity(reference=setting.reference, generated=generated, seed=setting.seed)
-    }
+    return lambda generated: Scored(
+        {"fd-infinity": frechet_distance_infinity(reference=setting.reference, generated=generated, seed=setting.seed)}
+    )
 
 
 def _mmd(setting: Setting) -> Scorer:
     plan = setting.plan
     chosen = plan.bandwidth if setting.bandwidth is None else setting.bandwidth
     mmd = MmdReference(_mmd_rows(setting.reference, plan), chosen, plan.estimator, setting.seed)
-    return lambda generated: {
-        "mmd": mmd.distance(_mmd_rows(generated, plan)).times(plan.scale, scale=plan.scale, normalized=plan.normalize)
-    }
+
+    def score(generated: Stored) -> Scored:
+        found = mmd.score(_mmd_rows(generated, plan)).without_rows()
+        return Scored({"mmd": found.estimate.times(plan.scale, scale=plan.scale, normalized=plan.normalize)}, found)
+
+    return score
 
 
 def _mmd_rows(features: Stored, plan: Recipe) -> NDArray[np.float32]:
@@ -99,54 +116,58 @@ def _two_sample(setting: Setting) -> Scorer:
     bandwidth: Bandwidth = "median-pooled" if given is None or isinstance(given, str) else given
     reference = _mmd_rows(setting.reference, plan)
 
-    def score(generated: Stored) -> dict[str, Estimate]:
+    def score(generated: Stored) -> Scored:
         rows = _mmd_rows(generated, plan)
         found = two_sample_test(reference=reference, generated=rows, bandwidth=bandwidth, seed=setting.seed)
         parameters = {**found.parameters, "statistic": found.statistic, "permutations": found.permutations}
-        return {"p-value": Estimate(found.p_value, found.n_reference, found.n_generated, parameters, found.caveats)}
+        counts = found.n_reference, found.n_generated
+        estimate = Estimate(found.p_value, *counts, parameters, found.caveats, no_error_reason=_NO_SCORE)
+        return Scored({"p-value": estimate})
 
     return score
 
 
 def _kernel(setting: Setting) -> Scorer:
     """The recipe's subsets keep the recipe's seed."""
-    return lambda generated: {
-        "kd": kid.kernel_distance(reference=setting.reference, generated=generated, recipe=setting.plan.name)
-    }
+    return lambda generated: Scored(
+        {"kd": kid.kernel_distance(reference=setting.reference, generated=generated, recipe=setting.plan.name)}
+    )
 
 
 def _neighbours(setting: Setting) -> Scorer:
-    return lambda generated: neighbours.neighbour_metrics(
-        reference=setting.reference, generated=generated, recipe=setting.plan.name
-    )._asdict()
+    return lambda generated: Scored(
+        neighbours.neighbour_metrics(
+            reference=setting.reference, generated=generated, recipe=setting.plan.name
+        )._asdict()
+    )
 
 
 def _vendi(setting: Setting) -> Scorer:
     own = float(vendi_score(generated=setting.reference))
 
-    def score(generated: Stored) -> dict[str, Estimate]:
+    def score(generated: Stored) -> Scored:
         estimate = vendi_score(generated=generated)
-        return {"vendi": replace(estimate, parameters={**estimate.parameters, "vendi_of_reference": own})}
+        return Scored({"vendi": replace(estimate, parameters={**estimate.parameters, "vendi_of_reference": own})})
 
     return score
 
 
 def _mind(setting: Setting) -> Scorer:
     """MIND is defined with its seed."""
-    return lambda generated: {"mind": mind(reference=setting.reference, generated=generated)}
+    return lambda generated: Scored({"mind": mind(reference=setting.reference, generated=generated)})
 
 
 def _sliced(setting: Setting) -> Scorer:
-    return lambda generated: {
-        "sw": sliced_wasserstein(reference=setting.reference, generated=generated, seed=setting.seed)
-    }
+    return lambda generated: Scored(
+        {"sw": sliced_wasserstein(reference=setting.reference, generated=generated, seed=setting.seed)}
+    )
 
 
 def _copies(setting: Setting) -> Scorer:
-    def score(generated: Stored) -> dict[str, Estimate]:
+    def score(generated: Stored) -> Scored:
         found = memorisation(reference=setting.reference, generated=generated)
         copies = replace(found.copies, caveats=(*found.copies.caveats, _FEATURE_COPIES))
-        return {"authpct": found.auth_pct, "copies": copies}
+        return Scored({"authpct": found.auth_pct, "copies": copies})
 
     return score
 
@@ -157,9 +178,9 @@ def _inception_score(setting: Setting) -> Scorer:
     assert classifier is not None
     recipe = plan.name if plan.name in inception_score.RECIPES else "torch-fidelity"
 
-    def score(generated: Any) -> dict[str, Estimate]:
+    def score(generated: Any) -> Scored:
         logits = generated.values @ classifier.T
-        return {"is": inception_score.inception_score(generated=logits, recipe=recipe)}
+        return Scored({"is": inception_score.inception_score(generated=logits, recipe=recipe)})
 
     return score
 

@@ -65,10 +65,10 @@ def test_compare_prints_a_plain_table_and_writes_json(
     assert "\x1b" not in finished.stdout
     assert "8 images" in finished.stderr
     document = json.loads(target.read_text())
-    assert document["schema_version"] == 2
+    assert document["schema_version"] == 3
     assert set(document["results"][0]) == {
         *("reference", "generated", "backbone", "metric", "value", "standard_error", "interval"),
-        *("n_reference", "n_generated", "parameters", "caveats", "higher_is_better"),
+        *("n_reference", "n_generated", "parameters", "caveats", "higher_is_better", "corrected", "no_error_reason"),
     }
     assert document["provenance"]["command"].startswith("cmmd compare")
     assert len(document["provenance"]["backbones"]["clip"]["weights_sha256"][0]) == 64
@@ -145,7 +145,7 @@ def test_every_mistake_is_one_line_and_code_2(
         (("compare", *sides, "--metric", "cmdm"), "unknown metric 'cmdm'; did you mean cmmd?"),
         (("compare", *sides, "--bandwidth", "wide"), "bandwidth: expected a number > 0"),
         (("compare", *sides, "--json", tmp_path / "no" / "x.json"), "does not exist; create it first"),
-        (("compare", *sides, "--fail-above", "fd"), "expected METRIC=VALUE"),
+        (("compare", *sides, "--fail-above", "fd"), "expected [BACKBONE:]METRIC[:corrected]=VALUE"),
         (("compare", *sides, "--fail-above", "kid=1"), "kid is not among the metrics of this run"),
         (("compare", *sides, "--metric", "fd", "--fail-above", "mmd=1"), "mmd is not among the metrics"),
         (("compare", *sides, "--json", "/proc/x.json"), "/proc/x.json: cannot be written"),

@@ -32,7 +32,7 @@ def test_a_terminal_gets_a_rich_table_with_the_same_numbers(report: Report) -> N
     shown = stream.getvalue()
     assert "\x1b[" in shown
     for result in report.results:
-        assert f"{result.value:.6g}" in shown
+        assert all(text in shown for text in result.estimate_texts)
 
 
 def test_saved_json_comes_back(report: Report, tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_classes_are_a_table_of_their_own_on_a_terminal_too() -> None:
     assert "lower is closer to the reference." in whole
     for label, results in report.results_per_class.items():
         for result in results:
-            assert any(label in line and f"{result.value:.6g}" in line for line in classes.splitlines())
+            assert any(label in line and result.estimate_texts[0] in line for line in classes.splitlines())
 
 
 def test_a_share_of_all_or_none_has_an_interval() -> None:
@@ -67,4 +67,5 @@ def test_a_share_of_all_or_none_has_an_interval() -> None:
     report = compare(side, side, metric="copies")
     assert report.results[0].standard_error == 0
     assert report.results[0].interval is not None
-    assert f"{report.results[0].interval[0]:.3g} to 1" in str(report)
+    assert report.results[0].estimate_texts == ("1.000", "1.000", "0.000", f"{report.results[0].interval[0]:.3f} to 1.000")
+    assert f"{report.results[0].interval[0]:.3f} to 1.000" in str(report)

@@ -21,7 +21,13 @@ def holm(p_values: Mapping[Pair, float]) -> dict[Pair, float]:
 
 
 def letters(count: int, different: Iterable[Pair]) -> list[str]:
-    """Letters for each of `count` items: two items share a letter exactly when they are not in `different`.
+    """Letters for each of `count` items: two items share a letter exactly when they are not in `different`."""
+    groups = alike(count, different)
+    return ["".join(_letter(k) for k, group in enumerate(groups) if item in group) for item in range(count)]
+
+
+def alike(count: int, different: Iterable[Pair]) -> list[tuple[int, ...]]:
+    """The largest groups of items that hold no pair of `different`, in order.
 
     Insert and absorb (Piepho 2004, J. Comput. Graph. Stat. 13): every group that holds a different pair is split.
     """
@@ -29,8 +35,7 @@ def letters(count: int, different: Iterable[Pair]) -> list[str]:
     for i, j in different:
         split = [part for group in groups for part in ((group - {i}, group - {j}) if {i, j} <= group else (group,))]
         groups = [group for group in dict.fromkeys(split) if not any(group < other for other in split)]
-    groups.sort(key=sorted)
-    return ["".join(_letter(k) for k, group in enumerate(groups) if item in group) for item in range(count)]
+    return sorted(tuple(sorted(group)) for group in groups)
 
 
 def _letter(number: int) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .sheet import printable
-from .text import align, interval_text
+from .text import align, fixed_text, interval_text, number_text
 
 if TYPE_CHECKING:
     from ..explaining import Entry, Explanation, Section
@@ -27,10 +27,11 @@ def explanation_text(explanation: "Explanation") -> str:
 def _section_lines(section: "Section") -> list[str]:
     estimate = section.squared_mmd
     interval = interval_text(estimate.interval, estimate.standard_error)
+    value = number_text(estimate.value, estimate.standard_error)
     known = "" if interval == "-" else f" (95 % interval {interval})"
     return [
-        f"Backbone: {section.backbone}   squared MMD {estimate.value:.6g}{known}, "
-        f"bandwidth {estimate.parameters['bandwidth']:.4g}",
+        f"Backbone: {section.backbone}   squared MMD {value}{known}, "
+        f"bandwidth {number_text(estimate.parameters['bandwidth'])}",
         "",
         f"Most alien of {estimate.n_generated:,} generated pictures: far from the reference, crowded by generated ones",
         *_entry_lines(section.alien),
@@ -46,7 +47,7 @@ def _section_lines(section: "Section") -> list[str]:
 def _entry_lines(entries: "Sequence[Entry]") -> list[str]:
     rows = [("", "Picture", "Witness", "Change", "Nearest", "Distance")]
     for place, entry in enumerate(entries, 1):
-        change = "-" if entry.change is None else f"{entry.change:+.2g}"
-        nearest, distance = printable(entry.nearest), f"{entry.distance:.3g}"
-        rows.append((str(place), printable(entry.name), f"{entry.witness:+.4f}", change, nearest, distance))
+        change = "-" if entry.change is None else number_text(entry.change, significant=2, sign="+")
+        nearest, distance = printable(entry.nearest), number_text(entry.distance, significant=3)
+        rows.append((str(place), printable(entry.name), fixed_text(entry.witness, 4, "+"), change, nearest, distance))
     return align(rows, left=(1, 4))

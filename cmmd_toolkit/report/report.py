@@ -8,15 +8,18 @@ from typing import Any
 
 from ..errors import ArgumentError
 from ..files import atomic_path
+from .text import estimate_texts
+from .verdict import Verdict
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True)
 class Result:
     """One number: a generated set against the reference, under one backbone and metric; see `Estimate`.
 
-    `higher_is_better` says which way to read it: True for shares and scores, False for distances.
+    `higher_is_better` says which way to read it: True for shares and scores, False for distances, None for the p-value
+    of a test, which is no score.
     """
 
     reference: str
@@ -30,7 +33,19 @@ class Result:
     n_generated: int | None
     parameters: Mapping[str, Any]
     caveats: tuple[str, ...] = ()
-    higher_is_better: bool = False
+    higher_is_better: bool | None = False
+    corrected: float | None = None
+    no_error_reason: str | None = None
+
+    @property
+    def estimate_texts(self) -> tuple[str, str, str, str]:
+        """Value, value without bias, standard error and interval as they are printed."""
+        return estimate_texts(self.value, self.corrected, self.standard_error, self.interval)
+
+    @property
+    def is_biased(self) -> bool:
+        """Whether the value without bias is known, and another one than the value."""
+        return self.corrected not in (None, self.value)
 
 
 @dataclass(frozen=True)
@@ -43,6 +58,8 @@ class Report:
         sets: for each set of pictures its count, formats, sizes, conversions and skipped files.
         provenance: versions, weights, preprocessing, device, seed, command, time.
         results_per_class: the same for the pictures of each class folder, where that was asked for.
+        verdicts: for each backbone which sets are closer than which, in words and as tests; by mmd, else by fd, and
+            none where neither was computed.
     """
 
     results: tuple[Result, ...]
@@ -50,6 +67,7 @@ class Report:
     sets: tuple[Mapping[str, Any], ...]
     provenance: Mapping[str, Any]
     results_per_class: Mapping[str, tuple[Result, ...]] = field(default_factory=dict)
+    verdicts: tuple[Verdict, ...] = ()
 
     def value(self, metric: str, *, backbone: str | None = None, generated: str | None = None) -> float:
         """The one value that fits; `generated` as it was given. Raises ArgumentError when none or several do."""

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ..errors import ArgumentError, InputError
 from ..files import atomic_path
 from .labels import short_labels
+from .text import fixed_text, number_text
 
 if TYPE_CHECKING:
     from ..explaining import Entry, Explanation, Pictures
@@ -63,7 +64,7 @@ def explanation_blocks(explanation: "Explanation") -> list[Block]:
     (reference, generated), blocks = explanation.pictures, []
     short = short_labels((explanation.reference, explanation.generated))
     for section in explanation.sections:
-        value = f"Squared MMD {section.squared_mmd.value:.4g}"
+        value = f"Squared MMD {number_text(section.squared_mmd.value, section.squared_mmd.standard_error)}"
         blocks += [
             _block(
                 f"{section.backbone}: most alien generated pictures, {short[explanation.generated]}",
@@ -91,7 +92,10 @@ def explanation_blocks(explanation: "Explanation") -> list[Block]:
 def _block(title: str, note: str, entries: Sequence["Entry"], pictures: "Pictures", shown: str = "f") -> Block:
     if isinstance(pictures, str):
         return Block(title, f"Not shown: {pictures}", ())
-    values = [f"f = {own.witness:+.4f}" if shown == "f" else f"d = {own.distance:.4f}" for own in entries]
+    values = [
+        f"f = {fixed_text(own.witness, 4, '+')}" if shown == "f" else f"d = {fixed_text(own.distance, 4)}"
+        for own in entries
+    ]
     cells = [Cell(pictures[own.row], own.name, value) for own, value in zip(entries, values, strict=True)]
     return Block(title, note, cells)
 

@@ -1,75 +1,134 @@
 """The report on a terminal: rich tables, or plain aligned text when nobody is watching."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..metric_names import CLOSER, HIGHER, LOWER, METRICS
 from .labels import short_labels
 from .report import Report, Result
-from .text import align, interval_text
+from .text import align, p_text
+from .verdict import verdict_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-HEADINGS = ("Generated", "Backbone", "Metric", "Value", "Std. error", "95 % interval", "Ref. n", "Gen. n")
-_NAMES = 3
+HEADINGS = (
+    *("Generated", "Backbone", "Metric"),
+    *("Value", "Without bias", "Std. error", "95 % interval", "Ref. n", "Gen. n"),
+)
+TEST_HEADINGS = ("Generated", "Backbone", "p-value", "Reading", "Ref. n", "Gen. n")
+_NAMES, _TEST_NAMES = (0, 1, 2), (0, 1, 3)
+_CORRECTED = HEADINGS.index("Without bias")
+_TEST_TITLE = "Test: do the sets differ at all?"
+_LEVEL = 0.05
 _EACH_CLASS = (
     "Each class is scored as if its folders alone had been compared; the numbers depend on how many pictures it has."
 )
-BIAS_REMARK = (
-    "The interval of a Frechet distance is of the distance between the populations: the value itself is biased upwards."
+_BIAS = (
+    "Value: as other tools print it. Without bias: with the bias of few pictures taken off; the interval belongs to it."
 )
 
 
+@dataclass(frozen=True)
+class _Table:
+    title: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    left: Collection[int]
+    caption: str
+
+
 def print_report(report: Report, console: "Console") -> None:
-    """Print the tables and the warnings to `console`, plain when it is no terminal."""
+    """Print tables, warnings and verdicts to `console`, plain when it is no terminal."""
     if not console.is_terminal:
         console.file.write(plain_table(report))
         return
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    for title, (headings, *rows), caption in _tables(report):
-        table = Table(title=Text(title), caption=Text(caption), title_justify="left", caption_justify="left")
-        names = _name_columns(headings)
-        for i, heading in enumerate(headings):
-            table.add_column(heading, justify="left" if i in names else "right", overflow="fold")
-        for row in rows:
+    for own in _tables(report):
+        console.print(Text(own.title, style="italic"))
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for i, heading in enumerate(own.headings):
+            table.add_column(heading, justify="left" if i in own.left else "right", overflow="fold")
+        for row in own.rows:
             table.add_row(*(Text(cell) for cell in row))
         console.print(table)
+        console.print(Text(own.caption), end="\n\n")
     for warning in report.warnings:
         console.print(Text.assemble(("warning: ", "yellow"), warning))
+    for line in verdict_lines(report.verdicts):
+        console.print(Text(line))
 
 
 def plain_table(report: Report) -> str:
     """Aligned columns without colour or box characters; the same report gives the same text."""
     lines = []
-    for title, rows, caption in _tables(report):
-        lines += [title, "", *align(rows, _name_columns(rows[0])), "", caption, ""]
+    for own in _tables(report):
+        lines += [own.title, "", *align([own.headings, *own.rows], own.left), "", own.caption, ""]
     lines[-1:] = [f"warning: {warning}" for warning in report.warnings]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return "\n".join(line.rstrip() for line in [*lines, *verdict_lines(report.verdicts)]) + "\n"
 
 
-def _tables(report: Report) -> Iterator[tuple[str, list[tuple[str, ...]], str]]:
-    """Title, headings and rows, and caption: the whole sets, then the classes."""
+def _tables(report: Report) -> Iterator[_Table]:
+    """The scores and tests of the whole sets, then those of the classes."""
     by_class = report.results_per_class
+    whole, classes = {"": report.results}, by_class
     every = [*report.results, *(result for own in by_class.values() for result in own)]
     short = short_labels(name for result in every for name in (result.reference, result.generated))
-    yield _title(report), [HEADINGS, *(_row(result, short) for result in report.results)], _legend(report)
-    if by_class:
-        rows = [(name, *_row(result, short)) for name, own in by_class.items() for result in own]
-        yield "Class by class", [("Class", *HEADINGS), *rows], _EACH_CLASS
+    left_out = () if any(result.is_biased for result in every) else (_CORRECTED,)
+    title = _title(report)
+    for groups, about in ((whole, ""), (classes, "Class by class")):
+        scores = _table(groups, short, left_out, about or title, _EACH_CLASS if about else _legend(report))
+        before = f"{about}. " if about else "" if scores.rows else f"{title}   "
+        tests = _test_table(groups, short, before + _TEST_TITLE)
+        yield from [table for table in (scores, tests) if table.rows]
 
 
-def _name_columns(headings: Sequence[str]) -> range:
-    return range(len(headings) - len(HEADINGS) + _NAMES)
+def _table(
+    groups: Mapping[str, Sequence[Result]], short: Mapping[str, str], left_out: Sequence[int], title: str, caption: str
+) -> _Table:
+    """The scores; `groups` is by class, "" for the whole sets."""
+    rows = [
+        [*([label] if label else []), *(cell for i, cell in enumerate(_row(result, short)) if i not in left_out)]
+        for label, own in groups.items()
+        for result in own
+        if not METRICS[result.metric].is_test
+    ]
+    headings = [heading for i, heading in enumerate(HEADINGS) if i not in left_out]
+    return _in_classes(_Table(title, headings, rows, _NAMES, caption), groups)
 
 
-def _row(result: Result, short: dict[str, str]) -> tuple[str, ...]:
+def _test_table(groups: Mapping[str, Sequence[Result]], short: Mapping[str, str], title: str) -> _Table:
+    rows, spec = [], None
+    for label, own in groups.items():
+        for result in own:
+            if METRICS[result.metric].is_test:
+                spec = METRICS[result.metric]
+                rows.append([*([label] if label else []), *_test_row(result, short)])
+    caption = "" if spec is None else f"{spec.name} = {spec.full_name}; {spec.reading.words}."
+    return _in_classes(_Table(title, TEST_HEADINGS, rows, _TEST_NAMES, caption), groups)
+
+
+def _in_classes(table: _Table, groups: Mapping[str, Sequence[Result]]) -> _Table:
+    """With a column for the class where the rows have one."""
+    if "" in groups:
+        return table
+    left = (0, *(i + 1 for i in table.left))
+    return _Table(table.title, ["Class", *table.headings], table.rows, left, table.caption)
+
+
+def _row(result: Result, short: Mapping[str, str]) -> tuple[str, ...]:
     counts = (_count(n, result.metric) for n in (result.n_reference, result.n_generated))
-    error = "-" if result.standard_error is None else f"{result.standard_error:.2g}"
-    interval = interval_text(result.interval, result.standard_error)
-    return (short[result.generated], result.backbone, result.metric, f"{result.value:.6g}", error, interval, *counts)
+    return (short[result.generated], result.backbone, result.metric, *result.estimate_texts, *counts)
+
+
+def _test_row(result: Result, short: Mapping[str, str]) -> tuple[str, ...]:
+    reading = "the sets differ" if result.value < _LEVEL else "no difference shown"
+    counts = (_count(n, result.metric) for n in (result.n_reference, result.n_generated))
+    return (short[result.generated], result.backbone, p_text(result.value), reading, *counts)
 
 
 def _count(n: int | None, metric: str) -> str:
@@ -91,7 +150,7 @@ def _legend(report: Report) -> str:
     sentences = []
     for reading in (CLOSER, LOWER, HIGHER):
         if names := [f"{spec.name} = {spec.full_name}" for spec in shown if spec.reading == reading]:
-            sentences.append(f"{'; '.join(names)}; {reading}.")
-    if any(result.interval and METRICS[result.metric].scorer == "frechet" for result in report.results):
-        sentences.append(BIAS_REMARK)
+            sentences.append(f"{'; '.join(names)}; {reading.words}.")
+    if any(result.is_biased for result in report.results):
+        sentences.append(_BIAS)
     return "\n".join(sentences)

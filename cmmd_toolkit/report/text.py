@@ -1,7 +1,12 @@
-"""Plain tables and numbers."""
+"""Plain tables and numbers: how many digits are printed, everywhere the same."""
 
 import math
 from collections.abc import Collection, Sequence
+from decimal import Decimal
+
+_MOST_DECIMALS = 15  # what is smaller is rounding; JSON keeps every digit
+_SIGNIFICANT = 4  # of a number without an error
+_LEAST_P = 1e-4
 
 
 def align(rows: Sequence[Sequence[str]], left: Collection[int]) -> list[str]:
@@ -16,12 +21,79 @@ def align(rows: Sequence[Sequence[str]], left: Collection[int]) -> list[str]:
     ]
 
 
-def interval_text(interval: tuple[float, float] | None, standard_error: float | None) -> str:
-    """Both ends to the digit that the standard error reaches, "-" without one."""
-    if interval is None or standard_error is None:
+def number_text(value: float, error: float | None = None, *, significant: int = _SIGNIFICANT, sign: str = "") -> str:
+    """A number in plain decimals: two digits of its error decide how many, without an error four of its own.
+
+    `sign` is "+" for differences. No exponent, and no minus before a zero.
+    """
+    return fixed_text(value, decimals_of(error, 2) if error else decimals_of(value, significant), sign)
+
+
+def interval_text(interval: tuple[float, float] | None, error: float | None) -> str:
+    """Both ends to the decimals of the value, "-" without an interval."""
+    if interval is None:
         return "-"
-    if standard_error == 0:  # a share of 0 or 1 has an interval all the same
-        return f"{interval[0]:.3g} to {interval[1]:.3g}"
-    digits = max(0, 1 - math.floor(math.log10(standard_error)))
-    low, high = (f"{end:.{digits}f}" if digits < 10 else f"{end:.3g}" for end in interval)
-    return f"{low} to {high}"
+    low, high = interval
+    decimals = decimals_of(_scale(interval, error), 2)
+    return f"{fixed_text(low, decimals)} to {fixed_text(high, decimals)}"
+
+
+def estimate_texts(
+    value: float, corrected: float | None, error: float | None, interval: tuple[float, float] | None
+) -> tuple[str, str, str, str]:
+    """Value, value without bias, standard error and interval, all to the same decimals; "-" for what is not known."""
+    scale = _scale(interval, error) if interval is not None else error
+    shown = "-" if error is None else number_text(error, scale)
+    other = "-" if corrected is None else number_text(corrected, scale)
+    return number_text(value, scale), other, shown, interval_text(interval, error)
+
+
+def _scale(interval: tuple[float, float], error: float | None) -> float:
+    """The error; a share of 0 or 1 has none, but an interval all the same, whose half width stands in."""
+    return error or (interval[1] - interval[0]) / 2
+
+
+def decimals_of(number: float, significant: int) -> int:
+    """How many decimals show that many digits of the number."""
+    if number == 0 or not math.isfinite(number):
+        return 0
+    rounded = abs(float(f"{number:.{significant - 1}e}"))  # 0.00996 becomes 0.010, which has two digits at three
+    return min(max(significant - 1 - math.floor(math.log10(rounded)), 0), _MOST_DECIMALS)
+
+
+def fixed_text(value: float, decimals: int, sign: str = "") -> str:
+    """The value to so many decimals, zero without a sign."""
+    text = f"{value:{sign}.{decimals}f}"
+    return text if float(text) else text.lstrip("+-")
+
+
+def beyond_text(value: float, limit: float, error: float | None) -> str:
+    """As `number_text`, with as many decimals more as show on which side of the limit the value lies."""
+    decimals = decimals_of(error, 2) if error else decimals_of(value, _SIGNIFICANT)
+    texts = (fixed_text(value, places) for places in range(decimals, 2 * _MOST_DECIMALS))
+    return next((text for text in texts if (float(text) - limit) * (value - limit) > 0), plain(value))
+
+
+def plain(number: float) -> str:
+    """A number as it was typed, without an exponent."""
+    return f"{Decimal(repr(float(number))).normalize():f}"
+
+
+def p_text(p_value: float) -> str:
+    """A p-value in a table."""
+    return f"{p_value:.2g}" if p_value >= _LEAST_P else f"< {plain(_LEAST_P)}"
+
+
+def p_phrase(p_value: float) -> str:
+    """A p-value in a sentence; of a tiny one the order of magnitude."""
+    if p_value >= _LEAST_P:
+        return f"p = {p_text(p_value)}"
+    return f"p < {p_bound(p_value)}"
+
+
+def p_bound(p_value: float) -> str:
+    """The next power of ten above a tiny p-value."""
+    if p_value > _LEAST_P / 10:
+        return plain(_LEAST_P)
+    exponent = math.floor(math.log10(p_value)) + 1 if p_value > 1e-300 else -300
+    return f"1e{exponent}"

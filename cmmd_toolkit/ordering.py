@@ -1,0 +1,105 @@
+"""Several sets in order of their distance, and the relative tests of all pairs: what rankings and verdicts rest on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from .errors import ArgumentError
+from .inference.groups import holm, letters
+from .inference.relative import RelativeTest, compare_frechet, compare_mmd
+from .inference.sample_size import images_needed, pilot_of_test
+from .metrics.frechet import FrechetScore
+from .metrics.mmd import MmdScore
+
+Score = MmdScore | FrechetScore
+
+
+@dataclass(frozen=True)
+class PairTest:
+    """The relative test of two sets, `better` the one with the lower distance.
+
+    Attributes:
+        difference: of the better set less the worse one, both without bias; standard_error, interval: of that, 95 %.
+        p_value: two-sided; p_adjusted: corrected for all pairs (Holm).
+        neighbours: whether no other set lies between them.
+        images_needed: pictures in each set that would show a difference of this size in four of five cases, at the
+            level that the correction leaves to this pair; None where no number would, since the reference is too small
+            or there is no difference.
+    """
+
+    better: str
+    worse: str
+    difference: float
+    standard_error: float
+    interval: tuple[float, float]
+    p_value: float
+    p_adjusted: float
+    neighbours: bool
+    images_needed: int | None
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """Sets in order.
+
+    Attributes:
+        places: the sets by their number, best first.
+        groups: letters of each place; sets that share one cannot be told apart.
+        pairs: the tests of the places 1 and 2, 1 and 3, ..., 2 and 3, ...
+    """
+
+    places: tuple[int, ...]
+    groups: tuple[str, ...]
+    pairs: tuple[PairTest, ...]
+
+
+def order_sets(
+    names: Sequence[str], scores: Sequence[Score], *, alpha: float, paired: bool = False, scale: float = 1.0
+) -> Ordered:
+    """The sets by their distance without bias, and the tests of all pairs; differences are times `scale`."""
+    places = sorted(range(len(names)), key=lambda i: without_bias(scores[i]))
+    tests = {
+        (a, b): _test(scores[places[a]], scores[places[b]], paired) for a, b in combinations(range(len(places)), 2)
+    }
+    p_values = {pair: test.p_value for pair, test in tests.items()}
+    adjusted = holm(p_values)
+    groups = letters(len(places), [pair for pair, p in adjusted.items() if p < alpha])
+    pairs = []
+    for (a, b), test in tests.items():
+        level = alpha / sum(p >= test.p_value for p in p_values.values())  # what Holm's rule asks of this pair
+        low, high = test.interval
+        pairs.append(
+            PairTest(
+                names[places[a]],
+                names[places[b]],
+                test.difference * scale,
+                test.standard_error * scale,
+                (low * scale, high * scale),
+                test.p_value,
+                adjusted[a, b],
+                b == a + 1,
+                pictures_needed(test, level),
+            )
+        )
+    return Ordered(tuple(places), tuple(groups), tuple(pairs))
+
+
+def without_bias(score: Score) -> float:
+    """The distance with its bias taken off, which a score with errors has."""
+    assert score.estimate.corrected is not None
+    return score.estimate.corrected
+
+
+def pictures_needed(test: RelativeTest, level: float) -> int | None:
+    """Pictures in each set that would show the difference seen, None where no number would."""
+    if test.difference == 0:
+        return None
+    return images_needed(pilot_of_test(test), abs(test.difference), alpha=level)
+
+
+def _test(first: Score, second: Score, paired: bool) -> RelativeTest:
+    if isinstance(first, MmdScore) and isinstance(second, MmdScore):
+        return compare_mmd(first, second, paired=paired)
+    if isinstance(first, FrechetScore) and isinstance(second, FrechetScore):
+        return compare_frechet(first, second, paired=paired)
+    raise ArgumentError("a relative test needs two distances of one kind")

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arguments import whole_number
 from .errors import ArgumentError, InputError
 from .files import atomic_path
 from .images import check_numpy_file, explain_numpy_error
+from .matrices import LARGEST, SMALLEST, as_array, as_float32
 
 FORMAT = "cmmd-toolkit 1"
 
@@ -38,7 +40,7 @@ class Features:
     names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "values", as_matrix(self.values, "features").astype(np.float32, copy=False))
+        object.__setattr__(self, "values", as_float32(self.values, "features"))
         if self.names and len(self.names) != len(self.values):
             raise ArgumentError(f"expected one name a row, got {len(self.names)} names for {len(self.values)} rows")
 
@@ -93,12 +95,14 @@ class GaussianStatistics:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        mean = np.asarray(self.mean, dtype=np.float64)
-        cov = np.asarray(self.cov, dtype=np.float64)
+        mean, cov = _as_float64(self.mean, "mean"), _as_float64(self.cov, "cov")
         if mean.ndim != 1 or cov.shape != (mean.size, mean.size) or mean.size == 0:
             raise ArgumentError(f"expected a mean (D,) and a covariance (D, D), got {mean.shape} and {cov.shape}")
         if not (np.isfinite(mean).all() and np.isfinite(cov).all()):
             raise ArgumentError("mean or covariance holds NaN or infinity; compute the statistics again")
+        _check_moments(mean, cov)
+        if self.n is not None:
+            object.__setattr__(self, "n", whole_number(self.n, "n", 1))
         if not np.allclose(cov, cov.T, rtol=1e-6, atol=1e-6 * float(np.abs(cov).max())):
             raise ArgumentError("the covariance is not symmetric; compute the statistics again")
         object.__setattr__(self, "mean", mean)
@@ -129,18 +133,22 @@ class GaussianStatistics:
         return loaded
 
 
-def as_matrix(values: Any, name: str) -> NDArray[Any]:
-    """A finite (N, D) array from an array, tensor or Features, or an ArgumentError."""
-    if type(values).__module__.split(".")[0] == "torch":
-        values = values.detach().cpu()
-        values = (values.float() if values.dtype.itemsize < 4 else values).numpy()
-    array = np.asarray(values)
-    if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "fiu":
-        raise ArgumentError(f"{name}: expected numbers of shape (N, D), got {array.dtype} of shape {array.shape}")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
-        raise ArgumentError(f"{name}: NaN or infinity in row {row}; compute the features again")
-    return array
+def _as_float64(values: Any, name: str) -> NDArray[np.float64]:
+    array = as_array(values, name)
+    if array.dtype.kind not in "fiu":
+        raise ArgumentError(f"{name}: expected numbers, got {array.dtype}; compute the statistics again")
+    with np.errstate(over="ignore"):  # of long doubles, to an infinity that is refused
+        return array.astype(np.float64, copy=False)
+
+
+def _check_moments(mean: NDArray[np.float64], cov: NDArray[np.float64]) -> None:
+    """The magnitudes that features may have, and their squares."""
+    highest, variance = float(np.abs(mean).max()), float(np.abs(cov).max())
+    if highest > LARGEST or variance > LARGEST**2 or 0 < variance < SMALLEST**2:
+        raise ArgumentError(
+            f"expected a mean up to {LARGEST:g} and a covariance between {SMALLEST**2:g} and {LARGEST**2:g}, or zeros, "
+            f"got {highest:.3g} and {variance:.3g}; rescale the features, the same way on both sides"
+        )
 
 
 def is_stored(path: Path) -> bool:

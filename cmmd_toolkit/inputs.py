@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .decode import DecodePolicy
 from .embedding import SetSummary
 from .errors import ArgumentError, InputError
-from .features import Features, GaussianStatistics, as_matrix, is_stored, load_stored
+from .features import Features, GaussianStatistics, is_stored, load_stored
 from .images import ImageSource, open_images, subset_rows
+from .matrices import as_float32
 
 Stored = Features | GaussianStatistics
 
@@ -102,7 +101,7 @@ def _named(name: str, item: Any) -> Features:
         return Features(item.values, {**item.provenance, "source": name}, item.names)
     if not _is_matrix(item):
         raise ArgumentError(f"{name}: expected features (N, D) in a mapping of sets, got {type(item).__name__}")
-    return Features(as_matrix(item, name).astype(np.float32), {"source": name})
+    return Features(as_float32(item, name), {"source": name})
 
 
 def check_same_backbone(side: Side, provenance: Mapping[str, Any]) -> str | None:

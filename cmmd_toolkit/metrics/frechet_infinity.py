@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import linregress
 
+from ..arguments import check_seed
 from ..errors import ArgumentError
 from ..inference.intervals import t_interval
 from .estimate import Estimate
@@ -54,6 +55,7 @@ def frechet_distance_infinity(*, reference: Any, generated: Any, seed: int = 0, 
     """
     if recipe not in ("default", "dgm-eval"):
         raise ArgumentError(f"recipe: expected default or dgm-eval, got {recipe!r}")
+    seed = check_seed(seed)
     x, y = GaussianFit.of(reference, "reference"), GaussianFit.of(generated, "generated")
     for side in (x, y):
         if side.rows is None or side.count < LEAST_ROWS:

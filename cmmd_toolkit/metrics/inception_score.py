@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 from scipy.stats import t as student_t
 
+from ..arguments import check_seed, whole_number
 from ..errors import ArgumentError
-from ..features import as_matrix
+from ..matrices import as_matrix
 from .estimate import CONFIDENCE, Estimate
 
 RECIPES = ("torch-fidelity", "torchmetrics", "dgm-eval")
@@ -49,7 +50,7 @@ def inception_score(
     """
     logits = _checked_logits(generated)
     parts = _parts(len(logits), splits, recipe)
-    order = _shuffled(len(logits), seed, recipe) if shuffle else np.arange(len(logits))
+    order = _shuffled(len(logits), check_seed(seed), recipe) if shuffle else np.arange(len(logits))
     log_p = log_softmax(logits.astype(np.float64), axis=1)
     scores = np.array([_score(log_p[order[part]]) for part in parts])
     ddof = 1 if recipe == "torchmetrics" else 0
@@ -63,7 +64,14 @@ def inception_score(
         "seed": seed if shuffle else None,
     }
     return Estimate(
-        float(scores.mean()), None, len(logits), parameters, _caveats(parts, len(logits)), standard_error, interval
+        float(scores.mean()),
+        None,
+        len(logits),
+        parameters,
+        _caveats(parts, len(logits)),
+        standard_error,
+        interval,
+        no_error_reason="one split has no spread; take more splits" if len(parts) == 1 else None,
     )
 
 
@@ -79,9 +87,9 @@ def _score(log_p: NDArray[np.float64]) -> float:
 def _parts(n: int, splits: int, recipe: str) -> list[slice]:
     if recipe not in RECIPES:
         raise ArgumentError(f"recipe: expected one of {', '.join(RECIPES)}, got {recipe!r}")
-    if splits != int(splits) or not 1 <= splits <= n:
+    splits = whole_number(splits, "splits", 0)
+    if not 1 <= splits <= n:
         raise ArgumentError(f"splits: expected 1 to {n}, the number of rows, got {splits}; take fewer splits")
-    splits = int(splits)
     if recipe == "torch-fidelity":
         borders = [i * n // splits for i in range(splits + 1)]
     elif recipe == "torchmetrics":
@@ -112,12 +120,8 @@ def _spread(scores: NDArray[np.float64]) -> tuple[float | None, tuple[float, flo
 def _caveats(parts: list[slice], n: int) -> tuple[str, ...]:
     used = parts[-1].stop
     left_out = (f"{n - used} of {n} rows left out, as the recipe does",) if used < n else ()
-    spread = (
-        "the interval is for the expected score at this split size"
-        if len(parts) > 1
-        else "no standard error from one split"
-    )
-    return ("biased downwards for small splits: compare values of equal split size only", spread, *left_out)
+    spread = ("the interval is for the expected score at this split size",) if len(parts) > 1 else ()
+    return ("biased downwards for small splits: compare values of equal split size only", *spread, *left_out)
 
 
 def _checked_logits(generated: Any) -> NDArray[Any]:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import check_seed, real_number, whole_number
 from ..errors import ArgumentError
 from ..inference.intervals import distance_estimate
 from ..inference.ustatistics import Term, biased_value_of, value_of
@@ -29,6 +30,8 @@ from .mmd import BIASED
 from .neighbours import checked_pair
 
 _SUBSETS, SUBSET_SIZE = 100, 1000
+_MOST_DEGREE = 100
+_MOST_DIGITS = 135  # sums over 1e7 rows are squared once
 _SPREAD = "subset_std is the spread over overlapping subsets, not a standard error; whole sets (default) have one"
 
 Float = NDArray[np.float64]
@@ -92,11 +95,13 @@ def kernel_distance(
     kernel = _checked_kernel(degree, 1.0 / x.shape[1] if gamma is None else gamma, coef0)
     _check_options(recipe, estimator, (subsets, subset_size))
     x, y = x.astype(np.float64), y.astype(np.float64)
+    _check_range(kernel, (x, y))
     parameters = {"recipe": recipe, "estimator": estimator, **kernel._asdict()}
     if recipe == "default":
         return _whole(x, y, kernel, estimator, parameters)
-    count = _checked_number(_SUBSETS if subsets is None else subsets, "subsets", 1)
-    wanted = _checked_number(SUBSET_SIZE if subset_size is None else subset_size, "subset_size", 2)
+    count = whole_number(_SUBSETS if subsets is None else subsets, "subsets", 1)
+    wanted = whole_number(SUBSET_SIZE if subset_size is None else subset_size, "subset_size", 2)
+    seed = None if seed is None else check_seed(seed)
     return _over_subsets(x, y, kernel, (count, wanted, seed), parameters)
 
 
@@ -182,14 +187,20 @@ def _check_options(recipe: str, estimator: str, subset_options: tuple[int | None
 
 
 def _checked_kernel(degree: int, gamma: float, coef0: float) -> Kernel:
+    gamma, coef0 = (real_number(value, name, "a number") for name, value in (("gamma", gamma), ("coef0", coef0)))
     if not (np.isfinite(gamma) and gamma > 0):
         raise ArgumentError(f"gamma: expected a finite number > 0, got {gamma}; None takes 1 / D")
     if not (np.isfinite(coef0) and coef0 >= 0):
         raise ArgumentError(f"coef0: expected a finite number of at least 0, got {coef0}; the usual one is 1")
-    return Kernel(_checked_number(degree, "degree", 1), float(gamma), float(coef0))
+    return Kernel(whole_number(degree, "degree", 1, _MOST_DEGREE), gamma, coef0)
 
 
-def _checked_number(value: int, name: str, least: int) -> int:
-    if value != int(value) or value < least:
-        raise ArgumentError(f"{name}: expected a whole number of at least {least}, got {value}")
-    return int(value)
+def _check_range(kernel: Kernel, sides: tuple[Float, Float]) -> None:
+    """Squares of sums of kernels must stay in float64."""
+    largest = max(float(np.square(rows).sum(axis=1).max()) for rows in sides)  # a.b is at most the larger |a|^2
+    digits = kernel.degree * float(np.log10(kernel.gamma * largest + kernel.coef0 or 1.0))
+    if abs(digits) > _MOST_DIGITS:
+        raise ArgumentError(
+            f"degree, gamma, coef0: expected a kernel up to 1e{_MOST_DIGITS} on these features, got about "
+            f"1e{digits:.0f}; take a smaller degree, or rescale the features, the same way on both sides"
+        )

@@ -16,12 +16,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import check_seed, real_number
 from ..errors import ArgumentError
-from ..features import GaussianStatistics, as_matrix
+from ..features import GaussianStatistics
 from ..inference.intervals import distance_estimate
 from ..inference.ustatistics import Term, biased_value_of
+from ..matrices import as_matrix, check_digits
 from .estimate import Estimate
-from .kernels import GaussianRows, Rows, Within, gamma_of, squared_distances, sums_between, sums_within
+from .kernels import GaussianRows, Rows, Within, centre_of, gamma_of, squared_distances, sums_between, sums_within
 
 Estimator = Literal["unbiased", "biased"]
 Bandwidth = float | Literal["median", "median-pooled"]
@@ -30,6 +32,8 @@ MEDIAN_ROWS = 4000
 BIASED = "biased upwards by about 1/n a side; the interval is of the number without that bias"
 _EXACT_MULTIPLICATIONS = 5e10
 _SINGLE_EXPONENT = 100.0  # float32 products leave at most 100 * 6e-8 in an exponent
+_SMALL_EXPONENT = 1e-6  # below it the squares of the kernel's sums near the end of float32
+SMALLEST_BANDWIDTH, LARGEST_BANDWIDTH = 1e-30, 1e30
 
 
 def squared_mmd(
@@ -82,10 +86,10 @@ class MmdReference:
 
     def __init__(self, reference: Any, bandwidth: Bandwidth, estimator: Estimator, seed: int) -> None:
         self.rows = _checked_rows(reference, "reference")
-        self.centre = self.rows.mean(axis=0, dtype=np.float64)
+        self.centre = centre_of(self.rows)
         self.rule = check_bandwidth(bandwidth)
         self.estimator = _check_estimator(estimator)
-        self.seed = seed
+        self.seed = check_seed(seed)
         self._own: dict[tuple[float, str], tuple[GaussianRows, Within]] = {}
 
     def distance(self, generated: Any) -> Estimate:
@@ -125,6 +129,7 @@ class MmdReference:
                 f"features of different width: reference has {self.rows.shape[1]}, {name} has {rows.shape[1]}; "
                 "use the same backbone for both"
             )
+        check_digits(self.rows, rows, name)
         return rows
 
     def _reference_sums(self, sigma: float, dtype: type[np.floating[Any]]) -> tuple[GaussianRows, Within]:
@@ -150,7 +155,7 @@ class MmdReference:
         if (n * n / 2 + m * m / 2 + n * m) * dim <= _EXACT_MULTIPLICATIONS:
             return np.float64
         largest = max(self._largest_norm(self.rows), self._largest_norm(generated))
-        return np.float32 if gamma * largest <= _SINGLE_EXPONENT else np.float64
+        return np.float32 if _SMALL_EXPONENT <= gamma * largest <= _SINGLE_EXPONENT else np.float64
 
     def _largest_norm(self, rows: NDArray[Any]) -> float:
         return max(
@@ -170,10 +175,13 @@ def median_distance(features: Any, seed: int = 0) -> float:
 
     Raises ArgumentError when it is zero: more than half of the pairs are identical.
     """
-    rows = as_matrix(features, "features")
+    rows, seed = as_matrix(features, "features"), check_seed(seed)
+    if len(rows) < 2:
+        raise ArgumentError("features: a median distance needs at least two rows, got 1")
+    check_digits(rows, rows, "features")
     if len(rows) > MEDIAN_ROWS:
         rows = rows[np.sort(np.random.default_rng(seed).choice(len(rows), MEDIAN_ROWS, replace=False))]
-    rows = rows - rows.mean(axis=0, dtype=np.float64)
+    rows = rows - centre_of(rows)
     distances = np.empty(len(rows) * (len(rows) - 1) // 2)
     start = 0
     for i in range(0, len(rows), 256):
@@ -218,9 +226,14 @@ def check_bandwidth(bandwidth: Any) -> Bandwidth:
         if bandwidth not in ("median", "median-pooled"):
             raise ArgumentError(f"bandwidth: expected a number > 0, median or median-pooled, got {bandwidth!r}")
         return bandwidth  # type: ignore[return-value]
-    value = float(bandwidth)
+    value = real_number(bandwidth, "bandwidth", "a finite number > 0, median or median-pooled")
     if not (np.isfinite(value) and value > 0):
         raise ArgumentError(f"bandwidth: expected a finite number > 0, got {value}")
+    if not SMALLEST_BANDWIDTH <= value <= LARGEST_BANDWIDTH:
+        raise ArgumentError(
+            f"bandwidth: expected a number between {SMALLEST_BANDWIDTH:g} and {LARGEST_BANDWIDTH:g}, got {value:g}; "
+            "median takes it from the features"
+        )
     return value
 
 

@@ -18,8 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import whole_number
 from ..errors import ArgumentError
-from ..features import GaussianStatistics, as_matrix
+from ..features import GaussianStatistics
+from ..matrices import as_matrix, check_digits
 from .estimate import Estimate
 
 BLOCK = 2**22  # numbers in a block of distances
@@ -32,8 +34,8 @@ RECIPES = {
 }
 CAVEATS = (
     "depends on both sample sizes, since the balls shrink as a set grows: compare values of equal n, m and k only",
-    "no standard error: the balls are shared by all rows, and a bootstrap draws copies at distance zero",
 )
+NO_ERROR = "the balls are shared by all rows, and a bootstrap draws copies at distance zero"
 
 Float = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -91,7 +93,9 @@ def neighbour_metrics(
     x, y = checked_pair(reference, generated, k + 1, f"k = {k}")
     values = _shares(x, y, k, inclusive)
     parameters = {"recipe": recipe, "k": k, "comparison": "<=" if inclusive else "<"}
-    return NeighbourMetrics(*(Estimate(value, len(x), len(y), parameters, CAVEATS) for value in values))
+    return NeighbourMetrics(
+        *(Estimate(value, len(x), len(y), parameters, CAVEATS, no_error_reason=NO_ERROR) for value in values)
+    )
 
 
 def precision_recall(
@@ -148,6 +152,7 @@ def checked_pair(reference: Any, generated: Any, least: int, why: str) -> tuple[
             f"features of different width: reference has {x.shape[1]}, generated has {y.shape[1]}; "
             "use the same backbone for both"
         )
+    check_digits(x, y)
     return x, y
 
 
@@ -175,9 +180,7 @@ def _settings(recipe: str, k: int | None, inclusive: bool | None) -> tuple[int, 
         raise ArgumentError(f"recipe: expected one of {', '.join(RECIPES)}, got {recipe!r}")
     own_k, own_inclusive = RECIPES[recipe]
     k = own_k if k is None else k
-    if k != int(k) or k < 1:
-        raise ArgumentError(f"k: expected a whole number of at least 1, got {k}")
-    return int(k), own_inclusive if inclusive is None else bool(inclusive)
+    return whole_number(k, "k", 1), own_inclusive if inclusive is None else bool(inclusive)
 
 
 def _shares(x: NDArray[Any], y: NDArray[Any], k: int, inclusive: bool) -> tuple[float, float, float, float]:

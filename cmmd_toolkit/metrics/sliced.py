@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import check_seed, whole_number
 from ..errors import ArgumentError
 from .estimate import Estimate
 from .neighbours import checked_pair
@@ -19,7 +20,8 @@ from .neighbours import checked_pair
 BLOCK = 2**22  # projected numbers at a time
 RECIPES = ("default", "dgm-eval")
 _BIAS = "positive for equal distributions too, and more so for smaller sets: compare values of equal n only"
-_ERROR = "no standard error over draws of pictures; projection_standard_error is of the random directions alone"
+_NO_ERROR = "over draws of pictures none is known; projection_standard_error is of the random directions alone"
+_CLOSED_FORM = "none is known for this approximation"
 
 Float = NDArray[np.float64]
 
@@ -57,9 +59,9 @@ def sliced_wasserstein(
         if num_projections is not None:
             raise ArgumentError("num_projections: expected none, since dgm-eval has no directions; leave it out")
         caveats = ("an approximation that sees the means and the total variances only", _BIAS)
-        return Estimate(_closed_form(x, y), len(x), len(y), {"recipe": recipe}, caveats)
-    count = _checked_count(1000 if num_projections is None else num_projections)
-    directions = np.random.default_rng(seed).standard_normal((count, x.shape[1]))
+        return Estimate(_closed_form(x, y), len(x), len(y), {"recipe": recipe}, caveats, no_error_reason=_CLOSED_FORM)
+    count = whole_number(1000 if num_projections is None else num_projections, "num_projections", 1)
+    directions = np.random.default_rng(check_seed(seed)).standard_normal((count, x.shape[1]))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     return _over_directions(x, y, directions, 1.0, {"recipe": recipe, "seed": seed})
 
@@ -88,8 +90,8 @@ def mind(*, reference: Any, generated: Any, num_projections: int = 1000, seed: i
     import torch
 
     x, y = checked_pair(reference, generated, 1, "MIND")
-    count = _checked_count(num_projections)
-    generator = torch.Generator().manual_seed(seed)
+    count = whole_number(num_projections, "num_projections", 1)
+    generator = torch.Generator().manual_seed(check_seed(seed))
     size, longest = min(len(x), len(y)), max(len(x), len(y))
     if len(x) != len(y):
         kept = torch.randperm(longest, generator=generator)[:size].numpy()
@@ -112,7 +114,7 @@ def _over_directions(
     count = len(values)
     error = float(values.std(ddof=1)) / sqrt(count) if count > 1 else None
     every = {**parameters, "num_projections": count, "scale": scale, "projection_standard_error": error}
-    return Estimate(float(values.mean()), len(x), len(y), every, (_BIAS, _ERROR, *caveats))
+    return Estimate(float(values.mean()), len(x), len(y), every, (_BIAS, *caveats), no_error_reason=_NO_ERROR)
 
 
 def _squared_w2(x: NDArray[Any], y: NDArray[Any], directions: Float) -> Iterator[Float]:
@@ -145,9 +147,3 @@ def _closed_form(x: NDArray[Any], y: NDArray[Any]) -> float:
     spreads = [sqrt(float(np.square(rows - mean).sum()) / rows.size) for rows, mean in zip((x, y), means, strict=True)]
     between = float(np.square(means[0] - means[1]).sum()) / x.shape[1]
     return sqrt(between + (spreads[0] - spreads[1]) ** 2)
-
-
-def _checked_count(num_projections: int) -> int:
-    if num_projections != int(num_projections) or num_projections < 1:
-        raise ArgumentError(f"num_projections: expected a whole number of at least 1, got {num_projections}")
-    return int(num_projections)

@@ -15,16 +15,18 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
+from ..arguments import real_number
 from ..errors import ArgumentError
-from ..features import as_matrix
+from ..matrices import as_matrix
 from .estimate import Estimate
 
 BLOCK = 4096  # rows normalised at a time
+_NEAR_ONE = 1e-8  # nearer orders differ from Shannon's entropy by less than the rounding of their own formula
 CAVEATS = (
     "measures diversity alone, noise included; it does not look at the reference",
     "at most min(n, D), and grows with n: compare values of equal n only",
-    "no standard error: copies in a bootstrap lower the score",
 )
+NO_ERROR = "the score grows with the number of different pictures, and copies in a bootstrap lower it"
 
 
 def vendi_score(*, generated: Any, order: float = 1.0) -> Estimate:
@@ -45,7 +47,7 @@ def vendi_score(*, generated: Any, order: float = 1.0) -> Estimate:
     Source: Friedman and Dieng 2023 (arXiv:2210.02410); Pasarkar and Dieng 2023 (arXiv:2310.12952) for the orders.
     """
     rows = as_matrix(generated, "generated")
-    order = float(order)
+    order = real_number(order, "order", "a number > 0 or infinity")
     if not order > 0:
         raise ArgumentError(f"order: expected a number > 0 or infinity, got {order}; 1 is the usual score")
     dual = rows.shape[0] > rows.shape[1]
@@ -56,17 +58,18 @@ def vendi_score(*, generated: Any, order: float = 1.0) -> Estimate:
         "kernel": "cosine",
         "route": "dual" if dual else "gram",
     }
-    return Estimate(value, None, len(rows), parameters, CAVEATS)
+    return Estimate(value, None, len(rows), parameters, CAVEATS, no_error_reason=NO_ERROR)
 
 
 def renyi_entropy(shares: NDArray[np.float64], order: float) -> float:
     """Renyi entropy in nats of positive shares that sum to 1; order 1 is Shannon's."""
-    if order == 1:
+    if abs(order - 1) < _NEAR_ONE:
         return float(-(shares * np.log(shares)).sum())
     if np.isinf(order):
         return float(-np.log(shares.max()))
     largest = shares.max()  # taken out, for l^q underflows at large orders
-    return float((order * np.log(largest) + np.log(((shares / largest) ** order).sum())) / (1.0 - order))
+    rest = float(np.log(((shares / largest) ** order).sum()))
+    return float(order / (1.0 - order) * np.log(largest) + rest / (1.0 - order))
 
 
 def _gram(rows: NDArray[Any]) -> NDArray[np.float64]:

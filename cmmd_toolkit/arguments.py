@@ -1,0 +1,34 @@
+"""Single numbers that callers give: checked once, refused in words."""
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+from .errors import ArgumentError
+
+MOST_SEED = 2**32 - 1  # what every generator takes: numpy's old and new one, torch's
+
+
+def whole_number(value: Any, name: str, least: int, most: int | None = None) -> int:
+    """The value as an int, or an ArgumentError."""
+    whole = isinstance(value, Integral) or (isinstance(value, Real) and math.isfinite(value) and value == int(value))
+    too_large = whole and most is not None and int(value) > most
+    if not whole or int(value) < least or too_large:
+        allowed = f"most {most}" if too_large else f"least {least}"
+        raise ArgumentError(f"{name}: expected a whole number of at {allowed}, got {value!r}")
+    return int(value)
+
+
+def real_number(value: Any, name: str, expected: str) -> float:
+    """The value as a float, NaN and infinity included, or an ArgumentError that says what was expected."""
+    try:
+        if not isinstance(value, (str, bytes)):
+            return float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        pass
+    raise ArgumentError(f"{name}: expected {expected}, got {value!r}")
+
+
+def check_seed(seed: Any) -> int:
+    """The seed as an int, or an ArgumentError."""
+    return whole_number(seed, "seed", 0, MOST_SEED)

@@ -5,6 +5,8 @@ from typing import Any
 
 from .embedding import SetSummary
 from .features import Features
+from .inference.shared_rows import SharedRows
+from .metric_names import METRICS
 from .report import Result
 
 UNEQUAL_RATIO = 2.0
@@ -53,12 +55,15 @@ def negative_warnings(results: Sequence[Result]) -> list[str]:
 
 def interval_warnings(results: Sequence[Result]) -> list[str]:
     """Why results have no interval, one sentence a reason."""
-    reasons: dict[str, list[str]] = {}
+    reasons: dict[tuple[str, str], list[str]] = {}
     for result in results:
-        for caveat in result.caveats:
-            if caveat.startswith("no standard error"):
-                reasons.setdefault(caveat, []).append(f"{result.metric} on {result.backbone}")
-    return [f"{', '.join(dict.fromkeys(which))}: {reason}" for reason, which in reasons.items()]
+        if result.no_error_reason is not None and not METRICS[result.metric].is_test:
+            which = reasons.setdefault((result.no_error_reason, result.backbone), [])
+            which.append(result.metric)
+    return [
+        f"{', '.join(dict.fromkeys(which))} on {backbone}: no error and no interval: {reason}"
+        for (reason, backbone), which in reasons.items()
+    ]
 
 
 def class_warnings(
@@ -119,20 +124,43 @@ def describe(summary: SetSummary) -> dict[str, Any]:
     }
 
 
-def stored_copies(sides: Sequence[tuple[str, object]]) -> list[str]:
-    """A warning for each set of stored features that shares rows, bit for bit, with the reference's."""
-    (name, reference), *others = sides
-    if not isinstance(reference, Features):
-        return []
-    known = {row.tobytes() for row in reference.values}
+def feature_copies(sets: Sequence[tuple[str, object, SetSummary | None]]) -> list[str]:
+    """Warnings about pictures whose features come twice: in a generated set and the reference, or within one set.
+
+    Each set by name, with its features and, where it was pictures, its summary; the reference first.
+    """
+    (name, reference, known), *others = sets
+    search = SharedRows(reference.values) if isinstance(reference, Features) else None
     warnings = []
-    for other, stored in others:
-        if isinstance(stored, Features) and (count := sum(row.tobytes() in known for row in stored.values)):
+    for other, own, summary in others:
+        if search is None or not isinstance(own, Features):
+            continue
+        count = search.shared(own.values)
+        if count and count != _equal_pixels(known, summary):
             warnings.append(
-                f"equal features: {count} of {len(stored)} rows of {other} are also in {name}: shared pictures pull "
-                "every distance towards zero; remove them from one side"
+                f"equal features: {count} of {len(own)} {_pictures(len(own))} of {other} {_have(count)} (nearly) the "
+                f"features of a picture of {name}: the sets are no independent draws, every distance is pulled towards "
+                "zero and intervals and p-values do not hold; remove them from one side"
+            )
+    for label, own, _ in sets:
+        if isinstance(own, Features) and (count := (search or SharedRows(own.values)).repeated(own.values)):
+            warnings.append(
+                f"repeated features: {count} of {len(own)} {_pictures(len(own))} of {label} are (near) copies of "
+                "another picture in it: they count as fewer pictures than they are, and intervals are too narrow"
             )
     return warnings
+
+
+def _have(count: int) -> str:
+    return "has" if count == 1 else "have"
+
+
+def _equal_pixels(reference: SetSummary | None, other: SetSummary | None) -> int:
+    """How many pictures the warning about exact duplicates has named already."""
+    if reference is None or other is None:
+        return 0
+    known = set(reference.digests)
+    return sum(digest in known for digest in other.digests)
 
 
 def _own_warnings(summary: SetSummary) -> list[str]:

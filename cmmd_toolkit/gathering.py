@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from . import checks
+from .arguments import check_seed, whole_number
 from .backbones.base import Backbone
 from .backbones.registry import INCEPTION_DIMS, load_backbone, spec_of
 from .backbones.remarks import REMARKS
@@ -38,15 +39,16 @@ class Options:
     on_error: OnError = "fail"
 
     def __post_init__(self) -> None:
-        for name, value in (("batch_size", self.batch_size), ("workers", self.workers)):
-            if value is not None and value < 1:
-                raise ArgumentError(f"{name}: expected at least 1, got {value}")
-        if self.max_images is not None and self.max_images < 2:
-            raise ArgumentError(f"max_images: expected at least 2, got {self.max_images}")
+        for name, value, least in (
+            ("batch_size", self.batch_size, 1),
+            ("workers", self.workers, 1),
+            ("max_images", self.max_images, 2),
+        ):
+            if value is not None:
+                object.__setattr__(self, name, whole_number(value, name, least))
         if self.on_error not in ("fail", "skip"):
             raise ArgumentError(f"on_error: expected fail or skip, got {self.on_error!r}")
-        if self.seed < 0:
-            raise ArgumentError(f"seed: expected 0 or more, got {self.seed}")
+        object.__setattr__(self, "seed", check_seed(self.seed))
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,8 @@ def gather(
     for side in sides:
         if side.summary is not None and len(side.summary.names) < 2:
             raise InputError(f"{side.label}: only one usable picture; a distance needs at least two a side")
-    return Gathered(plan, sides, names, tables, backbones, [*_set_warnings(sides), *warnings], options, command)
+    found = [*_set_warnings(sides), *_copies(sides, tables), *warnings]
+    return Gathered(plan, sides, names, tables, backbones, found, options, command)
 
 
 def embed_set(images: Any, networks: Networks, options: Options, progress: Progress | None) -> Features:
@@ -232,7 +235,14 @@ def _set_warnings(sides: Sequence[Side]) -> list[str]:
     warnings = checks.size_warnings(counts[0], counts[1:])
     if sides[0].summary is not None:
         warnings += checks.set_warnings(sides[0].summary, [side.summary for side in sides[1:] if side.summary])
-    return warnings + checks.stored_copies([(side.short, side.stored) for side in sides])
+    return warnings
+
+
+def _copies(sides: Sequence[Side], tables: Sequence[Sequence[Stored]]) -> list[str]:
+    """Under the first backbone: the pictures are the same under all."""
+    return checks.feature_copies(
+        [(side.short, table[0], side.summary) for side, table in zip(sides, tables, strict=True)]
+    )
 
 
 def _provenance(

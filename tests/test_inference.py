@@ -233,8 +233,18 @@ def test_a_set_against_itself_is_not_different() -> None:
 
 def test_large_sets_are_thinned_out_and_it_says_so() -> None:
     found = two_sample_test(reference=gaussian(300, 3), generated=gaussian(100, 3, seed=2), max_rows=80)
-    assert (found.n_reference, found.n_generated) == (60, 20)
-    assert "subset of 80 of 400 rows" in found.caveats[0]
+    assert (found.n_reference, found.n_generated) == (40, 40)
+    assert "subset of 40 of 300 reference rows and 40 of 100 generated rows" in found.caveats[0]
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_thinning_keeps_a_small_set_whole(swapped: bool) -> None:
+    sides = gaussian(50_000, 2), gaussian(500, 2, seed=2)
+    large, small = ("generated", "reference") if swapped else ("reference", "generated")
+    found = two_sample_test(**{large: sides[0], small: sides[1]}, permutations=19, max_rows=2000)  # type: ignore[arg-type]
+    sizes = {"reference": found.n_reference, "generated": found.n_generated}
+    assert sizes == {large: 1500, small: 500}
+    assert found.caveats == (f"a seeded subset of 1,500 of 50,000 {large} rows; raise max_rows for all",)
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_pairs_are_checked_by_name_and_gain_power() -> None:
         ({"bandwidth": "median-pooled"}, "one ruler"),
         (
             {"generated": [features("a", 2), features("b", 3, n=12)]},
-            "b: no standard error.*12 pictures",
+            "b: 12 pictures are too few for an error",
         ),
         ({"generated": [features("a", 2), GaussianStatistics(np.zeros(8), np.eye(8), 9)]}, "mean and covariance only"),
         ({"generated": [features("a", 2), features("b", 3, n=40)], "metric": "fd"}, "b: .*rank by mmd"),
@@ -134,7 +134,7 @@ def test_the_command_prints_a_table_and_writes_json(
     assert code == 0
     assert lines[3].split()[:4] == ["Place", "Generated", "mmd", "95"]
     assert lines[6].split()[1] == "far.safetensors"
-    assert "cannot be told apart at 5%" in out
+    assert "cannot be told apart at 5 %" in out
     document = json.loads(target.read_text())
     assert document["orders"][0]["places"][2]["groups"] == "b"
     assert document["provenance"]["options"]["metrics"] == ["mmd"]
@@ -207,7 +207,7 @@ def test_a_plan_says_where_its_numbers_mean_little(tmp_path: Path) -> None:
     assert "warning: the difference may be zero" in str(plan(reference, [near, twin]))
     with pytest.raises(InputError, match="score the same; plan for one of them"):
         plan(reference, [near, Features(near.values, {"source": "copy"})])
-    with pytest.raises(InputError, match="few: no standard error.*3 pictures"):
+    with pytest.raises(InputError, match="few: 3 pictures are too few for an error"):
         plan(reference, [features("few", 5, n=3)])
     named = ((n, (f"{n}.png",) * 2) for n in ("a", "b"))
     pair = [Features(near.values[:2], {"source": name}, names) for name, names in named]
@@ -225,7 +225,7 @@ def test_stored_features_keep_their_remarks_and_their_copies_are_named() -> None
     part = Features(np.vstack([real.values[:30], other.values[:60]]), {"source": "part", **made})
     warnings = rank(real, [other, part]).warnings
     assert any(warning.startswith("mini: its numbers are for watching") for warning in warnings)
-    assert any("equal features: 30 of 90 rows of part are also in real" in warning for warning in warnings)
+    assert any("equal features: 30 of 90 pictures of part have (nearly) the features of a picture of real" in warning for warning in warnings)
     with pytest.raises(ArgumentError, match="dims: only inception"):
         rank(real, [other, part], dims=64)
 

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import check_seed, whole_number
 from ..errors import ArgumentError
 from ..images import subset_rows
-from ..metrics.kernels import GaussianRows, blocks, gamma_of, in_parallel, upper_pairs
+from ..metrics.kernels import GaussianRows, blocks, centre_of, gamma_of, in_parallel, upper_pairs
 from ..metrics.mmd import Bandwidth, MmdReference, median_distance
 
-MOST_ROWS = 5000
+MOST_ROWS = 8000
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def two_sample_test(
         bandwidth: of the Gaussian kernel, a number or "median-pooled", the median distance over both sets: it must
             not know which set a row belongs to. "median" (of the reference) does, and is refused.
         permutations: random deals, at least 19.
-        max_rows: rows used in all, at least 40: more are thinned out to a seeded subset, each set in proportion.
+        max_rows: rows used in all, at least 40. Of more, a seeded subset of the larger set is taken, and the smaller
+            is kept whole unless it has more than half of them.
         seed: of the deals, of the subset and of the median.
 
     Returns:
@@ -76,20 +78,19 @@ def two_sample_test(
     _check_options(bandwidth, permutations, max_rows, seed)
     checked = MmdReference(reference, bandwidth, "unbiased", seed)
     every = checked.rows, checked.checked(generated, "generated")
-    x, y = _thinned(*every, max_rows, seed)
+    x, y = (_some(rows, count, seed) for rows, count in zip(every, _kept(*map(len, every), max_rows), strict=True))
     pooled = np.concatenate([x, y]).astype(np.float64)
     sigma = float(bandwidth) if bandwidth != "median-pooled" else median_distance(pooled, seed)
-    pooled -= pooled.mean(axis=0)
+    pooled -= centre_of(pooled)
     statistics = _statistics(GaussianRows(pooled, gamma_of(sigma)), len(x), permutations, seed)
     slack = 1e-12 * float(np.abs(statistics).max())  # equal deals may round differently
     p_value = float((statistics >= statistics[0] - slack).mean())
-    used, given = len(pooled), sum(map(len, every))
-    caveats = () if used == given else (f"a seeded subset of {used:,} of {given:,} rows; raise max_rows for all",)
     parameters = {
         "bandwidth": sigma,
         "bandwidth_rule": bandwidth if isinstance(bandwidth, str) else "given",
         "seed": seed,
     }
+    caveats = _caveats(every, (x, y))
     return TwoSampleTest(float(statistics[0]), p_value, len(x), len(y), int(permutations), parameters, caveats)
 
 
@@ -99,17 +100,32 @@ def _check_options(bandwidth: Bandwidth, permutations: int, max_rows: int, seed:
             "bandwidth: expected a number or median-pooled, since a permutation test must not know the "
             "reference, got median; take median-pooled"
         )
-    for name, value, least in (("permutations", permutations, 19), ("max_rows", max_rows, 40), ("seed", seed, 0)):
-        if value != int(value) or value < least:
-            raise ArgumentError(f"{name}: expected a whole number of at least {least}, got {value}")
+    whole_number(permutations, "permutations", 19)
+    whole_number(max_rows, "max_rows", 40)
+    check_seed(seed)
 
 
-def _thinned(x: NDArray[Any], y: NDArray[Any], most: int, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    if len(x) + len(y) <= most:
-        return x, y
-    share = most / (len(x) + len(y))
-    n = min(max(2, round(len(x) * share)), most - 2)
-    return x[subset_rows(len(x), n, seed)], y[subset_rows(len(y), most - n, seed)]
+def _kept(n: int, m: int, most: int) -> tuple[int, int]:
+    """How many rows of each set are used: the noise is the smaller set's, so the larger is thinned out first."""
+    half = most // 2
+    if n + m <= most:
+        return n, m
+    if min(n, m) <= half:
+        return (n, most - n) if n < m else (most - m, m)
+    return half, most - half
+
+
+def _some(rows: NDArray[Any], count: int, seed: int) -> NDArray[Any]:
+    return rows[subset_rows(len(rows), count, seed)]
+
+
+def _caveats(given: tuple[NDArray[Any], ...], used: tuple[NDArray[Any], ...]) -> tuple[str, ...]:
+    thinned = [
+        f"{len(few):,} of {len(rows):,} {name} rows"
+        for name, rows, few in zip(("reference", "generated"), given, used, strict=True)
+        if len(few) < len(rows)
+    ]
+    return (f"a seeded subset of {' and '.join(thinned)}; raise max_rows for all",) if thinned else ()
 
 
 def _statistics(rows: GaussianRows, n: int, permutations: int, seed: int) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from .errors import ArgumentError, InputError
 from .features import Features, GaussianStatistics
 from .files import atomic_path
 from .gathering import Gathered, Networks, Options, Paths, Progress, gather
+from .inference.relative import kept_for_tests
 from .inputs import Side, as_sources
 from .metrics import frechet
 from .metrics.frechet import FrechetScore
@@ -246,13 +247,13 @@ def _order(
 
 
 def mmd_scores(gathered: Gathered, backbone: int, bandwidth: Bandwidth | None, paired: bool) -> list[MmdScore]:
-    """Every generated set under one backbone; the scaled rows are kept for paired tests only."""
+    """Every generated set under one backbone, with what relative tests need of it."""
     prepare: Callable[[Any], Any] = (lambda f: unit_rows(f.values)) if gathered.plan.normalize else (lambda f: f.values)
     reference, *generated = gathered.under(backbone)
     chosen = gathered.plan.bandwidth if bandwidth is None else bandwidth
     ruler = MmdReference(prepare(reference), chosen, "unbiased", gathered.options.seed)
     scores = (ruler.score(prepare(rows)) for rows in generated)
-    kept = [score if paired else score.without_rows() for score in scores]
+    kept = [kept_for_tests(score, paired) for score in scores]
     for side, score in zip(gathered.sides[1:], kept, strict=True):
         if score.estimate.standard_error is None:
             raise InputError(f"{side.label}: {score.estimate.no_error_reason}")

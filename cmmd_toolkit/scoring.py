@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .features import Features, GaussianStatistics
+from .inference.relative import kept_for_tests
 from .inference.two_sample import two_sample_test
 from .inputs import Stored
 from .metric_names import MetricSpec
@@ -92,7 +93,7 @@ def _mmd(setting: Setting) -> Scorer:
     mmd = MmdReference(_mmd_rows(setting.reference, plan), chosen, plan.estimator, setting.seed)
 
     def score(generated: Stored) -> Scored:
-        found = mmd.score(_mmd_rows(generated, plan)).without_rows()
+        found = kept_for_tests(mmd.score(_mmd_rows(generated, plan)), paired=False)
         return Scored({"mmd": found.estimate.times(plan.scale, scale=plan.scale, normalized=plan.normalize)}, found)
 
     return score
@@ -105,7 +106,7 @@ def _mmd_rows(features: Stored, plan: Recipe) -> NDArray[np.float32]:
 
 def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Each row divided by its Euclidean length; a zero row stays zero."""
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64)).astype(np.float32)[:, None]
     unit: NDArray[np.float32] = (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)
     return unit
 

@@ -22,7 +22,7 @@ that growth counts as uncertainty, and so does the sampling error of the bias it
 rows have not shown yet; where the growth is large beside the standard error there is no interval.
 
 Where the sets are equal the first order vanishes, and the variance of the quadratic remainder (`degenerate`) takes its
-place, with the entries of the covariances' errors taken as uncorrelated.
+place: that of pair remainders of the kernel of `frechet_rows`.
 """
 
 from collections.abc import Iterator
@@ -33,22 +33,31 @@ import scipy.linalg
 from scipy.linalg import blas, lapack
 
 from ..metrics.gaussian import GaussianFit, Matrix
-from .ustatistics import Spread, distance_interval
+from ..metrics.kernels import sums_between, sums_within
+from .frechet_rows import FrechetRows, sample_rows
+from .ustatistics import Spread, distance_interval, zeta_of_pair, zeta_of_set
 
 LEAST_ROWS = 50
 _MOST_CROWDED = 0.9
 _DOUBT = 0.4  # of the third-order bias: what it misses, by simulation (docs/inference.md)
 _MOST_GROWTH = 4.0  # third-order bias in standard errors up to which an interval is given
+_MOST_UNLIKE = 1e12  # ratio of the traces, whose squares and their sums float32 still holds
 _SMALLEST_ROOT = 1e-6  # of the largest s: below it the division by s has no digits left
 
 
 @dataclass(frozen=True, eq=False)
 class FrechetErrors:
-    """Influence of every row on FD, and on FD without its bias; bias and variance; `growth` is the third-order bias."""
+    """Influence of every row on FD, and on FD without its bias; bias and variance; `growth` is the third-order bias.
+
+    `rows`: a sample of both sets with the kernel of the quadratic remainder; `remainders`: its variance within the
+    reference, within the generated set, and between them.
+    """
 
     reference: Matrix
     generated: Matrix
     without_bias: tuple[Matrix, Matrix]
+    rows: tuple[FrechetRows, FrechetRows]
+    remainders: tuple[float, float, float]
     bias: float
     spread: Spread
     growth: float
@@ -75,9 +84,7 @@ def why_no_errors(reference: GaussianFit, generated: GaussianFit) -> str | None:
     """The sentence that takes the place of an interval, None where one can be given."""
     for side in (reference, generated):
         if side.rows is None:
-            return (
-                f"the {side.name} holds mean and covariance only, not its pictures"
-            )
+            return f"the {side.name} holds mean and covariance only, not its pictures"
     n, dim = min(reference.count, generated.count), reference.mean.size
     if n < LEAST_ROWS or n <= dim:
         least = max(LEAST_ROWS, dim + 1)
@@ -87,6 +94,8 @@ def why_no_errors(reference: GaussianFit, generated: GaussianFit) -> str | None:
         )
     if reference.cholesky is None or generated.cholesky is None:
         return "a covariance is singular (features that repeat or never vary)"
+    if not 1 / _MOST_UNLIKE < generated.trace / reference.trace < _MOST_UNLIKE:
+        return "the variances of the two sets are of different orders of magnitude"
     return None
 
 
@@ -109,16 +118,38 @@ def frechet_errors(
     influence_y, bias_y, moment_y = _influence(generated, -2 * shift, to_y, roots, weights)
     n, m = len(influence_x), len(influence_y)
     both = (moment_x / n + moment_y / m) * weights
-    traces = reference.full_cov / n + generated.full_cov / m
-    quadratic = 2 * float(np.square(both).sum()) - float(np.square(both.diagonal()).sum())
-    degenerate = 2 * float(np.square(traces).sum()) + 2 * quadratic
+    rows = _sampled(reference, generated, to_x, to_y, roots)
+    remainders = _remainders(rows, n, m, reference.trace)
+    degenerate = sum(remainders)
     projected = float(influence_x.var(ddof=1)) / n + float(influence_y.var(ddof=1)) / m
     growth = _third_order(both, roots)
-    bias = float(np.trace(traces) + both.sum()) + growth
+    bias = reference.trace / n + generated.trace / m + float(both.sum()) + growth
     spread = Spread(projected, degenerate, degenerate)
     bias_variance = float(bias_x.var()) / n + float(bias_y.var()) / m
     corrected = influence_x - bias_x, influence_y - bias_y
-    return FrechetErrors(influence_x, influence_y, corrected, bias, spread, growth, bias_variance)
+    return FrechetErrors(influence_x, influence_y, corrected, rows, remainders, bias, spread, growth, bias_variance)
+
+
+def _sampled(
+    reference: GaussianFit, generated: GaussianFit, to_x: Matrix, to_y: Matrix, roots: Matrix
+) -> tuple[FrechetRows, FrechetRows]:
+    """Some rows of both sets, with the kernel of the quadratic remainder in units of the reference's trace."""
+    found = []
+    for fit, to_joint in ((reference, to_x), (generated, to_y)):
+        assert fit.rows is not None
+        rows = sample_rows(fit.rows).astype(np.float64) - fit.mean
+        found.append(FrechetRows(rows, rows @ to_joint, roots, reference.trace))
+    return found[0], found[1]
+
+
+def _remainders(rows: tuple[FrechetRows, FrechetRows], n: int, m: int, unit: float) -> tuple[float, float, float]:
+    """Variance of the remainder within the reference, within the generated set, and between them."""
+    x, y = rows
+    return (
+        2 * unit**2 * zeta_of_set(sums_within(x)) / (n * (n - 1)),
+        2 * unit**2 * zeta_of_set(sums_within(y)) / (m * (m - 1)),
+        4 * unit**2 * zeta_of_pair(sums_between(x, y)) / (n * m),
+    )
 
 
 def _third_order(second: Matrix, roots: Matrix) -> float:

@@ -8,7 +8,11 @@ is a sum of U-statistics again: the reference's own mean cancels, and what the t
 (Bounliphone et al. 2016, arXiv:1511.04581, section 3; here with the pair remainders, see `ustatistics`). When y_i and
 z_i come from one seed, T is made of k(y, y') - k(z, z') and k(x, y) - k(x, z), and noise that the seeds share cancels.
 
-The difference of two Frechet distances has the influence functions of both, and their biases are taken off.
+The difference of two Frechet distances has the influence functions of both, and their biases are taken off. Its pair
+remainders are those of the kernel of `frechet_rows`.
+
+Far from zero T / SE is normal. Where pair remainders make up a part of the variance, p-value and interval come from
+deals of the same rows (`deals`).
 """
 
 from collections.abc import Mapping
@@ -19,12 +23,18 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..metrics import frechet
+from ..metrics.estimate import CONFIDENCE
 from ..metrics.frechet import FrechetScore
 from ..metrics.gaussian import GaussianFit
 from ..metrics.kernels import PairedRows, sums_between, sums_within
 from ..metrics.mmd import Bandwidth, MmdReference, MmdScore
-from .intervals import LEAST_ROWS, one_sided_p, t_interval, two_sided_p
-from .ustatistics import Spread, Term, projections, spread_of, value_of
+from .deals import Deals, DealtRows, affordable_deals, deal_rows, swap_pairs
+from .frechet import FrechetErrors
+from .frechet_rows import rows_by_reference
+from .intervals import LEAST_ROWS, t_quantile, two_sided_p
+from .ustatistics import Spread, Term, projections, spread_of, value_of, zeta_of_pair, zeta_of_set
+
+_NORMAL = 0.01  # share of the pair remainders in the variance, below which T is taken as normal
 
 Alternative = Literal["two-sided", "first", "second"]
 
@@ -111,17 +121,33 @@ def compare_mmd(
     if first.estimate.parameters["bandwidth"] != second.estimate.parameters["bandwidth"]:
         raise ArgumentError("bandwidth: both sets need one ruler; take median or a number")
     terms = _paired_terms(first, second) if paired else _unpaired_terms(first, second)
-    reference_variance = float(np.var(projections(terms)["reference"], ddof=1)) / n
     facts = {"metric": "mmd", "bandwidth": first.estimate.parameters["bandwidth"]}
-    facts["reference_variance"] = reference_variance
-    evidence = min(_evidence(value_of(score.terms), spread_of(score.terms)) for score in (first, second))
-    error = spread_of(terms).error_of_difference(evidence)
-    return _tested(value_of(terms), error, (n, m, r), paired, alternative, facts)
+    facts["reference_variance"] = float(np.var(projections(terms)["reference"], ddof=1)) / n
+    spread = spread_of(terms)
+    deals = None
+    if first.rows is not None and second.rows is not None and spread.remainder_share >= _NORMAL:
+        (reference, one), (_, two) = first.rows, second.rows
+        deals = _deals(reference, one, two, paired)
+    return _tested(value_of(terms), spread, deals, (n, m, r), paired, alternative, facts)
 
 
-def _evidence(value: float, spread: Spread) -> float:
-    """A squared distance in units of its noise when there is none."""
-    return max(value, 0.0) / float(np.sqrt(spread.degenerate)) if spread.degenerate > 0 else float("inf")
+def _deals(reference: DealtRows, first: DealtRows, second: DealtRows, paired: bool) -> Deals | None:
+    """The statistic over deals, None where they would take too long."""
+    m = len(first)
+    count = affordable_deals(len(reference), m + len(second))
+    if not count:
+        return None
+    if paired:
+        return swap_pairs(reference, first, second, count, seed=0)
+    return deal_rows(reference, first.joined(second), m, count, seed=0)
+
+
+def kept_for_tests(score: MmdScore, paired: bool) -> MmdScore:
+    """The score with its rows where a relative test will look at them again, which takes a copy of both sets."""
+    n, m = score.estimate.n_reference, score.estimate.n_generated
+    assert n is not None
+    assert m is not None
+    return score if paired or affordable_deals(n, 2 * m) else score.without_rows()
 
 
 def _unpaired_terms(first: MmdScore, second: MmdScore) -> list[Term]:
@@ -160,24 +186,30 @@ def compare_frechet(
     (x_one, y_one), (x_two, y_two) = one.without_bias, two.without_bias
     reference_variance = float(np.var(x_one - x_two, ddof=1)) / n
     projected = reference_variance + float(y_one.var(ddof=1)) / m + float(y_two.var(ddof=1)) / r
-    # Two quadratic remainders that share the reference's noise: three quarters of their sum, for equal sizes.
-    degenerate = 0.75 * (one.spread.degenerate + two.spread.degenerate)
+    (_, y_within, y_between), (_, z_within, z_between) = one.remainders, two.remainders
+    degenerate = y_within + z_within + y_between + z_between
     if paired:
         _check_pairs(m, r)
         projected -= 2 * float(np.cov(y_one, y_two)[0, 1]) / m
-        rho = _row_correlation(first.generated, second.generated)
-        degenerate *= (1 - rho) * (1 + rho / 3)
-    values = (first.estimate.value - one.bias, second.estimate.value - two.bias)
-    evidence = min(_evidence(value, errors.spread) for value, errors in zip(values, (one, two), strict=True))
-    error = Spread(max(projected, 0.0), degenerate, degenerate).error_of_difference(evidence)
+        degenerate = _paired_remainders(one, two, first.reference.trace)
+    spread = Spread(max(projected, 0.0), degenerate, degenerate)
+    deals = None
+    if spread.remainder_share >= _NORMAL:
+        x, y, z = (
+            rows_by_reference(first.reference, fit) for fit in (first.reference, first.generated, second.generated)
+        )
+        deals = _deals(x, y, z, paired)
+    difference = first.estimate.value - one.bias - (second.estimate.value - two.bias)
     facts = {"metric": "fd", "reference_variance": reference_variance}
-    return _tested(values[0] - values[1], error, (n, m, r), paired, alternative, facts)
+    return _tested(difference, spread, deals, (n, m, r), paired, alternative, facts)
 
 
-def _row_correlation(first: GaussianFit, second: GaussianFit) -> float:
-    """Correlation of paired rows over all dimensions, 0 to 1."""
-    shared = sum(float((a * b).sum()) for a, b in zip(first.centred_chunks(), second.centred_chunks(), strict=True))
-    return min(max(shared / float(np.sqrt(first.trace * second.trace)), 0.0), 1.0)
+def _paired_remainders(first: FrechetErrors, second: FrechetErrors, unit: float) -> float:
+    """Variance of the pair remainders of a difference whose rows are pairs."""
+    pairs, references = (PairedRows(one, two) for one, two in zip(first.rows[::-1], second.rows[::-1], strict=True))
+    n, m = len(first.reference), len(first.generated)
+    within = 2 * zeta_of_set(sums_within(pairs)) / (m * (m - 1))
+    return unit**2 * (within + 4 * zeta_of_pair(sums_between(pairs, references)) / (n * m))
 
 
 def _check_pairs(first: int, second: int) -> None:
@@ -187,19 +219,38 @@ def _check_pairs(first: int, second: int) -> None:
 
 def _tested(
     difference: float,
-    error: float,
+    spread: Spread,
+    deals: Deals | None,
     counts: tuple[int, int, int],
     paired: bool,
     alternative: Alternative,
     facts: Mapping[str, Any],
 ) -> RelativeTest:
-    least = min(counts)
-    if alternative == "two-sided":
-        p_value = two_sided_p(difference, error, least)
-    else:
-        p_value = one_sided_p(-difference if alternative == "first" else difference, error, least)
+    error, least = spread.standard_error, min(counts)
+    p_value, quantile = two_sided_p(difference, error, least), t_quantile(least)
+    if deals is not None and error > 0:
+        p_value, quantile = _by_deals(deals, abs(difference) / error, spread.remainder_share, p_value, quantile)
+    if alternative != "two-sided":
+        as_stated = (difference < 0) == (alternative == "first")
+        p_value = p_value / 2 if as_stated else 1 - p_value / 2
     n, m, r = counts
     parameters = {**facts, "alternative": alternative, "n_reference": n, "n_first": m, "n_second": r}
+    parameters |= {
+        "remainder_share": min(spread.remainder_share, 1.0),
+        "deals": 0 if deals is None else len(deals.ratios),
+    }
     closer: Literal["first", "second"] = "first" if difference < 0 else "second"
-    interval = t_interval(difference, error, least)
+    interval = difference - quantile * error, difference + quantile * error
     return RelativeTest(difference, error, interval, p_value, closer, paired, parameters)
+
+
+def _by_deals(deals: Deals, ratio: float, share: float, normal_p: float, normal: float) -> tuple[float, float]:
+    """p-value and 95 % quantile: those of the deals, and the normal ones as far as deals hold more of the remainder.
+
+    Deals are taken from the mixture of both sets, which lies nearer to the reference than either of two sets that fail
+    in different ways. The weight compares standard deviations; where the sets are exchangeable it is about one.
+    """
+    weight = 1.0 if share >= deals.remainder_share else float(np.sqrt(share / deals.remainder_share))
+    dealt_p = (1 + float((deals.ratios >= ratio * (1 - 1e-12)).sum())) / (1 + len(deals.ratios))
+    dealt = float(np.quantile(deals.ratios, CONFIDENCE))
+    return weight * dealt_p + (1 - weight) * normal_p, weight * dealt + (1 - weight) * normal

@@ -22,6 +22,7 @@ kappa the first sum for each unit of T (as Wilson's interval does for a proporti
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -53,18 +54,18 @@ class Spread:
 
     @property
     def standard_error(self) -> float:
-        """The standard deviation of T. The floor makes up for what the unbiased variance loses below zero."""
-        return float(np.sqrt(max(self.projected - self.excess, self.degenerate / 2)))
+        """The standard deviation of T."""
+        return float(standard_error_of(self.projected, self.excess, self.degenerate))
 
-    def error_of_difference(self, evidence: float) -> float:
-        """The standard deviation of a difference of two distances, the smaller of them `evidence` times its noise.
+    @property
+    def remainder_share(self) -> float:
+        """The pair remainders' part of the variance: 1 in the degenerate regime, 0 where T is as good as normal."""
+        return self.degenerate / self.standard_error**2 if self.standard_error > 0 else 0.0
 
-        Where both are noise the projections grow with the difference itself and would hide it: they count in full once
-        the smaller distance is half of its noise.
-        """
-        first_sum = self.projected - self.excess - self.degenerate
-        variance = self.degenerate + min(2 * evidence, 1.0) * first_sum
-        return float(np.sqrt(max(variance, self.degenerate / 2)))
+
+def standard_error_of(projected: Any, excess: Any, degenerate: Any) -> Any:
+    """Of numbers or arrays. The floor makes up for what the unbiased variance loses below zero."""
+    return np.sqrt(np.maximum(projected - excess, degenerate / 2))
 
 
 def spread_of(terms: Sequence[Term]) -> Spread:
@@ -141,31 +142,42 @@ def pair_variance(term: Term) -> float:
     square = term.coefficient**2
     if isinstance(term.sums, Within):
         n = len(term.sums.row_sums)
-        return 2 * square * _zeta_within(term.sums) / (n * (n - 1))
-    return square * _zeta_between(term.sums) / (len(term.sums.row_sums) * len(term.sums.column_sums))
+        return 2 * square * zeta_of_set(term.sums) / (n * (n - 1))
+    return square * zeta_of_pair(term.sums) / (len(term.sums.row_sums) * len(term.sums.column_sums))
 
 
-def _zeta_within(sums: Within) -> float:
-    """E k(1,2)^2 - 2 E k(1,2) k(1,3) + E k(1,2) k(3,4), each over distinct rows."""
+def zeta_of_set(sums: Within) -> float:
+    """`zeta_within` of a kernel's sums."""
     n = len(sums.row_sums)
     rows = sums.row_sums - sums.total / n  # of the kernel less its mean: no variance changes, and no digits cancel
-    squares = sums.squares - sums.total**2 / (n * (n - 1))
-    row_squares = float(rows @ rows)
-    pairs = squares / (n * (n - 1))
-    chains = (row_squares - squares) / (n * (n - 1) * (n - 2))
-    apart = (2 * squares - 4 * row_squares) / (n * (n - 1) * (n - 2) * (n - 3))
-    return max(pairs - 2 * chains + apart, 0.0)
+    return float(zeta_within(n, sums.squares - sums.total**2 / (n * (n - 1)), float(rows @ rows)))
 
 
-def _zeta_between(sums: Between) -> float:
-    """E k(x,y)^2 - E k(x,y) k(x,y') - E k(x,y) k(x',y) + E k(x,y) k(x',y'), each over distinct rows."""
+def zeta_of_pair(sums: Between) -> float:
+    """`zeta_between` of a kernel's sums."""
     n, m = len(sums.row_sums), len(sums.column_sums)
     mean = sums.total / (n * m)
     rows, columns = sums.row_sums - m * mean, sums.column_sums - n * mean
     squares = sums.squares - n * m * mean**2
-    row_squares, column_squares = float(rows @ rows), float(columns @ columns)
+    return float(zeta_between(n, m, squares, float(rows @ rows), float(columns @ columns)))
+
+
+def zeta_within(n: int, squares: Any, row_squares: Any) -> Any:
+    """E k(1,2)^2 - 2 E k(1,2) k(1,3) + E k(1,2) k(3,4), each over distinct rows of a set, or 0 where that is below.
+
+    From the sums over a kernel whose mean over pairs is zero: `squares` of all pairs, `row_squares` of the row sums.
+    Numbers, or arrays of one number a deal.
+    """
+    pairs = squares / (n * (n - 1))
+    chains = (row_squares - squares) / (n * (n - 1) * (n - 2))
+    apart = (2 * squares - 4 * row_squares) / (n * (n - 1) * (n - 2) * (n - 3))
+    return np.maximum(pairs - 2 * chains + apart, 0.0)
+
+
+def zeta_between(n: int, m: int, squares: Any, row_squares: Any, column_squares: Any) -> Any:
+    """E k(x,y)^2 - E k(x,y) k(x,y') - E k(x,y) k(x',y) + E k(x,y) k(x',y'), each over distinct rows; as above."""
     pairs = squares / (n * m)
     by_row = (row_squares - squares) / (n * m * (m - 1))
     by_column = (column_squares - squares) / (n * m * (n - 1))
     apart = (squares - row_squares - column_squares) / (n * (n - 1) * m * (m - 1))
-    return max(pairs - by_row - by_column + apart, 0.0)
+    return np.maximum(pairs - by_row - by_column + apart, 0.0)

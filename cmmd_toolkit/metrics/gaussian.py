@@ -96,11 +96,11 @@ class GaussianFit:
         assert self.rows is not None
         return len(self.rows)
 
-    @property
-    def full_cov(self) -> Matrix:
-        """The covariance with both triangles filled."""
-        lower: Matrix = np.tril(self.cov)
-        return lower + np.tril(lower, -1).T
+    @cached_property
+    def principal_axes(self) -> tuple[Matrix, Matrix]:
+        """Eigenvalues of the covariance, rising, and its eigenvectors as columns."""
+        values, vectors = scipy.linalg.eigh(self.cov, lower=True, check_finite=False, driver="evd")
+        return values, vectors
 
     def centred_chunks(self) -> Iterator[Matrix]:
         """Centred rows in float64, divided by sqrt(n - 1), a few thousand at a time."""

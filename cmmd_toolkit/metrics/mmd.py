@@ -29,6 +29,7 @@ Estimator = Literal["unbiased", "biased"]
 Bandwidth = float | Literal["median", "median-pooled"]
 
 MEDIAN_ROWS = 4000
+_EPS = float(np.finfo(np.float64).eps)
 BIASED = "biased upwards by about 1/n a side; the interval is of the number without that bias"
 _EXACT_MULTIPLICATIONS = 5e10
 _SINGLE_EXPONENT = 100.0  # float32 products leave at most 100 * 6e-8 in an exponent
@@ -57,8 +58,8 @@ def squared_mmd(
 
     Returns:
         Estimate, lower is better, 0 on average for equal distributions when unbiased, with its standard error and
-        95 % interval (closed form, `inference.ustatistics`); `corrected` is the unbiased number. `parameters`: estimator, bandwidth, bandwidth_rule,
-        precision.
+        95 % interval (closed form, `inference.ustatistics`); `corrected` is the unbiased number. `parameters`:
+        estimator, bandwidth, bandwidth_rule, precision.
 
     Raises:
         ArgumentError: widths differ, fewer than two rows, NaN or infinity, a bandwidth that is not positive.
@@ -118,7 +119,7 @@ class MmdReference:
         }
         estimate = distance_estimate(terms, len(x), len(y), parameters)
         if self.estimator == "biased":
-            estimate = replace(estimate, value=biased_value_of(terms), caveats=(BIASED,))
+            estimate = replace(estimate, value=_floored(biased_value_of(terms), terms), caveats=(BIASED,))
         return MmdScore(estimate, terms, (x, y))
 
     def checked(self, generated: Any, name: str) -> NDArray[Any]:
@@ -206,6 +207,11 @@ def _median_of_two(squared: NDArray[np.float64]) -> float:
         return float(squared[middle])
     squared.partition([middle - 1, middle])
     return float((np.sqrt(squared[middle - 1]) + np.sqrt(squared[middle])) / 2) ** 2
+
+
+def _floored(biased: float, terms: tuple[Term, Term, Term]) -> float:
+    """A biased value, which is never negative, as zero where it is the rounding of its terms."""
+    return biased if biased > 64 * _EPS * sum(abs(term.coefficient * term.sums.mean) for term in terms) else 0.0
 
 
 def _checked_rows(source: Any, name: str) -> NDArray[Any]:

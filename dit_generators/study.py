@@ -30,7 +30,7 @@ from .processes import Processes
 from .run import SampleRun, ShowProgress, run_sampling, weights_digest
 from .sampling import SampleSettings
 from .sheet import read_picture
-from .study_scores import score_models
+from .study_scores import SCORE_FIELDS, score_models
 from .sweep import Sweep, run_sweep
 
 Say = Callable[[str], None]
@@ -80,7 +80,7 @@ class Study:
         sampling = {name: self._sample(name) for name in MODELS}
         sweeps = {name: self._sweep(name) for name in MODELS}
         asked = vars(self.settings) | {name: weights_digest(self.model(name).state_dict()) for name in MODELS}
-        scores = self._stage("scores.json", asked, self._score)
+        scores = self._stage("scores.json", {**asked, "fields": SCORE_FIELDS}, self._score)
         bench = self._stage("bench.json", {"model": self.settings.bench_model, "device": str(self.device)}, self._bench)
         results = {
             "pictures": len(self.pictures),

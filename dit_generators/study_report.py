@@ -5,8 +5,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from cmmd_toolkit.report.text import number_text
+
 from .files import replacing
-from .study_scores import interval_text, pairwise_verdict
+from .study_scores import fd_texts, mmd_text, pairwise_verdict
 
 # What the report published, for the reader's eye only: other pictures, other training, 32 samples.
 PUBLISHED = {
@@ -34,12 +36,12 @@ def write_report(results: Mapping[str, Any], folder: Path) -> Path:
 def score_table(scores: Sequence[Mapping[str, Any]], few: int) -> list[list[str]]:
     """Rows of text, the header first."""
     spread = f"of {few}, 5 to 95 %"
-    rows = [["backbone", "model", "samples", "squared MMD (95 %)", f"MMD {spread}", "FD (95 %)", f"FD {spread}"]]
+    distances = ["FD, as other tools print it", "FD without bias (95 %)", f"FD {spread}"]
+    rows = [["backbone", "model", "samples", "squared MMD (95 %)", f"MMD {spread}", *distances]]
     for score in scores:
-        mmd = f"{score['mmd']:.4f} {interval_text(score['mmd_interval'], 4)}".rstrip()
-        fd = f"{score['fd']:.3g} {interval_text(score['fd_interval'], 2)}".rstrip()
         ranges = [_range(score[name]) for name in ("few_mmd", "few_fd")]
-        rows.append([score["backbone"], score["model"], str(score["samples"]), mmd, ranges[0], fd, ranges[1]])
+        names = [score["backbone"], score["model"], str(score["samples"])]
+        rows.append([*names, mmd_text(score), ranges[0], *fd_texts(score), ranges[1]])
     return rows
 
 
@@ -81,7 +83,7 @@ def draw_scores(scores: Sequence[Mapping[str, Any]], few: int, target: Path) -> 
 def _range(values: Sequence[float]) -> str:
     ordered = sorted(values)
     low, high = ordered[int(0.05 * (len(ordered) - 1))], ordered[int(0.95 * (len(ordered) - 1) + 0.5)]
-    return f"{low:.3g} to {high:.3g}"
+    return f"{number_text(low, significant=3)} to {number_text(high, significant=3)}"
 
 
 def _page(results: Mapping[str, Any], table: Sequence[Sequence[str]], verdicts: Sequence[str]) -> str:
@@ -118,7 +120,7 @@ figure {{ display: inline-block; margin: .5rem; vertical-align: top }}
 <table>{"".join(rows)}</table>
 <ul>{"".join(f"<li>{escape(verdict)}</li>" for verdict in verdicts)}</ul>
 <img src="scores.png" alt="scores with intervals">
-<p>Dot and bar: all samples and the 95 % interval; an interval of FD is without the bias of few samples. Grey:
+<p>Dot and bar: all samples and the 95 % interval; the interval of FD belongs to the number without bias. Grey:
 draws of {results["few"]} samples a side.</p>
 <h2>Samples</h2>{sheets}
 <h2>Guidance and steps</h2>{sweeps}

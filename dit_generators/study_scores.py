@@ -1,13 +1,14 @@
 """Scores of the study: every set under every backbone at hand, and what a handful of samples can tell."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmmd_toolkit import frechet_distance, median_distance, relative_test, squared_mmd
+from cmmd_toolkit.report.text import interval_text, number_text, p_phrase
 
 from .errors import EvaluationError
 from .evaluation import features_of, unit_rows
@@ -21,8 +22,11 @@ class StudyScore:
     """One model under one backbone.
 
     Attributes:
-        mmd, mmd_interval: squared MMD, unbiased, and its 95 % interval; None for fewer than twenty samples.
-        fd, fd_interval: Frechet distance, biased upwards, and the interval without the bias; None where it has none.
+        mmd, mmd_error, mmd_interval: squared MMD, unbiased, its standard error and 95 % interval; None for fewer than
+            twenty samples.
+        fd: Frechet distance, as other tools print it, biased upwards.
+        fd_corrected, fd_error, fd_interval: the same without bias, its standard error, and the interval that belongs
+            to it; None where they are not known.
         few_mmd, few_fd: the same from random draws of a few samples: what a small study would have seen.
     """
 
@@ -30,11 +34,17 @@ class StudyScore:
     model: str
     samples: int
     mmd: float
+    mmd_error: float | None
     mmd_interval: tuple[float, float] | None
     fd: float
+    fd_corrected: float | None
+    fd_error: float | None
     fd_interval: tuple[float, float] | None
     few_mmd: list[float]
     few_fd: list[float]
+
+
+SCORE_FIELDS = [field.name for field in fields(StudyScore)]
 
 
 def score_models(
@@ -59,13 +69,26 @@ def score_models(
         p_value = _p_value(reference, *found.values())
         for model, rows in found.items():
             scores.append(asdict(_score(name, model, reference, rows, few, draws, seed)) | {"p_value": p_value})
-            say(f"{name}, {model}: MMD {scores[-1]['mmd']:.4f} {interval_text(scores[-1]['mmd_interval'], 4)}")
+            say(f"{name}, {model}: MMD {mmd_text(scores[-1])}")
     return scores
 
 
-def interval_text(interval: Sequence[float] | None, digits: int) -> str:
-    """(low to high), or nothing."""
-    return "" if interval is None else f"({interval[0]:.{digits}f} to {interval[1]:.{digits}f})"
+def mmd_text(score: Mapping[str, Any]) -> str:
+    """Squared MMD and its interval."""
+    return number_text(score["mmd"], score["mmd_error"]) + _in_brackets(score["mmd_interval"], score["mmd_error"])
+
+
+def fd_texts(score: Mapping[str, Any]) -> tuple[str, str]:
+    """The Frechet distance as other tools print it, and without bias with its interval or "unknown"."""
+    error = score["fd_error"]
+    if score["fd_corrected"] is None:
+        return number_text(score["fd"], error), "unknown"
+    corrected = number_text(score["fd_corrected"], error) + _in_brackets(score["fd_interval"], error)
+    return number_text(score["fd"], error), corrected
+
+
+def _in_brackets(interval: tuple[float, float] | None, error: float | None) -> str:
+    return "" if interval is None else f" ({interval_text(interval, error)})"
 
 
 def _p_value(reference: Any, first: Any, second: Any) -> float | None:
@@ -81,13 +104,14 @@ def pairwise_verdict(scores: Sequence[Mapping[str, Any]], backbone: str, few: in
     first, second = [score for score in scores if score["backbone"] == backbone]
     better, worse = (first, second) if first["mmd"] <= second["mmd"] else (second, first)
     gap = worse["mmd"] - better["mmd"]
+    error = min((score["mmd_error"] for score in (better, worse) if score["mmd_error"]), default=None)
     if gap == 0:
         return f"{backbone}: both score the same."
     agreed = np.mean([a < b for a, b in zip(better["few_mmd"], worse["few_mmd"], strict=True)])
     p_value = first["p_value"]
-    sure = "too few samples for a test" if p_value is None else f"p = {p_value:.2g}, paired by seed"
+    sure = "too few samples for a test" if p_value is None else f"{p_phrase(p_value)}, paired by seed"
     said = f"{few} samples a side say so in {100 * agreed:.0f} % of draws"
-    return f"{backbone}: {better['model']} is closer by {gap:.4f} ({sure}); {said}."
+    return f"{backbone}: {better['model']} is closer by {number_text(gap, error)} ({sure}); {said}."
 
 
 def _score(backbone: str, model: str, reference: Any, rows: Any, few: int, draws: int, seed: int) -> StudyScore:
@@ -103,7 +127,18 @@ def _score(backbone: str, model: str, reference: Any, rows: Any, few: int, draws
     whole = squared_mmd(reference=unit_reference, generated=unit, bandwidth=bandwidth)
     frechet = frechet_distance(reference=reference, generated=rows)
     return StudyScore(
-        backbone, model, len(rows), whole.value, whole.interval, frechet.value, frechet.interval, few_mmd, few_fd
+        backbone,
+        model,
+        len(rows),
+        whole.value,
+        whole.standard_error,
+        whole.interval,
+        frechet.value,
+        frechet.corrected,
+        frechet.standard_error,
+        frechet.interval,
+        few_mmd,
+        few_fd,
     )
 
 

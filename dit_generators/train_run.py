@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from cmmd_toolkit.report.text import number_text
+
 from .autoencoder import Autoencoder
 from .batches import Batch
 from .curve import draw_curve
@@ -186,8 +188,9 @@ class TrainRun:
             return
         score = self.evaluation.score(self.state.average, self.settings.batch_size)
         self._write({"step": step, "score": score.value, "standard_error": score.standard_error})
-        error = "" if score.standard_error is None else f" +- {score.standard_error:.5f}"
-        self.say(f"step {step}: MMD {score.value:.5f}{error} on {self.evaluation.backbone}")
+        error = score.standard_error
+        spread = f" +- {number_text(error, error)}" if error else ""
+        self.say(f"step {step}: MMD {number_text(score.value, error)}{spread} on {self.evaluation.backbone}")
         if score.value < self.best:
             self.best = score.value
             self.folder.save_best(self.state)

@@ -87,20 +87,33 @@ def test_what_a_study_refuses(tmp_path, capfd, pictures) -> None:
 
 
 def score(model: str, mmd: float, few: list[float], p_value: float | None) -> dict[str, Any]:
-    fields = {"backbone": "mini", "model": model, "samples": 9, "mmd": mmd, "mmd_interval": [mmd - 0.02, mmd + 0.02]}
-    return {**fields, "fd": 1.0, "fd_interval": None, "few_mmd": few, "few_fd": few, "p_value": p_value}
+    interval = [mmd - 0.02, mmd + 0.02]
+    fields = {"backbone": "mini", "model": model, "samples": 9, "mmd": mmd, "mmd_error": 0.01, "mmd_interval": interval}
+    distance = {"fd": 1.0, "fd_corrected": None, "fd_error": None, "fd_interval": None}
+    return {**fields, **distance, "few_mmd": few, "few_fd": few, "p_value": p_value}
 
 
 def test_the_verdict_names_the_closer_model_and_how_sure_that_is() -> None:
     scores = [score("full", 0.30, [0.2, 0.4, 0.3, 0.3], 0.004), score("swa", 0.20, [0.1, 0.5, 0.2, 0.2], 0.004)]
     text = pairwise_verdict(scores, "mini", 32)
-    assert text.startswith("mini: swa is closer by 0.1000 (p = 0.004, paired by seed)")
+    assert text.startswith("mini: swa is closer by 0.100 (p = 0.004, paired by seed)")
     assert text.endswith("32 samples a side say so in 75 % of draws.")
     assert pairwise_verdict([scores[0], scores[0]], "mini", 32) == "mini: both score the same."
     assert "too few samples for a test" in pairwise_verdict(
         [score("full", 0.3, [1], None), score("swa", 0.2, [1], None)], "mini", 32
     )
-    assert score_table(scores, 32)[2][:4] == ["mini", "swa", "9", "0.2000 (0.1800 to 0.2200)"]
+    table = score_table(scores, 32)
+    assert table[2][:4] == ["mini", "swa", "9", "0.200 (0.180 to 0.220)"]
+    assert dict(zip(table[0], table[2], strict=True))["FD without bias (95 %)"] == "unknown"
+
+
+def test_the_table_of_a_study_has_fd_as_printed_and_without_bias() -> None:
+    known = {"fd": 0.0386, "fd_corrected": 0.02512, "fd_error": 0.0053, "fd_interval": [0.0163, 0.0361]}
+    table = score_table([{**score("full", -0.00002, [0.1], 2e-30), **known}], 32)
+    row = dict(zip(*table, strict=True))
+    assert row["FD, as other tools print it"] == "0.0386"
+    assert row["FD without bias (95 %)"] == "0.0251 (0.0163 to 0.0361)"
+    assert row["squared MMD (95 %)"].startswith("0.000 (-0.020 to")
 
 
 def test_the_scores_of_a_study_have_intervals_and_a_paired_test() -> None:

@@ -40,10 +40,10 @@ def as_float32(values: Any, name: str) -> NDArray[np.float32]:
 
 def check_magnitude(array: NDArray[Any], name: str) -> None:
     """Raise ArgumentError for NaN, infinity, and magnitudes whose squares no metric can hold."""
-    low, high = float(array.min()), float(array.max())
-    if not (np.isfinite(low) and np.isfinite(high)):
-        row = int(np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))[0])
+    if not (np.isfinite(array.min()) and np.isfinite(array.max())):
+        row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
         raise ArgumentError(f"{name}: NaN or infinity in row {row}; compute the features again")
+    low, high = float(array.min()), float(array.max())
     largest = max(abs(low), abs(high))
     if largest > LARGEST or 0 < largest < SMALLEST:
         raise ArgumentError(

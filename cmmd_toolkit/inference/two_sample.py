@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import check_seed, whole_number
+from ..arguments import MOST_REPEATS, check_seed, whole_number
 from ..errors import ArgumentError
 from ..images import subset_rows
 from ..metrics.kernels import GaussianRows, blocks, centre_of, gamma_of, in_parallel, upper_pairs
@@ -100,7 +100,7 @@ def _check_options(bandwidth: Bandwidth, permutations: int, max_rows: int, seed:
             "bandwidth: expected a number or median-pooled, since a permutation test must not know the "
             "reference, got median; take median-pooled"
         )
-    whole_number(permutations, "permutations", 19)
+    whole_number(permutations, "permutations", 19, MOST_REPEATS)
     whole_number(max_rows, "max_rows", 40)
     check_seed(seed)
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import check_seed, real_number, whole_number
+from ..arguments import MOST_REPEATS, check_seed, real_number, whole_number
 from ..errors import ArgumentError
 from ..inference.intervals import distance_estimate
 from ..inference.ustatistics import Term, biased_value_of, value_of
@@ -99,7 +99,7 @@ def kernel_distance(
     parameters = {"recipe": recipe, "estimator": estimator, **kernel._asdict()}
     if recipe == "default":
         return _whole(x, y, kernel, estimator, parameters)
-    count = whole_number(_SUBSETS if subsets is None else subsets, "subsets", 1)
+    count = whole_number(_SUBSETS if subsets is None else subsets, "subsets", 1, MOST_REPEATS)
     wanted = whole_number(SUBSET_SIZE if subset_size is None else subset_size, "subset_size", 2)
     seed = None if seed is None else check_seed(seed)
     return _over_subsets(x, y, kernel, (count, wanted, seed), parameters)

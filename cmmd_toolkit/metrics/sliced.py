@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import check_seed, whole_number
+from ..arguments import MOST_REPEATS, check_seed, whole_number
 from ..errors import ArgumentError
 from .estimate import Estimate
 from .neighbours import checked_pair
@@ -60,7 +60,7 @@ def sliced_wasserstein(
             raise ArgumentError("num_projections: expected none, since dgm-eval has no directions; leave it out")
         caveats = ("an approximation that sees the means and the total variances only", _BIAS)
         return Estimate(_closed_form(x, y), len(x), len(y), {"recipe": recipe}, caveats, no_error_reason=_CLOSED_FORM)
-    count = whole_number(1000 if num_projections is None else num_projections, "num_projections", 1)
+    count = whole_number(1000 if num_projections is None else num_projections, "num_projections", 1, MOST_REPEATS)
     directions = np.random.default_rng(check_seed(seed)).standard_normal((count, x.shape[1]))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     return _over_directions(x, y, directions, 1.0, {"recipe": recipe, "seed": seed})
@@ -90,7 +90,7 @@ def mind(*, reference: Any, generated: Any, num_projections: int = 1000, seed: i
     import torch
 
     x, y = checked_pair(reference, generated, 1, "MIND")
-    count = whole_number(num_projections, "num_projections", 1)
+    count = whole_number(num_projections, "num_projections", 1, MOST_REPEATS)
     generator = torch.Generator().manual_seed(check_seed(seed))
     size, longest = min(len(x), len(y)), max(len(x), len(y))
     if len(x) != len(y):

@@ -10,6 +10,7 @@ from torchmetrics import Metric
 
 from ..backbones.base import full_float32
 from ..errors import ArgumentError
+from ..matrices import LARGEST
 from ..metrics.estimate import Estimate
 from .network import ModuleFeatures, Registered
 
@@ -55,6 +56,8 @@ class SetDistance(Metric):
             rows = self._network.embed(images)
             if not torch.isfinite(rows).all():
                 raise ArgumentError("features: NaN or infinity among them; check the images and the network")
+            if len(rows) and float(rows.abs().max()) > LARGEST:
+                raise ArgumentError(f"features: expected magnitudes up to {LARGEST:g}; check the network")
             self._add(self._states[0] if real else self._states[1], rows)
 
     def compute(self) -> Tensor:

@@ -54,15 +54,16 @@ def negative_warnings(results: Sequence[Result]) -> list[str]:
 
 
 def interval_warnings(results: Sequence[Result]) -> list[str]:
-    """Why results have no interval, one sentence a reason."""
-    reasons: dict[tuple[str, str], list[str]] = {}
+    """Why results have no error or no interval, one sentence a reason."""
+    reasons: dict[tuple[str, str, str], list[str]] = {}
     for result in results:
         if result.no_error_reason is not None and not METRICS[result.metric].is_test:
-            which = reasons.setdefault((result.no_error_reason, result.backbone), [])
+            missing = "no error and no interval" if result.standard_error is None else "no interval"
+            which = reasons.setdefault((result.backbone, missing, result.no_error_reason), [])
             which.append(result.metric)
     return [
-        f"{', '.join(dict.fromkeys(which))} on {backbone}: no error and no interval: {reason}"
-        for (reason, backbone), which in reasons.items()
+        f"{', '.join(dict.fromkeys(which))} on {backbone}: {missing}: {reason}"
+        for (backbone, missing, reason), which in reasons.items()
     ]
 
 

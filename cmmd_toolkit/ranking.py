@@ -34,7 +34,8 @@ class Place:
 
     Attributes:
         generated: the set's name; n_generated: its pictures.
-        score: the distance without bias; standard_error, interval: 95 %, of that.
+        score: the distance without bias; standard_error, interval: 95 %, of that, no interval where it would lie wholly
+            below zero; no_error_reason says so.
         value: the distance as other tools print it, biased if it is a Frechet distance.
         groups: letters; sets that share one cannot be told apart.
     """
@@ -43,9 +44,10 @@ class Place:
     n_generated: int
     score: float
     standard_error: float
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None
     groups: str
     value: float
+    no_error_reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ def rank(
         raise ArgumentError(f"{twice[0]}: given twice; name each set once")
     if not 0 < alpha < 1:
         raise ArgumentError(f"alpha: expected a number between 0 and 1, got {alpha}")
-    if bandwidth == "median-pooled":
+    if bandwidth is not None and check_bandwidth(bandwidth) == "median-pooled":
         raise ArgumentError("bandwidth: expected a number or median, since all sets need one ruler, got median-pooled")
     if len(as_sources(generated)) < 2:
         raise ArgumentError("rank: expected two generated sets or more; for one take compare")
@@ -186,7 +188,7 @@ def rank(
         _agreement(orders),
         alpha,
         paired,
-        tuple(dict.fromkeys(gathered.warnings)),
+        tuple(dict.fromkeys([*gathered.warnings, *_remarks(orders)])),
         gathered.provenance([metric]),
         tuple(_verdict(order, alpha, len(orders) > 1) for order in orders),
     )
@@ -266,7 +268,7 @@ def frechet_scores(gathered: Gathered, backbone: int) -> list[FrechetScore]:
     fit = GaussianFit.of(reference, "reference")
     scores = [frechet.score(fit, GaussianFit.of(rows, "generated")) for rows in generated]
     for side, score in zip(gathered.sides[1:], scores, strict=True):
-        if score.errors is None:
+        if score.errors is None or score.estimate.standard_error is None:
             raise InputError(f"{side.label}: {score.estimate.no_error_reason}; rank by mmd")
     return scores
 
@@ -274,10 +276,27 @@ def frechet_scores(gathered: Gathered, backbone: int) -> list[FrechetScore]:
 def _place(name: str, score: Score, groups: str) -> Place:
     estimate = score.estimate
     assert estimate.n_generated is not None
-    if estimate.standard_error is None or estimate.interval is None:
-        raise InputError(f"{name}: {estimate.no_error_reason}")
-    error, interval = estimate.standard_error, estimate.interval
-    return Place(name, estimate.n_generated, without_bias(score), error, interval, groups, estimate.value)
+    assert estimate.standard_error is not None
+    return Place(
+        name,
+        estimate.n_generated,
+        without_bias(score),
+        estimate.standard_error,
+        estimate.interval,
+        groups,
+        estimate.value,
+        estimate.no_error_reason,
+    )
+
+
+def _remarks(orders: Sequence[Order]) -> list[str]:
+    """Why places have no interval."""
+    return [
+        f"{order.metric} of {place.generated} on {order.backbone}: no interval: {place.no_error_reason}"
+        for order in orders
+        for place in order.places
+        if place.no_error_reason is not None
+    ]
 
 
 def _agreement(orders: Sequence[Order]) -> tuple[tuple[str, str, float], ...]:

@@ -58,7 +58,7 @@ def _why_not(score: Score | None, metric: str) -> str | None:
     """Why a set is not tested."""
     if score is None:
         return f"{metric} could not be computed"
-    return score.estimate.no_error_reason
+    return None if score.estimate.standard_error is not None else score.estimate.no_error_reason
 
 
 def _has_own_ruler(score: Score) -> bool:

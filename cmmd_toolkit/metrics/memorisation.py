@@ -77,4 +77,5 @@ def _share(count: int, n: int, m: int, scale: float) -> Estimate:
         caveats=(_CAVEAT, "depends on the number of training rows: compare values of one training set only"),
         standard_error=scale * sqrt(share * (1 - share) / m),
         interval=(scale * float(interval.low), scale * float(interval.high)),
+        corrected=scale * share,
     )

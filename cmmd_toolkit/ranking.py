@@ -17,7 +17,7 @@ from .inputs import Side, as_sources
 from .metrics import frechet
 from .metrics.frechet import FrechetScore
 from .metrics.gaussian import GaussianFit
-from .metrics.mmd import Bandwidth, MmdReference, MmdScore
+from .metrics.mmd import Bandwidth, MmdReference, MmdScore, check_bandwidth
 from .ordering import PairTest, Score, order_sets, without_bias
 from .recipes import Recipe
 from .report.text import p_phrase

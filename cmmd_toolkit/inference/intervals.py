@@ -10,6 +10,11 @@ from scipy.special import stdtr, stdtrit
 from ..metrics.estimate import CONFIDENCE, Estimate
 from .ustatistics import Term, biased_value_of, distance_interval, spread_of, value_of
 
+BELOW_ZERO = (
+    "the interval would lie wholly below zero, where no distance is: these sets are not independent draws (they share, "
+    "copy or reconstruct pictures), or, once in forty comparisons of equal sets, it is chance"
+)
+COPIES = "sets hold exact copies: the interval covers both readings of them, as draws of their own and as repeats"
 LEAST_ROWS = 20  # for a standard error of a kernel distance, see docs/inference.md
 
 
@@ -23,7 +28,33 @@ def distance_estimate(
         return replace(bare, no_error_reason=f"{least} pictures are too few for an error, {LEAST_ROWS} are the least")
     spread = spread_of(terms)
     interval = distance_interval(value, biased_value_of(terms), spread, t_quantile(least))
-    return replace(bare, standard_error=spread.standard_error, interval=interval)
+    return with_errors(bare, spread.standard_error, interval)
+
+
+def with_errors(bare: Estimate, standard_error: float, interval: tuple[float, float]) -> Estimate:
+    """The estimate with its errors; an interval where no distance can be is replaced by what it means."""
+    if interval[1] < 0:
+        return replace(bare, standard_error=standard_error, no_error_reason=BELOW_ZERO)
+    return replace(bare, standard_error=standard_error, interval=interval)
+
+
+def covering_copies(estimate: Estimate, distinct: Estimate) -> Estimate:
+    """The estimate with an interval that holds whether copies are draws or repeats; `distinct` is without them.
+
+    A generator that makes one picture twice has drawn twice; a file copied by mistake is no second draw. Rows do not
+    say which it was.
+    """
+    if distinct.standard_error is None:
+        reason = f"without exact copies too few pictures are left: {distinct.no_error_reason}"
+        return replace(estimate, standard_error=None, interval=None, no_error_reason=reason)
+    if estimate.standard_error is None:
+        return estimate
+    both = [found.interval for found in (estimate, distinct) if found.interval is not None]
+    error, caveats = max(estimate.standard_error, distinct.standard_error), (*estimate.caveats, COPIES)
+    if not both:
+        return replace(estimate, standard_error=error, caveats=caveats)
+    interval = min(low for low, _ in both), max(high for _, high in both)
+    return replace(estimate, standard_error=error, interval=interval, caveats=caveats, no_error_reason=None)
 
 
 def t_interval(centre: float, standard_error: float, rows: int) -> tuple[float, float]:

@@ -16,7 +16,7 @@ deals of the same rows (`deals`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -27,12 +27,12 @@ from ..metrics.estimate import CONFIDENCE
 from ..metrics.frechet import FrechetScore
 from ..metrics.gaussian import GaussianFit
 from ..metrics.kernels import PairedRows, sums_between, sums_within
-from ..metrics.mmd import Bandwidth, MmdReference, MmdScore
+from ..metrics.mmd import Bandwidth, MmdReference, MmdScore, check_bandwidth
 from .deals import Deals, DealtRows, affordable_deals, deal_rows, swap_pairs
 from .frechet import FrechetErrors
 from .frechet_rows import rows_by_reference
 from .intervals import LEAST_ROWS, t_quantile, two_sided_p
-from .ustatistics import Spread, Term, projections, spread_of, value_of, zeta_of_pair, zeta_of_set
+from .ustatistics import Spread, Term, pair_variance, projections, spread_of, value_of, zeta_of_pair, zeta_of_set
 
 _NORMAL = 0.01  # share of the pair remainders in the variance, below which T is taken as normal
 
@@ -101,7 +101,7 @@ def relative_test(
         return compare_frechet(one, two, paired=paired, alternative=alternative)
     if metric != "mmd":
         raise ArgumentError(f"metric: expected mmd or fd, got {metric!r}")
-    if bandwidth == "median-pooled":
+    if check_bandwidth(bandwidth) == "median-pooled":
         raise ArgumentError("bandwidth: expected a number or median, since both sets need one ruler; leave it out")
     ruler = MmdReference(reference, bandwidth, "unbiased", seed)
     scores = [ruler.score(rows, name) for rows, name in ((first, "first"), (second, "second"))]
@@ -111,7 +111,14 @@ def relative_test(
 def compare_mmd(
     first: MmdScore, second: MmdScore, *, paired: bool, alternative: Alternative = "two-sided"
 ) -> RelativeTest:
-    """The relative test from two scores under one kernel; a second pass over the kernel only when paired."""
+    """The relative test from two scores under one kernel; a second pass over it for pairs, and near zero."""
+    test = _compare_mmd(first, second, paired, alternative)
+    if paired or (first.distinct is None and second.distinct is None):
+        return test
+    return _covering(test, _compare_mmd(first.distinct or first, second.distinct or second, paired, alternative))
+
+
+def _compare_mmd(first: MmdScore, second: MmdScore, paired: bool, alternative: Alternative) -> RelativeTest:
     n, m, r = first.estimate.n_reference, first.estimate.n_generated, second.estimate.n_generated
     assert n is not None
     assert m is not None
@@ -122,7 +129,8 @@ def compare_mmd(
         raise ArgumentError("bandwidth: both sets need one ruler; take median or a number")
     terms = _paired_terms(first, second) if paired else _unpaired_terms(first, second)
     facts = {"metric": "mmd", "bandwidth": first.estimate.parameters["bandwidth"]}
-    facts["reference_variance"] = float(np.var(projections(terms)["reference"], ddof=1)) / n
+    shared = sum(pair_variance(term) for term in terms if term.second)
+    facts["reference_variance"] = max(float(np.var(projections(terms)["reference"], ddof=1)) / n - shared, 0.0)
     spread = spread_of(terms)
     deals = None
     if first.rows is not None and second.rows is not None and spread.remainder_share >= _NORMAL:
@@ -176,6 +184,15 @@ def compare_frechet(
     first: FrechetScore, second: FrechetScore, *, paired: bool, alternative: Alternative = "two-sided"
 ) -> RelativeTest:
     """The relative test from two Frechet distances to one reference."""
+    test = _compare_frechet(first, second, paired, alternative)
+    if paired or (first.distinct is None and second.distinct is None):
+        return test
+    return _covering(test, _compare_frechet(first.distinct or first, second.distinct or second, paired, alternative))
+
+
+def _compare_frechet(
+    first: FrechetScore, second: FrechetScore, paired: bool, alternative: Alternative
+) -> RelativeTest:
     for score, name in ((first, "first"), (second, "second")):
         if score.errors is None:
             raise ArgumentError(f"{name}: {score.estimate.no_error_reason}; take metric mmd")
@@ -215,6 +232,15 @@ def _paired_remainders(first: FrechetErrors, second: FrechetErrors, unit: float)
 def _check_pairs(first: int, second: int) -> None:
     if first != second:
         raise ArgumentError(f"paired: expected sets of equal size, got {first} and {second} pictures; test unpaired")
+
+
+def _covering(test: RelativeTest, distinct: RelativeTest) -> RelativeTest:
+    """The test, no surer than either reading of exact copies allows (see `covering_copies`)."""
+    interval = min(test.interval[0], distinct.interval[0]), max(test.interval[1], distinct.interval[1])
+    error = max(test.standard_error, distinct.standard_error)
+    p_value = max(test.p_value, distinct.p_value)
+    parameters = {**test.parameters, "copies": True}
+    return replace(test, standard_error=error, interval=interval, p_value=p_value, parameters=parameters)
 
 
 def _tested(

@@ -152,6 +152,12 @@ class SharedRows:
         return found
 
 
+def without_copies(rows: NDArray[Any]) -> NDArray[Any]:
+    """The rows (N, D), exact copies once, in their order; the array itself where there are none."""
+    first = _first_of_each(_digests(rows))
+    return rows if len(first) == len(rows) else rows[list(first.values())]
+
+
 def _distances(first: Rows, second: Rows) -> NDArray[np.float64]:
     difference = first.astype(np.float64) - second
     distances: NDArray[np.float64] = np.sqrt(np.einsum("...i,...i->...", difference, difference))

@@ -76,9 +76,14 @@ def spread_of(terms: Sequence[Term]) -> Spread:
 
 
 def distance_interval(value: float, biased: float, spread: Spread, quantile: float) -> tuple[float, float]:
-    """All T_0 >= 0 that fit, and below zero as far as noise alone reaches; `biased` is T with its bias left in."""
-    kappa = _variance_per_unit(value, biased, spread)
+    """All T_0 >= 0 that fit, and below zero as far as noise alone reaches; `biased` is T with its bias left in.
+
+    Wholly below zero where T is less than noise can make it: such sets are not independent draws.
+    """
     noise = quantile * float(np.sqrt(spread.degenerate))
+    if value + noise < 0:
+        return value - noise, value + noise
+    kappa = _variance_per_unit(value, biased, spread)
     centre = value + quantile**2 * kappa / 2
     half = quantile * float(np.sqrt(max(spread.degenerate + kappa * (value + quantile**2 * kappa / 4), 0.0)))
     low, high = centre - half, centre + half

@@ -23,7 +23,7 @@ from scipy.linalg import lapack
 
 from ..errors import ArgumentError
 from ..inference.frechet import FrechetErrors, frechet_errors, joint_spectrum, why_no_errors
-from ..inference.intervals import t_quantile
+from ..inference.intervals import covering_copies, t_quantile, with_errors
 from ..matrices import check_digits
 from .estimate import Estimate
 from .gaussian import GaussianFit, Matrix
@@ -56,16 +56,28 @@ def frechet_distance(*, reference: Any, generated: Any, errors: bool = True) -> 
 
 @dataclass(frozen=True, eq=False)
 class FrechetScore:
-    """An estimate and, where there are any, the errors that it was given: tests need no second pass."""
+    """An estimate and, where there are any, the errors that it was given: tests need no second pass.
+
+    `distinct` is the score of the same sets without exact copies, where they hold any.
+    """
 
     estimate: Estimate
     errors: FrechetErrors | None
     reference: GaussianFit
     generated: GaussianFit
+    distinct: "FrechetScore | None" = None
 
 
 def score(reference: GaussianFit, generated: GaussianFit) -> FrechetScore:
     """The distance with its standard error and interval, or with the reason why there is none."""
+    whole = _score(reference, generated)
+    if reference.distinct is reference and generated.distinct is generated:
+        return whole
+    distinct = _score(reference.distinct, generated.distinct)
+    return replace(whole, estimate=covering_copies(whole.estimate, distinct.estimate), distinct=distinct)
+
+
+def _score(reference: GaussianFit, generated: GaussianFit) -> FrechetScore:
     _check_width(reference, generated)
     reason = why_no_errors(reference, generated)
     if reason is not None:
@@ -83,15 +95,8 @@ def score(reference: GaussianFit, generated: GaussianFit) -> FrechetScore:
         )
         return FrechetScore(replace(bare, parameters=parameters, no_error_reason=reason), None, reference, generated)
     interval = errors.interval(bare.value, t_quantile(min(reference.count, generated.count)))
-    error = errors.standard_error
-    whole = replace(
-        bare,
-        parameters=parameters,
-        standard_error=error,
-        interval=interval,
-        corrected=bare.value - errors.bias,
-    )
-    return FrechetScore(whole, errors, reference, generated)
+    bare = replace(bare, parameters=parameters, corrected=bare.value - errors.bias)
+    return FrechetScore(with_errors(bare, errors.standard_error, interval), errors, reference, generated)
 
 
 def distance(reference: GaussianFit, generated: GaussianFit, squares: Matrix | None = None) -> Estimate:

@@ -40,6 +40,15 @@ class GaussianFit:
         return cls(name, rows.mean(axis=0, dtype=np.float64), len(rows), rows, None)
 
     @cached_property
+    def distinct(self) -> "GaussianFit":
+        """The fit without exact copies of rows; itself where there are none."""
+        from ..inference.shared_rows import without_copies
+
+        if self.rows is None or len(rows := without_copies(self.rows)) in (1, self.n):
+            return self
+        return GaussianFit.of(rows, self.name)
+
+    @cached_property
     def cov(self) -> Matrix:
         """The covariance; only its lower triangle is filled, which is all that LAPACK reads."""
         if self.given_cov is not None:

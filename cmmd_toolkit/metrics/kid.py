@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from ..arguments import MOST_REPEATS, check_seed, real_number, whole_number
 from ..errors import ArgumentError
-from ..inference.intervals import distance_estimate
+from ..inference.intervals import covering_copies, distance_estimate
+from ..inference.shared_rows import without_copies
 from ..inference.ustatistics import Term, biased_value_of, value_of
 from .estimate import Estimate
 from .kernels import PolynomialRows, sums_between, sums_within
@@ -124,6 +125,9 @@ class Kernel(NamedTuple):
 def _whole(x: Float, y: Float, kernel: Kernel, estimator: str, parameters: dict[str, Any]) -> Estimate:
     terms, n, m = kernel.terms(x, y), len(x), len(y)
     estimate = distance_estimate(terms, n, m, parameters)
+    a, b = without_copies(x), without_copies(y)
+    if n + m > len(a) + len(b) and min(len(a), len(b)) > 1:
+        estimate = covering_copies(estimate, distance_estimate(kernel.terms(a, b), len(a), len(b), parameters))
     return estimate if estimator == "unbiased" else replace(estimate, value=biased_value_of(terms), caveats=(BIASED,))
 
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from ..arguments import check_seed, real_number
 from ..errors import ArgumentError
 from ..features import GaussianStatistics
-from ..inference.intervals import distance_estimate
+from ..inference.intervals import covering_copies, distance_estimate
+from ..inference.shared_rows import without_copies
 from ..inference.ustatistics import Term, biased_value_of
 from ..matrices import as_matrix, check_digits
 from .estimate import Estimate
@@ -71,15 +72,19 @@ def squared_mmd(
 
 @dataclass(frozen=True, eq=False)
 class MmdScore:
-    """An estimate and the kernel sums that it was made of, from which tests and witnesses need no second pass."""
+    """An estimate and the kernel sums that it was made of, from which tests and witnesses need no second pass.
+
+    `distinct` is the unbiased score of the same sets without exact copies, where they hold any.
+    """
 
     estimate: Estimate
     terms: tuple[Term, Term, Term]
     rows: tuple[GaussianRows, GaussianRows] | None
+    distinct: "MmdScore | None" = None
 
     def without_rows(self) -> "MmdScore":
-        """The same, without the scaled copies of both sets, which only paired tests need."""
-        return replace(self, rows=None)
+        """The same, without the scaled copies of both sets, which only tests need."""
+        return replace(self, rows=None, distinct=self.distinct and self.distinct.without_rows())
 
 
 class MmdReference:
@@ -101,6 +106,18 @@ class MmdReference:
         """Squared MMD from the reference to one generated set, and the sums behind it."""
         rows = self.checked(generated, name)
         sigma = self._sigma(rows)
+        score = self._score(rows, sigma)
+        x, y = self._distinct, without_copies(rows)
+        if len(x) + len(y) == len(self.rows) + len(rows):
+            return score
+        if min(len(x), len(y)) < 2:
+            reason = "all pictures of a set are copies of one"
+            bare = replace(score.estimate, standard_error=None, interval=None, no_error_reason=reason)
+            return replace(score, estimate=bare)
+        distinct = MmdReference(x, sigma, "unbiased", self.seed)._score(y, sigma)
+        return replace(score, estimate=covering_copies(score.estimate, distinct.estimate), distinct=distinct)
+
+    def _score(self, rows: NDArray[Any], sigma: float) -> MmdScore:
         gamma = gamma_of(sigma)
         dtype = self._precision(rows, gamma)
         x, own = self._reference_sums(sigma, dtype)
@@ -132,6 +149,10 @@ class MmdReference:
             )
         check_digits(self.rows, rows, name)
         return rows
+
+    @cached_property
+    def _distinct(self) -> NDArray[Any]:
+        return without_copies(self.rows)
 
     def _reference_sums(self, sigma: float, dtype: type[np.floating[Any]]) -> tuple[GaussianRows, Within]:
         key = (sigma, np.dtype(dtype).name)

@@ -1,6 +1,5 @@
 """Single numbers that callers give: checked once, refused in words."""
 
-import math
 from numbers import Integral, Real
 from typing import Any
 
@@ -12,7 +11,7 @@ MOST_SEED = 2**32 - 1  # what every generator takes: numpy's old and new one, to
 
 def whole_number(value: Any, name: str, least: int, most: int | None = None) -> int:
     """The value as an int, or an ArgumentError."""
-    whole = isinstance(value, Integral) or (isinstance(value, Real) and math.isfinite(value) and value == int(value))
+    whole = isinstance(value, Integral) or (isinstance(value, Real) and float(value).is_integer())
     too_large = whole and most is not None and int(value) > most
     if not whole or int(value) < least or too_large:
         allowed = f"most {most}" if too_large else f"least {least}"

@@ -106,7 +106,10 @@ def _mmd_rows(features: Stored, plan: Recipe) -> NDArray[np.float32]:
 
 def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Each row divided by its Euclidean length; a zero row stays zero."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64)).astype(np.float32)[:, None]
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    beyond = ~((lengths > 1e-15) & (lengths < 1e15))[:, 0]  # where squares leave float32
+    lengths[beyond] = np.linalg.norm(rows[beyond].astype(np.float64), axis=1, keepdims=True)
     unit: NDArray[np.float32] = (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)
     return unit
 

@@ -13,6 +13,8 @@ from conftest import gaussian
 
 import cmmd_toolkit as c
 from cmmd_toolkit.errors import CmmdError
+from cmmd_toolkit.metrics import mmd
+from cmmd_toolkit.scoring import unit_rows
 from cmmd_toolkit.torchmetrics import CMMD, FrechetDistance
 
 Call = Callable[..., Any]
@@ -242,7 +244,7 @@ def test_hostile_options_are_refused_or_harmless(function: Call, option: str) ->
     assert results < len(HOSTILE) / 2
 
 
-@pytest.mark.parametrize("values", [np.full(3, 1e200), np.full(3, 1e25), np.array([0, 1, 1j]), ["a", "b", "c"], None])
+@pytest.mark.parametrize("values", [np.full(3, 1e200), np.full(3, 1e45), np.array([0, 1, 1j]), ["a", "b", "c"], None])
 def test_statistics_with_hostile_numbers_are_refused(values: Any) -> None:
     with pytest.raises(c.ArgumentError):
         c.GaussianStatistics(values, np.eye(3))
@@ -318,3 +320,19 @@ def test_features_far_from_zero_are_refused_only_where_no_digits_are_left() -> N
     unit = (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
     collapsed = unit[:1] + np.float32(1e-8) * x.astype(np.float32)  # one picture, in other batches
     assert c.squared_mmd(reference=unit, generated=collapsed).value > 0
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-17, 1.0, 1e17, 1e20])
+def test_rows_of_every_length_come_to_unit_length(scale: float) -> None:
+    rows = np.vstack([healthy().astype(np.float32) * np.float32(scale), np.zeros((1, DIM), np.float32)])
+    lengths = np.linalg.norm(unit_rows(rows).astype(np.float64), axis=1)
+    assert lengths[:-1] == pytest.approx(1, rel=1e-6)
+    assert lengths[-1] == 0
+
+
+@pytest.mark.parametrize("bandwidth", [1e-8, 1e6, 1e29])
+def test_exponents_beyond_float32_stay_in_double_precision(bandwidth: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = c.squared_mmd(reference=healthy(1), generated=healthy(2), bandwidth=bandwidth)
+    monkeypatch.setattr(mmd, "_EXACT_MULTIPLICATIONS", 0.0)
+    assert c.squared_mmd(reference=healthy(1), generated=healthy(2), bandwidth=bandwidth) == exact
+    assert exact.parameters["precision"] == "float64"

@@ -103,9 +103,10 @@ def test_every_command_names_shared_and_repeated_pictures() -> None:
         explain(x, bad).warnings,
         plan(x, [y, bad]).warnings,
     ):
-        assert [text.split(":")[0] for text in warnings] == ["equal features", "repeated features"]
-        assert "7 of 120 pictures of bad have (nearly) the features of a picture of real" in warnings[0]
-        assert "8 of 120 pictures of bad are (near) copies of another picture in it" in warnings[1]
+        copies = [text for text in warnings if text.split(":")[0] in ("equal features", "repeated features")]
+        assert len(copies) == 2
+        assert "7 of 120 pictures of bad have (nearly) the features of a picture of real" in copies[0]
+        assert "8 of 120 pictures of bad are (near) copies of another picture in it" in copies[1]
     assert "warning: repeated features" in str(plan(x, [y, bad]))
 
 

@@ -17,7 +17,7 @@ within r in the projection, where a k-d tree finds them; each is then measured o
 from collections import Counter
 from functools import cached_property
 from hashlib import blake2b
-from math import log
+from math import exp, log
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,7 @@ class SharedRows:
     def radius(self, rows: float) -> float:
         """r for a search with that many rows; 0 where the reference has too few distinct rows for a ruler."""
         median, nearest, dim = self._ruler
-        chance = (_EXPECTED_BY_CHANCE / (max(rows, 1) * log(2))) ** (1 / dim)
+        chance = exp(log(_EXPECTED_BY_CHANCE / (max(rows, 1) * log(2))) / dim)
         return min(_NEAR, chance) * min(median, nearest)
 
     @cached_property

@@ -20,7 +20,7 @@ from ..arguments import MOST_REPEATS, check_seed, whole_number
 from ..errors import ArgumentError
 from ..images import subset_rows
 from ..metrics.kernels import GaussianRows, blocks, centre_of, gamma_of, in_parallel, upper_pairs
-from ..metrics.mmd import Bandwidth, MmdReference, median_distance
+from ..metrics.mmd import Bandwidth, MmdReference, check_bandwidth, median_distance
 
 MOST_ROWS = 8000
 
@@ -78,7 +78,8 @@ def two_sample_test(
     _check_options(bandwidth, permutations, max_rows, seed)
     checked = MmdReference(reference, bandwidth, "unbiased", seed)
     every = checked.rows, checked.checked(generated, "generated")
-    x, y = (_some(rows, count, seed) for rows, count in zip(every, _kept(*map(len, every), max_rows), strict=True))
+    counts = _kept(len(every[0]), len(every[1]), max_rows)
+    x, y = (_some(rows, count, seed) for rows, count in zip(every, counts, strict=True))
     pooled = np.concatenate([x, y]).astype(np.float64)
     sigma = float(bandwidth) if bandwidth != "median-pooled" else median_distance(pooled, seed)
     pooled -= centre_of(pooled)
@@ -95,7 +96,7 @@ def two_sample_test(
 
 
 def _check_options(bandwidth: Bandwidth, permutations: int, max_rows: int, seed: int) -> None:
-    if bandwidth == "median":
+    if check_bandwidth(bandwidth) == "median":
         raise ArgumentError(
             "bandwidth: expected a number or median-pooled, since a permutation test must not know the "
             "reference, got median; take median-pooled"

@@ -76,4 +76,4 @@ def test_the_demo_runs_offline_and_its_faults_score_higher(tmp_path: Path) -> No
     clean, *others = [result["value"] for result in results]
     assert abs(clean) < 0.01
     assert min(others) > 5 * abs(clean)
-    assert [result["generated"] for result in results[-2:]] == ["DiT, full attention", "DiT, swa attention"]
+    assert [result["generated"] for result in results[-2:]] == ["DiT with full attention", "DiT with swa attention"]

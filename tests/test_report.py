@@ -35,6 +35,24 @@ def test_a_terminal_gets_a_rich_table_with_the_same_numbers(report: Report) -> N
         assert all(text in shown for text in result.estimate_texts)
 
 
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_a_narrow_terminal_breaks_no_number(width: int) -> None:
+    """What is the same in every row is said once above a table that would not fit, and names fold."""
+    sides = [
+        Features(0.01 * gaussian(40, 4, seed=seed), {"source": f"/data/a-rather-long-name-{seed}"}) for seed in range(3)
+    ]
+    report = compare(sides[0], sides[1:], metric=["fd", "mmd", "kd", "sw", "copies", "fd-infinity", "p-value"])
+    stream = io.StringIO()
+    print_report(report, Console(file=stream, force_terminal=True, width=width, highlight=False, color_system=None))
+    shown = stream.getvalue()
+    assert max(map(len, shown.splitlines())) <= width
+    for result in report.results:
+        if result.metric != "p-value":
+            cells = (result.metric, *result.estimate_texts)
+            assert any(all(cell in line for cell in cells) for line in shown.splitlines())
+    assert ("Backbone: features" in shown) == (width < 120)
+
+
 def test_saved_json_comes_back(report: Report, tmp_path: Path) -> None:
     report.save(tmp_path / "report.json")
     document = json.loads((tmp_path / "report.json").read_text())
@@ -67,5 +85,10 @@ def test_a_share_of_all_or_none_has_an_interval() -> None:
     report = compare(side, side, metric="copies")
     assert report.results[0].standard_error == 0
     assert report.results[0].interval is not None
-    assert report.results[0].estimate_texts == ("1.000", "1.000", "0.000", f"{report.results[0].interval[0]:.3f} to 1.000")
+    assert report.results[0].estimate_texts == (
+        "1.000",
+        "1.000",
+        "0.000",
+        f"{report.results[0].interval[0]:.3f} to 1.000",
+    )
     assert f"{report.results[0].interval[0]:.3f} to 1.000" in str(report)

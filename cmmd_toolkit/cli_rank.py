@@ -70,6 +70,7 @@ def _parse_order(text: str, generated: tuple[str, ...]) -> tuple[str, str]:
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Level of the two-sided test.")
 @click.option("--metric", type=click.Choice(["mmd", "fd"]), help="[default: mmd; of a report all]")
 @click.option("--paired", is_flag=True, help="With two sets: pictures of one name were made from one seed.")
+@click.option("--bandwidth", metavar="VALUE", help="MMD kernel: a number, or median (of the reference; the default).")
 @network_options
 @picture_options
 def plan(pilot: str, generated: tuple[str, ...], **given: Any) -> int:
@@ -82,6 +83,7 @@ def plan(pilot: str, generated: tuple[str, ...], **given: Any) -> int:
     """
     for name in ("weights", "model"):
         given[name] = parse_named(given[name], f"--{name}")
+    given["bandwidth"] = parse_bandwidth(given["bandwidth"])
 
     from .planning import plan as run
     from .progress import show_progress

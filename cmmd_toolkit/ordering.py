@@ -59,7 +59,8 @@ def order_sets(
     """The sets by their distance without bias, and the tests of all pairs; differences are times `scale`."""
     places = sorted(range(len(names)), key=lambda i: without_bias(scores[i]))
     tests = {
-        (a, b): _test(scores[places[a]], scores[places[b]], paired) for a, b in combinations(range(len(places)), 2)
+        (a, b): relative(scores[places[a]], scores[places[b]], paired=paired)
+        for a, b in combinations(range(len(places)), 2)
     }
     p_values = {pair: test.p_value for pair, test in tests.items()}
     adjusted = holm(p_values)
@@ -97,7 +98,8 @@ def pictures_needed(test: RelativeTest, level: float) -> int | None:
     return images_needed(pilot_of_test(test), abs(test.difference), alpha=level)
 
 
-def _test(first: Score, second: Score, paired: bool) -> RelativeTest:
+def relative(first: Score, second: Score, *, paired: bool) -> RelativeTest:
+    """The relative test of two distances of one kind to one reference."""
     if isinstance(first, MmdScore) and isinstance(second, MmdScore):
         return compare_mmd(first, second, paired=paired)
     if isinstance(first, FrechetScore) and isinstance(second, FrechetScore):

@@ -9,7 +9,6 @@ from typing import Any
 from .embedding import OnError
 from .errors import ArgumentError, InputError
 from .gathering import Gathered, Networks, Options, Paths, Progress, gather
-from .inference.relative import compare_frechet, compare_mmd
 from .inference.sample_size import (
     Pilot,
     images_needed,
@@ -17,15 +16,34 @@ from .inference.sample_size import (
     pilot_of_frechet,
     pilot_of_mmd,
     pilot_of_test,
+    reference_needed,
 )
 from .metric_names import METRICS
-from .metrics.mmd import MmdScore
-from .ordering import without_bias
-from .ranking import Metric, check_pairing, check_rows, frechet_scores, mmd_scores
-from .report.text import align, number_text
+from .metrics.mmd import Bandwidth, MmdScore
+from .ordering import Score, relative, without_bias
+from .ranking import Metric, check_one_ruler, check_pairing, check_rows, frechet_scores, mmd_scores
+from .report.text import number_text
 
-_MOST = 1_000_000_000
 SHARES = (0.5, 0.2, 0.1, 0.05)
+
+
+@dataclass(frozen=True)
+class Size:
+    """Pictures in each generated set for one difference, None where no number suffices.
+
+    Attributes:
+        difference: in units of the distance; about: what it is, in words.
+        alike, unlike: pictures if both models fail in the same way, and if they fail in different ways. Equal where
+            both models are at hand.
+        reference_alike, reference_unlike: the least reference with which any number suffices.
+    """
+
+    difference: float
+    about: str
+    alike: int | None
+    unlike: int | None
+    reference_alike: int
+    reference_unlike: int
 
 
 @dataclass(frozen=True)
@@ -34,8 +52,9 @@ class Need:
 
     Attributes:
         backbone, metric, about: what was looked at, in words.
-        value: the pilot's distance, or the difference of its two sets.
-        sizes: (difference in units of the distance, pictures in each generated set or None where none suffice).
+        value: the pilot's distance, or the difference of its two sets; interval: 95 %, of that.
+        sizes: one for each difference.
+        both: whether both models are at hand, so that nothing is assumed about the way they fail.
         remark: what makes the numbers doubtful, or "".
     """
 
@@ -43,7 +62,9 @@ class Need:
     metric: str
     about: str
     value: float
-    sizes: tuple[tuple[float, int | None], ...]
+    interval: tuple[float, float] | None
+    sizes: tuple[Size, ...]
+    both: bool
     remark: str = ""
 
 
@@ -57,26 +78,9 @@ class Plan:
     warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        lines: list[str] = []
-        for need in self.needs:
-            share = [f"{difference / abs(need.value):.0%}" if need.value else "-" for difference, _ in need.sizes]
-            rows = [("Difference", "of the value", "Pictures a set")]
-            rows += [(number_text(d), part, _count(n)) for (d, n), part in zip(need.sizes, share, strict=True)]
-            lines.append(f"{need.metric} on {need.backbone}: {need.about}, {number_text(need.value)}")
-            lines += align(rows, left=())
-            lines += [*([f"warning: {need.remark}"] if need.remark else []), ""]
-        lines += [*(f"warning: {warning}" for warning in self.warnings), *([""] if self.warnings else [])]
-        lines.append(
-            f"Pictures in each generated set for a power of {self.power:.0%} at level {self.alpha:.0%} (two-sided, "
-            "unpaired unless said), with the reference at hand; sets that share seeds need fewer."
-        )
-        return "\n".join(lines) + "\n"
+        from .report.plan import plan_text
 
-
-def _count(n: int | None) -> str:
-    if n is None:
-        return "no number: the reference is too small"
-    return f"{n:,}" if n <= _MOST else f"over {_MOST:,}"
+        return plan_text(self)
 
 
 def plan(
@@ -93,6 +97,7 @@ def plan(
     model: Any = None,
     dims: int | None = None,
     recipe: str | None = None,
+    bandwidth: Bandwidth | None = None,
     batch_size: int = 32,
     workers: int | None = None,
     device: str = "auto",
@@ -104,14 +109,19 @@ def plan(
 ) -> Plan:
     """How many pictures a generated set needs so that a difference of a given size is found.
 
+    One set stands for two models, one as far as it and one farther. What they need depends on whether both fail in the
+    same way: each number is given for both cases (`Size`). A difference that a pilot happened to show is too large on
+    average (the winner's curse), so the plan for two sets is for the end of its interval that is nearer to zero.
+
     Args:
         pilot: the reference set; or, alone, a JSON report of `compare` with standard errors.
         generated: one set (two models like it) or two (these two models).
         differences: of the distance, absolute (0.01) or a share of the present value ("10%"). Default: from 50 % down
-            to 5 %; with two sets also the difference they show.
+            to 5 %; with two sets the nearer end of the interval of their difference, and the difference they show.
         power, alpha: chance to find it, level of the two-sided relative test.
         metric: "mmd" (default) or "fd"; of a report, the results to look at (default: all).
         paired: with two sets, pictures of one name share a seed.
+        bandwidth: of the MMD kernel, as `rank`.
         others: as `compare`.
 
     Returns:
@@ -124,6 +134,7 @@ def plan(
     warnings: list[str] = []
     if metric not in (None, "mmd", "fd"):
         raise ArgumentError(f"metric: expected mmd or fd, got {metric!r}")
+    check_one_ruler(bandwidth)
     if not generated:
         if paired or backbone:
             raise ArgumentError("a report has its backbones and no pairs; leave out backbone and paired")
@@ -144,40 +155,50 @@ def plan(
         if paired:
             check_pairing(gathered)
         warnings = gathered.warnings
-        pilots = [_from_sets(gathered, k, metric or "mmd", paired) for k in range(len(gathered.names))]
-    needs = tuple(_need(*found, wanted, power, alpha) for found in pilots)
+        pilots = [_from_sets(gathered, k, metric or "mmd", bandwidth, paired) for k in range(len(gathered.names))]
+    needs = tuple(_need(found, wanted, power, alpha) for found in pilots)
     return Plan(needs, power, alpha, tuple(dict.fromkeys(warnings)))
 
 
-Found = tuple[str, str, str, float, Pilot, tuple[float, ...], str]
+@dataclass(frozen=True)
+class _Pilot:
+    """What a plan starts from; `defaults` are differences with what they are."""
+
+    backbone: str
+    metric: str
+    about: str
+    value: float
+    interval: tuple[float, float] | None
+    parts: Pilot
+    defaults: tuple[tuple[float, str], ...]
+    remark: str
 
 
-def _from_sets(gathered: Gathered, backbone: int, metric: Metric, paired: bool) -> Found:
-    scores = frechet_scores(gathered, backbone) if metric == "fd" else mmd_scores(gathered, backbone, None, paired)
+def _from_sets(gathered: Gathered, backbone: int, metric: Metric, bandwidth: Bandwidth | None, paired: bool) -> _Pilot:
+    if metric == "fd":
+        scores: Sequence[Score] = frechet_scores(gathered, backbone)
+    else:
+        scores = mmd_scores(gathered, backbone, bandwidth, paired)
     names, name = [side.short for side in gathered.sides[1:]], gathered.names[backbone]
     if len(scores) == 1:
         (score,) = scores
-        pilot = pilot_of_mmd(score) if isinstance(score, MmdScore) else pilot_of_frechet(score)
-        remark = _doubt(score.estimate.interval, "the distance")
-        return name, metric, f"{names[0]} and another set like it", without_bias(score), pilot, SHARES, remark
-    first, second = scores
-    test = (
-        compare_mmd(first, second, paired=paired)
-        if isinstance(first, MmdScore) and isinstance(second, MmdScore)
-        else compare_frechet(first, second, paired=paired)  # type: ignore[arg-type]
-    )
-    about = f"{names[0]} less {names[1]}" + (", paired" if paired else "")
+        parts = pilot_of_mmd(score) if isinstance(score, MmdScore) else pilot_of_frechet(score)
+        value, interval = without_bias(score), score.estimate.interval
+        about, remark = f"{names[0]} and another set", _doubt(interval, "the distance")
+        return _Pilot(name, metric, about, value, interval, parts, _shares(value), remark)
+    test = relative(*scores, paired=paired)
     if test.difference == 0:
         raise InputError(f"{names[0]} and {names[1]} score the same; plan for one of them with --difference")
-    return (
-        name,
-        metric,
-        about,
-        test.difference,
-        pilot_of_test(test),
-        (1.0, *SHARES),
-        _doubt(test.interval, "the difference"),
-    )
+    about = f"{names[0]} less {names[1]}" + (", paired" if paired else "")
+    remark = _doubt(test.interval, "the difference")
+    nearer = min(map(abs, test.interval))
+    safe = () if remark else ((nearer, "the nearer end of its interval"),)
+    defaults = (*safe, (abs(test.difference), "as observed, which is too large on average"), *_shares(test.difference))
+    return _Pilot(name, metric, about, test.difference, test.interval, pilot_of_test(test), defaults, remark)
+
+
+def _shares(value: float) -> tuple[tuple[float, str], ...]:
+    return tuple((abs(value) * share, f"{100 * share:.3g} % of the value") for share in SHARES)
 
 
 def _doubt(interval: Sequence[float] | None, what: str) -> str:
@@ -187,7 +208,7 @@ def _doubt(interval: Sequence[float] | None, what: str) -> str:
     return f"{what} may be zero (95 % interval {low} to {high}), and then shares of it mean nothing; give --difference"
 
 
-def _from_report(path: Path, metric: Metric | None) -> list[Found]:
+def _from_report(path: Path, metric: Metric | None) -> list[_Pilot]:
     if not path.exists():
         raise InputError(f"{path}: no such file; give a report, or a reference and one or two generated sets")
     try:
@@ -198,45 +219,40 @@ def _from_report(path: Path, metric: Metric | None) -> list[Found]:
             f"{path}: no readable report of `cmmd compare --json`; make it again, or give a reference and one or two "
             "generated sets"
         ) from error
-    fitting = [one for one in found if metric is None or METRICS[one[1]].number == metric]
+    fitting = [one for one in found if metric is None or METRICS[one.metric].number == metric]
     if not fitting:
         raise InputError(f"{path}: no result of this metric in this report has a standard error; compare more pictures")
     return fitting
 
 
-def _from_result(result: Mapping[str, Any]) -> Found:
+def _from_result(result: Mapping[str, Any]) -> _Pilot:
     corrected = result.get("corrected")  # absent before schema version 3
     value = float(result["value"] if corrected is None else corrected)
     error = float(result["standard_error"])
-    n = min(int(result["n_reference"]), int(result["n_generated"]))
-    about = f"{result['generated']} and another set like it"
-    pilot = pilot_of_error(value, error, n)
+    n = int(result["n_reference"])
+    about = f"{result['generated']} and another set"
     remark = _doubt(result["interval"], "the distance")
-    return str(result["backbone"]), str(METRICS[result["metric"]].name), about, value, pilot, SHARES, remark
+    interval = None if result["interval"] is None else (float(result["interval"][0]), float(result["interval"][1]))
+    metric = METRICS[result["metric"]].name
+    parts = pilot_of_error(value, error, min(n, int(result["n_generated"])), n)
+    return _Pilot(str(result["backbone"]), metric, about, value, interval, parts, _shares(value), remark)
 
 
-def _need(
-    backbone: str,
-    metric: str,
-    about: str,
-    value: float,
-    pilot: Pilot,
-    shares: tuple[float, ...],
-    remark: str,
-    wanted: list[tuple[float, bool]],
-    power: float,
-    alpha: float,
-) -> Need:
-    asked = wanted or [(share, True) for share in shares]
-    sizes = [abs(value) * size if relative else size for size, relative in asked]
-    return Need(
-        backbone,
-        metric,
-        about,
-        value,
-        tuple((size, images_needed(pilot, size, power=power, alpha=alpha)) for size in sizes),
-        remark,
-    )
+def _need(pilot: _Pilot, wanted: list[tuple[float, bool]], power: float, alpha: float) -> Need:
+    asked = [
+        (abs(pilot.value) * size, f"{100 * size:.3g} % of the value") if relative else (size, "as asked")
+        for size, relative in wanted
+    ]
+
+    def size(difference: float, about: str) -> Size:
+        parts, level = pilot.parts, {"power": power, "alpha": alpha}
+        alike, unlike = (images_needed(parts, difference, **level, alike=alike) for alike in (True, False))
+        references = (reference_needed(parts, difference, **level, alike=alike) for alike in (True, False))
+        return Size(difference, about, alike, unlike, *references)
+
+    sizes = tuple(size(*one) for one in asked or pilot.defaults)
+    both = pilot.parts.both
+    return Need(pilot.backbone, pilot.metric, pilot.about, pilot.value, pilot.interval, sizes, both, pilot.remark)
 
 
 def _parse_difference(text: float | str) -> tuple[float, bool]:

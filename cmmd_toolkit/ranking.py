@@ -164,8 +164,7 @@ def rank(
         raise ArgumentError(f"{twice[0]}: given twice; name each set once")
     if not 0 < alpha < 1:
         raise ArgumentError(f"alpha: expected a number between 0 and 1, got {alpha}")
-    if bandwidth is not None and check_bandwidth(bandwidth) == "median-pooled":
-        raise ArgumentError("bandwidth: expected a number or median, since all sets need one ruler, got median-pooled")
+    check_one_ruler(bandwidth)
     if len(as_sources(generated)) < 2:
         raise ArgumentError("rank: expected two generated sets or more; for one take compare")
     gathered = gather(
@@ -197,6 +196,12 @@ def rank(
 def _verdict(order: Order, alpha: float, prefix: bool) -> Verdict:
     text = ordered_text([place.generated for place in order.places], order.pairs, alpha)
     return Verdict(order.backbone, order.metric, f"On {order.backbone}: {text}" if prefix else text, alpha, order.pairs)
+
+
+def check_one_ruler(bandwidth: Bandwidth | None) -> None:
+    """Raise ArgumentError for a bandwidth that would differ from set to set."""
+    if bandwidth is not None and check_bandwidth(bandwidth) == "median-pooled":
+        raise ArgumentError("bandwidth: expected a number or median, since all sets need one ruler, got median-pooled")
 
 
 def _known(ranking: Ranking, name: str) -> str:

@@ -131,16 +131,17 @@ def _compare_mmd(first: MmdScore, second: MmdScore, paired: bool, alternative: A
     facts = {"metric": "mmd", "bandwidth": first.estimate.parameters["bandwidth"]}
     shared = sum(pair_variance(term) for term in terms if term.second)
     facts["reference_variance"] = max(float(np.var(projections(terms)["reference"], ddof=1)) / n - shared, 0.0)
-    spread = spread_of(terms)
+    spread, difference = spread_of(terms), value_of(terms)
     deals = None
     if first.rows is not None and second.rows is not None and spread.remainder_share >= _NORMAL:
         (reference, one), (_, two) = first.rows, second.rows
-        deals = _deals(reference, one, two, paired)
-    return _tested(value_of(terms), spread, deals, (n, m, r), paired, alternative, facts)
+        deals = _deals(reference, *((one, two) if difference < 0 else (two, one)), paired)
+    return _tested(difference, spread, deals, (n, m, r), paired, alternative, facts)
 
 
 def _deals(reference: DealtRows, first: DealtRows, second: DealtRows, paired: bool) -> Deals | None:
-    """The statistic over deals, None where they would take too long."""
+    """The statistic over deals, None where they would take too long. The closer set comes first, so that the test of
+    b and a is that of a and b."""
     m = len(first)
     count = affordable_deals(len(reference), m + len(second))
     if not count:
@@ -190,9 +191,7 @@ def compare_frechet(
     return _covering(test, _compare_frechet(first.distinct or first, second.distinct or second, paired, alternative))
 
 
-def _compare_frechet(
-    first: FrechetScore, second: FrechetScore, paired: bool, alternative: Alternative
-) -> RelativeTest:
+def _compare_frechet(first: FrechetScore, second: FrechetScore, paired: bool, alternative: Alternative) -> RelativeTest:
     for score, name in ((first, "first"), (second, "second")):
         if score.errors is None:
             raise ArgumentError(f"{name}: {score.estimate.no_error_reason}; take metric mmd")
@@ -210,6 +209,7 @@ def _compare_frechet(
         projected -= 2 * float(np.cov(y_one, y_two)[0, 1]) / m
         degenerate = _paired_remainders(one, two, first.reference.trace)
     spread = Spread(max(projected, 0.0), degenerate, degenerate)
+    difference = first.estimate.value - one.bias - (second.estimate.value - two.bias)
     deals = None
     if spread.remainder_share >= _NORMAL:
         x, y, z = (

@@ -1,11 +1,13 @@
 """How many pictures tell a difference of a given size, with the reference at hand.
 
 A pilot at distance T shows how much of the variance each generated picture brings, and how much the reference's N
-pictures bring. Two models at T and T + d that differ from the reference in the same way: the generated part grows with
-the squared distance, the reference's part is that of the difference of two witness functions, one sqrt(1 + d / T)
-times the other,
+pictures bring. For two models at T and T + d the generated part grows with the squared distance, and the reference's
+part is the variance of the difference of two witness functions:
 
-    V(n) = (2 + d / T) generated / n + 2 quadratic / n^2 + (sqrt(1 + d / T) - 1)^2 reference / N.
+    V(n) = (2 + d / T) generated / n + 2 quadratic / n^2 + c reference / N,
+
+    c = (sqrt(1 + d / T) - 1)^2 where both fail in the same way (one witness is sqrt(1 + d / T) times the other),
+    c = 2 + d / T               where they fail in different ways (the witnesses are uncorrelated).
 
 A two-sided test at level alpha finds d with the given power when (z_{1 - alpha/2} + z_power)^2 V(n) <= d^2. The last
 term does not fall with n: a small reference may leave no n that suffices.
@@ -39,23 +41,23 @@ class Pilot:
     quadratic: float = 0.0
     distance: float = 0.0
     both: bool = False
+    n_reference: int = 0
 
-    def variance(self, n: float, difference: float) -> float:
-        """V(n) of a difference of two models."""
-        linear, quadratic, constant = self.coefficients(difference)
-        return linear / n + quadratic / n**2 + constant
-
-    def coefficients(self, difference: float) -> tuple[float, float, float]:
-        """Those of 1 / n and of 1 / n^2, and what does not fall with n."""
+    def coefficients(self, difference: float, alike: bool) -> tuple[float, float, float]:
+        """Those of 1 / n and of 1 / n^2 in V(n), and what does not fall with n."""
         if self.both:
             return self.generated, self.quadratic, self.reference
         growth = 1 + difference / self.distance if self.distance > 0 else 1.0
-        constant = (math.sqrt(growth) - 1) ** 2 * self.reference
-        return (1 + growth) * self.generated, 2 * self.quadratic, constant
+        constant = (math.sqrt(growth) - 1) ** 2 if alike else 1 + growth
+        return (1 + growth) * self.generated, 2 * self.quadratic, constant * self.reference
 
 
-def images_needed(pilot: Pilot, difference: float, *, power: float = 0.8, alpha: float = 0.05) -> int | None:
+def images_needed(
+    pilot: Pilot, difference: float, *, power: float = 0.8, alpha: float = 0.05, alike: bool = False
+) -> int | None:
     """The least n for each generated set, None where the reference is too small for any n.
+
+    `alike` says that both models fail in the same way; of no weight where the pilot is of both.
 
     Raises ArgumentError: a difference that is not positive, alpha outside (0, 1), power not between alpha and 1.
     """
@@ -65,12 +67,25 @@ def images_needed(pilot: Pilot, difference: float, *, power: float = 0.8, alpha:
         raise ArgumentError(f"alpha: expected a number between 0 and 1, got {alpha}")
     if not alpha < power < 1:
         raise ArgumentError(f"power: expected a number between alpha ({alpha}) and 1, got {power}")
-    normal = NormalDist()
-    linear, quadratic, constant = pilot.coefficients(difference)
-    allowed = (difference / (normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power))) ** 2 - constant
+    linear, quadratic, constant = pilot.coefficients(difference, alike)
+    allowed = _allowed(difference, power, alpha) - constant
     if allowed <= 0:
         return None
     return max(LEAST, math.ceil((linear + math.sqrt(linear**2 + 4 * allowed * quadratic)) / (2 * allowed)))
+
+
+def reference_needed(
+    pilot: Pilot, difference: float, *, power: float = 0.8, alpha: float = 0.05, alike: bool = False
+) -> int:
+    """With how many reference pictures some number of generated ones suffices, by the same variances."""
+    constant = pilot.coefficients(difference, alike)[2] * pilot.n_reference
+    return math.floor(constant / _allowed(difference, power, alpha)) + 1
+
+
+def _allowed(difference: float, power: float, alpha: float) -> float:
+    """The variance at which a difference is found with that power."""
+    normal = NormalDist()
+    return (difference / (normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power))) ** 2
 
 
 def pilot_of_mmd(score: MmdScore) -> Pilot:
@@ -86,7 +101,8 @@ def pilot_of_mmd(score: MmdScore) -> Pilot:
     parts = projections(score.terms)
     reference = float(np.var(parts["reference"], ddof=1)) - 2 * noise[0] / n - noise[2] / m
     generated = max(float(np.var(parts["generated"], ddof=1)) - 2 * noise[1] / m - noise[2] / n, 0.0)
-    return Pilot(generated + noise[2] / n, max(reference, 0.0) / n, noise[1], _distance(score.estimate))
+    value = _distance(score.estimate)
+    return Pilot(generated + noise[2] / n, max(reference, 0.0) / n, noise[1], value, n_reference=n)
 
 
 def pilot_of_frechet(score: FrechetScore) -> Pilot:
@@ -98,19 +114,21 @@ def pilot_of_frechet(score: FrechetScore) -> Pilot:
     generated = max(float(y.var(ddof=1)) - degenerate * m, 0.0)
     reference = max(float(x.var(ddof=1)) - degenerate * n, 0.0)
     value = max(score.estimate.value - score.errors.bias, score.errors.spread.standard_error)
-    return Pilot(generated, reference / n, 0.75 * degenerate * m**2, value)
+    return Pilot(generated, reference / n, 0.75 * degenerate * m**2, value, n_reference=n)
 
 
-def pilot_of_error(value: float, standard_error: float, n: int) -> Pilot:
-    """From a stored report: all of the variance counts as the generated set's."""
-    return Pilot(standard_error**2 * n, distance=max(value, standard_error))
+def pilot_of_error(value: float, standard_error: float, n: int, n_reference: int) -> Pilot:
+    """From a stored report, which does not say whose the variance is: all of it counts as the generated set's, and half
+    of it as the reference's too."""
+    return Pilot(standard_error**2 * n, standard_error**2 / 2, 0.0, max(value, standard_error), False, n_reference)
 
 
 def pilot_of_test(test: RelativeTest) -> Pilot:
     """These two models, from their relative test."""
     m = min(test.parameters["n_first"], test.parameters["n_second"])
     constant = min(float(test.parameters["reference_variance"]), test.standard_error**2)
-    return Pilot((test.standard_error**2 - constant) * m, constant, both=True)
+    n = int(test.parameters["n_reference"])
+    return Pilot((test.standard_error**2 - constant) * m, constant, both=True, n_reference=n)
 
 
 def _distance(estimate: Estimate) -> float:

@@ -32,6 +32,7 @@ from cmmd_toolkit.report.sheet import (
     cell_corner,
     draw_sheet,
 )
+from cmmd_toolkit.report.text import number_text
 
 Rows = NDArray[np.float64]
 
@@ -247,10 +248,11 @@ def test_the_json_form_is_fixed_and_written_as_it_is(planted: tuple[Path, Path],
 def test_the_text_has_every_listed_picture_and_the_distance(planted: tuple[Path, Path]) -> None:
     explanation = explain(*planted, backbone="mini", top=30)
     lines = str(explanation).splitlines()
-    assert lines[2].startswith(f"Backbone: mini   squared MMD {explanation.sections[0].squared_mmd.value:.6g} (95 %")
+    found = explanation.sections[0].squared_mmd
+    assert lines[2].startswith(f"Backbone: mini   squared MMD {number_text(found.value, found.standard_error)} (95 %")
     first = explanation.sections[0].alien[0]
     assert lines[6].split() == [
-        *("1", first.name, f"{first.witness:+.4f}", f"{first.change:+.2g}", first.nearest, f"{first.distance:.3g}"),
+        *("1", first.name, f"{first.witness:+.4f}", number_text(first.change, significant=2, sign="+"), first.nearest, number_text(first.distance, significant=3)),
     ]
     assert sum(line.lstrip()[:2].strip().isdecimal() for line in lines) == 28 + 24 + 28
     assert lines[-1].startswith("warning: mini:")

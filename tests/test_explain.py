@@ -252,7 +252,14 @@ def test_the_text_has_every_listed_picture_and_the_distance(planted: tuple[Path,
     assert lines[2].startswith(f"Backbone: mini   squared MMD {number_text(found.value, found.standard_error)} (95 %")
     first = explanation.sections[0].alien[0]
     assert lines[6].split() == [
-        *("1", first.name, f"{first.witness:+.4f}", number_text(first.change, significant=2, sign="+"), first.nearest, number_text(first.distance, significant=3)),
+        *(
+            "1",
+            first.name,
+            f"{first.witness:+.4f}",
+            number_text(first.change, significant=2, sign="+"),
+            first.nearest,
+            number_text(first.distance, significant=3),
+        ),
     ]
     assert sum(line.lstrip()[:2].strip().isdecimal() for line in lines) == 28 + 24 + 28
     assert lines[-1].startswith("warning: mini:")

@@ -308,6 +308,8 @@ def _row_remarks(gathered: Gathered) -> list[str]:
 def _remarks(section: Section) -> list[str]:
     estimate = section.squared_mmd
     remarks = [f"{section.backbone}: {caveat}" for caveat in estimate.caveats]
+    if estimate.no_error_reason is not None:
+        remarks.append(f"{section.backbone}: no interval of squared MMD: {estimate.no_error_reason}")
     if estimate.interval is not None and estimate.interval[0] <= 0:
         remarks.append(
             f"{section.backbone}: the sets cannot be told apart by squared MMD, whose 95 % interval includes zero; "

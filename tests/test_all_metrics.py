@@ -428,7 +428,12 @@ def test_limits_go_the_way_of_their_metric() -> None:
     for option, text, metrics, message in (
         ("--fail-above", "recall=0.5", ["recall"], "of recall higher is better; take --fail-below recall=0.5"),
         ("--fail-below", "fid=3", ["fid"], "of fid lower is closer to the reference; take --fail-above fid=3"),
-        ("--fail-below", "recall=high", ["recall"], r"expected \[BACKBONE:\]METRIC\[:corrected\]=VALUE, such as coverage=0.5"),
+        (
+            "--fail-below",
+            "recall=high",
+            ["recall"],
+            r"expected \[BACKBONE:\]METRIC\[:corrected\]=VALUE, such as coverage=0.5",
+        ),
         ("--fail-below", "recall=1", [], r"recall is not among the metrics of this run \(fd, mmd\)"),
         ("--fail-below", "recal=1", ["all"], "recal is not among the metrics"),
     ):

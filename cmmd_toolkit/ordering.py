@@ -25,6 +25,7 @@ class PairTest:
         images_needed: pictures in each set that would show a difference of this size in four of five cases, at the
             level that the correction leaves to this pair; None where no number would, since the reference is too small
             or there is no difference.
+        images: those of the smaller set.
     """
 
     better: str
@@ -36,6 +37,7 @@ class PairTest:
     p_adjusted: float
     neighbours: bool
     images_needed: int | None
+    images: int
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ def order_sets(
                 adjusted[a, b],
                 b == a + 1,
                 pictures_needed(test, level),
+                min(test.parameters["n_first"], test.parameters["n_second"]),
             )
         )
     return Ordered(tuple(places), tuple(groups), tuple(pairs))

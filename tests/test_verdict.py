@@ -14,7 +14,7 @@ NAMES = ("a", "b", "c", "d", "e")
 
 
 def pair(better: int, worse: int, p: float, needed: int | None, difference: float = -0.1) -> PairTest:
-    return PairTest(NAMES[better], NAMES[worse], difference, 0.1, (-0.3, 0.1), p, p, worse == better + 1, needed)
+    return PairTest(NAMES[better], NAMES[worse], difference, 0.1, (-0.3, 0.1), p, p, worse == better + 1, needed, 60)
 
 
 def said(count: int, p_values: dict[str, float], needed: dict[str, int | None] | None = None, **more: float) -> str:
@@ -40,6 +40,7 @@ def test_how_many_pictures_is_said_as_far_as_it_is_known() -> None:
     assert "; the reference is too small to tell." in said(2, {"ab": 0.6}, {"ab": None})
     assert "; more than 1,000,000 pictures each" in said(2, {"ab": 0.6}, {"ab": 1_000_001})
     assert "; about 84 pictures each" in said(2, {"ab": 0.06}, {"ab": 84})
+    assert said(2, {"ab": 0.06}, {"ab": 60}) == "a and b cannot be told apart (p = 0.06)."  # they have as many
     assert said(2, {"ab": 1.0}, {"ab": None}, difference=0.0) == "a and b score exactly the same."
 
 

@@ -118,6 +118,8 @@ def _alike(group: Group, names: Sequence[str], tests: "Tests") -> str:
     if not counts:
         return f"{some} cannot be told apart ({sure}); the reference is too small to tell."
     (i, j), count = min(counts.items(), key=lambda item: item[1])
+    if count <= own[i, j].images:  # the correction for many pairs, or few deals, kept p from falling lower
+        return f"{some} cannot be told apart ({sure})."
     which = "" if len(group) == 2 else f" to tell {names[i]} from {names[j]}"
     return f"{some} cannot be told apart ({sure}); {_pictures(count)} pictures each would be needed{which}."
 

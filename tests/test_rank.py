@@ -176,18 +176,23 @@ def test_backbones_agree_or_not(tmp_path: Path) -> None:
 def test_a_plan_from_sets_names_a_number_for_each_difference(sets: tuple) -> None:
     reference, (far, near, _) = sets
     one, two = plan(reference, [far]), plan(reference, [far, near])
-    assert [n for _, n in one.needs[0].sizes] == sorted(n for _, n in one.needs[0].sizes)
-    assert two.needs[0].sizes[0][0] == pytest.approx(abs(two.needs[0].value))
+    assert [size.alike for size in one.needs[0].sizes] == sorted(size.alike for size in one.needs[0].sizes)
+    assert "Same way" in str(one)
+    (need,) = two.needs
+    assert need.sizes[0].difference == pytest.approx(min(map(abs, need.interval)))
+    assert need.sizes[1].difference == pytest.approx(abs(need.value))
+    assert all(size.alike == size.unlike for size in need.sizes)
     assert "far less near" in str(two)
+    assert "nearer end of its interval" in str(two)
     (need,) = plan(reference, [far], differences=["10%", 0.05], metric="fd").needs
-    assert [difference for difference, _ in need.sizes] == pytest.approx([0.1 * need.value, 0.05])
+    assert [size.difference for size in need.sizes] == pytest.approx([0.1 * need.value, 0.05])
 
 
 def test_a_plan_from_a_report_is_close_to_that_from_the_sets(sets: tuple, tmp_path: Path) -> None:
     reference, (far, *_) = sets
     compare(reference, far, metric="mmd").save(tmp_path / "report.json")
-    direct = plan(reference, [far], differences=["20%"]).needs[0].sizes[0][1]
-    stored = plan(tmp_path / "report.json", differences=["20%"]).needs[0].sizes[0][1]
+    direct = plan(reference, [far], differences=["20%"]).needs[0].sizes[0].alike
+    stored = plan(tmp_path / "report.json", differences=["20%"]).needs[0].sizes[0].alike
     assert direct / 4 <= stored <= 4 * direct  # a report does not say whose variance it is
 
 
@@ -225,7 +230,10 @@ def test_stored_features_keep_their_remarks_and_their_copies_are_named() -> None
     part = Features(np.vstack([real.values[:30], other.values[:60]]), {"source": "part", **made})
     warnings = rank(real, [other, part]).warnings
     assert any(warning.startswith("mini: its numbers are for watching") for warning in warnings)
-    assert any("equal features: 30 of 90 pictures of part have (nearly) the features of a picture of real" in warning for warning in warnings)
+    assert any(
+        "equal features: 30 of 90 pictures of part have (nearly) the features of a picture of real" in warning
+        for warning in warnings
+    )
     with pytest.raises(ArgumentError, match="dims: only inception"):
         rank(real, [other, part], dims=64)
 
@@ -238,7 +246,8 @@ def test_a_set_is_ranked_once(tmp_path: Path) -> None:
 def test_the_plan_command(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call(capsys, "plan", files[0], files[1], "--difference", "10%")
     assert code == 0
-    assert out.splitlines()[1].split() == ["Difference", "of", "the", "value", "Pictures", "a", "set"]
+    assert out.splitlines()[1].split() == ["Difference", "Same", "way", "Different", "ways"]
+    assert "10 % of the value" in out.splitlines()[2]
     code, _, err = call(capsys, "plan", files[0], files[1], "--difference", "-3")
     assert (code, err.count("\n")) == (2, 1)
     code, _, err = call(capsys, "plan", "missing.json")

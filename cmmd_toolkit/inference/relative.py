@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+from scipy.special import stdtrit
 
 from ..errors import ArgumentError
 from ..metrics import frechet
@@ -255,7 +256,7 @@ def _tested(
     error, least = spread.standard_error, min(counts)
     p_value, quantile = two_sided_p(difference, error, least), t_quantile(least)
     if deals is not None and error > 0:
-        p_value, quantile = _by_deals(deals, abs(difference) / error, spread.remainder_share, p_value, quantile)
+        p_value, quantile = _by_deals(deals, abs(difference) / error, spread.remainder_share, p_value, least)
     if alternative != "two-sided":
         as_stated = (difference < 0) == (alternative == "first")
         p_value = p_value / 2 if as_stated else 1 - p_value / 2
@@ -270,13 +271,24 @@ def _tested(
     return RelativeTest(difference, error, interval, p_value, closer, paired, parameters)
 
 
-def _by_deals(deals: Deals, ratio: float, share: float, normal_p: float, normal: float) -> tuple[float, float]:
+def _by_deals(deals: Deals, ratio: float, share: float, normal_p: float, least: int) -> tuple[float, float]:
     """p-value and 95 % quantile: those of the deals, and the normal ones as far as deals hold more of the remainder.
 
     Deals are taken from the mixture of both sets, which lies nearer to the reference than either of two sets that fail
     in different ways. The weight compares standard deviations; where the sets are exchangeable it is about one.
     """
     weight = 1.0 if share >= deals.remainder_share else float(np.sqrt(share / deals.remainder_share))
-    dealt_p = (1 + float((deals.ratios >= ratio * (1 - 1e-12)).sum())) / (1 + len(deals.ratios))
     dealt = float(np.quantile(deals.ratios, CONFIDENCE))
-    return weight * dealt_p + (1 - weight) * normal_p, weight * dealt + (1 - weight) * normal
+    p_value = weight * _dealt_p(deals, ratio, normal_p, least) + (1 - weight) * normal_p
+    return p_value, weight * dealt + (1 - weight) * t_quantile(least)
+
+
+def _dealt_p(deals: Deals, ratio: float, normal_p: float, least: int) -> float:
+    """The share of deals that reach the ratio; beyond all of them Student's t, stretched to reach as far as the deals
+    do at 5 % and at 1 %, and never surer than it is unstretched."""
+    reached = int((deals.ratios >= ratio * (1 - 1e-12)).sum())
+    counted = (1 + reached) / (1 + len(deals.ratios))
+    if reached:
+        return counted
+    stretch = max(float(np.quantile(deals.ratios, 1 - p)) / -float(stdtrit(least - 1, p / 2)) for p in (0.05, 0.01))
+    return min(counted, max(two_sided_p(ratio, stretch, least), normal_p))

@@ -7,6 +7,7 @@ from decimal import Decimal
 _MOST_DECIMALS = 15  # what is smaller is rounding; JSON keeps every digit
 _SIGNIFICANT = 4  # of a number without an error
 _LEAST_P = 1e-4
+_LEAST_EXPONENT = -20  # no approximation is known that far out
 
 
 def align(rows: Sequence[Sequence[str]], left: Collection[int]) -> list[str]:
@@ -95,5 +96,5 @@ def p_bound(p_value: float) -> str:
     """The next power of ten above a tiny p-value."""
     if p_value > _LEAST_P / 10:
         return plain(_LEAST_P)
-    exponent = math.floor(math.log10(p_value)) + 1 if p_value > 1e-300 else -300
-    return f"1e{exponent}"
+    exponent = math.floor(math.log10(p_value)) + 1 if p_value > 0 else _LEAST_EXPONENT
+    return f"1e{max(exponent, _LEAST_EXPONENT)}"

@@ -42,6 +42,7 @@ _MOST_CROWDED = 0.9
 _DOUBT = 0.4  # of the third-order bias: what it misses, by simulation (docs/inference.md)
 _MOST_GROWTH = 4.0  # third-order bias in standard errors up to which an interval is given
 _MOST_UNLIKE = 1e12  # ratio of the traces, whose squares and their sums float32 still holds
+_LEAST_EFFECTIVE = 20  # by simulation (docs/inference.md)
 _SMALLEST_ROOT = 1e-6  # of the largest s: below it the division by s has no digits left
 
 
@@ -50,7 +51,8 @@ class FrechetErrors:
     """Influence of every row on FD, and on FD without its bias; bias and variance; `growth` is the third-order bias.
 
     `rows`: a sample of both sets with the kernel of the quadratic remainder; `remainders`: its variance within the
-    reference, within the generated set, and between them.
+    reference, within the generated set, and between them; `effective_rows`: how many equal rows would tell as much
+    about fourth moments, the smaller of both sets'; `roots`: s.
     """
 
     reference: Matrix
@@ -62,11 +64,24 @@ class FrechetErrors:
     spread: Spread
     growth: float
     bias_variance: float
+    effective_rows: float
+    roots: Matrix
 
     @property
-    def usable(self) -> bool:
-        """Whether the bias is known well enough beside the standard error."""
-        return self.growth <= _MOST_GROWTH * self.spread.standard_error
+    def why_unusable(self) -> str | None:
+        """Why no interval can be given all the same, None where one can."""
+        if self.effective_rows < _LEAST_EFFECTIVE:
+            return (
+                f"few pictures carry most of the spread (as much as {self.effective_rows:.0f} equal ones would, and "
+                f"{_LEAST_EFFECTIVE} are the least); take more pictures, or mmd"
+            )
+        if self.growth > _MOST_GROWTH * self.spread.standard_error:
+            n, dim = min(len(self.reference), len(self.generated)), len(self.roots)
+            return (
+                f"the bias of {n} pictures in {dim} feature dimensions (about {self.bias:.3g}) is known too poorly; "
+                "take more pictures or fewer dimensions"
+            )
+        return None
 
     @property
     def standard_error(self) -> float:
@@ -120,14 +135,30 @@ def frechet_errors(
     both = (moment_x / n + moment_y / m) * weights
     rows = _sampled(reference, generated, to_x, to_y, roots)
     remainders = _remainders(rows, n, m, reference.trace)
-    degenerate = sum(remainders)
+    degenerate = max(sum(remainders), _uncorrelated(reference, generated, both))
     projected = float(influence_x.var(ddof=1)) / n + float(influence_y.var(ddof=1)) / m
     growth = _third_order(both, roots)
     bias = reference.trace / n + generated.trace / m + float(both.sum()) + growth
     spread = Spread(projected, degenerate, degenerate)
     bias_variance = float(bias_x.var()) / n + float(bias_y.var()) / m
     corrected = influence_x - bias_x, influence_y - bias_y
-    return FrechetErrors(influence_x, influence_y, corrected, rows, remainders, bias, spread, growth, bias_variance)
+    effective = min(_effective(bias_x), _effective(bias_y))
+    return FrechetErrors(
+        influence_x, influence_y, corrected, rows, remainders, bias, spread, growth, bias_variance, effective, roots
+    )
+
+
+def _uncorrelated(reference: GaussianFit, generated: GaussianFit, both: Matrix) -> float:
+    """Variance of the remainder if the errors of the covariances' entries were uncorrelated: from all rows and biased
+    upwards, so that it stands in where tails are heavy and few pairs of rows show them."""
+    traces = reference.cov / reference.count + generated.cov / generated.count  # the lower triangle
+    means = 2 * float(np.square(traces).sum()) - float(np.square(traces.diagonal()).sum())
+    return 2 * means + 4 * float(np.square(both).sum()) - 2 * float(np.square(both.diagonal()).sum())
+
+
+def _effective(parts: Matrix) -> float:
+    """(sum b)^2 / sum b^2: all rows where they are equal, one where one is everything."""
+    return float(parts.sum() ** 2 / np.square(parts).sum())
 
 
 def _sampled(

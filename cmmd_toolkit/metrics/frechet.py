@@ -87,12 +87,7 @@ def _score(reference: GaussianFit, generated: GaussianFit) -> FrechetScore:
     bare = distance(reference, generated, joint[0])
     errors = frechet_errors(reference, generated, joint)
     parameters = {**bare.parameters, "bias": errors.bias}
-    if not errors.usable:
-        n = min(reference.count, generated.count)
-        reason = (
-            f"the bias of {n} pictures in {reference.mean.size} feature dimensions "
-            f"(about {errors.bias:.3g}) is known too poorly; take more pictures or fewer dimensions"
-        )
+    if (reason := errors.why_unusable) is not None:
         return FrechetScore(replace(bare, parameters=parameters, no_error_reason=reason), None, reference, generated)
     interval = errors.interval(bare.value, t_quantile(min(reference.count, generated.count)))
     bare = replace(bare, parameters=parameters, corrected=bare.value - errors.bias)

@@ -84,8 +84,13 @@ def sample_rows(rows: Matrix) -> Matrix:
 
 
 def _nodes(roots: Matrix) -> Iterator[tuple[float, float]]:
-    """t and the weight of each step; t from where all exp(-t s) are one to where none is left."""
+    """t and the weight of each step, from where all exp(-t s) are nearly one to where none is left.
+
+    The first step stands for those before it too, which are a geometric series.
+    """
     largest = float(roots.max())
     smallest = max(float(roots.min()), _SMALLEST * largest)
+    before = 1 / np.expm1(_STEP)
     for logarithm in np.arange(np.log(1e-2 / largest), np.log(8 / smallest) + _STEP, _STEP):
-        yield float(np.exp(logarithm)), float(_STEP * np.exp(logarithm))
+        yield float(np.exp(logarithm)), float(_STEP * np.exp(logarithm) * (1 + before))
+        before = 0.0

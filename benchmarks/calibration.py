@@ -235,12 +235,12 @@ def _copies_and_tails(draws: int) -> Iterator[Setting]:
 
 
 def _ranks(path: Path | None, draws: int) -> Iterator[Setting]:
-    for count in (3, 4, 6):
+    for count in (3, 6):
         yield rank_line, (equal, (16, count)), (100, draws)
     yield rank_line, (directions, (16, 0.4, 4)), (100, draws)
     yield rank_line, (equal, (16, 3)), (100, draws, "fd")
     if path is not None:
-        yield rank_line, (real_equal, (path, 5)), (100, draws)
+        yield rank_line, (real_equal, (path, 4)), (100, draws)
 
 
 def _nulls(path: Path | None, draws: int) -> Iterator[Setting]:
@@ -265,7 +265,7 @@ def _frechet_nulls(path: Path | None, draws: int) -> Iterator[Setting]:
         for paired in (False, True):
             yield null_line, make, ("fd", n, draws, paired)
     if path is not None:
-        yield null_line, (real_equal, (path,)), ("fd", 800, draws)
+        yield null_line, (real_equal, (path,)), ("fd", 400, draws)
 
 
 def opposite(dim: int, first: float, second: float) -> Case:

@@ -34,9 +34,9 @@ def test_the_relative_test_is_antisymmetric_and_equals_the_difference(metric: st
 def test_the_relative_test_keeps_its_level(metric: str, paired: bool) -> None:
     p_values = []
     for k in range(160):
-        x, base = gaussian(60, 6, seed=k), gaussian(60, 6, seed=3000 + k) + 0.5
-        shared = base if paired else gaussian(60, 6, seed=6000 + k) + 0.5
-        first, second = (rows + 0.4 * gaussian(60, 6, seed=9000 + k + s) for s, rows in ((0, base), (5000, shared)))
+        x, base = gaussian(100, 6, seed=k), gaussian(100, 6, seed=3000 + k) + 0.5
+        shared = base if paired else gaussian(100, 6, seed=6000 + k) + 0.5
+        first, second = (rows + 0.4 * gaussian(100, 6, seed=9000 + k + s) for s, rows in ((0, base), (5000, shared)))
         found = relative_test(reference=x, first=first, second=second, metric=metric, paired=paired, bandwidth=3.0)
         p_values.append(found.p_value)
     assert 0.006 <= np.mean(np.array(p_values) < 0.05) <= 0.1

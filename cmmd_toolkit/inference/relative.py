@@ -20,16 +20,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from scipy.special import stdtrit
 
 from ..errors import ArgumentError
 from ..metrics import frechet
-from ..metrics.estimate import CONFIDENCE
 from ..metrics.frechet import FrechetScore
 from ..metrics.gaussian import GaussianFit
 from ..metrics.kernels import PairedRows, sums_between, sums_within
 from ..metrics.mmd import Bandwidth, MmdReference, MmdScore, check_bandwidth
-from .deals import Deals, DealtRows, affordable_deals, deal_rows, swap_pairs
+from .deals import Deals, DealtRows, affordable_deals, deal_rows, judged, swap_pairs
 from .frechet import FrechetErrors
 from .frechet_rows import rows_by_reference
 from .intervals import LEAST_ROWS, t_quantile, two_sided_p
@@ -51,7 +49,9 @@ class RelativeTest:
         p_value: the chance of a difference at least so large when both are equally close.
         closer: "first" or "second", by the sign of the difference.
         paired: whether rows with the same number were taken to share a seed.
-        parameters: metric, alternative, bandwidth, sample sizes, and the reference's share of the variance, JSON-able.
+        parameters: metric, alternative, bandwidth, sample sizes, reference_variance (the reference's part of the
+            variance), remainder_share (that of pair remainders), deals (0 where the statistic was taken as normal),
+            copies (where sets hold exact ones); JSON-able.
     """
 
     difference: float
@@ -218,7 +218,8 @@ def _compare_frechet(first: FrechetScore, second: FrechetScore, paired: bool, al
         )
         deals = _deals(x, y, z, paired)
     difference = first.estimate.value - one.bias - (second.estimate.value - two.bias)
-    facts = {"metric": "fd", "reference_variance": reference_variance}
+    own_variance = max(reference_variance - y_between - z_between, 0.0)
+    facts = {"metric": "fd", "reference_variance": own_variance}
     return _tested(difference, spread, deals, (n, m, r), paired, alternative, facts)
 
 
@@ -256,7 +257,7 @@ def _tested(
     error, least = spread.standard_error, min(counts)
     p_value, quantile = two_sided_p(difference, error, least), t_quantile(least)
     if deals is not None and error > 0:
-        p_value, quantile = _by_deals(deals, abs(difference) / error, spread.remainder_share, p_value, least)
+        p_value, quantile = judged(deals, abs(difference) / error, spread.remainder_share, p_value, least)
     if alternative != "two-sided":
         as_stated = (difference < 0) == (alternative == "first")
         p_value = p_value / 2 if as_stated else 1 - p_value / 2
@@ -269,26 +270,3 @@ def _tested(
     closer: Literal["first", "second"] = "first" if difference < 0 else "second"
     interval = difference - quantile * error, difference + quantile * error
     return RelativeTest(difference, error, interval, p_value, closer, paired, parameters)
-
-
-def _by_deals(deals: Deals, ratio: float, share: float, normal_p: float, least: int) -> tuple[float, float]:
-    """p-value and 95 % quantile: those of the deals, and the normal ones as far as deals hold more of the remainder.
-
-    Deals are taken from the mixture of both sets, which lies nearer to the reference than either of two sets that fail
-    in different ways. The weight compares standard deviations; where the sets are exchangeable it is about one.
-    """
-    weight = 1.0 if share >= deals.remainder_share else float(np.sqrt(share / deals.remainder_share))
-    dealt = float(np.quantile(deals.ratios, CONFIDENCE))
-    p_value = weight * _dealt_p(deals, ratio, normal_p, least) + (1 - weight) * normal_p
-    return p_value, weight * dealt + (1 - weight) * t_quantile(least)
-
-
-def _dealt_p(deals: Deals, ratio: float, normal_p: float, least: int) -> float:
-    """The share of deals that reach the ratio; beyond all of them Student's t, stretched to reach as far as the deals
-    do at 5 % and at 1 %, and never surer than it is unstretched."""
-    reached = int((deals.ratios >= ratio * (1 - 1e-12)).sum())
-    counted = (1 + reached) / (1 + len(deals.ratios))
-    if reached:
-        return counted
-    stretch = max(float(np.quantile(deals.ratios, 1 - p)) / -float(stdtrit(least - 1, p / 2)) for p in (0.05, 0.01))
-    return min(counted, max(two_sided_p(ratio, stretch, least), normal_p))

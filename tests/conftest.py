@@ -8,6 +8,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+# Small networks, and tests that start commands beside others: more threads only wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 SHARED = Path(os.environ.get("CMMD_SHARED", Path(__file__).parents[2] / "shared"))
 
 

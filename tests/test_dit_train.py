@@ -68,7 +68,7 @@ def test_train_20_steps_is_train_10_and_go_on_bit_for_bit(tmp_path, capfd, pictu
 
 
 def test_killed_at_any_moment_the_same_command_reaches_the_same_weights(tmp_path, capfd, pictures) -> None:
-    options = ["--steps", "800", "--save-every", "10", "--log-every", "10"]
+    options = ["--steps", "300", "--save-every", "10", "--log-every", "10"]
     assert train(capfd, pictures, tmp_path / "whole", *options).code == 0
     command = [*COMMAND, "train", pictures, "--out", tmp_path / "parts", *SMALL, *options]
     for stop in (signal.SIGKILL, signal.SIGINT):
@@ -82,12 +82,12 @@ def test_killed_at_any_moment_the_same_command_reaches_the_same_weights(tmp_path
         if stop == signal.SIGINT:
             assert process.returncode == 130, err
             assert "steps are done; the same command goes on" in err.splitlines()[-1]
-    assert int(checkpoints_in(tmp_path / "parts")[-1].name) < 800
+    assert int(checkpoints_in(tmp_path / "parts")[-1].name) < 300
     assert train(capfd, pictures, tmp_path / "parts", *options).code == 0
     assert_equal_runs(tmp_path / "whole", tmp_path / "parts")
     steps = [json.loads(line)["step"] for line in (tmp_path / "parts" / "log.jsonl").read_text().splitlines()]
     assert steps == sorted(steps)
-    assert steps.count(800) == 1
+    assert steps.count(300) == 1
 
 
 def test_two_processes_reach_the_weights_of_one(tmp_path, capfd, pictures) -> None:

@@ -33,7 +33,7 @@ def test_the_relative_test_is_antisymmetric_and_equals_the_difference(metric: st
 @pytest.mark.parametrize("paired", [False, True])
 def test_the_relative_test_keeps_its_level(metric: str, paired: bool) -> None:
     p_values = []
-    for k in range(160):
+    for k in range(120):
         x, base = gaussian(100, 6, seed=k), gaussian(100, 6, seed=3000 + k) + 0.5
         shared = base if paired else gaussian(100, 6, seed=6000 + k) + 0.5
         first, second = (rows + 0.4 * gaussian(100, 6, seed=9000 + k + s) for s, rows in ((0, base), (5000, shared)))

@@ -46,7 +46,7 @@ def heavy(dim: int, df: int, shift: float) -> Case:
         draws = [(a.draw(random, 6000), b.draw(random, 6000)) for _ in range(3)]
         return float(np.mean([squared_mmd(reference=x, generated=y, bandwidth=bandwidth).value for x, y in draws]))
 
-    name = f"Student's t, {df} degrees of freedom, d = {dim}, {'different' if shift else 'equal'}"
+    name = f"Student's t, {df} degrees of freedom, d = {dim}, {f'shifted by {shift:g}' if shift else 'equal'}"
     return Case(name, reference, (generated,), bandwidth, mmd if shift else lambda *_: 0.0, lambda *_: math.nan)
 
 
@@ -226,7 +226,8 @@ def _copies_and_tails(draws: int) -> Iterator[Setting]:
     for df in (1, 2, 5):
         for shift in (0.0, 0.5):
             yield interval_line, (heavy, (16, df, shift)), ("mmd", 300, draws)
-        yield interval_line, (heavy, (16, df, 0.5)), ("mmd", 300, draws, 0.0, True)
+        for shift in (0.5, 3.0):
+            yield interval_line, (heavy, (16, df, shift)), ("mmd", 300, draws, 0.0, True)
     for metric in ("mmd", "fd"):
         yield interval_line, (stretched, (16, 0.0, 1.0)), (metric, 300, draws, 0.2)
         yield interval_line, (stretched, (16, 0.4, 1.15)), (metric, 300, draws, 0.2)

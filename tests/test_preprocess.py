@@ -27,7 +27,8 @@ def as_tensor(pixels: np.ndarray) -> torch.Tensor:
 def test_pytorch_fid_is_torchs_bilinear_without_antialiasing(size: tuple[int, int]) -> None:
     pixels = pixels_of(*size)
     expected = torch.nn.functional.interpolate(as_tensor(pixels) / 255, (299, 299), mode="bilinear")[0] * 2 - 1
-    assert np.abs(preprocess.pytorch_fid(pixels) - expected.numpy()).max() < 2e-6
+    # torch's float32 source coordinates round otherwise with one thread than with several
+    assert np.abs(preprocess.pytorch_fid(pixels) - expected.numpy()).max() < 1e-5
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -1,7 +1,7 @@
 .PHONY: test lint format coverage slow
 
 test:
-	python -m pytest -q
+	python -m pytest -q -n 2 --dist worksteal
 
 slow:
 	python -m pytest -q -m slow

@@ -1,6 +1,7 @@
 """Shared fixtures: small real pictures made here, and the project's shared data where it is present."""
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ from PIL import Image
 
 # Small networks, and tests that start commands beside others: more threads only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell's background job starts with interrupts ignored, and so would every command that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(os.environ.get("CMMD_SHARED", Path(__file__).parents[2] / "shared"))
 

@@ -1,9 +1,9 @@
 """One picture: bytes in, RGB uint8 out, with a note on every conversion that was made.
 
 Two policies. "upright" (the default) turns a picture by its EXIF orientation, places alpha over white
-and scales 16-bit grey to 8 bits. "plain" is what the peers do: Pillow's `convert("RGB")` and nothing
-else, so alpha is dropped, orientation ignored and 16-bit grey clipped at 255. The recipes that
-reproduce a peer use "plain".
+and scales 12 and 16 bits a channel to 8. "plain" is what the peers do: Pillow's `convert("RGB")` and nothing
+else, so alpha is dropped, orientation ignored (but in TIFF), 16-bit grey clipped and 16-bit colour cut. The
+recipes that reproduce a peer use "plain".
 """
 
 import io
@@ -12,16 +12,15 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from .errors import PictureError
+from .pixels import check_layout, is_deep, lower_bytes, raw_modes, to_rgb
 
 DecodePolicy = Literal["upright", "plain"]
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 MAX_PIXELS = 178_956_970  # 512 MiB of RGB: Pillow's own line between a large picture and a bomb
 _EXIF_ORIENTATION = 0x0112
-_ALPHA_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
-_GREY16_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
 @dataclass(frozen=True)
@@ -37,12 +36,11 @@ def decode(data: bytes, name: str, policy: DecodePolicy = "upright") -> Picture:
     """Decode one encoded picture. `name` appears in the message of a PictureError."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return convert(image, name, policy)
+            return convert(image, name, policy, data)
     except PictureError:
         raise
     except UnidentifiedImageError as error:
-        kinds = ", ".join(FORMATS)
-        raise PictureError(f"{name}: is not a picture in any of {kinds}; remove it or use --on-error skip") from error
+        raise PictureError(f"{name}: {_unidentified(data)}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PictureError(_bomb_message(name)) from error
     except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, struct.error, ... on damage
@@ -50,44 +48,41 @@ def decode(data: bytes, name: str, policy: DecodePolicy = "upright") -> Picture:
         raise PictureError(f"{name}: damaged picture ({reason}); replace it or use --on-error skip") from error
 
 
-def convert(image: Image.Image, name: str, policy: DecodePolicy) -> Picture:
-    """An opened Pillow image under `policy`. Raises PictureError for what cannot be shown as RGB."""
+def convert(image: Image.Image, name: str, policy: DecodePolicy, data: bytes | None = None) -> Picture:
+    """An opened Pillow image under `policy`. Raises PictureError for what cannot be shown as RGB.
+
+    With its encoded `data`, 16-bit colour is scaled to 8 bits; without, Pillow cuts it, and the note says so.
+    """
     if image.width * image.height > MAX_PIXELS:
         raise PictureError(_bomb_message(name))
     notes = []
     if getattr(image, "n_frames", 1) > 1:
         notes.append("first frame of several")
-    image.load()
     kind = "JPEG" if image.format == "MPO" else image.format or "array"
+    check_layout(image, name)
+    deep = is_deep(raw_modes(image))
+    turn = image.getexif().get(_EXIF_ORIENTATION, 1)
+    image.load()
+    if turn in range(2, 9) and (policy == "upright" or kind == "TIFF"):
+        notes.append("turned upright by EXIF" if kind != "TIFF" else "turned upright by its TIFF tag")
     if policy == "plain":
-        return Picture(np.asarray(image.convert("RGB")), kind, tuple(notes))
-    if image.getexif().get(_EXIF_ORIENTATION, 1) in range(2, 9):
-        image = ImageOps.exif_transpose(image)
-        notes.append("turned upright by EXIF")
-    return Picture(_to_rgb(image, name, kind, notes), kind, tuple(notes))
+        notes += ["16-bit colour cut to 8 bits"] if deep else []
+        return Picture(np.asarray(image if image.mode == "RGB" else image.convert("RGB")), kind, tuple(notes))
+    low = _lower_bytes(data) if deep and data is not None else None
+    if deep:
+        notes.append("16-bit colour " + ("cut to 8 bits" if low is None else "scaled to 8 bits"))
+    left_to_turn = image.getexif().get(_EXIF_ORIENTATION, 1)  # Pillow has turned a TIFF while loading it
+    return Picture(to_rgb(image, low, name, notes, left_to_turn), kind, tuple(notes))
 
 
-def _to_rgb(image: Image.Image, name: str, kind: str, notes: list[str]) -> NDArray[np.uint8]:
-    """The pixels as RGB, appending to `notes` what had to be converted."""
-    if image.mode in _ALPHA_MODES or "transparency" in image.info:
-        notes.append("alpha placed over white")
-        return np.asarray(_over_white(image.convert("RGBA")))
-    if image.mode in _GREY16_MODES or (image.mode == "I" and kind == "PNG"):
-        notes.append("16-bit grey scaled to 8 bits")
-        grey = np.rint(np.asarray(image).astype(np.float64) / 257.0).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    if image.mode in ("I", "F"):
-        raise PictureError(
-            f"{name}: pixels of type {image.mode} (32 bits) have no defined white; save it with 8 or 16 bits a channel"
-        )
-    if image.mode != "RGB":
-        notes.append({"L": "grey", "1": "black and white", "P": "palette"}.get(image.mode, image.mode) + " to RGB")
-    return np.asarray(image.convert("RGB"))
+def _unidentified(data: bytes) -> str:
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        return "is a damaged TIFF, or one of an unusual layout; save it anew with 8 bits a channel"
+    return f"is not a picture in any of {', '.join(FORMATS)}; remove it or use --on-error skip"
 
 
-def _over_white(rgba: Image.Image) -> Image.Image:
-    white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-    return Image.alpha_composite(white, rgba).convert("RGB")
+def _lower_bytes(data: bytes) -> Image.Image | None:
+    return lower_bytes(Image.open(io.BytesIO(data), formats=FORMATS))
 
 
 def _bomb_message(name: str) -> str:

@@ -1,5 +1,6 @@
 """Pictures of a folder as square arrays: found, ordered, checked, cropped, and kept in memory."""
 
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,7 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from cmmd_toolkit.embedding import default_workers
+
 from .errors import DataError
+from .pictures import read_picture
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 _RANDOM_MARGIN = 8 / 7  # random crops come from pictures this much larger than the model's input
@@ -60,7 +64,8 @@ def load_pictures(
     """
     classes, found = _find(folder, by_class)
     edge = size if crop == "centre" else round(size * _RANDOM_MARGIN)
-    with ThreadPoolExecutor() as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(default_workers()) as pool:
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # what Pillow warns of is checked by the decoder
         decoded = list(pool.map(lambda item: square(item[0], edge, channels), found))
     labels = np.array([label for _, label in found], dtype=np.int64)
     return Pictures(np.stack(decoded), labels, classes, tuple(str(path) for path, _ in found))
@@ -68,23 +73,9 @@ def load_pictures(
 
 def square(path: Path, edge: int, channels: int) -> NDArray[np.uint8]:
     """One picture as uint8 (edge, edge, channels): upright, shortest side resized with antialiasing, middle."""
-    try:
-        with Image.open(path) as opened:
-            opened.draft("RGB", (2 * edge, 2 * edge))  # JPEG: decode at half, a quarter, an eighth where that is enough
-            upright = ImageOps.exif_transpose(opened)
-            image = _flat(upright, "RGB" if channels == 3 else "L")
-            resized = ImageOps.fit(image, (edge, edge), Image.Resampling.LANCZOS)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: cannot be read as a picture ({error}); mend it or take it out") from error
+    image = Image.fromarray(read_picture(path))
+    resized = ImageOps.fit(image if channels == 3 else image.convert("L"), (edge, edge), Image.Resampling.LANCZOS)
     return np.asarray(resized, dtype=np.uint8).reshape(edge, edge, channels)
-
-
-def _flat(image: Image.Image, mode: str) -> Image.Image:
-    """Transparency over white, then the wanted mode."""
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        with_alpha = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), with_alpha)
-    return image.convert(mode)
 
 
 def _find(folder: Path, by_class: bool) -> tuple[tuple[str, ...], list[tuple[Path, int]]]:

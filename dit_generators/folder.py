@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from .errors import OutputError
 from .files import replacing
-from .sheet import as_image, contact_sheet, read_picture, save_image
+from .pictures import read_picture
+from .sheet import as_image, contact_sheet, save_image
 
 _RECORD = "samples.json"
 _SHEET_IMAGES = 64

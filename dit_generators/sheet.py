@@ -47,10 +47,3 @@ def save_image(image: Image.Image, target: Path) -> None:
     """Write a PNG atomically."""
     with replacing(target) as temporary:
         image.save(temporary)
-
-
-def read_picture(path: Path) -> NDArray[np.uint8]:
-    """uint8 (H, W, 3) or (H, W, 1)."""
-    with Image.open(path) as image:
-        picture = np.asarray(image)
-    return picture[..., None] if picture.ndim == 2 else picture

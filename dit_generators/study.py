@@ -26,10 +26,10 @@ from .data import Pictures
 from .files import replacing
 from .guidance import Guidance
 from .model import DiT
+from .pictures import read_picture
 from .processes import Processes
 from .run import SampleRun, ShowProgress, run_sampling, weights_digest
 from .sampling import SampleSettings
-from .sheet import read_picture
 from .study_scores import SCORE_FIELDS, score_models
 from .sweep import Sweep, run_sweep
 

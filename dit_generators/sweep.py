@@ -8,9 +8,10 @@ from pathlib import Path
 
 from .errors import ArgumentError, OutputError
 from .files import replacing
+from .pictures import read_picture
 from .processes import Processes
 from .run import SampleRun, ShowProgress, run_sampling
-from .sheet import contact_sheet, read_picture, save_image
+from .sheet import contact_sheet, save_image
 
 _SHOWN = 4  # images of a cell in the sheet
 Switch = Callable[[str | None], None]

@@ -209,7 +209,7 @@ def test_pictures_that_cannot_be_trained_on(tmp_path, capfd, pictures) -> None:
     assert_refused(single, "has 0 class folders with pictures, --conditional needs two or more")
     broken = pictures / "class-1" / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff\xe0 not a picture")
-    assert_refused(train(capfd, pictures, tmp_path / "run"), f"{broken}: cannot be read as a picture")
+    assert_refused(train(capfd, pictures, tmp_path / "run"), f"{broken}: damaged picture")
     assert not (tmp_path / "run").exists()
 
 

@@ -1,0 +1,143 @@
+"""The pixels of an opened picture as RGB uint8, strip by strip, so that no second copy of the whole is made.
+
+Deep pictures: Pillow reads 16-bit grey as it is, and of 16-bit colour only the upper bytes. Those are read twice,
+the second time with the byte order turned, which gives the lower bytes.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .errors import PictureError
+
+STRIP = 1 << 18  # pixels converted at a time
+_ALPHA_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
+_GREY16_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR = 258, 262, 284
+_WHITE_IS_ZERO = 0
+_OTHER_ORDER = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B", "RGBA;16B": "RGBA;16L", "RGBA;16L": "RGBA;16B"}
+_OTHER_ORDER |= {"CMYK;16B": "CMYK;16L", "CMYK;16L": "CMYK;16B"}
+_OTHER_ORDER |= {f"{mode};16N": f"{mode};16B" for mode in ("RGB", "RGBA", "CMYK")}  # the machines in use are "L"
+Strip = Callable[[tuple[int, int, int, int]], NDArray[np.uint8]]
+
+
+def raw_modes(image: Image.Image) -> list[str]:
+    """How the bytes of a picture that is not loaded yet lie in its file; empty where Pillow does not say."""
+    args = [tile[3] for tile in _tiles(image)]
+    return [str(own[0] if isinstance(own, tuple) and own else own) for own in args]
+
+
+def _tiles(image: Image.Image) -> list[Any]:
+    return list(getattr(image, "tile", ()))
+
+
+def is_deep(modes: list[str]) -> bool:
+    """Whether colour of 16 bits a channel would be cut to 8."""
+    return any(";16" in mode and not mode.startswith("I;") for mode in modes)
+
+
+def lower_bytes(image: Image.Image) -> Image.Image | None:
+    """The same picture, not yet loaded, so that it yields the lower bytes; None where Pillow cannot."""
+    modes = raw_modes(image)
+    if getattr(image, "tag_v2", {}).get(_PLANAR) == 2 or not all(mode in _OTHER_ORDER for mode in modes):
+        return None
+    image.tile = [  # type: ignore[attr-defined]
+        tile._replace(args=(_OTHER_ORDER[mode], *tile.args[1:]) if isinstance(tile.args, tuple) else _OTHER_ORDER[mode])
+        for tile, mode in zip(_tiles(image), modes, strict=True)
+    ]
+    image.load()
+    return image
+
+
+def check_layout(image: Image.Image, name: str) -> None:
+    """Refuse what Pillow decodes wrongly without a word: uncompressed planes of anything but plain 8-bit channels."""
+    tags = getattr(image, "tag_v2", {})
+    plain = set(_bits(tags)) == {8} and tags.get(_PHOTOMETRIC, _WHITE_IS_ZERO) != _WHITE_IS_ZERO
+    if tags.get(_PLANAR) == 2 and not plain and any(tile[0] == "raw" for tile in _tiles(image)):
+        raise PictureError(f"{name}: a TIFF with separate planes of this kind; save it with interleaved channels")
+
+
+def to_rgb(image: Image.Image, low: Image.Image | None, name: str, notes: list[str], turn: int) -> NDArray[np.uint8]:
+    """A loaded picture as RGB (H, W, 3), turned by the EXIF orientation `turn`; `notes` gains what was converted."""
+    strip = _strips(image, low, name, notes)
+    width, height = image.size
+    pixels = np.empty((width, height, 3) if turn > 4 else (height, width, 3), np.uint8)
+    target = _source_view(pixels, turn)
+    rows = max(1, STRIP // max(width, 1))
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        target[top:bottom] = strip((0, top, width, bottom))
+    return pixels
+
+
+def _source_view(pixels: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
+    """The upright pixels, seen as the file stores them."""
+    view = pixels.transpose(1, 0, 2) if turn > 4 else pixels
+    view = view[::-1] if turn in (3, 4, 6, 7) else view
+    return view[:, ::-1] if turn in (2, 3, 7, 8) else view
+
+
+def _strips(image: Image.Image, low: Image.Image | None, name: str, notes: list[str]) -> Strip:
+    """The function that gives RGB of a box of `image`."""
+    key = image.info.get("transparency")
+    if image.mode in _GREY16_MODES:
+        return _deep_grey(image, key, notes)
+    if image.mode in ("I", "F"):
+        raise PictureError(
+            f"{name}: pixels of type {image.mode} (32 bits) have no defined white; save it with 8 or 16 bits a channel"
+        )
+    deep_key = key if low is not None and isinstance(key, tuple) else None
+    if image.mode in _ALPHA_MODES or key is not None:
+        notes.append("alpha placed over white")
+    elif image.mode != "RGB":
+        notes.append({"L": "grey", "1": "black and white", "P": "palette"}.get(image.mode, image.mode) + " to RGB")
+
+    def strip(box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+        part = image.crop(box)
+        if low is None:
+            return _shallow(part)
+        values = np.asarray(part).astype(np.uint32) * 256 + np.asarray(low.crop(box))
+        rgb = _shallow(Image.frombytes(image.mode, part.size, _eight_bits(values, 65535).tobytes()))
+        return rgb if deep_key is None else np.where((values == deep_key).all(2, keepdims=True), np.uint8(255), rgb)
+
+    return strip
+
+
+def _shallow(part: Image.Image) -> NDArray[np.uint8]:
+    if part.mode in _ALPHA_MODES or "transparency" in part.info:
+        rgba = part.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        part = Image.alpha_composite(white, rgba)
+    return np.asarray(part if part.mode == "RGB" else part.convert("RGB"))
+
+
+def _deep_grey(image: Image.Image, key: Any, notes: list[str]) -> Strip:
+    tags = getattr(image, "tag_v2", {})
+    bits = min(16, max(_bits(tags)))
+    white = (1 << bits) - 1
+    inverted = tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+    notes.append(f"{bits}-bit grey scaled to 8 bits")
+    if key is not None:
+        notes.append("alpha placed over white")
+
+    def strip(box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+        values = np.asarray(image.crop(box)).astype(np.uint32)
+        grey = _eight_bits(np.minimum(values, white), white)
+        grey = 255 - grey if inverted else grey
+        grey = grey if key is None else np.where(values == key, np.uint8(255), grey)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+
+    return strip
+
+
+def _bits(tags: Any) -> tuple[int, ...]:
+    found = tags.get(_BITS_PER_SAMPLE) or (16,)
+    return tuple(found) if isinstance(found, tuple) else (int(found),)
+
+
+def _eight_bits(values: NDArray[np.uint32], white: int) -> NDArray[np.uint8]:
+    """round(255 v / white), in whole numbers."""
+    return ((values * 510 + white) // (2 * white)).astype(np.uint8)

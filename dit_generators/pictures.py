@@ -1,0 +1,20 @@
+"""A picture of a file, decoded as `cmmd_toolkit` decodes it for scoring."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmmd_toolkit import CmmdError
+from cmmd_toolkit.images import open_images
+
+from .errors import DataError
+
+
+def read_picture(path: Path) -> NDArray[np.uint8]:
+    """uint8 RGB (H, W, 3), upright, over white. Raises DataError with the toolkit's reason."""
+    ((_, load),) = open_images([path])
+    try:
+        return load().pixels
+    except CmmdError as error:
+        raise DataError(str(error).replace(" or use --on-error skip", " or take it out")) from error

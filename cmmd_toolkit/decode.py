@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from .errors import PictureError
+from .intact import check_intact, check_places
 from .pixels import check_layout, is_deep, lower_bytes, raw_modes, to_rgb
 
 DecodePolicy = Literal["upright", "plain"]
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 MAX_PIXELS = 178_956_970  # 512 MiB of RGB: Pillow's own line between a large picture and a bomb
 _EXIF_ORIENTATION = 0x0112
 
@@ -35,7 +36,9 @@ class Picture:
 def decode(data: bytes, name: str, policy: DecodePolicy = "upright") -> Picture:
     """Decode one encoded picture. `name` appears in the message of a PictureError."""
     try:
+        check_intact(data, name)
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            check_places(image, len(data), name)
             return convert(image, name, policy, data)
     except PictureError:
         raise

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,3 +72,15 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def check_regular(path: Path) -> None:
+    """Raise InputError for a pipe, device or socket, or a link to one: reading it might never end."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise InputError(f"{path}: no regular file (a pipe, device or socket); remove it")
+
+
+def read_regular(path: Path) -> bytes:
+    """The bytes of a regular file."""
+    check_regular(path)
+    return path.read_bytes()

@@ -6,13 +6,14 @@ in another thread. The order is that of the names, compared as plain strings wit
 folders, whatever the file system returns.
 """
 
+import errno
 import os
 import stat
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,9 @@ from PIL import Image
 
 from .decode import DecodePolicy, Picture, check_pixels, convert, decode
 from .errors import ArgumentError, InputError, PictureError
+from .files import check_regular, read_regular
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 Load = Callable[[], Picture]
 
 
@@ -89,6 +91,7 @@ def _open_path(path: Path, recursive: bool, policy: DecodePolicy) -> ImageSource
         raise InputError(f"{path}: no such file or folder; check the path")
     if path.is_dir():
         return _folder_source(path, recursive, policy)
+    check_regular(path)
     suffix = path.suffix.lower()
     if suffix == ".zip":
         return _zip_source(path, policy)
@@ -114,30 +117,45 @@ def _folder_source(folder: Path, recursive: bool, policy: DecodePolicy) -> Image
 
 def _walk(folder: Path, recursive: bool) -> Iterator[str]:
     """Relative POSIX names of all visible files; linked folders are followed, each real folder once."""
-    seen = set()
-    for top, folders, files in os.walk(folder, followlinks=True, onerror=_raise_unreadable):
-        identity = os.path.realpath(top)
-        if identity in seen or not recursive:
-            folders.clear()
-        if identity in seen:
-            continue
-        seen.add(identity)
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        prefix = Path(top).relative_to(folder)
-        yield from ((prefix / name).as_posix() for name in files if not name.startswith("."))
+    seen, waiting = set(), [""]
+    while waiting:
+        prefix = waiting.pop()
+        top = f"{folder}/{prefix}"
+        try:
+            status = Path(top).stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(top) as entries:
+                visible = [(prefix + entry.name, _is_folder(entry)) for entry in entries if entry.name[0] != "."]
+        except OSError as error:
+            _raise_unreadable(error, top)
+        waiting += [f"{name}/" for name, is_folder in sorted(visible, reverse=True) if is_folder and recursive]
+        yield from (name for name, is_folder in visible if not is_folder)
 
 
-def _raise_unreadable(error: OSError) -> None:
-    raise InputError(f"{error.filename}: cannot be listed ({error.strerror}); check its permissions") from error
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _raise_unreadable(error: OSError, top: str) -> NoReturn:
+    shown = top if len(top) < 200 else f"{top[:100]}...{top[-40:]}"
+    advice = "move it higher up" if error.errno == errno.ENAMETOOLONG else "check its permissions"
+    raise InputError(f"{shown}: cannot be listed ({error.strerror}); {advice}") from error
 
 
 def _file_loader(path: Path, name: str, policy: DecodePolicy) -> Load:
     def load() -> Picture:
         try:
-            data = path.read_bytes()
+            data = read_regular(path)
         except OSError as error:
             advice = "a link to nothing: mend or remove it" if path.is_symlink() else "check its permissions"
-            raise InputError(f"{name}: cannot be read ({error.strerror}); {advice}") from error
+            raise PictureError(f"{name}: cannot be read ({error.strerror}); {advice} or use --on-error skip") from error
+        except InputError as error:
+            raise PictureError(f"{error} or use --on-error skip") from error
         return decode(data, name, policy)
 
     return load

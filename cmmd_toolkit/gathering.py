@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import checks
+from . import checks, stored_checks
 from .arguments import check_seed, whole_number
 from .backbones.base import Backbone
 from .backbones.registry import INCEPTION_DIMS, load_backbone, spec_of
@@ -240,8 +240,8 @@ def _set_warnings(sides: Sequence[Side]) -> list[str]:
     warnings = checks.size_warnings(counts[0], counts[1:])
     warnings += checks.set_warnings(sides[0].summary, [side.summary for side in sides[1:] if side.summary])
     records = [side.stored.record for side in sides if side.stored is not None and side.stored.record is not None]
-    warnings += checks.changed_since(records)
-    return warnings + checks.unrecorded([side.short for side in sides if side.summary is None])
+    warnings += stored_checks.changed_since(records)
+    return warnings + stored_checks.unrecorded([side.short for side in sides if side.summary is None])
 
 
 def _copies(sides: Sequence[Side], tables: Sequence[Sequence[Stored]]) -> list[str]:

@@ -1,21 +1,25 @@
 """What is odd about two sets of pictures, and what it does to the numbers, in words."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .embedding import SetSummary
-from .features import Features
+from .features import Features, GaussianStatistics
 from .inference.shared_rows import SharedRows
 from .metric_names import METRICS
+from .record import SetSummary
 from .report import Result
 
 UNEQUAL_RATIO = 2.0
 _LOSSY_MARGIN = 0.5
 
 
-def set_warnings(reference: SetSummary, others: Sequence[SetSummary]) -> list[str]:
-    """Warnings about sets of pictures: each by itself, and the generated ones beside the reference."""
-    warnings = [warning for summary in (reference, *others) for warning in _own_warnings(summary)]
+def set_warnings(reference: SetSummary | None, others: Sequence[SetSummary]) -> list[str]:
+    """Warnings about sets whose pictures are known: each by itself, and the generated ones beside the reference."""
+    known = others if reference is None else (reference, *others)
+    warnings = [warning for summary in known for warning in _own_warnings(summary)]
+    if reference is None:
+        return warnings
     return warnings + _formats(reference, others) + _resolutions(reference, others) + _duplicates(reference, others)
 
 
@@ -143,7 +147,12 @@ def feature_copies(sets: Sequence[tuple[str, object, SetSummary | None]]) -> lis
                 f"features of a picture of {name}: the sets are no independent draws, every distance is pulled towards "
                 "zero and intervals and p-values do not hold; remove them from one side"
             )
-    for label, own, _ in sets:
+    for label, own, summary in sets:
+        if isinstance(own, GaussianStatistics) and summary and (count := _repeated_pixels(summary)):
+            warnings.append(
+                f"repeated pictures: {count} of {len(summary.names)} pictures of {label} are exact copies of another "
+                "picture in it: they count as fewer pictures than they are"
+            )
         if isinstance(own, Features) and (count := (search or SharedRows(own.values)).repeated(own.values)):
             warnings.append(
                 f"repeated features: {count} of {len(own)} {_pictures(len(own))} of {label} are (near) copies of "
@@ -162,6 +171,11 @@ def _equal_pixels(reference: SetSummary | None, other: SetSummary | None) -> int
         return 0
     known = set(reference.digests)
     return sum(digest in known for digest in other.digests)
+
+
+def _repeated_pixels(summary: SetSummary) -> int:
+    """How many pictures are exact copies of another one of the set."""
+    return sum(count for count in Counter(summary.digests).values() if count > 1)
 
 
 def _own_warnings(summary: SetSummary) -> list[str]:

@@ -8,10 +8,10 @@ import hashlib
 import os
 import struct
 import warnings
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -22,6 +22,8 @@ from .errors import InputError, PictureError
 from .features import Features
 from .images import ImageSource, Load
 from .preprocess import NetworkInput
+from .record import DIGEST_SIZE, Kind, RecordBuilder, SetRecord
+from .record import SetSummary as SetSummary
 
 OnError = Literal["fail", "skip"]
 Advance = Callable[[int], None]
@@ -29,32 +31,13 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-@dataclass
-class SetSummary:
-    """What was seen in a set while it was read; the report's warnings come from here."""
-
-    name: str
-    names: list[str] = field(default_factory=list)
-    formats: Counter[str] = field(default_factory=Counter)
-    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
-    notes: Counter[str] = field(default_factory=Counter)
-    skipped: list[tuple[str, str]] = field(default_factory=list)
-    digests: list[bytes] = field(default_factory=list)
-    remarks: tuple[str, ...] = ()
-    label: str = ""
-
-    def __post_init__(self) -> None:
-        self.label = self.label or self.name
-
-
 @dataclass(frozen=True)
 class _Prepared:
     """One picture, ready for every backbone."""
 
     name: str
-    format: str
+    kind: Kind
     size: tuple[int, int]
-    notes: tuple[str, ...]
     digest: bytes
     inputs: tuple[NetworkInput, ...]
 
@@ -67,31 +50,32 @@ def embed_source(
     workers: int | None = None,
     on_error: OnError = "fail",
     advance: Advance | None = None,
-) -> tuple[list[Features], SetSummary]:
-    """Features of every picture of a source under every backbone, and a summary of the set.
+) -> tuple[list[Features], SetRecord]:
+    """Features of every picture of a source under every backbone, and the record of the pictures, which they keep.
 
     Raises PictureError at the first unusable picture unless `on_error` is "skip"; InputError when none is left.
     """
-    summary = SetSummary(source.name, remarks=source.remarks)
+    seen = RecordBuilder()
     rows: list[list[NDArray[np.float32]]] = [[] for _ in backbones]
     with warnings.catch_warnings():  # here and not in the threads, which share the filters
         warnings.filterwarnings("ignore", module=r"PIL\.")  # what Pillow warns of is checked or noted in decode.py
-        prepared = _prepared_pictures(source, backbones, workers, on_error, summary)
+        prepared = _prepared_pictures(source, backbones, workers, on_error, seen)
         for batch in _batches(prepared, batch_size):
             for i, backbone in enumerate(backbones):
                 rows[i].append(backbone.embed([picture.inputs[i] for picture in batch]))
-            _record(summary, batch)
+            for picture in batch:
+                seen.add(picture.name, picture.kind, picture.size, picture.digest)
             if advance is not None:
                 advance(len(batch))
-    if not summary.names:
-        why = f"; all {len(summary.skipped)} were skipped, first {summary.skipped[0][1]}" if summary.skipped else ""
+    if not seen.names:
+        why = f"; all {len(seen.skipped)} were skipped, first {seen.skipped[0][1]}" if seen.skipped else ""
         raise InputError(f"{source.name}: no usable picture{why}")
-    names = tuple(summary.names)
+    record = seen.build(source.remarks)
     features = [
-        Features(np.concatenate(own_rows), _provenance(backbone, source, summary), names)
+        Features(np.concatenate(own_rows), _provenance(backbone, source, record), record.names, record)
         for own_rows, backbone in zip(rows, backbones, strict=True)
     ]
-    return features, summary
+    return features, record
 
 
 def default_workers() -> int:
@@ -101,7 +85,7 @@ def default_workers() -> int:
 
 
 def _prepared_pictures(
-    source: ImageSource, backbones: Sequence[Backbone], workers: int | None, on_error: OnError, summary: SetSummary
+    source: ImageSource, backbones: Sequence[Backbone], workers: int | None, on_error: OnError, seen: RecordBuilder
 ) -> Iterator[_Prepared]:
     def prepare(item: tuple[str, Load]) -> _Prepared | PictureError:
         try:
@@ -115,17 +99,17 @@ def _prepared_pictures(
         elif on_error == "fail":
             raise result
         else:
-            summary.skipped.append((name, str(result)))
+            seen.skipped.append((name, str(result)))
 
 
 def _prepare(item: tuple[str, Load], backbones: Sequence[Backbone]) -> _Prepared:
     name, load = item
     picture = load()
     pixels = np.ascontiguousarray(picture.pixels)
-    digest = hashlib.blake2b(pixels.data, digest_size=16, salt=_shape_salt(pixels)).digest()
+    digest = hashlib.blake2b(pixels.data, digest_size=DIGEST_SIZE, salt=_shape_salt(pixels)).digest()
     inputs = tuple(backbone.preprocess(pixels) for backbone in backbones)
     height, width = pixels.shape[:2]
-    return _Prepared(name, picture.format, (width, height), picture.notes, digest, inputs)
+    return _Prepared(name, Kind(picture.format, picture.notes), (width, height), digest, inputs)
 
 
 def _shape_salt(pixels: NDArray[np.uint8]) -> bytes:
@@ -162,14 +146,5 @@ def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield batch
 
 
-def _record(summary: SetSummary, batch: list[_Prepared]) -> None:
-    for picture in batch:
-        summary.names.append(picture.name)
-        summary.formats[picture.format] += 1
-        summary.sizes[picture.size] += 1
-        summary.notes.update(picture.notes)
-        summary.digests.append(picture.digest)
-
-
-def _provenance(backbone: Backbone, source: ImageSource, summary: SetSummary) -> Mapping[str, Any]:
-    return {**backbone.provenance, "decode": source.policy, "source": source.name, "skipped": len(summary.skipped)}
+def _provenance(backbone: Backbone, source: ImageSource, record: SetRecord) -> Mapping[str, Any]:
+    return {**backbone.provenance, "decode": source.policy, "source": source.name, "skipped": len(record.skipped)}

@@ -1,7 +1,7 @@
 """Features and Gaussian statistics: what a backbone leaves of a set of pictures, in memory and on disk.
 
-Files: `.safetensors` for both (the provenance is JSON in its header); `.npz` with `mu` and `sigma`,
-the pytorch-fid layout, for statistics. Nothing here is ever unpickled.
+Files: `.safetensors` for both (the provenance is JSON in its header; the record of the pictures beside it, see
+`record_file`); `.npz` with `mu` and `sigma`, the pytorch-fid layout, for statistics. Nothing here is ever unpickled.
 """
 
 import json
@@ -18,6 +18,9 @@ from .errors import ArgumentError, InputError
 from .files import atomic_path
 from .images import check_numpy_file, explain_numpy_error
 from .matrices import LARGEST, SMALLEST, as_array, as_float32
+from .record import SetRecord
+from .record_file import HEADER, read_record, record_header, record_tensors
+from .stable_header import sort_header
 
 FORMAT = "cmmd-toolkit 1"
 
@@ -30,6 +33,7 @@ class Features:
         values: float32 (N, D), finite.
         provenance: what made them (backbone, model, weights' SHA-256, preprocessing, ...), JSON-able.
         names: the pictures' names, empty or one a row.
+        record: what else was seen of the pictures, None where it is not known; the checks of `compare` need it.
 
     Raises:
         ArgumentError: not two-dimensional, empty, not numeric, or with NaN or infinity.
@@ -38,11 +42,13 @@ class Features:
     values: NDArray[np.float32]
     provenance: Mapping[str, Any] = field(default_factory=dict)
     names: tuple[str, ...] = ()
+    record: SetRecord | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", as_float32(self.values, "features"))
         if self.names and len(self.names) != len(self.values):
             raise ArgumentError(f"expected one name a row, got {len(self.names)} names for {len(self.values)} rows")
+        _check_record(self.record, len(self.values))
 
     def __len__(self) -> int:
         return len(self.values)
@@ -62,12 +68,13 @@ class Features:
         rows = self.values.astype(np.float64)
         mean = rows.mean(axis=0)
         rows -= mean
-        return GaussianStatistics(mean, rows.T @ rows / (len(self) - 1), len(self), self.provenance)
+        return GaussianStatistics(mean, rows.T @ rows / (len(self) - 1), len(self), self.provenance, self.record)
 
     def save(self, path: str | Path) -> None:
         """Write a `.safetensors` file atomically."""
-        header = {"names": json.dumps(self.names)} if self.names else {}
-        _save_safetensors(Path(path), {"features": self.values}, "features", self.provenance, header)
+        names = self.names or (self.record.names if self.record else ())
+        header = {"names": json.dumps(names)} if names else {}
+        _save_safetensors(Path(path), {"features": self.values}, "features", self.provenance, header, self.record)
 
     @classmethod
     def load(cls, path: str | Path) -> "Features":
@@ -86,13 +93,14 @@ class GaussianStatistics:
         mean: float64 (D,).
         cov: float64 (D, D), symmetric, ddof 1.
         n: the number of pictures, None where a file does not say.
-        provenance: as in `Features`.
+        provenance, record: as in `Features`.
     """
 
     mean: NDArray[np.float64]
     cov: NDArray[np.float64]
     n: int | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    record: SetRecord | None = None
 
     def __post_init__(self) -> None:
         mean, cov = _as_float64(self.mean, "mean"), _as_float64(self.cov, "cov")
@@ -103,6 +111,7 @@ class GaussianStatistics:
         _check_moments(mean, cov)
         if self.n is not None:
             object.__setattr__(self, "n", whole_number(self.n, "n", 1))
+            _check_record(self.record, self.n)
         if not np.allclose(cov, cov.T, rtol=1e-6, atol=1e-6 * float(np.abs(cov).max())):
             raise ArgumentError("the covariance is not symmetric; compute the statistics again")
         object.__setattr__(self, "mean", mean)
@@ -122,7 +131,9 @@ class GaussianStatistics:
                 np.savez(stream, mu=self.mean, sigma=self.cov, n=count)
             return
         header = {} if self.n is None else {"n": str(self.n)}
-        _save_safetensors(path, {"mean": self.mean, "cov": self.cov}, "statistics", self.provenance, header)
+        header |= {"names": json.dumps(self.record.names)} if self.record else {}
+        tensors = {"mean": self.mean, "cov": self.cov}
+        _save_safetensors(path, tensors, "statistics", self.provenance, header, self.record)
 
     @classmethod
     def load(cls, path: str | Path) -> "GaussianStatistics":
@@ -131,6 +142,11 @@ class GaussianStatistics:
         if not isinstance(loaded, GaussianStatistics):
             raise InputError(f"{path}: holds features, not statistics; use Features.load")
         return loaded
+
+
+def _check_record(record: SetRecord | None, rows: int) -> None:
+    if record is not None and len(record) != rows:
+        raise ArgumentError(f"expected a record of {rows} pictures, got one of {len(record)}")
 
 
 def _as_float64(values: Any, name: str) -> NDArray[np.float64]:
@@ -192,16 +208,25 @@ def _load_npz(path: Path) -> GaussianStatistics:
 
 
 def _save_safetensors(
-    path: Path, tensors: dict[str, NDArray[Any]], kind: str, provenance: Mapping[str, Any], header: dict[str, str]
+    path: Path,
+    tensors: dict[str, NDArray[Any]],
+    kind: str,
+    provenance: Mapping[str, Any],
+    header: dict[str, str],
+    record: SetRecord | None,
 ) -> None:
     from safetensors.numpy import save_file
 
     if path.suffix.lower() != ".safetensors":
         raise ArgumentError(f"{path}: expected a name that ends in .safetensors (or .npz for statistics)")
     metadata = {"format": FORMAT, "kind": kind, "provenance": json.dumps(dict(provenance), sort_keys=True), **header}
+    if record is not None:
+        metadata[HEADER] = record_header(record, path)
+        tensors = tensors | record_tensors(record)
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
         save_file(contiguous, temporary, metadata=metadata)
+        sort_header(temporary)
 
 
 def _load_safetensors(path: Path) -> Features | GaussianStatistics:
@@ -216,9 +241,11 @@ def _load_safetensors(path: Path) -> Features | GaussianStatistics:
     except (SafetensorError, ValueError, OSError, TypeError) as error:
         raise InputError(f"{path}: not a readable safetensors file ({error}); write it again") from error
     if "features" in tensors:
-        return Features(tensors["features"], provenance, names)
+        record = read_record(header.get(HEADER), tensors, names, len(tensors["features"]), path)
+        return Features(tensors["features"], provenance, names, record)
     if {"mean", "cov"} <= set(tensors):
         n = int(header["n"]) if header.get("n", "").isdecimal() else None
-        return GaussianStatistics(tensors["mean"], tensors["cov"], n, provenance)
+        record = read_record(header.get(HEADER), tensors, names, n, path)
+        return GaussianStatistics(tensors["mean"], tensors["cov"], n, provenance, record)
     found = ", ".join(sorted(tensors)[:3]) or "nothing"
     raise InputError(f"{path}: expected features, or mean and cov, found {found}; make it with `cmmd embed`")

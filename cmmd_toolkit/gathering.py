@@ -3,11 +3,11 @@
 import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import checks
+from . import checks, stored_checks
 from .arguments import check_seed, whole_number
 from .backbones.base import Backbone
 from .backbones.registry import INCEPTION_DIMS, load_backbone, spec_of
@@ -17,6 +17,7 @@ from .errors import ArgumentError, InputError
 from .features import Features
 from .images import open_images
 from .inputs import Side, Stored, as_list, as_sources, check_same_backbone, for_backbone, open_side
+from .origin import Origin
 from .recipes import Recipe, find_recipe
 from .report.labels import short_labels
 from .versions import library_versions
@@ -128,6 +129,7 @@ def gather(
 def embed_set(images: Any, networks: Networks, options: Options, progress: Progress | None) -> Features:
     """Features of one set of pictures under one backbone."""
     plan = find_recipe(networks.recipe)
+    origin = Origin.now(images, options.recursive)
     source = open_images(images, recursive=options.recursive, policy=plan.decode)
     side = Side(source.name, source=source.subset(options.max_images, options.seed))
     (name,) = _backbone_names(as_list(networks.backbone), plan, [side])
@@ -135,7 +137,8 @@ def embed_set(images: Any, networks: Networks, options: Options, progress: Progr
     backbones = _load_backbones([name], plan, networks.weights, networks.model, networks.dims, options.device)
     (features,) = _features_of(side, [name], backbones, options, progress)
     assert isinstance(features, Features)
-    return features
+    assert features.record is not None
+    return replace(features, record=replace(features.record, origin=origin))
 
 
 def _side(source: Any, plan: Recipe, options: Options) -> Side:
@@ -201,10 +204,12 @@ def _features_of(
     """One entry a backbone: stored as it is, or embedded now in one pass over the pictures."""
     if side.source is None:
         assert side.stored is not None
+        record = side.stored.record
+        side.summary = record.summary(side.label, side.short) if record else None
         return [side.stored for _ in names]
     watch = progress(side.label, side.size) if progress else nullcontext(None)
     with watch as advance:
-        features, side.summary = embed_source(
+        features, record = embed_source(
             side.source,
             [backbones[name] for name in names],
             batch_size=options.batch_size,
@@ -212,7 +217,7 @@ def _features_of(
             on_error=options.on_error,
             advance=advance,
         )
-    side.summary.label = side.short
+    side.summary = record.summary(side.label, side.short)
     return list(features)
 
 
@@ -233,9 +238,10 @@ def _check_stored(sides: Sequence[Side], loaded: Backbone | None, plan: Recipe) 
 def _set_warnings(sides: Sequence[Side]) -> list[str]:
     counts = [(side.short, len(side.summary.names) if side.summary else side.size) for side in sides]
     warnings = checks.size_warnings(counts[0], counts[1:])
-    if sides[0].summary is not None:
-        warnings += checks.set_warnings(sides[0].summary, [side.summary for side in sides[1:] if side.summary])
-    return warnings
+    warnings += checks.set_warnings(sides[0].summary, [side.summary for side in sides[1:] if side.summary])
+    records = [side.stored.record for side in sides if side.stored is not None and side.stored.record is not None]
+    warnings += stored_checks.changed_since(records)
+    return warnings + stored_checks.unrecorded([side.short for side in sides if side.summary is None])
 
 
 def _copies(sides: Sequence[Side], tables: Sequence[Sequence[Stored]]) -> list[str]:

@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from .decode import DecodePolicy
-from .embedding import SetSummary
 from .errors import ArgumentError, InputError
 from .features import Features, GaussianStatistics, is_stored, load_stored
 from .images import ImageSource, open_images, subset_rows
 from .matrices import as_float32
+from .record import SetSummary
 
 Stored = Features | GaussianStatistics
 
 
 @dataclass
 class Side:
-    """A named input. Exactly one of `source` and `stored` is set; `summary` comes with embedding."""
+    """A named input. Exactly one of `source` and `stored` is set; `summary` comes with embedding, or the record."""
 
     label: str
     source: ImageSource | None = None
@@ -68,7 +68,8 @@ def _open(source: Any, recursive: bool, policy: DecodePolicy) -> Side:
 def _feature_subset(features: Features, max_images: int, seed: int) -> Features:
     rows = subset_rows(len(features), max_images, seed)
     names = tuple(features.names[i] for i in rows) if features.names else ()
-    return Features(features.values[rows], features.provenance, names)
+    record = features.record.subset(rows) if features.record else None
+    return Features(features.values[rows], features.provenance, names, record)
 
 
 def as_sources(generated: Any) -> list[Any]:
@@ -98,7 +99,7 @@ def _is_matrix(item: Any) -> bool:
 
 def _named(name: str, item: Any) -> Features:
     if isinstance(item, Features):
-        return Features(item.values, {**item.provenance, "source": name}, item.names)
+        return Features(item.values, {**item.provenance, "source": name}, item.names, item.record)
     if not _is_matrix(item):
         raise ArgumentError(f"{name}: expected features (N, D) in a mapping of sets, got {type(item).__name__}")
     return Features(as_float32(item, name), {"source": name})

@@ -125,4 +125,4 @@ def test_skip_leaves_out_what_cannot_be_opened(folder: Path) -> None:
     os.mkfifo(folder / "a.png")
     (folder / "b.png").symlink_to("nowhere")
     (folder / "c.png").symlink_to("c.png")
-    assert len(embed(folder, "mini", on_error="skip", workers=2).values) == 3
+    assert len(embed(folder, backbone="mini", on_error="skip", workers=2).values) == 3

@@ -10,7 +10,8 @@ import click
 
 from .errors import ArgumentError
 
-# Written out here so that --help imports nothing; a test holds it against recipes.py.
+# Written out here, so that --help imports nothing; tests hold them against recipes.py and decode.py.
+_MAX_PIXELS = 100_000_000
 _RECIPE_NAMES = ("google-cmmd", "pytorch-fid", "clean-fid", "torch-fidelity", "torchmetrics")
 
 
@@ -50,6 +51,14 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default="fail",
             show_default=True,
             help="At an unusable picture: stop, or leave it out and list it in the report.",
+        ),
+        click.option(
+            "--max-pixels",
+            type=int,
+            default=_MAX_PIXELS,
+            show_default=True,
+            metavar="N",
+            help="Refuse a picture of more pixels (rows times columns) before it is decoded.",
         ),
         click.option("--recursive/--no-recursive", default=True, show_default=True, help="Search folders recursively."),
     )

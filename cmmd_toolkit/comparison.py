@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from . import checks
+from .decode import MAX_PIXELS
 from .embedding import OnError
 from .features import Features
 from .gathering import Networks, Options, Paths, Progress, embed_set, gather
@@ -37,6 +38,7 @@ def compare(
     seed: int = 0,
     recursive: bool = True,
     on_error: OnError = "fail",
+    max_pixels: int = MAX_PIXELS,
     progress: Progress | None = None,
     command: str | None = None,
     limits: Sequence[Limit] = (),
@@ -64,6 +66,7 @@ def compare(
             subsets of "fd-infinity"; "mind", "is" and a recipe's subsets keep the seeds of their definitions.
         recursive: search folders recursively.
         on_error: "fail" at the first unusable picture, or "skip" and list them in the report.
+        max_pixels: a picture with more (rows times columns) is unusable; known from its header, before it is decoded.
         progress: called with (set name, number of pictures or None), returns a context manager that yields
             a function to be called with each number of finished pictures.
         command: recorded in the provenance.
@@ -92,7 +95,7 @@ def compare(
         reference,
         generated,
         Networks(backbone, recipe, weights, model, dims),
-        Options(batch_size, workers, device, max_images, seed, recursive, on_error),
+        Options(batch_size, workers, device, max_images, seed, recursive, on_error, max_pixels),
         check=check,
         progress=progress,
         command=command,
@@ -125,8 +128,9 @@ def embed(
     seed: int = 0,
     recursive: bool = True,
     on_error: OnError = "fail",
+    max_pixels: int = MAX_PIXELS,
     progress: Progress | None = None,
 ) -> Features:
     """Features of a set of pictures, float32 (N, D), as the backbone gives them; arguments and errors as `compare`."""
-    options = Options(batch_size, workers, device, max_images, seed, recursive, on_error)
+    options = Options(batch_size, workers, device, max_images, seed, recursive, on_error, max_pixels)
     return embed_set(images, Networks(backbone, recipe, weights, model, dims), options, progress)

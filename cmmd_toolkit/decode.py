@@ -20,7 +20,7 @@ from .pixels import check_layout, is_deep, lower_bytes, raw_modes, to_rgb
 
 DecodePolicy = Literal["upright", "plain"]
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
-MAX_PIXELS = 178_956_970  # 512 MiB of RGB: Pillow's own line between a large picture and a bomb
+MAX_PIXELS = 100_000_000  # rows times columns; a worker then stays below 900 MB besides the file itself
 _EXIF_ORIENTATION = 0x0112
 
 
@@ -33,31 +33,31 @@ class Picture:
     notes: tuple[str, ...] = ()
 
 
-def decode(data: bytes, name: str, policy: DecodePolicy = "upright") -> Picture:
-    """Decode one encoded picture. `name` appears in the message of a PictureError."""
+def decode(data: bytes, name: str, policy: DecodePolicy = "upright", max_pixels: int = MAX_PIXELS) -> Picture:
+    """Decode one encoded picture of at most `max_pixels`. `name` appears in the message of a PictureError."""
     try:
         check_intact(data, name)
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with _opened(data) as image:
             check_places(image, len(data), name)
-            return convert(image, name, policy, data)
+            return convert(image, name, policy, data, max_pixels)
     except PictureError:
         raise
     except UnidentifiedImageError as error:
         raise PictureError(f"{name}: {_unidentified(data)}") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise PictureError(_bomb_message(name)) from error
     except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, struct.error, ... on damage
         reason = str(error).split("\n")[0] or type(error).__name__
         raise PictureError(f"{name}: damaged picture ({reason}); replace it or use --on-error skip") from error
 
 
-def convert(image: Image.Image, name: str, policy: DecodePolicy, data: bytes | None = None) -> Picture:
+def convert(
+    image: Image.Image, name: str, policy: DecodePolicy, data: bytes | None = None, max_pixels: int = MAX_PIXELS
+) -> Picture:
     """An opened Pillow image under `policy`. Raises PictureError for what cannot be shown as RGB.
 
     With its encoded `data`, 16-bit colour is scaled to 8 bits; without, Pillow cuts it, and the note says so.
     """
-    if image.width * image.height > MAX_PIXELS:
-        raise PictureError(_bomb_message(name))
+    if image.width * image.height > max_pixels:
+        raise PictureError(_too_large(image, name, max_pixels))
     notes = []
     if getattr(image, "n_frames", 1) > 1:
         notes.append("first frame of several")
@@ -85,11 +85,22 @@ def _unidentified(data: bytes) -> str:
 
 
 def _lower_bytes(data: bytes) -> Image.Image | None:
-    return lower_bytes(Image.open(io.BytesIO(data), formats=FORMATS))
+    return lower_bytes(_opened(data))
 
 
-def _bomb_message(name: str) -> str:
-    return f"{name}: more than {MAX_PIXELS:,} pixels, taken for a decompression bomb; reduce it or use --on-error skip"
+def _opened(data: bytes) -> Image.Image:
+    """As Image.open, which knows only its own limit of pixels."""
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        plugins = (Image.OPEN[kind] for kind in FORMATS)  # Image.open has registered them as far as its own find
+        factory = next(factory for factory, accept in plugins if accept is not None and accept(data[:16]))
+        return factory(io.BytesIO(data), "")
+
+
+def _too_large(image: Image.Image, name: str, max_pixels: int) -> str:
+    size, most = f"{image.width} x {image.height}", f"{max_pixels:,}"
+    return f"{name}: {size} pixels are more than {most}, perhaps a decompression bomb; reduce it or raise --max-pixels"
 
 
 def check_pixels(pixels: Any, name: str) -> NDArray[np.uint8]:

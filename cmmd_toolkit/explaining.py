@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import checks
+from .decode import MAX_PIXELS
 from .embedding import OnError
 from .errors import ArgumentError, InputError
 from .features import Features, GaussianStatistics
@@ -156,6 +157,7 @@ def explain(
     seed: int = 0,
     recursive: bool = True,
     on_error: OnError = "fail",
+    max_pixels: int = MAX_PIXELS,
     progress: Progress | None = None,
     command: str | None = None,
 ) -> Explanation:
@@ -193,7 +195,7 @@ def explain(
         reference,
         generated,
         Networks(backbone, recipe, weights, model, dims),
-        Options(batch_size, workers, device, max_images, seed, recursive, on_error),
+        Options(batch_size, workers, device, max_images, seed, recursive, on_error, max_pixels),
         check=_check,
         progress=progress,
         command=command,

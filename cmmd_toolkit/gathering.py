@@ -12,6 +12,7 @@ from .arguments import check_seed, whole_number
 from .backbones.base import Backbone
 from .backbones.registry import INCEPTION_DIMS, load_backbone, spec_of
 from .backbones.remarks import REMARKS
+from .decode import MAX_PIXELS
 from .embedding import Advance, OnError, embed_source
 from .errors import ArgumentError, InputError
 from .features import Features
@@ -38,12 +39,14 @@ class Options:
     seed: int = 0
     recursive: bool = True
     on_error: OnError = "fail"
+    max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
         for name, value, least in (
             ("batch_size", self.batch_size, 1),
             ("workers", self.workers, 1),
             ("max_images", self.max_images, 2),
+            ("max_pixels", self.max_pixels, 1),
         ):
             if value is not None:
                 object.__setattr__(self, name, whole_number(value, name, least))
@@ -130,7 +133,7 @@ def embed_set(images: Any, networks: Networks, options: Options, progress: Progr
     """Features of one set of pictures under one backbone."""
     plan = find_recipe(networks.recipe)
     origin = Origin.now(images, options.recursive)
-    source = open_images(images, recursive=options.recursive, policy=plan.decode)
+    source = open_images(images, recursive=options.recursive, policy=plan.decode, max_pixels=options.max_pixels)
     side = Side(source.name, source=source.subset(options.max_images, options.seed))
     (name,) = _backbone_names(as_list(networks.backbone), plan, [side])
     _check_dims(networks.dims, [name])
@@ -143,7 +146,12 @@ def embed_set(images: Any, networks: Networks, options: Options, progress: Progr
 
 def _side(source: Any, plan: Recipe, options: Options) -> Side:
     return open_side(
-        source, recursive=options.recursive, policy=plan.decode, max_images=options.max_images, seed=options.seed
+        source,
+        recursive=options.recursive,
+        policy=plan.decode,
+        max_pixels=options.max_pixels,
+        max_images=options.max_images,
+        seed=options.seed,
     )
 
 

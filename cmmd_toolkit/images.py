@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .decode import DecodePolicy, Picture, check_pixels, convert, decode
+from .decode import MAX_PIXELS, DecodePolicy, Picture, check_pixels, convert, decode
 from .errors import ArgumentError, InputError, PictureError
 from .files import check_regular, read_regular
 
@@ -60,7 +60,9 @@ def subset_rows(total: int, wanted: int, seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(seed).choice(total, wanted, replace=False))
 
 
-def open_images(source: Any, *, recursive: bool = True, policy: DecodePolicy = "upright") -> ImageSource:
+def open_images(
+    source: Any, *, recursive: bool = True, policy: DecodePolicy = "upright", max_pixels: int = MAX_PIXELS
+) -> ImageSource:
     """Open any supported source of pictures.
 
     Args:
@@ -68,6 +70,7 @@ def open_images(source: Any, *, recursive: bool = True, policy: DecodePolicy = "
             or an iterable of Pillow images, paths and uint8 arrays.
         recursive: also look into the folder's subfolders.
         policy: how awkward pictures are converted, see `cmmd_toolkit.decode`.
+        max_pixels: a picture with more is refused from its header, as a PictureError when it is loaded.
 
     Raises:
         InputError: nothing is there, no picture is in it, or the archive is unsafe.
@@ -76,25 +79,25 @@ def open_images(source: Any, *, recursive: bool = True, policy: DecodePolicy = "
     if isinstance(source, ImageSource):
         return source
     if isinstance(source, (str, os.PathLike)):
-        return _open_path(Path(source), recursive, policy)
+        return _open_path(Path(source), recursive, policy, max_pixels)
     if hasattr(source, "shape") and hasattr(source, "dtype"):
         return _array_source(_to_nhwc(source), type(source).__name__, policy)
     if isinstance(source, Iterable):
-        return _iterable_source(source, policy)
+        return _iterable_source(source, policy, max_pixels)
     raise ArgumentError(
         f"expected a folder, zip, .npy, .npz, uint8 array or iterable of pictures, got {type(source).__name__}"
     )
 
 
-def _open_path(path: Path, recursive: bool, policy: DecodePolicy) -> ImageSource:
+def _open_path(path: Path, recursive: bool, policy: DecodePolicy, max_pixels: int) -> ImageSource:
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; check the path")
     if path.is_dir():
-        return _folder_source(path, recursive, policy)
+        return _folder_source(path, recursive, policy, max_pixels)
     check_regular(path)
     suffix = path.suffix.lower()
     if suffix == ".zip":
-        return _zip_source(path, policy)
+        return _zip_source(path, policy, max_pixels)
     if suffix in (".npy", ".npz"):
         return _array_source(_read_batch(path), str(path), policy)
     if suffix in SUFFIXES:
@@ -105,13 +108,13 @@ def _open_path(path: Path, recursive: bool, policy: DecodePolicy) -> ImageSource
 # ---- folders --------------------------------------------------------------------------------------
 
 
-def _folder_source(folder: Path, recursive: bool, policy: DecodePolicy) -> ImageSource:
+def _folder_source(folder: Path, recursive: bool, policy: DecodePolicy, max_pixels: int) -> ImageSource:
     files = sorted(_walk(folder, recursive))
     names = [name for name in files if _is_picture_name(name)]
     if not names:
         hint = "" if recursive else " at its top level; leave out --no-recursive to search subfolders"
         raise InputError(f"{folder}: no pictures ({' '.join(SUFFIXES)}) among its {len(files)} files{hint}")
-    items = [(name, _file_loader(folder / name, str(folder / name), policy)) for name in names]
+    items = [(name, _file_loader(folder / name, str(folder / name), policy, max_pixels)) for name in names]
     return ImageSource(str(folder), items, policy, _other_files(len(files) - len(names)))
 
 
@@ -147,7 +150,7 @@ def _raise_unreadable(error: OSError, top: str) -> NoReturn:
     raise InputError(f"{shown}: cannot be listed ({error.strerror}); {advice}") from error
 
 
-def _file_loader(path: Path, name: str, policy: DecodePolicy) -> Load:
+def _file_loader(path: Path, name: str, policy: DecodePolicy, max_pixels: int) -> Load:
     def load() -> Picture:
         try:
             data = read_regular(path)
@@ -156,7 +159,7 @@ def _file_loader(path: Path, name: str, policy: DecodePolicy) -> Load:
             raise PictureError(f"{name}: cannot be read ({error.strerror}); {advice} or use --on-error skip") from error
         except InputError as error:
             raise PictureError(f"{error} or use --on-error skip") from error
-        return decode(data, name, policy)
+        return decode(data, name, policy, max_pixels)
 
     return load
 
@@ -174,7 +177,7 @@ def _other_files(count: int) -> tuple[str, ...]:
 # ---- zips -----------------------------------------------------------------------------------------
 
 
-def _zip_source(path: Path, policy: DecodePolicy) -> ImageSource:
+def _zip_source(path: Path, policy: DecodePolicy, max_pixels: int) -> ImageSource:
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError) as error:
@@ -186,7 +189,10 @@ def _zip_source(path: Path, policy: DecodePolicy) -> ImageSource:
     pictures = [entry for entry in entries if _is_picture_name(entry.filename)]
     if not pictures:
         raise InputError(f"{path}: no pictures ({' '.join(SUFFIXES)}) among its {len(entries)} files")
-    items = [(entry.filename, _zip_loader(archive, entry, f"{path}:{entry.filename}", policy)) for entry in pictures]
+    items = [
+        (entry.filename, _zip_loader(archive, entry, f"{path}:{entry.filename}", policy, max_pixels))
+        for entry in pictures
+    ]
     return ImageSource(str(path), items, policy, _other_files(len(entries) - len(pictures)))
 
 
@@ -199,9 +205,11 @@ def _check_entry(path: Path, entry: zipfile.ZipInfo) -> None:
         raise InputError(f"{path}: entry {name!r} is a symbolic link; make the zip again with real files")
 
 
-def _zip_loader(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str, policy: DecodePolicy) -> Load:
+def _zip_loader(
+    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str, policy: DecodePolicy, max_pixels: int
+) -> Load:
     def load() -> Picture:
-        return decode(_read_entry(archive, entry, name), name, policy)
+        return decode(_read_entry(archive, entry, name), name, policy, max_pixels)
 
     return load
 
@@ -287,18 +295,18 @@ def _row_loader(batch: NDArray[np.uint8], row: int) -> Load:
 # ---- iterables ------------------------------------------------------------------------------------
 
 
-def _iterable_source(pictures: Iterable[Any], policy: DecodePolicy) -> ImageSource:
-    named = ((f"{i:06d}", _object_loader(item, f"picture {i}", policy)) for i, item in enumerate(pictures))
+def _iterable_source(pictures: Iterable[Any], policy: DecodePolicy, max_pixels: int) -> ImageSource:
+    named = ((f"{i:06d}", _object_loader(item, f"picture {i}", policy, max_pixels)) for i, item in enumerate(pictures))
     items = list(named) if isinstance(pictures, Sequence) else named
     return ImageSource(type(pictures).__name__, items, policy)
 
 
-def _object_loader(item: Any, name: str, policy: DecodePolicy) -> Load:
+def _object_loader(item: Any, name: str, policy: DecodePolicy, max_pixels: int) -> Load:
     def load() -> Picture:
         if isinstance(item, (str, os.PathLike)):
-            return _file_loader(Path(item), str(item), policy)()
+            return _file_loader(Path(item), str(item), policy, max_pixels)()
         if isinstance(item, Image.Image):
-            return convert(item, name, policy)
+            return convert(item, name, policy, max_pixels=max_pixels)
         if hasattr(item, "shape") and len(item.shape) == 3:
             return Picture(np.ascontiguousarray(_to_nhwc(item[None])[0]), "array")
         return Picture(check_pixels(item, name), "array")

@@ -39,12 +39,14 @@ class Side:
         return None if self.stored is None else self.stored.provenance.get("backbone")
 
 
-def open_side(source: Any, *, recursive: bool, policy: DecodePolicy, max_images: int | None, seed: int) -> Side:
+def open_side(
+    source: Any, *, recursive: bool, policy: DecodePolicy, max_pixels: int, max_images: int | None, seed: int
+) -> Side:
     """Open one input of `compare` and check cheaply that it can be scored.
 
     Raises InputError for what is missing, unreadable or smaller than two pictures.
     """
-    side = _open(source, recursive, policy)
+    side = _open(source, recursive, policy, max_pixels)
     if side.source is not None:
         side.source = side.source.subset(max_images, seed)
     elif isinstance(side.stored, Features) and max_images is not None:
@@ -54,14 +56,14 @@ def open_side(source: Any, *, recursive: bool, policy: DecodePolicy, max_images:
     return side
 
 
-def _open(source: Any, recursive: bool, policy: DecodePolicy) -> Side:
+def _open(source: Any, recursive: bool, policy: DecodePolicy, max_pixels: int) -> Side:
     if _is_matrix(source):
         source = _named("features", source)
     if isinstance(source, (Features, GaussianStatistics)):
         return Side(str(source.provenance.get("source", type(source).__name__)), stored=source)
     if isinstance(source, (str, os.PathLike)) and is_stored(Path(source)):
         return Side(str(source), stored=load_stored(Path(source)))
-    images = open_images(source, recursive=recursive, policy=policy)
+    images = open_images(source, recursive=recursive, policy=policy, max_pixels=max_pixels)
     return Side(images.name, source=images)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .decode import MAX_PIXELS
 from .embedding import OnError
 from .errors import ArgumentError, InputError
 from .gathering import Gathered, Networks, Options, Paths, Progress, gather
@@ -105,6 +106,7 @@ def plan(
     seed: int = 0,
     recursive: bool = True,
     on_error: OnError = "fail",
+    max_pixels: int = MAX_PIXELS,
     progress: Progress | None = None,
 ) -> Plan:
     """How many pictures a generated set needs so that a difference of a given size is found.
@@ -148,7 +150,7 @@ def plan(
             pilot,
             list(generated),
             Networks(backbone, recipe, weights, model, dims),
-            Options(batch_size, workers, device, max_images, seed, recursive, on_error),
+            Options(batch_size, workers, device, max_images, seed, recursive, on_error, max_pixels),
             check=check_rows,
             progress=progress,
         )

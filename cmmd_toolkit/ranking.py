@@ -7,6 +7,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
+from .decode import MAX_PIXELS
 from .embedding import OnError
 from .errors import ArgumentError, InputError
 from .features import Features, GaussianStatistics
@@ -138,6 +139,7 @@ def rank(
     seed: int = 0,
     recursive: bool = True,
     on_error: OnError = "fail",
+    max_pixels: int = MAX_PIXELS,
     progress: Progress | None = None,
     command: str | None = None,
 ) -> Ranking:
@@ -171,7 +173,7 @@ def rank(
         reference,
         generated,
         Networks(backbone, recipe, weights, model, dims),
-        Options(batch_size, workers, device, max_images, seed, recursive, on_error),
+        Options(batch_size, workers, device, max_images, seed, recursive, on_error, max_pixels),
         check=check_rows,
         progress=progress,
         command=command,

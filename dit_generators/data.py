@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from cmmd_toolkit.decode import MAX_PIXELS
 from cmmd_toolkit.embedding import default_workers
 
 from .errors import DataError
@@ -49,7 +50,13 @@ class Pictures:
 
 
 def load_pictures(
-    folder: Path, size: int, *, channels: int = 3, crop: Crop = "centre", by_class: bool = False
+    folder: Path,
+    size: int,
+    *,
+    channels: int = 3,
+    crop: Crop = "centre",
+    by_class: bool = False,
+    max_pixels: int = MAX_PIXELS,
 ) -> Pictures:
     """Read every picture below `folder`, shortest side to `size` (antialiased), square middle.
 
@@ -58,6 +65,7 @@ def load_pictures(
         channels: 3 for colour, 1 for grey.
         crop: "random" keeps a margin, from which training takes windows at random.
         by_class: the folders in `folder` are classes, in alphabetical order.
+        max_pixels: a picture with more is refused before it is decoded.
 
     Raises:
         DataError: no pictures, an unreadable one (named), or a single class.
@@ -66,14 +74,14 @@ def load_pictures(
     edge = size if crop == "centre" else round(size * _RANDOM_MARGIN)
     with warnings.catch_warnings(), ThreadPoolExecutor(default_workers()) as pool:
         warnings.filterwarnings("ignore", module=r"PIL\.")  # what Pillow warns of is checked by the decoder
-        decoded = list(pool.map(lambda item: square(item[0], edge, channels), found))
+        decoded = list(pool.map(lambda item: square(item[0], edge, channels, max_pixels), found))
     labels = np.array([label for _, label in found], dtype=np.int64)
     return Pictures(np.stack(decoded), labels, classes, tuple(str(path) for path, _ in found))
 
 
-def square(path: Path, edge: int, channels: int) -> NDArray[np.uint8]:
+def square(path: Path, edge: int, channels: int, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """One picture as uint8 (edge, edge, channels): upright, shortest side resized with antialiasing, middle."""
-    image = Image.fromarray(read_picture(path))
+    image = Image.fromarray(read_picture(path, max_pixels))
     resized = ImageOps.fit(image if channels == 3 else image.convert("L"), (edge, edge), Image.Resampling.LANCZOS)
     return np.asarray(resized, dtype=np.uint8).reshape(edge, edge, channels)
 

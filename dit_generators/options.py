@@ -100,6 +100,14 @@ def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--channels", type=click.Choice(["1", "3"]), default="3", show_default=True, help="Grey or colour."
             ),
+            click.option(
+                "--max-pixels",
+                type=int,
+                default=100_000_000,
+                show_default=True,
+                metavar="N",
+                help="Refuse a picture of more pixels (rows times columns).",
+            ),
             click.option("--conditional", is_flag=True, help="The folders in PICTURES are classes."),
             click.option("--learn-sigma/--no-learn-sigma", default=True, show_default=True, help="Learn the variance."),
             click.option("--window", type=int, default=3, show_default=True, metavar="K", help="Of swa, odd."),

@@ -6,14 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmmd_toolkit import CmmdError
+from cmmd_toolkit.decode import MAX_PIXELS
 from cmmd_toolkit.images import open_images
 
 from .errors import DataError
 
 
-def read_picture(path: Path) -> NDArray[np.uint8]:
+def read_picture(path: Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """uint8 RGB (H, W, 3), upright, over white. Raises DataError with the toolkit's reason."""
-    ((_, load),) = open_images([path])
+    ((_, load),) = open_images([path], max_pixels=max_pixels)
     try:
         return load().pixels
     except CmmdError as error:

@@ -116,6 +116,8 @@ def _read_pictures(folder: Path, options: dict[str, Any]) -> tuple[Pictures, Pic
         raise ArgumentError(f"held out: expected a share between 0 and 1, got {options['held_out']}")
     if options["eval_images"] < _LEAST_SCORED:
         raise ArgumentError(f"eval images: expected {_LEAST_SCORED} or more, got {options['eval_images']}")
+    if options["max_pixels"] < 1:
+        raise ArgumentError(f"max pixels: expected 1 or more, got {options['max_pixels']}")
     if options["crop"] == "random" and options["space"] == "latent":
         raise ArgumentError("--crop random: latents are encoded once, from the centre; take --crop centre")
     found = load_pictures(
@@ -124,6 +126,7 @@ def _read_pictures(folder: Path, options: dict[str, Any]) -> tuple[Pictures, Pic
         channels=options["channels"],
         crop=options["crop"],
         by_class=options["conditional"],
+        max_pixels=options["max_pixels"],
     )
     if options.get("eval_every") is None:
         return found, None

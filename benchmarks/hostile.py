@@ -17,6 +17,7 @@ import os
 import sys
 import tempfile
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -95,6 +96,7 @@ def attempt(seed: int) -> tuple[str, str, Counter[str], str]:
     name, whole, values = originals[seed % len(originals)]
     damage, data = damaged(whole, seed)
     started, message = time.monotonic(), ""
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # as every command does
     with tempfile.TemporaryDirectory() as scratch, _listening() as heard:
         try:
             outcome = "same" if _read(name, data, Path(scratch)) == values else "changed"

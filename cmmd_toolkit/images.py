@@ -108,14 +108,20 @@ def _open_path(path: Path, recursive: bool, policy: DecodePolicy, max_pixels: in
 # ---- folders --------------------------------------------------------------------------------------
 
 
-def _folder_source(folder: Path, recursive: bool, policy: DecodePolicy, max_pixels: int) -> ImageSource:
+def picture_names(folder: Path, recursive: bool = True) -> tuple[list[str], int]:
+    """Relative POSIX names of the pictures below a folder, in order, and the number of its other visible files."""
     files = sorted(_walk(folder, recursive))
     names = [name for name in files if _is_picture_name(name)]
+    return names, len(files) - len(names)
+
+
+def _folder_source(folder: Path, recursive: bool, policy: DecodePolicy, max_pixels: int) -> ImageSource:
+    names, others = picture_names(folder, recursive)
     if not names:
         hint = "" if recursive else " at its top level; leave out --no-recursive to search subfolders"
-        raise InputError(f"{folder}: no pictures ({' '.join(SUFFIXES)}) among its {len(files)} files{hint}")
+        raise InputError(f"{folder}: no pictures ({' '.join(SUFFIXES)}) among its {others} files{hint}")
     items = [(name, _file_loader(folder / name, str(folder / name), policy, max_pixels)) for name in names]
-    return ImageSource(str(folder), items, policy, _other_files(len(files) - len(names)))
+    return ImageSource(str(folder), items, policy, _other_files(others))
 
 
 def _walk(folder: Path, recursive: bool) -> Iterator[str]:
@@ -241,7 +247,9 @@ def _read_batch(path: Path) -> NDArray[np.uint8]:
             if key is None:
                 raise InputError(f"{path}: expected an image batch named arr_0, found {', '.join(keys) or 'nothing'}")
             return _check_batch(archive[key], str(path))
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except InputError:
+        raise
+    except Exception as error:  # ValueError, OSError, BadZipFile, zlib.error, TokenError, ...
         raise InputError(f"{path}: {explain_numpy_error(error)}") from error
 
 

@@ -13,11 +13,12 @@ from PIL import Image, ImageOps
 
 from cmmd_toolkit.decode import MAX_PIXELS
 from cmmd_toolkit.embedding import default_workers
+from cmmd_toolkit.errors import CmmdError
+from cmmd_toolkit.images import SUFFIXES, picture_names
 
 from .errors import DataError
 from .pictures import read_picture
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 _RANDOM_MARGIN = 8 / 7  # random crops come from pictures this much larger than the model's input
 Crop = Literal["centre", "random"]
 
@@ -92,7 +93,7 @@ def _find(folder: Path, by_class: bool) -> tuple[tuple[str, ...], list[tuple[Pat
     if not by_class:
         found = [(path, 0) for path in _pictures_below(folder)]
         if not found:
-            raise DataError(f"{folder}: holds no pictures ({', '.join(sorted(_SUFFIXES))})")
+            raise DataError(f"{folder}: holds no pictures ({', '.join(SUFFIXES)})")
         return (), found
     names = [path.name for path in sorted(folder.iterdir()) if path.is_dir() and any(_pictures_below(path))]
     if len(names) < 2:
@@ -103,6 +104,7 @@ def _find(folder: Path, by_class: bool) -> tuple[tuple[str, ...], list[tuple[Pat
 
 
 def _pictures_below(folder: Path) -> list[Path]:
-    return sorted(
-        path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
-    )
+    try:
+        return sorted(folder / name for name in picture_names(folder)[0])
+    except CmmdError as error:
+        raise DataError(str(error)) from error

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from .attention.choose import measure_seconds
+from .attention.foreign import describe
 from .attention.pattern import AttentionSettings
 from .config import DiTConfig
-from .errors import ArgumentError, AttentionError
+from .errors import ArgumentError
 from .files import replacing
 from .model import DiT
 from .operations import attention_multiply_adds, attention_share, multiply_adds
@@ -71,8 +72,8 @@ def measure(settings: BenchSettings) -> Iterator[Measurement]:
         for kind in settings.attention:
             try:
                 calls[kind] = _call(model, level, kind, batch, settings)
-            except AttentionError as error:
-                notes[kind] = str(error)
+            except Exception as error:  # an engine of another package may fail in any way
+                notes[kind] = describe(error)
         seconds = _least_seconds(calls, notes, settings)
         for kind in settings.attention:
             memory = peak_bytes(calls[kind], settings.device) if kind in seconds else None
@@ -90,8 +91,8 @@ def _least_seconds(
         try:
             warm_up = kind not in least
             least[kind] = min(least.get(kind, math.inf), measure_seconds(call, settings.device, 1, warm_up=warm_up))
-        except torch.OutOfMemoryError:
-            notes[kind] = "out of memory"
+        except Exception as error:
+            notes[kind] = "out of memory" if isinstance(error, torch.OutOfMemoryError) else describe(error)
             least.pop(kind, None)
     return least
 

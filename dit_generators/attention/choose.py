@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from ..errors import AttentionError, DitError
+from ..errors import AttentionError
+from .foreign import describe
 from .natten import natten_works
 from .neighbours import Window
 from .pattern import AttentionSettings
@@ -17,10 +18,11 @@ _REPEATS = 5
 
 @dataclass(frozen=True)
 class Choice:
-    """What `auto` chose: concrete settings, and the seconds of every engine it measured for each kind of layer."""
+    """What `auto` chose: concrete settings, seconds by engine and kind of layer, and why others failed."""
 
     settings: AttentionSettings
     seconds: dict[str, dict[str, float]]
+    failed: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         lines = []
@@ -28,6 +30,7 @@ class Choice:
             ordered = sorted(times, key=lambda name: times[name])
             timings = ", ".join(f"{name} {1000 * times[name]:.2f} ms" for name in ordered)
             lines.append(f"{kind} by {ordered[0]} ({timings})")
+        lines += [f"{name} did not run ({reason})" for name, reason in self.failed.items()]
         return "attention auto: " + "; ".join(lines)
 
 
@@ -40,13 +43,14 @@ def choose_attention(
     """
     inputs = [torch.randn(shape, device=like.device, dtype=like.dtype) for _ in range(3)]
     seconds: dict[str, dict[str, float]] = {}
+    failed: dict[str, str] = {}
     chosen = []
     for kind in settings.layers(depth):
         name = "swa" if kind.startswith("swa") else "full"
         if name not in seconds:
-            seconds[name] = _measure(_candidates(name, settings, grid, like.device), settings, grid, inputs)
+            seconds[name] = _measure(_candidates(name, settings, grid, like.device), settings, grid, inputs, failed)
         chosen.append(min(seconds[name], key=lambda engine: seconds[name][engine]))
-    return Choice(replace(settings, pattern=_shortest(chosen)), seconds)
+    return Choice(replace(settings, pattern=_shortest(chosen)), seconds, failed)
 
 
 def measure_seconds(
@@ -74,17 +78,22 @@ def _candidates(name: str, settings: AttentionSettings, grid: tuple[int, int], d
 
 @torch.no_grad()
 def _measure(
-    names: list[str], settings: AttentionSettings, grid: tuple[int, int], inputs: list[Tensor]
+    names: list[str],
+    settings: AttentionSettings,
+    grid: tuple[int, int],
+    inputs: list[Tensor],
+    failed: dict[str, str],
 ) -> dict[str, float]:
     device, seconds = inputs[0].device, {}
     for name in names:
         try:
             attend = replace(settings, pattern=name).build(1, grid, device)[0]
             seconds[name] = measure_seconds(lambda attend=attend: attend(*inputs), device)  # type: ignore[misc]
-        except (AttentionError, torch.OutOfMemoryError):
-            continue
+        except Exception as error:  # an engine of another package may fail in any way
+            failed[name] = describe(error)
     if not seconds:
-        raise DitError(f"none of {', '.join(names)} ran on {device}; give --attention another kind")
+        reasons = "; ".join(f"{name}: {failed[name]}" for name in names)
+        raise AttentionError(f"nothing ran on {device} ({reasons}); give --attention another kind")
     return seconds
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import AttentionError
+from .foreign import reasoned
 from .neighbours import Window
 
 
@@ -22,7 +23,8 @@ def flex_window(query: Tensor, key: Tensor, value: Tensor, window: Window) -> Te
     if query.device.type == "cpu" and needs_gradient:
         raise AttentionError("FlexAttention has no gradient on a CPU; use attention swa, which has one everywhere")
     inputs = (x.contiguous() for x in (query, key, value))
-    result: Tensor = _compiled()(*inputs, block_mask=_block_mask(window, query.device))
+    with reasoned("FlexAttention", "swa"):
+        result: Tensor = _compiled()(*inputs, block_mask=_block_mask(window, query.device))
     return result
 
 

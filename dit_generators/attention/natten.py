@@ -4,19 +4,15 @@ import torch
 from torch import Tensor
 
 from ..errors import AttentionError
+from .foreign import reasoned
 from .neighbours import Window
 
 
 def natten_window(query: Tensor, key: Tensor, value: Tensor, window: Window) -> Tensor:
     """(B, heads, N, head_dim) -> the same shape."""
     check_natten(window)
-    from natten import na2d
-
-    rows, columns = window.grid
-    # NATTEN's layout is (B, rows, columns, heads, head_dim); its kernels want contiguous inputs.
-    inputs = (x.transpose(1, 2).unflatten(1, (rows, columns)).contiguous() for x in (query, key, value))
-    result: Tensor = na2d(*inputs, kernel_size=window.size)
-    return result.flatten(1, 2).transpose(1, 2)
+    with reasoned("NATTEN", "swa"):
+        return _attend(query, key, value, window)
 
 
 def check_natten(window: Window) -> None:
@@ -25,7 +21,7 @@ def check_natten(window: Window) -> None:
         raise AttentionError(f"NATTEN shifts the window at borders and has no {window.border}; use attention swa")
     try:
         import natten  # noqa: F401
-    except ImportError as error:
+    except Exception as error:  # a wheel for another torch fails in many ways
         raise AttentionError(
             f"NATTEN cannot be used here ({error}); pip install natten, or use attention swa, which computes the same"
         ) from error
@@ -33,8 +29,20 @@ def check_natten(window: Window) -> None:
 
 def natten_works(device: torch.device, window: Window) -> bool:
     """Whether NATTEN's own kernels (not its slow fallback) can run."""
+    if device.type != "cuda":
+        return False
     try:
         check_natten(window)
     except AttentionError:
         return False
-    return device.type == "cuda"
+    return True
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, window: Window) -> Tensor:
+    from natten import na2d
+
+    rows, columns = window.grid
+    # NATTEN's layout is (B, rows, columns, heads, head_dim); its kernels want contiguous inputs.
+    inputs = (x.transpose(1, 2).unflatten(1, (rows, columns)).contiguous() for x in (query, key, value))
+    result: Tensor = na2d(*inputs, kernel_size=window.size)
+    return result.flatten(1, 2).transpose(1, 2)

@@ -1,14 +1,17 @@
 """Files: atomic writes."""
 
+import glob
 import os
 import re
-import tempfile
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from .errors import OutputError
+
+_TEMPORARY = re.compile(r"\..+\.(\d+)(\.\w+)?", re.ASCII)  # .NAME.PROCESS.SUFFIX
 
 
 @contextmanager
@@ -26,13 +29,51 @@ def replacing(target: Path) -> Iterator[Path]:
 @contextmanager
 def replacing_folder(target: Path) -> Iterator[Path]:
     """The same for a new folder: all of it appears at once, or none."""
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as name:
-        filled = Path(name, target.name)
-        filled.mkdir()
-        yield filled
-        for path in filled.rglob("*"):
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        for path in temporary.rglob("*"):
             path.chmod((0o777 if path.is_dir() else 0o666) & ~_umask())
-        filled.rename(target)
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder so that it is never seen half removed."""
+    hidden = folder.with_name(f".{folder.name}.{os.getpid()}")
+    folder.rename(hidden)
+    shutil.rmtree(hidden)
+
+
+def remove_leftovers(folder: Path, name: str = "") -> None:
+    """Remove the temporaries that killed processes left in the folder, of files whose names begin with `name`.
+
+    Those of other live processes stay.
+    For a folder that this process is about to write into: a temporary of its own number is of an earlier process.
+    """
+    for path in folder.glob(f".{glob.escape(name)}*") if folder.is_dir() else ():
+        found = _TEMPORARY.fullmatch(path.name)
+        if found is None or _is_live(int(found[1])):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _is_live(process: int) -> bool:
+    """Whether it is another process that runs on this machine."""
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import OutputError
-from .files import replacing
+from .files import remove_leftovers, replacing
 from .pictures import read_picture
 from .sheet import as_image, contact_sheet, save_image
 
@@ -43,8 +43,8 @@ class SampleFolder:
     def create(self, record: dict[str, Any]) -> None:
         """Make the folder and write down what will be in it."""
         self.path.mkdir(parents=True, exist_ok=True)
-        for unfinished in self.path.glob(".*.png"):
-            unfinished.unlink()
+        remove_leftovers(self.path)
+        remove_leftovers(self.path.resolve().parent, self.path.resolve().name)
         self.write_record(record)
 
     def write_record(self, record: dict[str, Any]) -> None:

@@ -8,7 +8,6 @@ RUN/best/ema.safetensors          the average with the best score, where scores 
 
 import json
 import pickle
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import torch
 
 from .checkpoint import build_model, checkpoints_in, read_checkpoint, save_checkpoint
 from .errors import CheckpointError, OutputError
-from .files import replacing, replacing_folder, write_torch
+from .files import remove_folder, remove_leftovers, replacing, replacing_folder, write_torch
 from .folder import differences
 from .training import TrainState
 
@@ -31,12 +30,13 @@ class RunFolder:
         self._check()
 
     def create(self) -> None:
-        """Make the folders and write the settings down."""
-        (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
+        """Write the settings down, before anything else; the folder is there and held by this process."""
+        self._check()  # another run may have begun in it since
+        for folder in (self.path, *(self.path / name for name in ("checkpoints", "best", "samples"))):
+            remove_leftovers(folder)
         with replacing(self.path / "run.json") as temporary:
             temporary.write_text(json.dumps(self.settings, indent=1) + "\n")
-        for unfinished in (self.path / "checkpoints").glob(".*"):
-            shutil.rmtree(unfinished)
+        (self.path / "checkpoints").mkdir(exist_ok=True)
 
     def save(self, state: TrainState, scaler: Any) -> Path:
         """Write a checkpoint of the state; it appears whole, and older ones but the last two go."""
@@ -49,7 +49,7 @@ class RunFolder:
                 rest["scaler"] = scaler.state_dict() if scaler else None
                 write_torch(rest, folder / "optimiser.pt")
         for old in checkpoints_in(self.path)[:-_KEPT]:
-            shutil.rmtree(old)
+            remove_folder(old)
         return target
 
     def save_best(self, state: TrainState) -> None:
@@ -97,7 +97,7 @@ class RunFolder:
             raise OutputError(f"{self.path}: is a file; name a folder")
         record = self.path / "run.json"
         if not record.exists():
-            if self.path.is_dir() and any(self.path.iterdir()):
+            if self.path.is_dir() and any(not path.name.startswith(".") for path in self.path.iterdir()):
                 raise OutputError(f"{self.path}: is not empty and holds no run.json; name a new folder")
             return
         try:

@@ -66,8 +66,9 @@ class TrainRun:
         """Train to the end. Returns False when Ctrl-C stopped it after a whole step, saved."""
         with ExitStack() as held:
             if self.main:
-                self.folder.create()
+                self.folder.path.mkdir(parents=True, exist_ok=True)
                 held.enter_context(locked(self.folder.path))
+                self.folder.create()
             return self._train()
 
     def _train(self) -> bool:

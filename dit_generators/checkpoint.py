@@ -3,6 +3,7 @@
 import argparse
 import json
 import pickle
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,11 +26,13 @@ from .checkpoint_names import (
 from .config import DiTConfig
 from .errors import ArgumentError, CheckpointError
 from .files import replacing, replacing_folder, write_safetensors, write_torch
+from .foreign_checkpoints import check_args, check_content, check_family
 from .hub import bundled_file, find_on_hub
 from .model import DiT
 
 _METADATA_KEY = "dit_config"
 _PICKLED = (".pt", ".pth", ".bin", ".ckpt")
+_PREFIXES = re.compile(r"(?:(?:module|_orig_mod)\.)*")
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ def build_model(checkpoint: Checkpoint) -> DiT:
     with torch.device("meta"):
         model = DiT(checkpoint.config)
     _check_state(checkpoint.state, model.state_dict(), str(checkpoint.path))
+    _check_finite(checkpoint.state, str(checkpoint.path))
     model.load_state_dict({name: value.float() for name, value in checkpoint.state.items()}, assign=True)
     model.pos_embed.requires_grad_(False)
     return model.eval()
@@ -83,11 +87,22 @@ def read_checkpoint(
 ) -> Checkpoint:
     """The weights of `source`, not yet in a network; arguments and errors as in `load_checkpoint`."""
     path = _locate(source)
-    if path.is_dir():
-        return _read_folder(path, config, num_heads, weights)
+    found = (
+        _read_folder(path, config, num_heads, weights) if path.is_dir() else _read_one(path, config, num_heads, weights)
+    )
+    if num_heads is not None and num_heads != found.config.num_heads:
+        raise CheckpointError(
+            f"{found.path}: says that it has {found.config.num_heads} attention heads, num_heads says {num_heads}; "
+            "leave it out"
+        )
+    return found
+
+
+def _read_one(path: Path, config: DiTConfig | None, num_heads: int | None, weights: str) -> Checkpoint:
     state, found = _read_file(path, weights)
     if "pos_embed.proj.weight" in state:
         raise CheckpointError(f"{path}: has diffusers' names; give the folder that holds it and its config.json")
+    check_family(state, str(path))
     return Checkpoint(config or found or config_from_shapes(state, num_heads, str(path)), state, path)
 
 
@@ -182,6 +197,7 @@ def checkpoints_in(run: Path) -> list[Path]:
 
 
 def _read_file(path: Path, weights: str) -> tuple[State, DiTConfig | None]:
+    check_content(path)
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     if path.suffix in _PICKLED:
@@ -209,7 +225,7 @@ def _parse_config(text: str, path: Path) -> DiTConfig:
 def _read_pickled(path: Path, weights: str) -> tuple[State, DiTConfig | None]:
     """A state dict, or train.py's {"model", "ema", "opt", "args"}; args may be an argparse.Namespace, nothing else."""
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals([argparse.Namespace, *_numpy_scalars()]):
             mapped = zipfile.is_zipfile(path)
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
@@ -217,16 +233,19 @@ def _read_pickled(path: Path, weights: str) -> tuple[State, DiTConfig | None]:
             f"{path}: holds more than tensors and plain values, so it could run code; it was not opened. "
             "Save its state dict alone, or as .safetensors"
         ) from error
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # damage shows as RuntimeError, EOFError, KeyError, IndexError, ...
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path}: damaged or cut short ({reason}); fetch or write it again") from error
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: expected a state dict, found {type(content).__name__}")
+    check_args(content.get("args"), str(path))
     num_heads = _heads_from_args(content.get("args"))
     if isinstance(content.get("ema"), Mapping) or isinstance(content.get("model"), Mapping):
         if not isinstance(content.get(weights), Mapping):
             raise CheckpointError(f"{path}: has no {weights!r} weights, only {some(content)}")
         content = content[weights]
+    if isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
     state = {_plain_name(str(name)): value for name, value in content.items() if isinstance(value, Tensor)}
     if len(state) < len(content):
         raise CheckpointError(f"{path}: expected tensors by name, found {some(content)}")
@@ -243,8 +262,17 @@ def _heads_from_args(args: Any) -> int | None:
 
 
 def _plain_name(name: str) -> str:
-    """Without the prefixes of DistributedDataParallel and torch.compile."""
-    return name.removeprefix("module.").removeprefix("_orig_mod.")
+    """Without the prefixes of DistributedDataParallel and torch.compile, in any order."""
+    return _PREFIXES.sub("", name, count=1)
+
+
+def _numpy_scalars() -> list[Any]:
+    """What NumPy's numbers are made of in a pickle, such as a best loss; no code runs in them."""
+    import numpy as np
+
+    scalar = np.float64(0).__reduce__()[0]
+    kinds = [type(np.dtype(kind)) for kind in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")]
+    return [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar"), np.dtype, *kinds]
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -257,6 +285,14 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise CheckpointError(f"{path}: expected the fields of a configuration")
     return fields
+
+
+def _check_finite(state: Mapping[str, Tensor], where: str) -> None:
+    for name, value in state.items():
+        if not torch.isfinite(value).all():
+            raise CheckpointError(
+                f"{where}: {name} holds NaN or infinity; its training went wrong, take an earlier one"
+            )
 
 
 def _check_state(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: str) -> None:

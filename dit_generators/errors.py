@@ -7,6 +7,7 @@ DitError
 ├── DataError         a folder of pictures, or one of them, cannot be used for training
 ├── EvaluationError   samples cannot be scored: an unknown backbone, or one without weights here
 ├── OutputError       the output folder belongs to another run or cannot be used
+├── SamplingError     a network gave NaN or infinity instead of pictures
 └── TrainingError     training cannot go on: its loss is not finite
 
 Every message says what was expected, what was found, and what to do. The command line prints it as one
@@ -40,6 +41,10 @@ class EvaluationError(DitError):
 
 class OutputError(DitError):
     """The output folder belongs to another run or cannot be used."""
+
+
+class SamplingError(DitError):
+    """A network gave NaN or infinity instead of pictures."""
 
 
 class TrainingError(DitError):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .autoencoder import Autoencoder
-from .errors import ArgumentError
+from .errors import ArgumentError, SamplingError
 from .guidance import Guidance, guided
 from .model import DiT, check_labels
 from .noise import ImageNoise, image_label
@@ -106,12 +106,26 @@ def sample(
 
 
 def to_pixels(x: Tensor, autoencoder: Autoencoder | None) -> NDArray[np.uint8]:
-    """[-1, 1] -> 127.5 x + 128 cut to 0..255 and to whole numbers, channels last, as official samples are saved."""
+    """[-1, 1] -> 127.5 x + 128 cut to 0..255 and to whole numbers, channels last, as official samples are saved.
+
+    Raises SamplingError for NaN and infinity, which would be black or white pixels.
+    """
     images = x if autoencoder is None else autoencoder.decode(x)
     if images.shape[1] not in _PIXEL_CHANNELS:
         raise ArgumentError(f"{images.shape[1]} channels are no picture; these are latents, which need an autoencoder")
+    if not torch.isfinite(images).all():
+        raise SamplingError(_not_finite(x, images))
     pixels = (127.5 * images.float() + 128).clamp(0, 255).to(torch.uint8)
     return np.asarray(pixels.permute(0, 2, 3, 1).cpu().numpy())
+
+
+def _not_finite(x: Tensor, images: Tensor) -> str:
+    maker = "the autoencoder" if torch.isfinite(x).all() else "the network"
+    count = int((~torch.isfinite(images.flatten(1)).all(dim=1)).sum())
+    return (
+        f"{maker} gave NaN or infinity for {count} of {len(images)} images and none of them was written; "
+        "take --precision fp32, another checkpoint or a smaller guidance scale"
+    )
 
 
 def makes_pixels(model: DiT) -> bool:

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from .errors import PictureError
-from .intact import check_intact, check_places
-from .pixels import check_layout, is_deep, lower_bytes, raw_modes, to_rgb
+from .intact import check_contents, check_end, check_intact, check_layout
+from .pixels import check_palette, colours, is_deep, lower_bytes, mend_palette_and_key, raw_modes, to_rgb
 
 DecodePolicy = Literal["upright", "plain"]
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
-MAX_PIXELS = 100_000_000  # rows times columns; a worker then stays below 900 MB besides the file itself
+# Rows times columns. A worker then stays below 900 MB besides the file itself; 16-bit colour takes 1.1 GB, WebP 1.6 GB.
+MAX_PIXELS = 100_000_000
 _EXIF_ORIENTATION = 0x0112
 
 
@@ -38,12 +39,17 @@ def decode(data: bytes, name: str, policy: DecodePolicy = "upright", max_pixels:
     try:
         check_intact(data, name)
         with _opened(data) as image:
-            check_places(image, len(data), name)
-            return convert(image, name, policy, data, max_pixels)
+            _check_size(image, name, max_pixels)
+            check_contents(image, data, name)
+            picture = convert(image, name, policy, data, max_pixels)
+        check_end(data, picture.format, picture.pixels, name)
+        return picture
     except PictureError:
         raise
     except UnidentifiedImageError as error:
         raise PictureError(f"{name}: {_unidentified(data)}") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise PictureError(f"{name}: more pixels than Pillow reads of this format; reduce it") from error
     except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, struct.error, ... on damage
         reason = str(error).split("\n")[0] or type(error).__name__
         raise PictureError(f"{name}: damaged picture ({reason}); replace it or use --on-error skip") from error
@@ -56,17 +62,19 @@ def convert(
 
     With its encoded `data`, 16-bit colour is scaled to 8 bits; without, Pillow cuts it, and the note says so.
     """
-    if image.width * image.height > max_pixels:
-        raise PictureError(_too_large(image, name, max_pixels))
+    _check_size(image, name, max_pixels)
+    check_layout(image, name)
     notes = []
-    if getattr(image, "n_frames", 1) > 1:
+    if getattr(image, "is_animated", False):  # n_frames would walk through all of them
         notes.append("first frame of several")
     kind = "JPEG" if image.format == "MPO" else image.format or "array"
-    check_layout(image, name)
-    deep = is_deep(raw_modes(image))
-    turn = image.getexif().get(_EXIF_ORIENTATION, 1)
+    modes, turn, known = raw_modes(image), _orientation(image), colours(image)
+    deep = is_deep(modes)
+    if policy == "upright":
+        mend_palette_and_key(image, modes)
     image.load()
-    if turn in range(2, 9) and (policy == "upright" or kind == "TIFF"):
+    check_palette(image, known, name)
+    if turn != 1 and (policy == "upright" or kind == "TIFF"):
         notes.append("turned upright by EXIF" if kind != "TIFF" else "turned upright by its TIFF tag")
     if policy == "plain":
         notes += ["16-bit colour cut to 8 bits"] if deep else []
@@ -74,7 +82,7 @@ def convert(
     low = _lower_bytes(data) if deep and data is not None else None
     if deep:
         notes.append("16-bit colour " + ("cut to 8 bits" if low is None else "scaled to 8 bits"))
-    left_to_turn = image.getexif().get(_EXIF_ORIENTATION, 1)  # Pillow has turned a TIFF while loading it
+    left_to_turn = _orientation(image)  # Pillow has turned a TIFF while loading it
     return Picture(to_rgb(image, low, name, notes, left_to_turn), kind, tuple(notes))
 
 
@@ -98,9 +106,18 @@ def _opened(data: bytes) -> Image.Image:
         return factory(io.BytesIO(data), "")
 
 
-def _too_large(image: Image.Image, name: str, max_pixels: int) -> str:
-    size, most = f"{image.width} x {image.height}", f"{max_pixels:,}"
-    return f"{name}: {size} pixels are more than {most}, perhaps a decompression bomb; reduce it or raise --max-pixels"
+def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
+    if image.width * image.height > max_pixels:
+        size, most = f"{image.width} x {image.height}", f"{max_pixels:,}"
+        raise PictureError(
+            f"{name}: {size} pixels are more than {most}, perhaps a decompression bomb; reduce it or raise --max-pixels"
+        )
+
+
+def _orientation(image: Image.Image) -> int:
+    """2 to 8 where the picture is to be turned; 1 for everything else that is written there."""
+    found = image.getexif().get(_EXIF_ORIENTATION, 1)
+    return found if isinstance(found, int) and 2 <= found <= 8 else 1
 
 
 def check_pixels(pixels: Any, name: str) -> NDArray[np.uint8]:

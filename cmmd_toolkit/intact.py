@@ -1,95 +1,81 @@
-"""Whether an encoded picture is whole, as far as its format can tell, before it is decoded.
+"""Whether an encoded picture is whole, as far as its format can tell, and in a layout that is read as the file says.
 
-PNG: the checksum of every chunk, up to the end chunk. JPEG: the end mark after the last scan. WebP: the lengths of the
-file and its chunks. GIF: all blocks, up to the trailer. TIFF: every strip or tile lies within the file. Bytes after the
-end of a picture are allowed: cameras and tools append their own.
+PNG: the checksum and place of every chunk, and as many rows as the header says. JPEG: all scans and restart marks, and
+coded pixels up to each mark. WebP: the lengths of the file and its chunks, and no lost end. GIF: all blocks, a first
+frame that fills its canvas. BMP: every row. TIFF: every strip or tile, of its full length. Bytes after the end of a
+picture are allowed: cameras and tools append their own.
 
-What cannot be known: JPEG, lossy WebP, BMP and most TIFF carry no checksums, so a changed byte inside their pixels, or
-a JPEG whose missing second half was replaced by an end mark, decodes to other pixels without a word.
+What cannot be known: JPEG, WebP, GIF, BMP and most TIFF carry no checksums, so a changed byte inside their pixels
+decodes to other pixels without a word. So do a cut arithmetic-coded or lossless JPEG with an end mark put behind it, a
+JPEG whose header gives less rows than were coded, fax-coded TIFF, and zeros at the end of a WebP that is flat there.
 """
 
-import contextlib
-import ctypes
-import re
-import zlib
-from collections.abc import Sequence
-from functools import cache
-from typing import Any
+from collections.abc import Callable
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from .bmp_layout import bmp_damage
 from .errors import PictureError
-
-_PNG_START = b"\x89PNG\r\n\x1a\n"
-_JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff])")
-_AFTER_SCAN = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
-_END_OF_IMAGE, _START_OF_SCAN = 0xD9, 0xDA
-_WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
-_PLACES = ((273, 279, "strip"), (324, 325, "tile"))  # TIFF tags: offsets, numbers of bytes
+from .jpeg_whole import mark_damage, runs_short
+from .png_whole import START as _PNG_START
+from .png_whole import chunk_damage, row_damage
+from .tiff_layout import part_damage, table_damage, unusual_layout
+from .webp_tail import tail_is_lost
 
 
 def check_intact(data: bytes, name: str) -> None:
-    """Raise PictureError when the encoded picture is not whole; other formats than those named above pass."""
-    if data.startswith(_PNG_START):
-        kind, reason = "PNG", _png_damage(data)
-    elif data.startswith(b"\xff\xd8"):
-        kind, reason = "JPEG", _jpeg_damage(data)
-    elif data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        kind, reason = "WebP", _webp_damage(data)
-    elif data.startswith((b"GIF87a", b"GIF89a")):
-        kind, reason = "GIF", _gif_damage(data)
-    else:
-        return
+    """Raise PictureError when the parts of the encoded picture are not whole; other formats than these pass."""
+    for kind, starts, damage in _CONTAINERS:
+        if starts(data) and (reason := damage(data)):
+            raise _damaged(name, kind, reason)
+
+
+def check_contents(image: Image.Image, data: bytes, name: str) -> None:
+    """Raise PictureError when the pixels of an opened picture are not all there."""
+    check_layout(image, name)
+    kind, reason = image.format, None
+    if kind == "TIFF":
+        reason = part_damage(image, data)
+    elif kind == "PNG":
+        reason = row_damage(data) or _frame_damage(image, image.size)
+    elif kind in ("JPEG", "MPO"):
+        reason = "its coded pixels end early" if runs_short(data) else None
+    elif kind == "BMP":
+        reason = bmp_damage(data, image.mode)
+    elif kind == "GIF":
+        canvas = int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")
+        reason = _frame_damage(image, canvas if all(canvas) else image.size)
     if reason:
-        raise _damaged(name, kind, reason)
+        raise _damaged(name, str(kind), reason)
 
 
-def check_places(image: Image.Image, size: int, name: str) -> None:
-    """Raise PictureError when pixels of an opened TIFF lie beyond the `size` bytes of its file; silences libtiff."""
-    if image.format != "TIFF":
-        return
-    _silence_libtiff()
-    tags = image.tag_v2  # type: ignore[attr-defined]
-    for offset_tag, count_tag, word in _PLACES:
-        offsets, counts = _numbers(tags.get(offset_tag)), _numbers(tags.get(count_tag))
-        if offsets is None or counts is None or (counts and len(counts) != len(offsets)):
-            raise _damaged(name, "TIFF", f"its table of {word}s makes no sense")
-        for i, offset in enumerate(offsets):
-            if offset + (counts[i] if counts else 1) > size:
-                raise _damaged(name, "TIFF", f"{word} {i} lies beyond the end of the file")
+def check_layout(image: Image.Image, name: str) -> None:
+    """Raise PictureError when Pillow would decode an opened TIFF in another way than the file says."""
+    tags = getattr(image, "tag_v2", None)
+    if tags is not None and image.format == "TIFF" and (layout := unusual_layout(tags)):
+        raise PictureError(f"{name}: a TIFF {layout}; save it anew with 8 bits a channel, interleaved")
+
+
+def check_end(data: bytes, kind: str, pixels: NDArray[np.uint8], name: str) -> None:
+    """Raise PictureError when the decoded pixels show that the end of the file was lost."""
+    if kind == "WEBP" and tail_is_lost(data, pixels):
+        raise _damaged(name, "WebP", "its end was lost and left as zeros")
 
 
 def _damaged(name: str, kind: str, reason: str) -> PictureError:
     return PictureError(f"{name}: damaged picture ({kind}: {reason}); replace it or use --on-error skip")
 
 
-def _png_damage(data: bytes) -> str | None:
-    at = len(_PNG_START)
-    while at + 12 <= len(data):
-        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
-        if end > len(data):
-            break
-        kind = data[at + 4 : at + 8]
-        if zlib.crc32(memoryview(data)[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            return f"wrong checksum of chunk {kind.decode('ascii', 'replace')}"
-        if kind == b"IEND":
-            return None
-        at = end
-    return "it ends before its end chunk"
-
-
-def _jpeg_damage(data: bytes) -> str | None:
-    at, scans, pattern = 2, 0, _JPEG_MARKER
-    while found := pattern.search(data, at):
-        marker, at, pattern = found[1][0], found.end(), _JPEG_MARKER
-        if marker == _END_OF_IMAGE:
-            return None if scans else "it holds no picture"
-        if marker in _WITHOUT_LENGTH:
-            continue
-        at += int.from_bytes(data[at : at + 2], "big")
-        if marker == _START_OF_SCAN:
-            scans, pattern = scans + 1, _AFTER_SCAN
-    return "it does not end in its end mark"
+def _frame_damage(image: Image.Image, canvas: tuple[int, int]) -> str | None:
+    """The first frame must fill its canvas, except where the rest is transparent."""
+    left, top, right, bottom = image.tile[0][1] if image.tile else (0, 0, *canvas)  # type: ignore[attr-defined]
+    if right > canvas[0] or bottom > canvas[1]:
+        return "its first frame reaches beyond its canvas"
+    if (left, top, right, bottom) != (0, 0, *canvas) and "transparency" not in image.info:
+        return "its first frame leaves a part of its canvas open"
+    return None
 
 
 def _webp_damage(data: bytes) -> str | None:
@@ -114,6 +100,8 @@ def _gif_damage(data: bytes) -> str | None:
         if block == 0x3B:
             return None if pictures else "it holds no picture"
         if block == 0x2C and at + 10 < len(data):
+            if not (data[10] | data[at + 9]) & 0x80:
+                return "it has no table of colours"
             pictures += 1
             at += 11 + _table(data[at + 9])
         elif block == 0x21:
@@ -131,18 +119,10 @@ def _table(flags: int) -> int:
     return 3 << (flags % 8 + 1) if flags & 0x80 else 0
 
 
-def _numbers(values: Any) -> Sequence[int] | None:
-    """Whole numbers of a TIFF tag, none where it is absent; None when they are something else."""
-    values = () if values is None else values if isinstance(values, tuple) else (values,)
-    return values if all(isinstance(value, int) and value >= 0 for value in values) else None
-
-
-@cache
-def _silence_libtiff() -> None:
-    """libtiff writes errors to the terminal by itself; Pillow raises what matters."""
-    from PIL import _imaging
-
-    with contextlib.suppress(OSError, AttributeError):  # a Pillow without libtiff, or one linked in another way
-        library = ctypes.CDLL(_imaging.__file__)
-        library.TIFFSetErrorHandler(None)
-        library.TIFFSetWarningHandler(None)
+_CONTAINERS: tuple[tuple[str, Callable[[bytes], bool], Callable[[bytes], str | None]], ...] = (
+    ("PNG", lambda data: data.startswith(_PNG_START), chunk_damage),
+    ("JPEG", lambda data: data.startswith(b"\xff\xd8"), mark_damage),
+    ("WebP", lambda data: data.startswith(b"RIFF") and data[8:12] == b"WEBP", _webp_damage),
+    ("GIF", lambda data: data.startswith((b"GIF87a", b"GIF89a")), _gif_damage),
+    ("TIFF", lambda data: data.startswith((b"II", b"MM")), table_damage),
+)

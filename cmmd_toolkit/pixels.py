@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImagePalette
 
 from .errors import PictureError
 
 STRIP = 1 << 18  # pixels converted at a time
 _ALPHA_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
 _GREY16_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR = 258, 262, 284
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR, _COLOURS = 258, 262, 284, 320
+_BYTES_OF_COLOUR = {"RGB": 3, "BGR": 3, "BGRX": 4, "RGB;L": 3}
+_WHITES = {"L;2": 3, "L;4": 15}  # of the raw modes of a PNG
 _WHITE_IS_ZERO = 0
 _OTHER_ORDER = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B", "RGBA;16B": "RGBA;16L", "RGBA;16L": "RGBA;16B"}
 _OTHER_ORDER |= {"CMYK;16B": "CMYK;16L", "CMYK;16L": "CMYK;16B"}
@@ -36,7 +38,7 @@ def _tiles(image: Image.Image) -> list[Any]:
 
 def is_deep(modes: list[str]) -> bool:
     """Whether colour of 16 bits a channel would be cut to 8."""
-    return any(";16" in mode and not mode.startswith("I;") for mode in modes)
+    return any(mode.endswith((";16B", ";16L", ";16N")) and not mode.startswith("I;") for mode in modes)
 
 
 def lower_bytes(image: Image.Image) -> Image.Image | None:
@@ -52,12 +54,36 @@ def lower_bytes(image: Image.Image) -> Image.Image | None:
     return image
 
 
-def check_layout(image: Image.Image, name: str) -> None:
-    """Refuse what Pillow decodes wrongly without a word: uncompressed planes of anything but plain 8-bit channels."""
-    tags = getattr(image, "tag_v2", {})
-    plain = set(_bits(tags)) == {8} and tags.get(_PHOTOMETRIC, _WHITE_IS_ZERO) != _WHITE_IS_ZERO
-    if tags.get(_PLANAR) == 2 and not plain and any(tile[0] == "raw" for tile in _tiles(image)):
-        raise PictureError(f"{name}: a TIFF with separate planes of this kind; save it with interleaved channels")
+def colours(image: Image.Image) -> int:
+    """How many colours the palette of a picture that is not loaded yet has; 0 without one."""
+    if image.mode != "P" or image.palette is None:
+        return 0
+    order, data = image.palette.getdata()
+    return len(data) // _BYTES_OF_COLOUR.get(order, 3)
+
+
+def check_palette(image: Image.Image, known: int, name: str) -> None:
+    """Refuse pixels beyond the `known` colours: Pillow shows them black."""
+    if not known or image.mode != "P":
+        return
+    beyond = [value for value, count in enumerate(image.histogram()) if count and value >= known]
+    if set(beyond) - {image.info.get("transparency")}:
+        raise PictureError(
+            f"{name}: damaged picture (colour {beyond[-1]} of a palette of {known}); replace it or use --on-error skip"
+        )
+
+
+def mend_palette_and_key(image: Image.Image, modes: list[str]) -> None:
+    """What Pillow leaves unscaled: the transparent grey of a PNG of few bits, and the palette of a TIFF (it cuts)."""
+    key, values = image.info.get("transparency"), getattr(image, "tag_v2", {}).get(_COLOURS)
+    if image.format == "PNG" and isinstance(key, int) and image.mode == "L":
+        white = _WHITES.get(modes[0] if modes else "", 255)
+        image.info["transparency"] = (key & white) * 255 // white
+    elif image.format == "PNG" and isinstance(key, tuple) and not is_deep(modes):
+        image.info["transparency"] = tuple(part & 255 for part in key)
+    elif values and image.mode in ("P", "PA"):
+        scaled = _eight_bits(np.asarray(values, np.uint32), 65535)
+        image.palette = ImagePalette.raw("RGB;L", scaled.tobytes())
 
 
 def to_rgb(image: Image.Image, low: Image.Image | None, name: str, notes: list[str], turn: int) -> NDArray[np.uint8]:
@@ -107,6 +133,7 @@ def _strips(image: Image.Image, low: Image.Image | None, name: str, notes: list[
 
 
 def _shallow(part: Image.Image) -> NDArray[np.uint8]:
+    part = part.convert("LA") if part.mode == "La" else part  # Pillow has no other way from it
     if part.mode in _ALPHA_MODES or "transparency" in part.info:
         rgba = part.convert("RGBA")
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))

@@ -1,0 +1,174 @@
+"""Whether a JPEG is whole: its scans by their headers, its coded pixels by what lies behind them.
+
+A decoder that meets a mark before all pixels are coded fills the rest with grey and says nothing. So a few bytes are
+put before every mark and the picture is decoded again, small: a whole picture never reads them, a short one does.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from PIL.JpegImagePlugin import JpegImageFile
+
+_MARKER = re.compile(rb"\xff+([^\x00\xff])")
+_END, _SCAN, _INTERVAL = 0xD9, 0xDA, 0xDD
+_WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
+_RESTARTS = range(0xD0, 0xD8)
+_FRAMES = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
+_PROGRESSIVE, _LOSSLESS, _ARITHMETIC = (0xC2, 0xC6, 0xCA, 0xCE), (0xC3, 0xC7, 0xCB, 0xCF), range(0xC9, 0xD0)
+_MOST_SCANS, _MOST_FILL = 64, 1 << 16  # encoders write 12 scans at most; more, or endless fill, take minutes
+_FILLER = bytes((151 * i + 7) % 254 + 1 for i in range(48))
+
+
+@dataclass
+class _Scan:
+    components: tuple[int, ...]
+    first: int  # coefficients of this scan
+    last: int
+    bit: int  # the lowest bit of the coefficients that is known after this scan
+    interval: int
+    stretches: list[tuple[int, int]] = field(default_factory=list)  # coded bytes between two marks
+    restarts: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Jpeg:
+    """What the marks of a JPEG say."""
+
+    frame: int = 0
+    width: int = 0
+    height: int = 0
+    sampling: dict[int, tuple[int, int]] = field(default_factory=dict)
+    scans: list[_Scan] = field(default_factory=list)
+    ended: bool = False
+    reason: str | None = None
+
+
+def read_marks(data: bytes) -> Jpeg:
+    """Walk the marks up to the end mark, or to the first that makes no sense."""
+    found, at, interval = Jpeg(), 2, 0
+    while (mark := _MARKER.search(data, at)) and not found.reason:
+        kind, at = mark[1][0], mark.end()
+        if mark.end() - mark.start() > _MOST_FILL:
+            found.reason = "endless fill bytes"
+        if kind == _END:
+            found.ended = True
+            return found
+        if kind in _WITHOUT_LENGTH:
+            continue
+        end = at + int.from_bytes(data[at : at + 2], "big")
+        segment, at = data[at + 2 : end], end
+        if kind in _FRAMES:
+            _read_frame(found, kind, segment)
+        elif kind == _INTERVAL:
+            interval = int.from_bytes(segment[:2], "big")
+        elif kind == _SCAN:
+            at = _read_scan(found, segment, data, at, interval)
+    return found
+
+
+def mark_damage(data: bytes) -> str | None:
+    """What is wrong with the marks and scan headers."""
+    found = read_marks(data)
+    if found.reason or not found.ended:
+        return found.reason or "it does not end in its end mark"
+    if not found.scans or not found.sampling:
+        return "it holds no picture"
+    if _lacks_scans(found):
+        return "some of its scans are missing"
+    return next((reason for scan in found.scans if (reason := _restart_damage(found, scan))), None)
+
+
+def runs_short(data: bytes) -> bool:
+    """Whether coded pixels are missing before a mark; False where that cannot be known (arithmetic, lossless)."""
+    found = read_marks(data)
+    if found.frame in _ARITHMETIC or found.frame in _LOSSLESS:
+        return False
+    scale = 2 if found.frame in _PROGRESSIVE else 8  # late scans hold detail
+    return _small(data, scale) != _small(_filled(data, found), scale)
+
+
+def _read_frame(found: Jpeg, kind: int, segment: bytes) -> None:
+    parts = [segment[i : i + 3] for i in range(6, len(segment) - 2, 3)]
+    sampling = {part[0]: (part[1] >> 4, part[1] & 15) for part in parts}
+    if found.frame or len(segment) < 9 or len(sampling) != segment[5] or 0 in sum(sampling.values(), ()):
+        found.reason = "a header that makes no sense"
+        return
+    found.frame, found.sampling = kind, sampling
+    found.height, found.width = int.from_bytes(segment[1:3], "big"), int.from_bytes(segment[3:5], "big")
+
+
+def _read_scan(found: Jpeg, segment: bytes, data: bytes, at: int, interval: int) -> int:
+    """Add a scan; returns the place of the mark behind it."""
+    count = segment[0] if segment else 0
+    components = tuple(segment[1 : 1 + 2 * count : 2])
+    if len(segment) < 2 * count + 4 or not set(components) <= set(found.sampling) or not components:
+        found.reason = "a scan that makes no sense"
+        return at
+    first, last, bits = segment[2 * count + 1 : 2 * count + 4]
+    scan = _Scan(components, first, min(last, 63), bits & 15, interval)
+    found.scans.append(scan)
+    if len(found.scans) > _MOST_SCANS:
+        found.reason = f"more than {_MOST_SCANS} scans"
+    most = _intervals(found, scan) + 1
+    while (mark := _MARKER.search(data, at)) and not found.reason:
+        scan.stretches.append((at, mark.start()))
+        if mark[1][0] not in _RESTARTS:
+            return mark.start()
+        scan.restarts.append(mark[1][0] - _RESTARTS[0])
+        found.reason = "too many restart marks" if len(scan.stretches) > most else None
+        at = mark.end()
+    return len(data)
+
+
+def _lacks_scans(found: Jpeg) -> bool:
+    unknown = {(component, k) for component in found.sampling for k in range(64)}
+    for scan in found.scans:
+        whole = found.frame not in _PROGRESSIVE
+        known = range(64) if whole else range(scan.first, scan.last + 1) if scan.bit == 0 else ()
+        unknown -= {(component, k) for component in scan.components for k in known}
+    return bool(unknown)
+
+
+def _restart_damage(found: Jpeg, scan: _Scan) -> str | None:
+    if scan.restarts != [i % 8 for i in range(len(scan.restarts))]:
+        return "a restart mark is out of order"
+    return "restart marks are missing" if len(scan.restarts) < _intervals(found, scan) - 1 else None
+
+
+def _intervals(found: Jpeg, scan: _Scan) -> int:
+    """The number of stretches between restart marks; some encoders write one mark more, behind the last."""
+    return -(-_units(found, scan) // scan.interval) if scan.interval else 1
+
+
+def _units(found: Jpeg, scan: _Scan) -> int:
+    """The number of units (MCUs) that a scan codes."""
+    edge = 1 if found.frame in _LOSSLESS else 8
+    widest = max(wide for wide, _ in found.sampling.values())
+    tallest = max(tall for _, tall in found.sampling.values())
+    if len(scan.components) > 1:
+        return -(-found.width // (edge * widest)) * -(-found.height // (edge * tallest))
+    wide, tall = found.sampling[scan.components[0]]
+    columns, rows = -(-found.width * wide // widest), -(-found.height * tall // tallest)
+    return -(-columns // edge) * -(-rows // edge)
+
+
+def _filled(data: bytes, found: Jpeg) -> bytes:
+    def parts() -> Iterator[bytes]:
+        at = 0
+        for scan in found.scans:
+            for _, end in scan.stretches:
+                yield data[at:end]
+                yield _FILLER
+                at = end
+        yield data[at:]
+
+    return b"".join(parts())
+
+
+def _small(data: bytes, scale: int) -> bytes:
+    """The pixels, reduced by `scale` as they are decoded."""
+    with JpegImageFile(io.BytesIO(data)) as image:
+        image.draft(None, (max(1, image.width // scale), max(1, image.height // scale)))
+        return image.tobytes()

@@ -1,15 +1,21 @@
 """Latents <-> pixels: diffusers' AutoencoderKL or AutoencoderTiny, or nothing for models of pixels."""
 
 import json
+import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from .digest import weights_digest
 from .errors import CheckpointError
 from .hub import find_on_hub
+
+if TYPE_CHECKING:
+    from .model import DiT
 
 DEFAULT = "stabilityai/sd-vae-ft-ema"
 _CLASSES = ("AutoencoderKL", "AutoencoderTiny")
@@ -29,6 +35,11 @@ class Autoencoder:
     def device(self) -> torch.device:
         """Where it is."""
         return next(iter(self.network.parameters())).device
+
+    @cached_property
+    def weights_sha256(self) -> str:
+        """The hash of its weights."""
+        return weights_digest(self.network.state_dict())
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
@@ -67,15 +78,33 @@ def load_autoencoder(source: str | Path, device: str | torch.device = "cpu") -> 
     except Exception as error:  # safetensors errors, OSError, ValueError and RuntimeError of shapes
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"{folder}: the {name} in it cannot be read ({reason}); fetch it again") from error
-    scale = float(network.config.get("scaling_factor") or 1.0)
-    shift = float(network.config.get("shift_factor") or 0.0)
+    scale = _number(network.config.get("scaling_factor") or 1.0, folder)
+    shift = _number(network.config.get("shift_factor") or 0.0, folder)
     return Autoencoder(network.to(device).eval().requires_grad_(False), str(source), scale, shift)
+
+
+def check_latents(model: "DiT", autoencoder: Autoencoder) -> None:
+    """Raise CheckpointError when the model's latents are not this autoencoder's, as far as both say."""
+    channels = autoencoder.network.config.get("latent_channels")
+    if channels != model.config.in_channels:
+        raise CheckpointError(
+            f"autoencoder {autoencoder.source}: has latents of {channels} channels, the model makes "
+            f"{model.config.in_channels}; give the autoencoder it was trained with by --autoencoder PATH"
+        )
+    if model.autoencoder_record is not None:
+        model.autoencoder_record.check(autoencoder)
+
+
+def _number(value: Any, folder: Path) -> float:
+    if type(value) not in (int, float) or not abs(value) < math.inf:
+        raise CheckpointError(f"{folder}: scaling_factor or shift_factor: expected a number, got {value!r}")
+    return float(value)
 
 
 def _class_name(folder: Path) -> str:
     try:
         name = json.loads((folder / "config.json").read_text()).get("_class_name")
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{folder}: has no readable config.json; give a save_pretrained folder") from error
     if name not in _CLASSES:
         raise CheckpointError(f"{folder}: is a {name}, expected {' or '.join(_CLASSES)}")

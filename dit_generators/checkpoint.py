@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -232,7 +232,9 @@ def _read_run(folder: Path, weights: str | None) -> Checkpoint:
     saved = checkpoints_in(folder)
     if not saved:
         raise CheckpointError(f"{folder}: this run has no checkpoint yet")
-    return _read_step(saved[-1], weights)
+    latest = _read_step(saved[-1], weights)
+    told = _read_json(folder / "run.json").get("autoencoder") if latest.record is None else None
+    return latest if told is None else replace(latest, record=AutoencoderRecord.from_dict(told, str(folder)))
 
 
 def _read_step(folder: Path, weights: str | None) -> Checkpoint:

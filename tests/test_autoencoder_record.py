@@ -175,6 +175,25 @@ def test_factors_that_are_no_numbers_are_refused(latent: Path, tmp_path: Path, f
         load_autoencoder(other_vae(latent / "vae", tmp_path / "vae", scaling_factor=factor))
 
 
+def test_an_autoencoder_without_some_of_its_weights_is_refused(latent: Path, tmp_path: Path) -> None:
+    shutil.copytree(latent / "vae", vae := tmp_path / "vae")
+    weights = load_file(path := vae / "diffusion_pytorch_model.safetensors")
+    for changed, message in (
+        ({name: value for name, value in weights.items() if name != "decoder.conv_out.bias"}, "missing keys"),
+        (weights | {"decoder.conv_out.more": torch.zeros(1)}, "unexpected keys"),
+    ):
+        save_file(changed, path, {"format": "pt"})
+        with pytest.raises(CheckpointError, match=message):
+            load_autoencoder(vae)
+
+
+@pytest.mark.parametrize("name", ["layers_per_block", "block_out_channels", "latent_channels", "in_channels"])
+def test_a_configuration_larger_than_its_file_takes_no_memory(latent: Path, tmp_path: Path, name: str) -> None:
+    huge: Any = [10**6, 10**6] if name == "block_out_channels" else 10**9
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_autoencoder(other_vae(latent / "vae", tmp_path / "vae", **{name: huge}))
+
+
 def test_a_decoder_that_gives_nan_gives_no_picture(latent: Path, tmp_path: Path, capfd: Any) -> None:
     shutil.copytree(latent / "vae", vae := tmp_path / "vae")
     weights = load_file(path := vae / "diffusion_pytorch_model.safetensors")

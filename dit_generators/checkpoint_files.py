@@ -4,6 +4,7 @@ import argparse
 import json
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -111,8 +112,12 @@ def _read_pickled(path: Path, weights: str | None) -> WeightsFile:
 
 def _load_pickle(path: Path) -> Any:
     try:
-        with torch.serialization.safe_globals([argparse.Namespace, *_numpy_values()]):
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        with torch.serialization.safe_globals([argparse.Namespace, *_numpy_values()]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch, on what is refused below
+            if path.suffix in PICKLED:
+                return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+            with path.open("rb") as stream:  # torch would go by a name that is wrong
+                return torch.load(stream, map_location="cpu", weights_only=True)
     except Exception as error:  # damage shows as RuntimeError, EOFError, KeyError, IndexError, ...
         if isinstance(error, pickle.UnpicklingError) and _CODE.search(str(error)):
             raise CheckpointError(

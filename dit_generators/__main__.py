@@ -1,5 +1,15 @@
 """`python -m dit_generators` is `dit-gen`."""
 
-from .cli import main
+from .signals import exit_at_once
 
-main()
+
+def start() -> None:
+    """Run the command; interrupts count from before its first heavy import."""
+    exit_at_once()
+    from .cli import main
+
+    main()
+
+
+if __name__ == "__main__":
+    start()

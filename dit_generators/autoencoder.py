@@ -1,18 +1,25 @@
 """Latents <-> pixels: diffusers' AutoencoderKL or AutoencoderTiny, or nothing for models of pixels."""
 
 import json
+import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from .digest import weights_digest
 from .errors import CheckpointError
 from .hub import find_on_hub
 
+if TYPE_CHECKING:
+    from .model import DiT
+
 DEFAULT = "stabilityai/sd-vae-ft-ema"
 _CLASSES = ("AutoencoderKL", "AutoencoderTiny")
+_MOST_LAYERS = 64
 _PATTERNS = ("config.json", "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
 
 
@@ -29,6 +36,11 @@ class Autoencoder:
     def device(self) -> torch.device:
         """Where it is."""
         return next(iter(self.network.parameters())).device
+
+    @cached_property
+    def weights_sha256(self) -> str:
+        """The hash of its weights."""
+        return weights_digest(self.network.state_dict())
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
@@ -61,22 +73,68 @@ def load_autoencoder(source: str | Path, device: str | torch.device = "cpu") -> 
 
     path = Path(source).expanduser()
     folder = path if path.exists() else find_on_hub(str(source), _PATTERNS)
-    name = _class_name(folder)
+    fields = _read_config(folder)
+    kind = getattr(diffusers, fields["_class_name"])
     try:
-        network = getattr(diffusers, name).from_pretrained(folder, local_files_only=True, low_cpu_mem_usage=False)
+        _check_size(kind, fields, folder)
+        network, told = kind.from_pretrained(
+            folder, local_files_only=True, low_cpu_mem_usage=False, output_loading_info=True
+        )
+        _check_whole(told)
     except Exception as error:  # safetensors errors, OSError, ValueError and RuntimeError of shapes
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"{folder}: the {name} in it cannot be read ({reason}); fetch it again") from error
-    scale = float(network.config.get("scaling_factor") or 1.0)
-    shift = float(network.config.get("shift_factor") or 0.0)
+        raise CheckpointError(
+            f"{folder}: the {kind.__name__} in it cannot be read ({reason}); fetch it again"
+        ) from error
+    scale = _number(network.config.get("scaling_factor") or 1.0, folder)
+    shift = _number(network.config.get("shift_factor") or 0.0, folder)
     return Autoencoder(network.to(device).eval().requires_grad_(False), str(source), scale, shift)
 
 
-def _class_name(folder: Path) -> str:
+def check_latents(model: "DiT", autoencoder: Autoencoder) -> None:
+    """Raise CheckpointError when the model's latents are not this autoencoder's, as far as both say."""
+    channels = autoencoder.network.config.get("latent_channels")
+    if channels != model.config.in_channels:
+        raise CheckpointError(
+            f"autoencoder {autoencoder.source}: has latents of {channels} channels, the model makes "
+            f"{model.config.in_channels}; give the autoencoder it was trained with by --autoencoder PATH"
+        )
+    if model.autoencoder_record is not None:
+        model.autoencoder_record.check(autoencoder)
+
+
+def _number(value: Any, folder: Path) -> float:
+    if type(value) not in (int, float) or not abs(value) < math.inf:
+        raise CheckpointError(f"{folder}: scaling_factor or shift_factor: expected a number, got {value!r}")
+    return float(value)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
     try:
-        name = json.loads((folder / "config.json").read_text()).get("_class_name")
-    except (OSError, ValueError, AttributeError) as error:
+        fields: dict[str, Any] = json.loads((folder / "config.json").read_text())
+        name = fields.get("_class_name")
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{folder}: has no readable config.json; give a save_pretrained folder") from error
     if name not in _CLASSES:
         raise CheckpointError(f"{folder}: is a {name}, expected {' or '.join(_CLASSES)}")
-    return str(name)
+    return fields
+
+
+def _check_whole(told: dict[str, Any]) -> None:
+    """Raise ValueError where weights are absent, which diffusers would draw at random, or are of another network."""
+    for kind in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
+        if names := list(told.get(kind) or ()):
+            raise ValueError(f"{kind.replace('_', ' ')}: {names[0]}, {len(names)} in all")
+
+
+def _check_size(kind: Any, fields: dict[str, Any], folder: Path) -> None:
+    """Raise ValueError for a configuration of a network larger than its file, before memory is taken for it."""
+    layers = fields.get("layers_per_block", 1)
+    blocks = max((len(value) for value in fields.values() if isinstance(value, list)), default=0)
+    if not isinstance(layers, int) or max(layers, blocks) > _MOST_LAYERS:
+        raise ValueError(f"layers_per_block {layers} or {blocks} blocks")
+    with torch.device("meta"):
+        count = sum(weight.numel() for weight in kind.from_config(fields).parameters())
+    size = sum(path.stat().st_size for path in folder.glob("diffusion_pytorch_model*") if path.is_file())
+    if count > size:
+        raise ValueError(f"its config.json describes {count} weights, the file has {size} bytes")

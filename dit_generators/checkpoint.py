@@ -1,19 +1,16 @@
 """Read and write the weights of a DiT: our own file, official files, diffusers' folder, the hub. No pickled code."""
 
-import argparse
 import json
-import pickle
-import re
-import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from .autoencoder_record import AutoencoderRecord
+from .checkpoint_files import AUTOENCODER_KEY, CONFIG_KEY, PICKLED, WeightsFile, check_depth, read_weights
 from .checkpoint_names import (
     State,
     config_from_diffusers,
@@ -26,23 +23,27 @@ from .checkpoint_names import (
 from .config import DiTConfig
 from .errors import ArgumentError, CheckpointError
 from .files import replacing, replacing_folder, write_safetensors, write_torch
-from .foreign_checkpoints import check_args, check_content, check_family
+from .foreign_checkpoints import check_family, check_scheduler
 from .hub import bundled_file, find_on_hub
 from .model import DiT
-
-_METADATA_KEY = "dit_config"
-_PICKLED = (".pt", ".pth", ".bin", ".ckpt")
-_PREFIXES = re.compile(r"(?:(?:module|_orig_mod)\.)*")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights under official names, their configuration, and where they were found."""
+    """Weights under official names, their configuration, and where they were found.
+
+    Attributes:
+        autoencoder: the folder of an autoencoder that came with the weights.
+        record: the autoencoder that the weights were trained with, where they say it.
+        trained_here: whether a training run of this package wrote them.
+    """
 
     config: DiTConfig
     state: State
     path: Path
     autoencoder: Path | None = None
+    record: AutoencoderRecord | None = None
+    trained_here: bool = False
 
 
 def load_checkpoint(
@@ -50,7 +51,7 @@ def load_checkpoint(
     config: DiTConfig | None = None,
     *,
     num_heads: int | None = None,
-    weights: str = "ema",
+    weights: str | None = None,
     device: str | torch.device = "cpu",
 ) -> DiT:
     """A DiT in evaluation mode from a file, a folder, a bundled name or an id on the hub.
@@ -61,7 +62,7 @@ def load_checkpoint(
             name of a bundled checkpoint, or OWNER/NAME: first the local Hugging Face cache, then the hub.
         config: the shape, where the file does not tell it; by default read from the file's metadata or its shapes.
         num_heads: attention heads, for an official file of an unpublished width, whose shapes do not tell them.
-        weights: which of train.py's two, "ema" or "model".
+        weights: which of a training checkpoint's two, "ema" (the default) or "model"; refused where there is no choice.
         device: where the model goes.
 
     Raises:
@@ -73,19 +74,28 @@ def load_checkpoint(
 
 def build_model(checkpoint: Checkpoint) -> DiT:
     """The network with these weights, in evaluation mode; every key and shape is checked."""
-    with torch.device("meta"):
-        model = DiT(checkpoint.config)
-    _check_state(checkpoint.state, model.state_dict(), str(checkpoint.path))
-    _check_finite(checkpoint.state, str(checkpoint.path))
-    model.load_state_dict({name: value.float() for name, value in checkpoint.state.items()}, assign=True)
+    config, where = checkpoint.config, str(checkpoint.path)
+    _check_table(checkpoint)
+    try:
+        with torch.device("meta"):
+            model = DiT(config)
+    except (RuntimeError, OverflowError, ValueError, TypeError) as error:  # numbers that no layer can have
+        raise CheckpointError(f"{where}: the configuration cannot be built ({str(error).splitlines()[0]})") from error
+    _check_state(checkpoint.state, model.state_dict(), where)
+    state = {name: value.float() for name, value in checkpoint.state.items()}
+    _check_finite(state, where)
+    model.load_state_dict(state, assign=True)
     model.pos_embed.requires_grad_(False)
+    model.autoencoder_record = checkpoint.record
     return model.eval()
 
 
 def read_checkpoint(
-    source: str | Path, *, config: DiTConfig | None = None, num_heads: int | None = None, weights: str = "ema"
+    source: str | Path, *, config: DiTConfig | None = None, num_heads: int | None = None, weights: str | None = None
 ) -> Checkpoint:
     """The weights of `source`, not yet in a network; arguments and errors as in `load_checkpoint`."""
+    if weights not in (None, "ema", "model"):
+        raise ArgumentError(f"weights: expected 'ema' or 'model', got {weights!r}")
     path = _locate(source)
     found = (
         _read_folder(path, config, num_heads, weights) if path.is_dir() else _read_one(path, config, num_heads, weights)
@@ -93,22 +103,38 @@ def read_checkpoint(
     if num_heads is not None and num_heads != found.config.num_heads:
         raise CheckpointError(
             f"{found.path}: says that it has {found.config.num_heads} attention heads, num_heads says {num_heads}; "
-            "leave it out"
+            f"leave out --num-heads {num_heads}"
         )
     return found
 
 
-def _read_one(path: Path, config: DiTConfig | None, num_heads: int | None, weights: str) -> Checkpoint:
-    state, found = _read_file(path, weights)
-    if "pos_embed.proj.weight" in state:
+def _read_one(path: Path, config: DiTConfig | None, num_heads: int | None, weights: str | None) -> Checkpoint:
+    file = read_weights(path, weights)
+    if weights is not None and not file.chosen:
+        raise _no_choice(path, weights)
+    if "pos_embed.proj.weight" in file.state:
         raise CheckpointError(f"{path}: has diffusers' names; give the folder that holds it and its config.json")
-    check_family(state, str(path))
-    return Checkpoint(config or found or config_from_shapes(state, num_heads, str(path)), state, path)
+    check_family(file.state, str(path))
+    config = config or file.config or config_from_shapes(file.state, _heads(file, num_heads), str(path), file.classes)
+    ours = file.config is not None and path.name in ("ema.safetensors", "model.safetensors")
+    return Checkpoint(config, file.state, path, record=file.autoencoder, trained_here=ours)
+
+
+def _heads(file: WeightsFile, num_heads: int | None) -> int | None:
+    """What the arguments in the file say of this width, else what the caller says."""
+    width = file.state["x_embedder.proj.weight"].shape[:1] if "x_embedder.proj.weight" in file.state else ()
+    return file.heads.get(width[0], num_heads) if width else num_heads
+
+
+def _no_choice(path: Path, weights: str) -> CheckpointError:
+    return CheckpointError(f"{path}: holds one set of weights and no choice; leave out --weights {weights}")
 
 
 def save_checkpoint(model: DiT, target: str | Path) -> None:
     """Write weights and configuration as one .safetensors file, atomically."""
-    write_checkpoint(Checkpoint(model.config, model.state_dict(), Path(target)), target)
+    write_checkpoint(
+        Checkpoint(model.config, model.state_dict(), Path(target), record=model.autoencoder_record), target
+    )
 
 
 def write_checkpoint(checkpoint: Checkpoint, target: str | Path, autoencoder: Path | None = None) -> None:
@@ -119,23 +145,28 @@ def write_checkpoint(checkpoint: Checkpoint, target: str | Path, autoencoder: Pa
     state = {name: value.detach().cpu().contiguous() for name, value in checkpoint.state.items()}
     if target.suffix == ".safetensors":
         with replacing(target) as temporary:
-            write_safetensors(state, temporary, {_METADATA_KEY: checkpoint.config.to_json()})
-    elif target.suffix in _PICKLED:
+            write_safetensors(state, temporary, _metadata(checkpoint) | {CONFIG_KEY: checkpoint.config.to_json()})
+    elif target.suffix in PICKLED:
         with replacing(target) as temporary:
             write_torch(state, temporary)
     elif target.suffix:
         raise CheckpointError(f"{target}: expected a name ending in .safetensors or .pt, or a folder's name")
     else:
-        _write_folder(target, checkpoint.config, state, autoencoder)
+        _write_folder(target, checkpoint, state, autoencoder)
 
 
-def _write_folder(target: Path, config: DiTConfig, state: State, autoencoder: Path | None) -> None:
+def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
+    return {} if checkpoint.record is None else {AUTOENCODER_KEY: checkpoint.record.to_json()}
+
+
+def _write_folder(target: Path, checkpoint: Checkpoint, state: State, autoencoder: Path | None) -> None:
     import shutil
 
     from diffusers import DDIMScheduler
 
     if target.exists():
         raise CheckpointError(f"{target}: exists already; name a new folder")
+    config = checkpoint.config
     converted, fields = to_diffusers(state, config), diffusers_config(config)
     index = {
         "_class_name": "DiTPipeline",
@@ -148,7 +179,7 @@ def _write_folder(target: Path, config: DiTConfig, state: State, autoencoder: Pa
         (folder / "transformer").mkdir()
         (folder / "transformer" / "config.json").write_text(json.dumps(fields, indent=2))
         weights = folder / "transformer" / "diffusion_pytorch_model.safetensors"
-        write_safetensors(converted, weights, {"format": "pt"})
+        write_safetensors(converted, weights, _metadata(checkpoint) | {"format": "pt"})
         DDIMScheduler(beta_schedule="linear", clip_sample=False).save_pretrained(folder / "scheduler")
         (folder / "model_index.json").write_text(json.dumps(index, indent=2))
         if autoencoder:
@@ -162,32 +193,56 @@ def _locate(source: str | Path) -> Path:
     return bundled_file(str(source)) or find_on_hub(str(source), ("transformer/*", "vae/*", "model_index.json"))
 
 
-def _read_folder(folder: Path, config: DiTConfig | None, num_heads: int | None, weights: str) -> Checkpoint:
+def _read_folder(folder: Path, config: DiTConfig | None, num_heads: int | None, weights: str | None) -> Checkpoint:
     if (folder / "run.json").is_file():
         return _read_run(folder, weights)
-    if (folder / f"{weights}.safetensors").is_file():  # one checkpoint of a run
-        return read_checkpoint(folder / f"{weights}.safetensors", config=config, num_heads=num_heads)
+    if any((folder / f"{role}.safetensors").is_file() for role in ("ema", "model")):  # one checkpoint of a run
+        return _read_step(folder, weights)
     inner = folder / "transformer" if (folder / "transformer").is_dir() else folder
-    fields = _read_json(inner / "config.json")
+    where = inner / "config.json"
+    fields = _read_json(where)
+    if weights is not None:
+        raise _no_choice(inner, weights)
+    scheduler = inner.parent / "scheduler" / "scheduler_config.json"
+    if inner.name == "transformer" and scheduler.is_file():
+        check_scheduler(_read_json(scheduler), str(scheduler))
     files = sorted(inner.glob("diffusion_pytorch_model*.safetensors")) or sorted(
         inner.glob("diffusion_pytorch_model*.bin")
     )
     if not files:
         raise CheckpointError(f"{inner}: has no diffusion_pytorch_model.safetensors (or .bin); fetch the weights")
-    config = config or config_from_diffusers(fields, str(inner / "config.json"))
-    state: State = {}
-    for file in files:
-        state |= _read_file(file, weights)[0]
+    parts = [read_weights(file, None) for file in files]
+    state: State = {name: value for part in parts for name, value in part.state.items()}
+    config = config or _diffusers_config(fields, state, where)
     vae = folder / "vae" if (folder / "vae").is_dir() else None
-    return Checkpoint(config, from_diffusers(state, config, str(inner)), inner, vae)
+    record = next((part.autoencoder for part in parts if part.autoencoder), None)
+    return Checkpoint(config, from_diffusers(state, config, str(inner)), inner, vae, record)
 
 
-def _read_run(folder: Path, weights: str) -> Checkpoint:
+def _diffusers_config(fields: Mapping[str, Any], state: State, where: Path) -> DiTConfig:
+    try:
+        check_depth(fields.get("num_layers"), len(state))
+        return config_from_diffusers(fields, str(where))
+    except (ArgumentError, TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(f"{where}: the configuration is not usable ({error})") from error
+
+
+def _read_run(folder: Path, weights: str | None) -> Checkpoint:
     """The latest checkpoint of a training run."""
     saved = checkpoints_in(folder)
     if not saved:
         raise CheckpointError(f"{folder}: this run has no checkpoint yet")
-    return read_checkpoint(saved[-1] / f"{weights}.safetensors")
+    latest = _read_step(saved[-1], weights)
+    told = _read_json(folder / "run.json").get("autoencoder") if latest.record is None else None
+    return latest if told is None else replace(latest, record=AutoencoderRecord.from_dict(told, str(folder)))
+
+
+def _read_step(folder: Path, weights: str | None) -> Checkpoint:
+    """The folder of one checkpoint of a training run."""
+    path = folder / f"{weights or 'ema'}.safetensors"
+    if not path.is_file():
+        raise CheckpointError(f"{folder}: has no {path.name}; copy the whole folder, or take the other by --weights")
+    return _read_one(path, None, None, None)
 
 
 def checkpoints_in(run: Path) -> list[Path]:
@@ -196,95 +251,28 @@ def checkpoints_in(run: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name))
 
 
-def _read_file(path: Path, weights: str) -> tuple[State, DiTConfig | None]:
-    check_content(path)
-    if path.suffix == ".safetensors":
-        return _read_safetensors(path)
-    if path.suffix in _PICKLED:
-        return _read_pickled(path, weights)
-    raise CheckpointError(f"{path}: expected a .safetensors or .pt file, or a folder")
-
-
-def _read_safetensors(path: Path) -> tuple[State, DiTConfig | None]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: damaged or cut short ({error}); fetch or write it again") from error
-    return state, _parse_config(metadata[_METADATA_KEY], path) if _METADATA_KEY in metadata else None
-
-
-def _parse_config(text: str, path: Path) -> DiTConfig:
-    try:
-        return DiTConfig.from_dict(json.loads(text))
-    except (ValueError, ArgumentError) as error:
-        raise CheckpointError(f"{path}: the configuration inside is not usable ({error})") from error
-
-
-def _read_pickled(path: Path, weights: str) -> tuple[State, DiTConfig | None]:
-    """A state dict, or train.py's {"model", "ema", "opt", "args"}; args may be an argparse.Namespace, nothing else."""
-    try:
-        with torch.serialization.safe_globals([argparse.Namespace, *_numpy_scalars()]):
-            mapped = zipfile.is_zipfile(path)
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path}: holds more than tensors and plain values, so it could run code; it was not opened. "
-            "Save its state dict alone, or as .safetensors"
-        ) from error
-    except Exception as error:  # damage shows as RuntimeError, EOFError, KeyError, IndexError, ...
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path}: damaged or cut short ({reason}); fetch or write it again") from error
-    if not isinstance(content, Mapping):
-        raise CheckpointError(f"{path}: expected a state dict, found {type(content).__name__}")
-    check_args(content.get("args"), str(path))
-    num_heads = _heads_from_args(content.get("args"))
-    if isinstance(content.get("ema"), Mapping) or isinstance(content.get("model"), Mapping):
-        if not isinstance(content.get(weights), Mapping):
-            raise CheckpointError(f"{path}: has no {weights!r} weights, only {some(content)}")
-        content = content[weights]
-    if isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    state = {_plain_name(str(name)): value for name, value in content.items() if isinstance(value, Tensor)}
-    if len(state) < len(content):
-        raise CheckpointError(f"{path}: expected tensors by name, found {some(content)}")
-    return state, config_from_shapes(state, num_heads, str(path)) if num_heads else None
-
-
-def _heads_from_args(args: Any) -> int | None:
-    """The number of heads, where train.py's arguments name a published model."""
-    fields = args if isinstance(args, Mapping) else vars(args) if isinstance(args, argparse.Namespace) else {}
-    try:
-        return DiTConfig.preset(str(fields.get("model"))).num_heads
-    except ArgumentError:
-        return None
-
-
-def _plain_name(name: str) -> str:
-    """Without the prefixes of DistributedDataParallel and torch.compile, in any order."""
-    return _PREFIXES.sub("", name, count=1)
-
-
-def _numpy_scalars() -> list[Any]:
-    """What NumPy's numbers are made of in a pickle, such as a best loss; no code runs in them."""
-    import numpy as np
-
-    scalar = np.float64(0).__reduce__()[0]
-    kinds = [type(np.dtype(kind)) for kind in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")]
-    return [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar"), np.dtype, *kinds]
-
-
 def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; give a folder like facebook/DiT-XL-2-256")
     try:
         fields = json.loads(path.read_text())
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise CheckpointError(f"{path}: not readable JSON ({error}); fetch it again") from error
     if not isinstance(fields, dict):
         raise CheckpointError(f"{path}: expected the fields of a configuration")
     return fields
+
+
+def _check_table(checkpoint: Checkpoint) -> None:
+    """The table of positions, which is computed for a network, is the file's: no other is too large for memory."""
+    config, table = checkpoint.config, checkpoint.state.get("pos_embed")
+    expected = (1, config.num_tokens, config.hidden_size)
+    if table is not None and table.shape != expected:
+        raise CheckpointError(
+            f"{checkpoint.path}: pos_embed has shape {tuple(table.shape)}, the configuration needs {expected}"
+        )
+    if table is None:
+        raise CheckpointError(f"{checkpoint.path}: pos_embed is missing; the file is incomplete or of another network")
 
 
 def _check_finite(state: Mapping[str, Tensor], where: str) -> None:

@@ -29,7 +29,10 @@ _EMBEDDERS = {  # diffusers keeps a copy in every block
     "norm1.emb.timestep_embedder.linear_2": "t_embedder.mlp.2",
     "norm1.emb.class_embedder.embedding_table": "y_embedder.embedding_table",
 }
+_CLASSES = ("DiTTransformer2DModel", "Transformer2DModel")
+_OF_DIT = {"norm_type": "ada_norm_zero", "activation_fn": "gelu-approximate", "attention_bias": True}
 _QKV = ("attn1.to_q", "attn1.to_k", "attn1.to_v")
+_MOST_TOKENS = 2**16  # 4096 pixels as latents in patches of 2
 
 
 def to_diffusers(state: Mapping[str, Tensor], config: DiTConfig) -> State:
@@ -57,6 +60,10 @@ def to_diffusers(state: Mapping[str, Tensor], config: DiTConfig) -> State:
 def from_diffusers(state: Mapping[str, Tensor], config: DiTConfig, where: str) -> State:
     """Official names. Raises CheckpointError where blocks have embedders of their own, which official DiT has not."""
     left = dict(state)
+    if config.num_tokens > _MOST_TOKENS or config.hidden_size != _size(state, "pos_embed.proj.weight", 4, where)[0]:
+        raise CheckpointError(
+            f"{where}: {config.num_tokens} tokens of width {config.hidden_size} are not those of its weights"
+        )
     table = torch.from_numpy(position_table(config.hidden_size, config.grid)).float()[None]
     out = {"pos_embed": table}
     left.pop("pos_embed.pos_embed", None)
@@ -110,9 +117,14 @@ def diffusers_config(config: DiTConfig) -> dict[str, Any]:
 def config_from_diffusers(fields: Mapping[str, Any], where: str) -> DiTConfig:
     """The shape that config.json of a DiTTransformer2DModel (or of the older Transformer2DModel) describes."""
     expected = ("num_attention_heads", "attention_head_dim", "num_layers", "patch_size", "sample_size", "in_channels")
-    missing = [name for name in expected if not isinstance(fields.get(name), int)]
-    if missing or fields.get("norm_type", "ada_norm_zero") != "ada_norm_zero":
-        raise CheckpointError(f"{where}: is not the config.json of a DiT ({', '.join(missing) or 'norm_type'})")
+    missing = [name for name in expected if type(fields.get(name)) is not int]
+    other = [name for name, value in _OF_DIT.items() if fields.get(name, value) not in (value, None)]
+    classes = fields.get("num_embeds_ada_norm", 1000)
+    if type(classes) is not int or classes < 1:
+        missing.append("num_embeds_ada_norm")
+    if missing or other or fields.get("_class_name", "DiTTransformer2DModel") not in _CLASSES:
+        named = ", ".join([*missing, *other]) or fields["_class_name"]
+        raise CheckpointError(f"{where}: is not the config.json of a DiT ({named})")
     in_channels = fields["in_channels"]
     return DiTConfig(
         input_size=fields["sample_size"],
@@ -121,23 +133,25 @@ def config_from_diffusers(fields: Mapping[str, Any], where: str) -> DiTConfig:
         hidden_size=fields["num_attention_heads"] * fields["attention_head_dim"],
         depth=fields["num_layers"],
         num_heads=fields["num_attention_heads"],
-        num_classes=fields.get("num_embeds_ada_norm") or 1000,
+        num_classes=classes,
         learn_sigma=(fields.get("out_channels") or in_channels) == 2 * in_channels,
     )
 
 
-def config_from_shapes(state: Mapping[str, Tensor], num_heads: int | None, where: str) -> DiTConfig:
+def config_from_shapes(
+    state: Mapping[str, Tensor], num_heads: int | None, where: str, num_classes: int | None = None
+) -> DiTConfig:
     """The configuration of an official state dict, read from the shapes; heads are known for published widths only."""
-    needed = ("pos_embed", "x_embedder.proj.weight", "final_layer.linear.weight", "blocks.0.mlp.fc1.weight")
-    if absent := [name for name in needed if name not in state]:
-        raise CheckpointError(f"{where}: has no {absent[0]}; expected the weights of a DiT, found {some(state)}")
-    hidden_size, in_channels, patch_size, _ = state["x_embedder.proj.weight"].shape
-    edge = round(state["pos_embed"].shape[1] ** 0.5)
-    if edge**2 != state["pos_embed"].shape[1]:
-        raise CheckpointError(f"{where}: pos_embed has {state['pos_embed'].shape[1]} tokens, which is no square grid")
-    rows = len(state["y_embedder.embedding_table.weight"]) if "y_embedder.embedding_table.weight" in state else 0
-    single_label = rows == 1  # a table of one row has no room for a null label: the usual way to train without labels
-    blocks = {int(match[1]) for name in state if (match := re.match(r"blocks\.(\d+)\.", name))}
+    _, tokens, _ = _size(state, "pos_embed", 3, where)
+    hidden_size, in_channels, patch_size, _ = _size(state, "x_embedder.proj.weight", 4, where)
+    outputs, _ = _size(state, "final_layer.linear.weight", 2, where)
+    inner, _ = _size(state, "blocks.0.mlp.fc1.weight", 2, where)
+    edge = round(tokens**0.5)
+    if edge**2 != tokens:
+        raise CheckpointError(f"{where}: pos_embed has {tokens} tokens, which is no square grid")
+    rows = _size(state, table, 2, where)[0] if (table := "y_embedder.embedding_table.weight") in state else 0
+    has_null = _has_null(rows, num_classes, where)
+    blocks = {int(match[1]) for name in state if (match := re.match(r"blocks\.(\d{1,6})\.", name))}
     return DiTConfig(
         input_size=edge * patch_size,
         patch_size=patch_size,
@@ -145,11 +159,30 @@ def config_from_shapes(state: Mapping[str, Tensor], num_heads: int | None, where
         hidden_size=hidden_size,
         depth=len(blocks),
         num_heads=_published_heads(hidden_size, where) if num_heads is None else num_heads,
-        mlp_ratio=state["blocks.0.mlp.fc1.weight"].shape[0] / hidden_size,
-        num_classes=1 if single_label else max(0, rows - 1),
-        class_dropout_prob=0.0 if single_label or not rows else 0.1,
-        learn_sigma=state["final_layer.linear.weight"].shape[0] == 2 * in_channels * patch_size**2,
+        mlp_ratio=inner / hidden_size,
+        num_classes=rows - has_null,
+        class_dropout_prob=0.1 if has_null else 0.0,
+        learn_sigma=outputs == 2 * in_channels * patch_size**2,
     )
+
+
+def _has_null(rows: int, num_classes: int | None, where: str) -> bool:
+    """Whether the last row of a label table is the null label: as the arguments say, else where there is room."""
+    if num_classes is None or not rows:
+        return rows > 1  # a table of one row is the usual way to train without labels
+    if rows not in (num_classes, num_classes + 1):
+        raise CheckpointError(f"{where}: its arguments say {num_classes} classes, but its label table has {rows} rows")
+    return rows == num_classes + 1
+
+
+def _size(state: Mapping[str, Tensor], name: str, dimensions: int, where: str) -> tuple[int, ...]:
+    """The shape of a weight that has so many dimensions, none of them empty."""
+    if name not in state:
+        raise CheckpointError(f"{where}: has no {name}; expected the weights of a DiT, found {some(state)}")
+    shape = tuple(state[name].shape)
+    if len(shape) != dimensions or 0 in shape:
+        raise CheckpointError(f"{where}: {name} has shape {shape}, expected {dimensions} dimensions")
+    return shape
 
 
 def _published_heads(hidden_size: int, where: str) -> int:

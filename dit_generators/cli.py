@@ -1,12 +1,12 @@
 """The `dit-gen` command. Heavy imports happen inside the commands, so that --help is instant."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .errors import CheckpointError
-from .options import checkpoint_options, sampling_options, shape_options, training_options
+from .options import checkpoint_options, folder_of_results, sampling_options, shape_options, training_options
 from .shell import INTERRUPTED, Shell, listed, say
 
 
@@ -35,19 +35,27 @@ def main() -> None:
 @sampling_options
 @click.option("--npz", is_flag=True, help="Write DIR.npz for the ADM evaluator, too.")
 @click.option("--preview-every", type=int, metavar="STEPS", help="Show the batch at hand in DIR.preview.png.")
-@click.option("--out", required=True, metavar="DIR", help="Folder for 000000.png, ... and samples.json.")
+@click.option(
+    "--out",
+    required=True,
+    callback=folder_of_results,
+    metavar="DIR",
+    help="Folder for 000000.png, ... and samples.json.",
+)
 def sample(out: str, num: int, npz: bool, preview_every: int | None, attention: str | None, **given: Any) -> int:
     """Make N images in DIR, and DIR.contact-sheet.png beside it.
 
     Image i depends on the checkpoint, the settings, the seed and i alone. The same command goes on with an unfinished
     folder. Under `torchrun --nproc-per-node P -m -- dit_generators sample ...` P processes share the work.
     """
+    from .given import check_guidance_options
     from .processes import joined_processes
     from .progress import show_progress
     from .run import SampleRun, run_sampling
     from .setup import load_model, make_settings
 
-    settings = make_settings(given, steps=given.pop("steps"), scale=given.pop("guidance_scale"))
+    settings = make_settings(given, steps=given.pop("steps"), scale=given["guidance_scale"])
+    check_guidance_options(given, [given.pop("guidance_scale")])
     with joined_processes() as processes:
         model, autoencoder, source = load_model(given, attention, settings)
         run = SampleRun(model, settings, Path(out), num, given["batch_size"], source, autoencoder, preview_every)
@@ -74,12 +82,21 @@ def sample(out: str, num: int, npz: bool, preview_every: int | None, attention: 
 @click.option("--guidance-scale", default="1", show_default=True, metavar="W,...", help="Guidance scales.")
 @click.option("--num", type=int, default=4, show_default=True, metavar="N", help="Images in each cell.")
 @sampling_options
-@click.option("--out", required=True, metavar="DIR", help="Folder for a folder a cell, sweep.png and sweep.json.")
+@click.option(
+    "--out",
+    required=True,
+    callback=folder_of_results,
+    metavar="DIR",
+    help="Folder for a folder a cell, sweep.png and sweep.json.",
+)
 def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[str, ...], **given: Any) -> int:
     """Make the same N images, from the same noise, for every combination of attention, guidance scale and steps.
 
-    Interrupted, the same command goes on. Scores: cmmd compare real/ DIR/*/
+    Interrupted, the same command goes on. Scores: cmmd compare real/ DIR/*/. Under `torchrun --nproc-per-node P
+    -m -- dit_generators sweep ...` P processes share the cells.
     """
+    from .given import check_guidance_options
+    from .processes import joined_processes
     from .progress import show_progress
     from .run import SampleRun
     from .setup import load_model, make_settings, switch_attention
@@ -88,18 +105,26 @@ def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[
     kinds = attention if len(attention) > 1 else tuple(attention[0].split(",")) if attention else (None,)
     plan = Sweep(kinds, listed(guidance_scale, "--guidance-scale", float), tuple(map(str.strip, steps.split(","))))
     settings = make_settings(given, steps=plan.steps[0], scale=1.0)
-    model, autoencoder, source = load_model(given, None, settings)
-    base = SampleRun(model, settings, Path(out), num, given["batch_size"], source, autoencoder)
-    cells = run_sweep(base, plan, lambda kind: switch_attention(model, kind, given), show_progress)
-    for cell in cells:
-        click.echo(cell)
-    click.echo(Path(out, "sweep.png"))
+    check_guidance_options(given, plan.scales)
+    with joined_processes() as processes:
+        model, autoencoder, source = load_model(given, None, settings, kinds)
+        base = SampleRun(model, settings, Path(out), num, given["batch_size"], source, autoencoder)
+        switch = partial(switch_attention, model, given=given)
+        cells = run_sweep(base, plan, switch, show_progress, processes)
+    if processes.is_main:
+        click.echo("\n".join(map(str, [*cells, Path(out, "sweep.png")])))
     return 0
 
 
 @main.command(short_help="Train on a folder of pictures.")
 @click.argument("pictures")
-@click.option("--out", required=True, metavar="RUN", help="Folder of the run; the same command goes on with it.")
+@click.option(
+    "--out",
+    required=True,
+    callback=folder_of_results,
+    metavar="RUN",
+    help="Folder of the run; the same command goes on with it.",
+)
 @click.option("--attention", default="full", show_default=True, metavar="KIND", help="full, swa, or swa*3,full.")
 @shape_options
 @training_options
@@ -121,7 +146,13 @@ def train(pictures: str, out: str, **given: Any) -> int:
 
 @main.command(short_help="The whole report from a folder of pictures.")
 @click.argument("pictures")
-@click.option("--out", required=True, metavar="STUDY", help="Folder; the same command goes on with it.")
+@click.option(
+    "--out",
+    required=True,
+    callback=folder_of_results,
+    metavar="STUDY",
+    help="Folder; the same command goes on with it.",
+)
 @click.option("--samples", type=int, default=512, show_default=True, metavar="N", help="A model; 32 as published.")
 @click.option("--guidance-scale", default="0,1,4,10", show_default=True, metavar="W,...", help="Of the sweep.")
 @click.option("--sweep-steps", default="50,250,500", show_default=True, metavar="S,...", help="Of the sweep.")
@@ -135,34 +166,29 @@ def train(pictures: str, out: str, **given: Any) -> int:
 def study(pictures: str, out: str, **given: Any) -> int:
     """Train a full and a swa model with identical settings, sample both from the same seeds, sweep, score.
 
-    Writes STUDY/evaluation_results.json, tables.md and index.html. Interrupted, the same command goes on.
+    Writes STUDY/evaluation_results.json, tables.md and index.html. Interrupted, the same command goes on. Under
+    `torchrun --nproc-per-node P -m -- dit_generators study ...` P processes share training, samples and sweeps.
     """
     from .study_setup import run_study
 
-    page = run_study(Path(pictures), Path(out), given)
-    if page is None:
-        return INTERRUPTED
-    click.echo(page)
-    return 0
+    return run_study(Path(pictures), Path(out), given)
 
 
 @main.command(short_help="Convert a checkpoint.")
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="OUT")
-@click.option("--weights", type=click.Choice(["ema", "model"]), default="ema", show_default=True, help="Of train.py's.")
+@click.option("--weights", type=click.Choice(["ema", "model"]), help="Of a training checkpoint's two. [default: ema]")
 @click.option("--num-heads", type=int, metavar="N", help="Heads, where an official file has a free width.")
 @click.option("--autoencoder", metavar="PATH", help="Folder of the VAE to put into a diffusers folder.")
-def convert(source: str, target: str, weights: str, num_heads: int | None, autoencoder: str | None) -> int:
+def convert(source: str, target: str, weights: str | None, num_heads: int | None, autoencoder: str | None) -> int:
     """Convert the checkpoint IN to OUT: a .safetensors file (ours, with the configuration inside), a .pt file
     (official) or a new folder (diffusers, as facebook/DiT-XL-2-256)."""
     from .checkpoint import build_model, read_checkpoint, write_checkpoint
+    from .setup import autoencoder_to_copy
 
     checkpoint = read_checkpoint(source, num_heads=num_heads, weights=weights)
-    build_model(checkpoint)  # every key and shape is right
-    vae = Path(autoencoder) if autoencoder else checkpoint.autoencoder
-    if vae is not None and not (vae / "config.json").is_file():
-        raise CheckpointError(f"{vae}: has no config.json; give the save_pretrained folder of a VAE")
-    write_checkpoint(checkpoint, target, vae)
+    model = build_model(checkpoint)  # every key and shape is right
+    write_checkpoint(checkpoint, target, autoencoder_to_copy(model, checkpoint, target, autoencoder))
     count = sum(value.numel() for value in checkpoint.state.values())
     click.echo(f"{target}: {count} weights of {checkpoint.path}")
     return 0

@@ -7,6 +7,7 @@ DitError
 ├── DataError         a folder of pictures, or one of them, cannot be used for training
 ├── EvaluationError   samples cannot be scored: an unknown backbone, or one without weights here
 ├── OutputError       the output folder belongs to another run or cannot be used
+├── ProcessError      another process of the same run has ended
 ├── SamplingError     a network gave NaN or infinity instead of pictures
 └── TrainingError     training cannot go on: its loss is not finite
 
@@ -41,6 +42,10 @@ class EvaluationError(DitError):
 
 class OutputError(DitError):
     """The output folder belongs to another run or cannot be used."""
+
+
+class ProcessError(DitError):
+    """Another process of the same run has ended."""
 
 
 class SamplingError(DitError):

@@ -47,15 +47,15 @@ def remove_folder(folder: Path) -> None:
     shutil.rmtree(hidden)
 
 
-def remove_leftovers(folder: Path, name: str = "") -> None:
+def remove_leftovers(folder: Path, name: str = "", *, held: bool = False) -> None:
     """Remove the temporaries that killed processes left in the folder, of files whose names begin with `name`.
 
-    Those of other live processes stay.
+    Those of other live processes stay, unless the folder is `held` by this one's lock, which no other can write into.
     For a folder that this process is about to write into: a temporary of its own number is of an earlier process.
     """
     for path in folder.glob(f".{glob.escape(name)}*") if folder.is_dir() else ():
         found = _TEMPORARY.fullmatch(path.name)
-        if found is None or _is_live(int(found[1])):
+        if found is None or (not held and _is_live(int(found[1]))):
             continue
         if path.is_dir():
             shutil.rmtree(path)

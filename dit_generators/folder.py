@@ -18,6 +18,7 @@ from .pictures import read_picture
 from .sheet import as_image, contact_sheet, save_image
 
 _RECORD = "samples.json"
+_RECORDED_LATER = ("autoencoder",)  # of a training run
 _SHEET_IMAGES = 64
 _MOST_COLUMNS = 16
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
@@ -43,7 +44,7 @@ class SampleFolder:
     def create(self, record: dict[str, Any]) -> None:
         """Make the folder and write down what will be in it."""
         self.path.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(self.path)
+        remove_leftovers(self.path, held=True)
         remove_leftovers(self.path.resolve().parent, self.path.resolve().name)
         self.write_record(record)
 
@@ -112,10 +113,21 @@ class SampleFolder:
             )
 
 
+def recorded_timing(folder: Path) -> dict[str, float] | None:
+    """How many images a finished run made last, and in how many seconds."""
+    timing: dict[str, float] | None = json.loads((folder / _RECORD).read_text())["timing"]
+    return timing
+
+
 def differences(before: dict[str, Any], now: dict[str, Any], within: str = "") -> list[str]:
-    """Sentences such as `guidance.scale was 1.0, now 4.0`, for every value of `now` that is another than before."""
-    found = []
+    """Sentences such as `guidance.scale was 1.0, now 4.0`, for every value of `now` that is another than before.
+
+    A source tells people where something was; its hash decides. What runs record since later is compared from then on.
+    """
+    found: list[str] = []
     for name, value in now.items():
+        if name == "source" or (name in _RECORDED_LATER and name not in before):
+            continue
         old = before.get(name)
         if isinstance(value, dict) and isinstance(old, dict):
             found += differences(old, value, f"{within}{name}.")

@@ -1,8 +1,9 @@
-"""What is no checkpoint of a DiT, though it looks like one: other files under its name, and models of other families."""
+"""What is no checkpoint of a DiT, though it looks like one: other files, and models of other families."""
 
 import argparse
 import re
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +12,28 @@ from .errors import CheckpointError
 # Families by a weight that only they have.
 _WEIGHTS = {
     "REPA": r"projectors\.",
-    "LightningDiT": r"(?:blocks\.\d+\.mlp\.w12|feat_rope)\.",
+    "LightningDiT": r"(?:blocks\.\d+\.mlp\.w12|blocks\.\d+\.norm1\.weight|feat_rope)",
     "U-ViT": r"(?:in_blocks|mid_block|out_blocks)\.",
     "MDT": r"(?:sideblocks\.|blocks\.\d+\.attn\.rel_pos_bias|en_inblocks\.)",
     "MaskDiT": r"(?:model\.)?(?:decoder_layer|decoder_blocks)\.",
     "PixArt": r"(?:blocks\.\d+\.cross_attn|y_embedder\.y_proj|t_block|caption_projection)\.",
     "Stable Diffusion 3": r"(?:model\.diffusion_model\.)?(?:joint_blocks|context_embedder)\.",
     "Flux": r"double_blocks\.",
+    "relative of DiT with normalised queries": r"blocks\.\d+\.attn\.(?:q_norm|k_norm)\.",
 }
 # Transport models (SiT and what is built on it) share every name and shape with DiT: only their arguments tell.
-_TRANSPORT_ARGS = ("path_type", "loss_weight", "proj_coeff", "enc_type", "train_eps", "sample_eps")
-_FAMILY_NAMES = re.compile(r"(SiT|REPA|LightningDiT|U-?ViT|MDTv?2?|MaskDiT|PixArt)(?![a-z])")
+_TRANSPORT_ARGS = ("transport", "path_type", "loss_weight", "proj_coeff", "enc_type", "train_eps", "sample_eps")
+_FAMILIES = r"(SiT|REPA|LightningDiT|U-?ViT|MDT(?:v2)?|MaskDiT|PixArt)"
+_MODEL_NAME = re.compile(rf"(?<![a-z]){_FAMILIES}(?![a-z])", re.IGNORECASE)
+_FILE_NAME = re.compile(rf"(?:^|[-_.]){_FAMILIES}[-_](?:S|B|L|XL|M|H)[-_/]?\d", re.IGNORECASE)
+_MODEL_FIELDS = ("model", "model_type", "model_name", "arch", "architecture", "modelspec.architecture", "_target_")
 _ADVICE = "its samples by the process of DiT would be wrong; use the code it came with"
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"7z\xbc": "7z"}
+_SHOWN = 40  # characters of a text
 
 
 def check_content(path: Path) -> None:
-    """Raise CheckpointError for a pipe, an empty file, a Git-LFS pointer, or a page of HTML."""
+    """Raise CheckpointError for a pipe, and for a file that is a page, a pointer or an archive instead of weights."""
     if not path.is_file():
         raise CheckpointError(f"{path}: no regular file (a pipe, device or socket); give a .safetensors or .pt file")
     with path.open("rb") as stream:
@@ -39,24 +46,72 @@ def check_content(path: Path) -> None:
         )
     if re.match(rb"\s*(?:<!--.*?-->\s*)?<(?:!doctype|html|head|\?xml)", start, re.IGNORECASE | re.DOTALL):
         raise CheckpointError(f"{path}: is a web page and no weights; the download failed, fetch it again")
+    if not re.search(rb"[^\t-\r\x20-\x7e]", start):
+        text = " ".join(start.decode("ascii")[:_SHOWN].split())
+        raise CheckpointError(f"{path}: is text and no weights ({text}); the download failed, fetch it again")
+    for magic, kind in _COMPRESSED.items():
+        if start.startswith(magic):
+            raise CheckpointError(f"{path}: is compressed ({kind}); unpack it first")
+    if start.startswith(b"PK"):
+        _check_archive(path)
+
+
+def _check_archive(path: Path) -> None:
+    """torch.save writes a zip with data.pkl in it; one that cannot be listed is left to torch, which says why."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return
+    parts = {name.rpartition("/")[2] for name in names}
+    if "data.pkl" not in parts:
+        raise CheckpointError(f"{path}: is a zip of {', '.join(names[:3]) or 'nothing'} and no checkpoint; unpack it")
+    if "constants.pkl" in parts:
+        raise CheckpointError(f"{path}: is a TorchScript program and no state dict; save the model's state_dict()")
 
 
 def check_args(args: Any, where: str) -> None:
-    """Raise CheckpointError when the arguments of a training script are those of another family."""
-    fields = args if isinstance(args, Mapping) else vars(args) if isinstance(args, argparse.Namespace) else {}
-    named = _FAMILY_NAMES.match(str(fields.get("model", "")))
-    if named:
-        raise CheckpointError(f"{where}: is a {named[1]} ({fields['model']}) and no DiT; {_ADVICE}")
-    told = [name for name in _TRANSPORT_ARGS if name in fields]
-    if told:
-        raise CheckpointError(f"{where}: its arguments have {told[0]}: a SiT or a relative and no DiT; {_ADVICE}")
+    """Raise CheckpointError when the arguments of a training script, however nested, are those of another family."""
+    for name, value in walk(args):
+        if name in _TRANSPORT_ARGS:
+            raise CheckpointError(f"{where}: its arguments have {name}: a SiT or a relative and no DiT; {_ADVICE}")
+        if name in _MODEL_FIELDS and isinstance(value, str) and (found := _MODEL_NAME.search(value)):
+            raise CheckpointError(f"{where}: is a {found[1]} ({value}) and no DiT; {_ADVICE}")
+
+
+def walk(args: Any) -> Iterator[tuple[str, Any]]:
+    """Names and values of arguments that are a dict or a Namespace, model names first, and of those in them."""
+    left, seen = [args], set()
+    while left:
+        holder = left.pop()
+        fields = vars(holder) if isinstance(holder, argparse.Namespace) else holder
+        if not isinstance(fields, Mapping) or id(fields) in seen:
+            continue
+        seen.add(id(fields))
+        named = {str(name).replace("-", "_"): value for name, value in fields.items()}
+        yield from sorted(named.items(), key=lambda item: item[0] not in _MODEL_FIELDS)
+        left += named.values()
 
 
 def check_family(names: Mapping[str, Any], where: str) -> None:
-    """Raise CheckpointError when names of weights, or of the file, are those of another family."""
+    """Raise CheckpointError when names of weights, or of the file and its folders, are those of another family."""
     for family, pattern in _WEIGHTS.items():
         found = next((name for name in names if re.match(pattern, name)), None)
         if found:
             raise CheckpointError(f"{where}: is a {family} ({found}) and no DiT; {_ADVICE}")
-    if re.match(r"SiT[-_]", Path(where).name):
-        raise CheckpointError(f"{where}: is a SiT by its name and no DiT; {_ADVICE}")
+    for part in Path(where).absolute().parts[-3:]:
+        if named := _FILE_NAME.search(part):
+            raise CheckpointError(f"{where}: is a {named[1]} by its name ({part}) and no DiT; {_ADVICE}")
+
+
+def check_scheduler(fields: Mapping[str, Any], where: str) -> None:
+    """Raise CheckpointError when a diffusers scheduler is of another process than the one that DiT is trained with."""
+    expected = {
+        "prediction_type": "epsilon", "beta_schedule": "linear", "beta_start": 1e-4, "beta_end": 0.02,
+        "num_train_timesteps": 1000, "trained_betas": None,
+    }  # fmt: skip
+    if "FlowMatch" in str(fields.get("_class_name")):
+        raise CheckpointError(f"{where}: is a {fields['_class_name']}, so this is no DiT; {_ADVICE}")
+    for name, value in expected.items():
+        if name in fields and fields[name] != value:
+            raise CheckpointError(f"{where}: {name} is {fields[name]!r}, DiT has {value!r}; {_ADVICE}")

@@ -11,6 +11,7 @@ from .errors import ArgumentError
 from .model import DiT
 from .samplers import Predict
 
+_NUM_TRAIN_TIMESTEPS = 1000
 Channels = Literal["all", "3"]
 
 
@@ -39,6 +40,8 @@ class Guidance:
             raise ArgumentError(f"guidance scale: expected a finite number, got {self.scale}")
         if self.interval is not None and not 0 <= self.interval[0] <= self.interval[1]:
             raise ArgumentError(f"guidance interval {self.interval}: expected LOW,HIGH with 0 <= LOW <= HIGH")
+        if self.interval is not None and self.interval[0] >= _NUM_TRAIN_TIMESTEPS:
+            raise ArgumentError(f"guidance interval {self.interval}: expected timesteps of 0 to 999")
         if self.scale == 1:
             return
         if self.by == "window":

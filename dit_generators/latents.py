@@ -18,7 +18,7 @@ from .autoencoder import Autoencoder
 from .batches import Example
 from .errors import DataError
 from .files import replacing, write_safetensors
-from .run import Advance, ShowProgress, weights_digest
+from .run import Advance, ShowProgress
 
 _SHARD = 1024  # pictures
 
@@ -73,7 +73,7 @@ def _encode(pixels: NDArray[np.uint8], autoencoder: Autoencoder, device: torch.d
 def _identity(pixels: NDArray[np.uint8], autoencoder: Autoencoder) -> dict[str, Any]:
     return {
         "pictures_sha256": hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest(),
-        "autoencoder_sha256": weights_digest(autoencoder.network.state_dict()),
+        "autoencoder_sha256": autoencoder.weights_sha256,
         "scale": autoencoder.scale,
         "shift": autoencoder.shift,
     }

@@ -11,6 +11,7 @@ from .attention import Attention as Attend
 from .attention.choose import Choice, choose_attention
 from .attention.neighbours import Border
 from .attention.pattern import AttentionSettings
+from .autoencoder_record import AutoencoderRecord
 from .config import DiTConfig
 from .embeddings import LabelEmbedder, TimestepEmbedder, position_table
 from .errors import ArgumentError, AttentionChangedWarning
@@ -120,6 +121,7 @@ class DiT(nn.Module):
         self.blocks = nn.ModuleList(DiTBlock(width, config.num_heads, config.mlp_ratio) for _ in range(config.depth))
         self.final_layer = FinalLayer(width, config.patch_size, config.out_channels)
         self.attention_settings = config.attention_settings
+        self.autoencoder_record: AutoencoderRecord | None = None  # of the latents it makes, where that is known
         if not self.x_embedder.proj.weight.is_meta:  # else weights will be loaded
             self.initialise()
 

@@ -1,15 +1,30 @@
 """Groups of options that several commands of `dit-gen` share."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
+
+from .errors import OutputError
 
 
 def _apply(command: Callable[..., Any], options: tuple[Callable[..., Any], ...]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def folder_of_results(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    """A click callback: raise OutputError for what is no folder and cannot become one."""
+    path = Path(value)
+    if not value:
+        raise OutputError("--out: expected the name of a folder, got an empty text")
+    if path.is_symlink() and not path.exists():
+        raise OutputError(f"{path}: is a link to {path.readlink()}, which is not there; name a folder")
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"{path}: is a file; name a folder" if path.is_file() else f"{path}: is no folder; name one")
+    return value
 
 
 def checkpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -22,8 +37,8 @@ def checkpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 help="File, folder, OWNER/NAME, or bundled: landscapes-full, landscapes-swa, digits-full, digits-swa.",
             ),
             click.option(
-                "--weights", type=click.Choice(["ema", "model"]), default="ema", show_default=True,
-                help="Which of a training checkpoint's two.",
+                "--weights", type=click.Choice(["ema", "model"]),
+                help="Which of a training checkpoint's two. [default: ema]",
             ),
             click.option("--num-heads", type=int, metavar="N", help="Heads, where an official file has a free width."),
         ),
@@ -65,7 +80,7 @@ def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--batch-size", type=int, default=16, show_default=True, metavar="B", help="Images at once."),
             click.option(
                 "--autoencoder", metavar="PATH|ID",
-                help="For latents. [default: the checkpoint's own, else stabilityai/sd-vae-ft-ema]",
+                help="For latents. [default: the checkpoint's own; of official ones stabilityai/sd-vae-ft-ema]",
             ),
             click.option("--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda:1."),
             click.option(

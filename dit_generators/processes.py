@@ -1,13 +1,20 @@
-"""Several processes, started by torchrun or accelerate launch: who am I, and wait for the others."""
+"""Several processes, started by torchrun or accelerate launch: who am I, wait for the others, fail with one line."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
 
 import torch
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-from .errors import ArgumentError
+from .errors import ArgumentError, ProcessError
+
+T = TypeVar("T")
+_STORE_WAIT = timedelta(seconds=5)
+_LONGEST_WAIT = timedelta(days=365)  # one may score for hours while the others wait; a dead one ends the wait at once
 
 
 @dataclass(frozen=True)
@@ -23,9 +30,42 @@ class Processes:
         return self.rank == 0
 
     def wait(self) -> None:
-        """Return when every process has come here."""
+        """Return when every process has come here; raises ProcessError when one has ended instead."""
         if self.count > 1:
-            torch.distributed.barrier()
+            flags = [torch.zeros(1) for _ in range(self.count)]
+            try:
+                torch.distributed.all_gather(flags, torch.zeros(1))  # a barrier that needs no GPU
+            except RuntimeError as error:  # gloo: connection closed by peer, or reset
+                raise ProcessError("another process of this run has ended; the same command goes on") from error
+
+    def by_main(self, work: Callable[[], T]) -> T | None:
+        """What `work` gives in the main process, for which the others wait; None in those."""
+        result = work() if self.is_main else None
+        self.wait()
+        return result
+
+
+def is_first_to_tell() -> bool:
+    """Whether no other process of this launch has said yet why it ends: all fail together, and one says why."""
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return True
+    try:
+        address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        store = TCPStore(address, port, is_master=False, timeout=_STORE_WAIT)
+        return store.add(f"dit-gen-told-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", 1) == 1
+    except (RuntimeError, KeyError, ValueError):  # the launcher itself is gone
+        return True
+
+
+ALONE = Processes(0, 1)
+
+
+@contextmanager
+def _peers() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # gloo: connection closed by peer, or reset
+        raise ProcessError("another process of this run has ended; the same command goes on") from error
 
 
 @contextmanager
@@ -35,7 +75,8 @@ def joined_processes() -> Iterator[Processes]:
     if count == 1:
         yield Processes(0, 1)
         return
-    torch.distributed.init_process_group("gloo")
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    torch.distributed.init_process_group(backend, timeout=_LONGEST_WAIT)
     try:
         yield Processes(torch.distributed.get_rank(), count)
     finally:

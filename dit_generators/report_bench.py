@@ -26,6 +26,8 @@ def run_bench(
     given: dict[str, Any],
 ) -> None:
     """Measure, print as it goes on stderr, then the table on stdout."""
+    if out is not None and (not out or any(Path(f"{out}.{kind}").is_dir() for kind in ("json", "png"))):
+        raise ArgumentError(f"--out {out}: expected a name for NAME.json and NAME.png")
     if out is not None and not Path(out).parent.is_dir():
         raise ArgumentError(f"--out {out}: the folder {Path(out).parent} does not exist; create it first")
     if given["tf32"]:
@@ -51,12 +53,15 @@ def run_bench(
         elif result.note not in said:
             said.add(result.note)
             say(f"{result.attention}: not measured: {result.note}")
-    console = Console()
-    console.print(f"{model}, {settings.precision}, {device_name(settings.device)}", highlight=False)
-    console.print(to_table(results))
-    click.echo(explain(settings, results))
     if out is not None:
         draw_bench(settings, results, Path(f"{out}.png"))
+    console = Console()
+    with console.capture() as table:
+        console.print(f"{model}, {settings.precision}, {device_name(settings.device)}", highlight=False)
+        console.print(to_table(results))
+    click.echo(table.get(), nl=False)
+    click.echo(explain(settings, results))
+    if out is not None:
         click.echo(f"{out}.json\n{out}.png")
 
 

@@ -1,20 +1,17 @@
 """A run of sampling into a folder: resumable, the same pictures however it is cut up."""
 
 import dataclasses
-import hashlib
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from .autoencoder import Autoencoder
+from .autoencoder import Autoencoder, check_latents
+from .digest import weights_digest
 from .errors import ArgumentError, CheckpointError
 from .files import locked
 from .folder import SampleFolder
@@ -51,6 +48,8 @@ class SampleRun:
         self.settings.check(self.model)
         if not makes_pixels(self.model) and self.autoencoder is None:
             raise CheckpointError("the model makes latents; give an autoencoder")
+        if self.autoencoder is not None:
+            check_latents(self.model, self.autoencoder)
 
     def identity(self) -> dict[str, Any]:
         """All that decides the pictures, as JSON."""
@@ -67,7 +66,7 @@ class SampleRun:
             "autoencoder": None
             if self.autoencoder is None
             else {
-                "weights_sha256": weights_digest(self.autoencoder.network.state_dict()),
+                "weights_sha256": self.autoencoder.weights_sha256,
                 "scale": self.autoencoder.scale,
                 "shift": self.autoencoder.shift,
             },
@@ -119,15 +118,6 @@ def _fill(run: SampleRun, folder: SampleFolder, processes: Processes, show_progr
 
 def _nothing(_: float) -> None:
     """Progress of nothing."""
-
-
-def weights_digest(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names and bytes of all weights, in the order of their names."""
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        digest.update(name.encode())
-        digest.update(state[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def _make_batch(run: SampleRun, folder: SampleFolder, indices: list[int], advance: Advance) -> None:

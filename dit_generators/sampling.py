@@ -64,6 +64,18 @@ class SampleSettings:
                 raise ArgumentError("labels: this model is unconditional; leave them out")
             check_labels(list(self.labels), model.config)
         self.guidance.check(model)
+        self._check_interval()
+
+    def _check_interval(self) -> None:
+        interval = self.guidance.interval
+        if interval is None or self.guidance.scale == 1 or self.sampler in SOLVERS:
+            return
+        timesteps = respace(linear_schedule(NUM_TRAIN_TIMESTEPS), self.steps).timesteps
+        if not any(interval[0] <= timestep <= interval[1] for timestep in timesteps):
+            raise ArgumentError(
+                f"guidance interval {interval[0]},{interval[1]}: none of the {len(timesteps)} steps lies in it; "
+                "take a wider one"
+            )
 
     def label(self, index: int, num_classes: int) -> int | None:
         """The class of image `index`; None for an unconditional model."""

@@ -1,13 +1,16 @@
 """From the options of a command to a model that is ready to sample."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from .autoencoder import DEFAULT as DEFAULT_AUTOENCODER
-from .autoencoder import Autoencoder, load_autoencoder
-from .checkpoint import build_model, read_checkpoint
+from .autoencoder import Autoencoder, check_latents, load_autoencoder
+from .checkpoint import Checkpoint, build_model, read_checkpoint
 from .errors import ArgumentError, CheckpointError
+from .given import check_window_options
 from .guidance import Guidance
 from .hub import bundled_file
 from .model import DiT
@@ -42,9 +45,12 @@ def make_settings(given: dict[str, Any], *, steps: str, scale: float) -> SampleS
 
 
 def load_model(
-    given: dict[str, Any], attention: str | None, settings: SampleSettings
+    given: dict[str, Any], attention: str | None, settings: SampleSettings, kinds: Sequence[str | None] = ()
 ) -> tuple[DiT, Autoencoder | None, str]:
-    """The model on its device with its attention, the autoencoder where it needs one, and the checkpoint's name."""
+    """The model on its device with its attention, the autoencoder where it needs one, and the checkpoint's name.
+
+    `kinds` are all that it will have, where that is more than `attention`.
+    """
     source = given["checkpoint"] or default_checkpoint(attention)
     checkpoint = read_checkpoint(source, num_heads=given["num_heads"], weights=given["weights"])
     model = build_model(checkpoint)
@@ -52,7 +58,10 @@ def load_model(
     if given["tf32"]:
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
+        if device.type == "cpu":
+            say("--tf32: says nothing on a CPU, which multiplies in float32")
     model.to(device)
+    check_window_options(model, kinds or (attention,))
     switch_attention(model, attention, given)
     settings.check(model)
     if given["compiled"]:
@@ -61,8 +70,29 @@ def load_model(
         if given["autoencoder"]:
             raise ArgumentError("--autoencoder: the model makes pixels and needs none")
         return model, None, source
-    wanted = given["autoencoder"] or checkpoint.autoencoder or DEFAULT_AUTOENCODER
-    return model, load_autoencoder(wanted, device), source
+    autoencoder = find_autoencoder(checkpoint, given["autoencoder"], device)
+    check_latents(model, autoencoder)
+    return model, autoencoder, source
+
+
+def find_autoencoder(checkpoint: Checkpoint, given: str | None, device: torch.device) -> Autoencoder:
+    """The autoencoder that is given, else the one that came with the checkpoint, that it names, or the official one."""
+    if given is not None or checkpoint.autoencoder is not None:
+        return load_autoencoder(given or str(checkpoint.autoencoder), device)
+    if checkpoint.record is None:
+        if checkpoint.trained_here:
+            raise CheckpointError(
+                f"{checkpoint.path}: does not say with which autoencoder it was trained; give it by --autoencoder PATH"
+            )
+        say(f"autoencoder: {DEFAULT_AUTOENCODER}, that of the official checkpoints")
+        return load_autoencoder(DEFAULT_AUTOENCODER, device)
+    try:
+        return load_autoencoder(checkpoint.record.source, device)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"the model was trained with the autoencoder {checkpoint.record.source}, which cannot be read here "
+            f"({error}); give it by --autoencoder PATH"
+        ) from error
 
 
 def switch_attention(model: DiT, attention: str | None, given: dict[str, Any]) -> None:
@@ -76,6 +106,23 @@ def switch_attention(model: DiT, attention: str | None, given: dict[str, Any]) -
     )
     if choice is not None:
         say(str(choice))
+
+
+def autoencoder_to_copy(model: DiT, checkpoint: Checkpoint, target: str, given: str | None) -> Path | None:
+    """The folder of the autoencoder that goes into a diffusers folder, read and found to fit the model."""
+    if Path(target).suffix:
+        if given is not None:
+            raise ArgumentError(f"--autoencoder: goes into a diffusers folder, and {target} is a file")
+        return None
+    folder = Path(given).expanduser() if given else checkpoint.autoencoder
+    if folder is None:
+        return None
+    if makes_pixels(model):
+        raise ArgumentError("--autoencoder: the model makes pixels and needs none")
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder}: no such folder; give the save_pretrained folder of an autoencoder")
+    check_latents(model, load_autoencoder(folder))
+    return folder
 
 
 def default_checkpoint(attention: str | None) -> str:

@@ -3,6 +3,8 @@
 import errno
 import io
 import os
+import re
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -12,10 +14,13 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from .errors import ArgumentError, AttentionChangedWarning, DitError
+from .signals import CODES, caught_signals, exit_at_once
 
 BAD_INPUT = 2
 INTERRUPTED = 130
 T = TypeVar("T")
+_INTERRUPTIONS = (click.exceptions.Abort, KeyboardInterrupt)
+_INTERRUPTION = "dit-gen: interrupted; what is finished is kept, and the same command goes on from there"
 
 
 class Shell(click.Group):
@@ -24,30 +29,80 @@ class Shell(click.Group):
     def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> NoReturn:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
-        try:
-            with _our_warnings():
-                code = super().main(args, prog_name="dit-gen", standalone_mode=False, **extra)
-        except click.exceptions.NoArgsIsHelpError as error:
-            click.echo(error.format_message(), err=True)
-            sys.exit(BAD_INPUT)
-        except click.UsageError as error:
-            stop(f"{error.format_message()} (see {error.ctx.command_path if error.ctx else 'dit-gen'} --help)")
-        except click.ClickException as error:
-            stop(error.format_message())
-        except click.exceptions.Abort:
-            say("interrupted; what is finished is kept, and the same command goes on from there")
-            sys.exit(INTERRUPTED)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(0)
-        except (DitError, OSError, MemoryError) as error:
-            stop(_reason(error))
-        except RuntimeError as error:
-            if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
-                raise
-            reason = str(error).splitlines()[0]
-            stop(f"not enough memory ({reason}); take a smaller --batch-size; what is finished is kept")
+        with _patient_stderr(), caught_signals() as came:
+            try:
+                with _our_warnings():
+                    code = _flushed(super().main(args, prog_name="dit-gen", standalone_mode=False, **extra))
+            except SystemExit as end:
+                code = end.code if isinstance(end.code, int) else int(bool(end.code))
+            except BaseException as error:
+                code = _code_of(error, came)
+            _give_up_stdout()
+        if args is None:
+            exit_at_once()  # while Python itself shuts down
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _flushed(code: T) -> T:
+    """What a command gave, once all it printed is out."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    return code
+
+
+def _code_of(error: BaseException, came: Sequence[int]) -> int:
+    """Say what stopped a command and give its exit code; raises what is no user's matter."""
+    if isinstance(error, BrokenPipeError) and not came:
+        return 0  # nobody reads the result any more
+    reason = _INTERRUPTION if came or isinstance(error, _INTERRUPTIONS) else _reason(error)
+    if reason is None:
+        raise error
+    if _is_first_to_tell():
+        click.echo(reason, err=True)
+    if reason is not _INTERRUPTION:
+        return BAD_INPUT
+    return CODES[signal.Signals(came[0])] if came else INTERRUPTED
+
+
+def _reason(error: BaseException) -> str | None:
+    """The line for an error of the user, of the system, or of ours; None for any other."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error.format_message()
+    if isinstance(error, click.UsageError):
+        return _line(f"{error.format_message()} (see {error.ctx.command_path if error.ctx else 'dit-gen'} --help)")
+    if isinstance(error, click.ClickException):
+        return _line(error.format_message())
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        kept = "; what is finished is kept" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        return _line(f"{where}{error.strerror or error}{kept}")
+    if isinstance(error, (DitError, MemoryError)):
+        return _line(str(error) or "not enough memory; take a smaller --batch-size")
+    if isinstance(error, RuntimeError) and re.search("out of memory|can't allocate memory", str(error)):
+        cause = str(error).splitlines()[0]
+        return _line(f"not enough memory ({cause}); take a smaller --batch-size; what is finished is kept")
+    return None
+
+
+def _line(message: str) -> str:
+    return " ".join(f"dit-gen: error: {message}".split())
+
+
+def _is_first_to_tell() -> bool:
+    """Whether this process is to say why it ends, or another of the same launch has done so."""
+    if "RANK" not in os.environ:
+        return True
+    from .processes import is_first_to_tell
+
+    return is_first_to_tell()
+
+
+def _give_up_stdout() -> None:
+    """Where what was printed cannot be written, it goes nowhere, or Python would try again while it shuts down."""
+    try:
+        _flushed(None)
+    except (OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(message: str) -> None:
@@ -55,10 +110,30 @@ def say(message: str) -> None:
     click.echo("dit-gen: " + " ".join(str(message).split()), err=True)
 
 
-def stop(message: str) -> NoReturn:
-    """One line on stderr and exit code 2."""
-    say(f"error: {message}")
-    sys.exit(BAD_INPUT)
+@contextmanager
+def _patient_stderr() -> Iterator[None]:
+    """Nobody reading stderr any more is no reason to stop: what is said then goes nowhere."""
+    before = sys.stderr
+    try:
+        number = before.fileno()
+    except (AttributeError, OSError, ValueError):  # closed, or replaced by what is no file
+        yield
+        return
+    raw = io.BufferedWriter(_Patient(number, "w", closefd=False))
+    sys.stderr = io.TextIOWrapper(raw, before.encoding, errors="backslashreplace", line_buffering=True)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        sys.stderr = before
+
+
+class _Patient(io.FileIO):
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return len(data)
 
 
 def listed(text: str, title: str, parse: Callable[[str], T]) -> tuple[T, ...]:
@@ -74,14 +149,7 @@ def _our_warnings() -> Iterator[None]:
     """This package's warnings as one line each, said once; those of the libraries are for developers."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        warnings.simplefilter("once", AttentionChangedWarning)
+        if os.environ.get("RANK", "0") == "0":  # of several processes one warns
+            warnings.simplefilter("once", AttentionChangedWarning)
         warnings.showwarning = lambda message, *_args, **_kwargs: say(f"warning: {message}")
         yield
-
-
-def _reason(error: DitError | OSError | MemoryError) -> str:
-    if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        kept = "; what is finished is kept" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-        return f"{where}{error.strerror or error}{kept}"
-    return str(error) or "not enough memory; take a smaller --batch-size"

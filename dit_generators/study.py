@@ -23,12 +23,14 @@ from .chart import draw_bench
 from .checkpoint import load_checkpoint
 from .config import DiTConfig
 from .data import Pictures
+from .digest import weights_digest
 from .files import replacing
+from .folder import SampleFolder, recorded_timing
 from .guidance import Guidance
 from .model import DiT
 from .pictures import read_picture
-from .processes import Processes
-from .run import SampleRun, ShowProgress, run_sampling, weights_digest
+from .processes import ALONE, Processes
+from .run import SampleRun, ShowProgress, run_sampling
 from .sampling import SampleSettings
 from .study_scores import SCORE_FIELDS, score_models
 from .sweep import Sweep, run_sweep
@@ -74,11 +76,18 @@ class Study:
     device: torch.device
     say: Say
     show_progress: ShowProgress
+    processes: Processes = ALONE
 
-    def run(self) -> dict[str, Any]:
-        """Every stage after training. Returns what is in evaluation_results.json."""
+    def run(self) -> dict[str, Any] | None:
+        """Every stage after training. Returns what is in evaluation_results.json; None in all but the main process.
+
+        Processes share samples and sweeps; the main one scores, while the others wait.
+        """
         sampling = {name: self._sample(name) for name in MODELS}
         sweeps = {name: self._sweep(name) for name in MODELS}
+        return self.processes.by_main(lambda: self._results(sampling, sweeps))
+
+    def _results(self, sampling: Mapping[str, Any], sweeps: Mapping[str, Any]) -> dict[str, Any]:
         asked = vars(self.settings) | {name: weights_digest(self.model(name).state_dict()) for name in MODELS}
         scores = self._stage("scores.json", {**asked, "fields": SCORE_FIELDS}, self._score)
         bench = self._stage("bench.json", {"model": self.settings.bench_model, "device": str(self.device)}, self._bench)
@@ -103,18 +112,22 @@ class Study:
         return SampleRun(self.model(name), settings, out, num, self.settings.batch_size, source, self.autoencoder)
 
     def _sample(self, name: str) -> float | None:
-        settings = SampleSettings(steps=self.settings.steps, seed=self.settings.seed)
-        run = self._run(name, self.path / "samples" / name, self.settings.samples, settings)
-        result = run_sampling(run, Processes(0, 1), self.show_progress)
-        result.folder.write_sheet(run.num, None)
-        timing = result.folder.timing or {"seconds": result.seconds, "images": max(1, result.made)}
-        return float(timing["seconds"] / timing["images"])
+        out, settings = self.path / "samples" / name, sampling_settings(self.settings)
+        run = self._run(name, out, self.settings.samples, settings)
+        run_sampling(run, self.processes, self.show_progress)
+        return self.processes.by_main(lambda: self._show(run))
+
+    def _show(self, run: SampleRun) -> float | None:
+        """Write the sheet of samples; returns how many seconds one took."""
+        SampleFolder(run.out, run.identity()).write_sheet(run.num, None)
+        timing = recorded_timing(run.out)
+        return float(timing["seconds"] / timing["images"]) if timing else None
 
     def _sweep(self, name: str) -> list[dict[str, Any]]:
-        settings = SampleSettings(seed=self.settings.seed, guidance=Guidance(by="window", window=_weak_window(name)))
-        base = self._run(name, self.path / "sweeps" / name, self.settings.sweep_images, settings)
+        out, settings = self.path / "sweeps" / name, sweep_settings(self.settings, name)
+        base = self._run(name, out, self.settings.sweep_images, settings)
         plan = Sweep((None,), self.settings.scales, self.settings.sweep_steps)
-        return [vars(cell) for cell in run_sweep(base, plan, lambda _: None, self.show_progress)]
+        return [vars(cell) for cell in run_sweep(base, plan, lambda _: None, self.show_progress, self.processes)]
 
     def _score(self) -> Any:
         generated = {name: self._read_samples(name) for name in MODELS}
@@ -152,16 +165,35 @@ class Study:
     def _stage(self, name: str, asked: Mapping[str, Any], work: Callable[[], Any]) -> Any:
         """The stage's result: from its file where that answers the same question, else from work."""
         target, question = self.path / name, json.loads(json.dumps(asked))
-        before = json.loads(target.read_text()) if target.exists() else None
-        if isinstance(before, dict) and before.get("asked") == question:
+        before = _read_json(target)
+        if isinstance(before, dict) and before.get("asked") == question and "result" in before:
             return before["result"]
         _write_json(target, {"asked": question, "result": work()})
         return json.loads(target.read_text())["result"]
 
 
+def sampling_settings(settings: StudySettings) -> SampleSettings:
+    """Of the samples that are scored."""
+    return SampleSettings(steps=settings.steps, seed=settings.seed)
+
+
+def sweep_settings(settings: StudySettings, name: str, scale: float = 1.0, steps: str = "50") -> SampleSettings:
+    """Of a cell of a model's sweep."""
+    guidance = Guidance(scale, by="window", window=_weak_window(name))
+    return SampleSettings(steps=steps, seed=settings.seed, guidance=guidance)
+
+
 def _weak_window(name: str) -> int:
     """A window that is weaker than the model's own: the swa model has 3 x 3, so its weak model sees one token."""
     return 3 if name == "full" else 1
+
+
+def _read_json(path: Path) -> Any:
+    """What a stage left; a file that no JSON is in, as after a crash of the machine, is as good as none."""
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
 
 
 def _write_json(target: Path, content: Any) -> None:

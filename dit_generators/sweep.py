@@ -7,14 +7,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from .errors import ArgumentError, OutputError
-from .files import replacing
+from .files import remove_leftovers, replacing
+from .folder import recorded_timing
 from .pictures import read_picture
-from .processes import Processes
+from .processes import ALONE, Processes
 from .run import SampleRun, ShowProgress, run_sampling
+from .sampling import NUM_TRAIN_TIMESTEPS
+from .schedule import respaced_timesteps
 from .sheet import contact_sheet, save_image
+from .solvers import SOLVERS
 
 _SHOWN = 4  # images of a cell in the sheet
 Switch = Callable[[str | None], None]
+Run = tuple[str | None, SampleRun]
 
 
 @dataclass(frozen=True)
@@ -47,30 +52,67 @@ class Cell:
         return f"{self.folder}{speed}"
 
 
-def run_sweep(base: SampleRun, plan: Sweep, switch: Switch, show_progress: ShowProgress) -> list[Cell]:
-    """Make every cell's folder in `base.out`, then sweep.png and sweep.json.
+def run_sweep(
+    base: SampleRun, plan: Sweep, switch: Switch, show_progress: ShowProgress, processes: Processes = ALONE
+) -> list[Cell]:
+    """Make every cell's folder in `base.out`, then sweep.png and sweep.json; several processes share the cells.
 
     Args:
         base: the run that every cell changes: attention, guidance scale, steps and folder.
         switch: sets the attention of the model; called with a kind, or None for the checkpoint's own.
 
-    Every cell is checked before the first is made.
+    Every cell is checked before the first is made. Only the main process returns the cells.
     """
     runs = [(attention, run) for attention in plan.attention for run in _cells(base, plan, attention)]
+    _check(base, runs, switch)
+    processes.wait()
+    for attention, run in _share(runs, processes):
+        switch(attention)
+        run_sampling(run, ALONE, show_progress)
+    return processes.by_main(lambda: _write_results(base, plan, runs)) or []
+
+
+def _check(base: SampleRun, runs: Sequence[Run], switch: Switch) -> None:
     for attention, run in runs:
         switch(attention)
         run.settings.check(run.model)
     if base.out.is_file():
         raise OutputError(f"{base.out}: is a file; name a folder")
+    if len({run.out for _, run in runs}) < len(runs):
+        raise ArgumentError("sweep: two cells would have one folder; take values that differ in six digits")
     base.out.mkdir(parents=True, exist_ok=True)
+
+
+def _share(runs: Sequence[Run], processes: Processes) -> list[Run]:
+    """This process's cells: the longest first, each to the process with the least to do."""
+    shares: list[list[Run]] = [[] for _ in range(processes.count)]
+    loads = [0] * processes.count
+    for attention, run in sorted(runs, key=lambda cell: -_cost(cell[1])):
+        least = loads.index(min(loads))
+        shares[least].append((attention, run))
+        loads[least] += _cost(run)
+    return sorted(shares[processes.rank], key=runs.index)
+
+
+def _cost(run: SampleRun) -> int:
+    """Passes through the network for one image."""
+    settings = run.settings
+    steps = (
+        int(settings.steps)
+        if settings.sampler in SOLVERS
+        else len(respaced_timesteps(NUM_TRAIN_TIMESTEPS, settings.steps))
+    )
+    return steps * (1 if settings.guidance.scale in (0, 1) else 2)
+
+
+def _write_results(base: SampleRun, plan: Sweep, runs: Sequence[Run]) -> list[Cell]:
     cells = []
     for attention, run in runs:
-        switch(attention)
-        result = run_sampling(run, Processes(0, 1), show_progress)
-        timing = result.folder.timing if not result.made else {"images": result.made, "seconds": result.seconds}
+        timing = recorded_timing(run.out)
         seconds = timing["seconds"] / timing["images"] if timing else None
-        name = _kind(base, attention)
-        cells.append(Cell(name, run.settings.guidance.scale, run.settings.steps, run.out.name, seconds))
+        settings = run.settings
+        cells.append(Cell(_kind(base, attention), settings.guidance.scale, settings.steps, run.out.name, seconds))
+    remove_leftovers(base.out)
     _write_sheet(plan, cells, base.out, min(base.num, _SHOWN))
     record = {"checkpoint": base.source, "num": base.num, "seed": base.settings.seed}
     with replacing(base.out / "sweep.json") as temporary:

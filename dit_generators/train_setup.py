@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from .autoencoder import Autoencoder, load_autoencoder
+from .autoencoder_record import AutoencoderRecord
 from .batches import Example, make_batch, pixel_example
 from .config import DiTConfig
 from .data import Pictures, load_pictures
@@ -58,9 +59,11 @@ def make_run(pictures: Path, out: Path, given: dict[str, Any]) -> TrainRun:
         )
     autoencoder = _autoencoder(options, accelerator.device)
     config = _config(options, data, autoencoder)
-    folder = RunFolder(out, _identity(config, settings, options, data))
+    folder = RunFolder(out, _identity(config, settings, options, data, autoencoder))
     set_seed(settings.seed)
-    state = TrainState.start(DiT(config), settings)
+    model = DiT(config)
+    model.autoencoder_record = None if autoencoder is None else AutoencoderRecord.of(autoencoder)
+    state = TrainState.start(model, settings)
     example = _example(data, config, options, autoencoder, out, accelerator)
     run = TrainRun(
         pictures=data,
@@ -168,7 +171,13 @@ def _config(options: dict[str, Any], data: Pictures, autoencoder: Autoencoder | 
     return DiTConfig.preset(options["model"], **changes, **shape)
 
 
-def _identity(config: DiTConfig, settings: TrainSettings, options: dict[str, Any], data: Pictures) -> dict[str, Any]:
+def _identity(
+    config: DiTConfig,
+    settings: TrainSettings,
+    options: dict[str, Any],
+    data: Pictures,
+    autoencoder: Autoencoder | None,
+) -> dict[str, Any]:
     """What must not change when a run goes on."""
     names = ("image_size", "space", "crop", "flip", "conditional")
     return {
@@ -178,6 +187,7 @@ def _identity(config: DiTConfig, settings: TrainSettings, options: dict[str, Any
         "pictures": len(data),
         "pictures_sha256": hashlib.sha256(np.ascontiguousarray(data.pixels).data).hexdigest(),
         "classes": list(data.classes),
+        **({"autoencoder": dataclasses.asdict(AutoencoderRecord.of(autoencoder))} if autoencoder else {}),
     }
 
 

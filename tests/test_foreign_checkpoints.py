@@ -1,7 +1,11 @@
 """Checkpoints that are not what they seem: other families, other files, weights that are not finite."""
 
 import argparse
+import gzip
+import io
+import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +13,22 @@ import numpy as np
 import pytest
 import torch
 from dit_models import assert_refused, dit_gen, random_model
+from safetensors.torch import save_file
 
-from dit_generators import load_checkpoint
+from dit_generators import load_checkpoint, save_checkpoint
+from dit_generators.checkpoint import read_checkpoint, write_checkpoint
 from dit_generators.errors import CheckpointError, SamplingError
 from dit_generators.sampling import SampleSettings, sample
+
+
+def zipped() -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("a.txt", "hello " * 9)
+    return stream.getvalue()
+
+
+ZIPPED = zipped()
 
 
 def official(seed: int = 0) -> dict[str, torch.Tensor]:
@@ -29,6 +45,11 @@ def official(seed: int = 0) -> dict[str, torch.Tensor]:
         ({"model": "DiT-S/8", "path_type": "linear"}, "path_type: a SiT or a relative"),
         ({"model": "LightningDiT-XL/1"}, "is a LightningDiT"),
         ({"model": "MDTv2_S_2"}, "is a MDTv2"),
+        ({"model": "sit-xl/2"}, "is a sit"),
+        ({"model": {"_target_": "models.sit.SiT"}}, "is a sit"),
+        ({"model": {"model_type": "LightningDiT-XL/1"}, "data": {}}, "is a LightningDiT"),
+        ({"network": {"loss": {"path-type": "Linear"}}}, "path_type: a SiT or a relative"),
+        ({"model": "DiT-XL/1", "transport": {}}, "transport: a SiT or a relative"),
     ],
 )
 def test_another_family_is_refused_by_its_arguments(tmp_path: Path, args: Any, message: str) -> None:
@@ -36,6 +57,100 @@ def test_another_family_is_refused_by_its_arguments(tmp_path: Path, args: Any, m
         torch.save({"model": official(), "ema": official(1), "args": kind}, tmp_path / "m.pt")
         with pytest.raises(CheckpointError, match=message):
             load_checkpoint(tmp_path / "m.pt")
+
+
+@pytest.mark.parametrize("key", ["args", "config", "hparams", "hyper_parameters"])
+@pytest.mark.parametrize("model", ["model", "ema", "state_dict", "model_ema", "net"])
+def test_arguments_are_found_under_every_usual_name(tmp_path: Path, key: str, model: str) -> None:
+    torch.save({model: official(), key: {"model": "SiT-S/8"}}, tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match="is a SiT"):
+        load_checkpoint(tmp_path / "m.pt")
+
+
+@pytest.mark.parametrize("model", ["DiT-S/8", "transit-S", "results/reparameterised", "deposit"])
+def test_a_dit_is_no_other_family_by_a_word_that_contains_its_name(tmp_path: Path, model: str) -> None:
+    torch.save({"ema": official(), "model": official(), "args": {"model": model}}, tmp_path / "m.pt")
+    assert load_checkpoint(tmp_path / "m.pt").config.depth == 1
+
+
+def test_arguments_that_hold_themselves_end(tmp_path: Path) -> None:
+    args: dict[str, Any] = {"model": "DiT-S/8"}
+    args["args"] = args
+    content: dict[str, Any] = {"ema": official(), "model": official(), "args": args}
+    content["ema"]["state_dict"] = content["ema"]
+    torch.save(content, tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match="expected tensors by name"):
+        load_checkpoint(tmp_path / "m.pt")
+
+
+@pytest.mark.parametrize(
+    "name", ["SiT-XL-2-256x256.pt", "SiT-XL-2-256/model.pt", "000-SiT-XL-2-Linear/checkpoints/1.pt"]
+)
+def test_another_family_is_refused_by_its_file_or_folder(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(official(), path)
+    with pytest.raises(CheckpointError, match="is a SiT by its name"):
+        load_checkpoint(path)
+
+
+def test_another_family_is_refused_by_the_metadata_of_its_file(tmp_path: Path) -> None:
+    for metadata in ({"model": "SiT-XL/2"}, {"modelspec.architecture": "sit-xl-2"}, {"path_type": "Linear"}):
+        save_file(official(), tmp_path / "m.safetensors", metadata)
+        with pytest.raises(CheckpointError, match="SiT|sit"):
+            load_checkpoint(tmp_path / "m.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"_class_name": "FlowMatchEulerDiscreteScheduler"}, "is a FlowMatchEulerDiscreteScheduler"),
+        ({"prediction_type": "v_prediction"}, "prediction_type is 'v_prediction', DiT has 'epsilon'"),
+        ({"beta_schedule": "scaled_linear"}, "beta_schedule is 'scaled_linear'"),
+    ],
+)
+def test_a_diffusers_folder_of_another_process_is_refused(tmp_path: Path, fields: Any, message: str) -> None:
+    folder = diffusers_folder(tmp_path)
+    path = folder / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("activation_fn", "gelu"), ("attention_bias", False), ("_class_name", "UNet2DModel"), ("num_layers", 10**9),
+     ("sample_size", 10**9), ("attention_head_dim", 10**9), ("num_embeds_ada_norm", 10**30), ("num_layers", "2"),
+     ("patch_size", 0), ("num_layers", None), ("num_embeds_ada_norm", -1), ("in_channels", [4])],
+)  # fmt: skip
+def test_a_config_json_of_another_network_is_refused_and_takes_no_memory(tmp_path: Path, name: str, value: Any) -> None:
+    folder = diffusers_folder(tmp_path)
+    path = folder / "transformer" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    with pytest.raises(CheckpointError):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("depth", 10**9), ("input_size", 2 * 10**9), ("hidden_size", 4 * 10**9), ("num_classes", 10**30),
+     ("mlp_ratio", 1e300), ("depth", "x"), ("window", 10**9), ("attention", "swa*999," * 999)],
+)  # fmt: skip
+def test_a_configuration_of_impossible_numbers_is_refused_and_takes_no_memory(
+    tmp_path: Path, name: str, value: Any
+) -> None:
+    model = random_model(num_classes=4, attention="swa")
+    fields = json.loads(model.config.to_json()) | {name: value}
+    save_file(model.state_dict(), tmp_path / "m.safetensors", {"dit_config": json.dumps(fields)})
+    with pytest.raises(CheckpointError):
+        load_checkpoint(tmp_path / "m.safetensors")
+
+
+def diffusers_folder(tmp_path: Path) -> Path:
+    save_checkpoint(random_model(num_classes=4, in_channels=4), tmp_path / "m.safetensors")
+    write_checkpoint(read_checkpoint(tmp_path / "m.safetensors"), tmp_path / "folder")
+    load_checkpoint(tmp_path / "folder")
+    return tmp_path / "folder"
 
 
 @pytest.mark.parametrize(
@@ -47,6 +162,9 @@ def test_another_family_is_refused_by_its_arguments(tmp_path: Path, args: Any, m
         ("sideblocks.0.norm1.weight", "MDT"),
         ("blocks.0.cross_attn.q_linear.weight", "PixArt"),
         ("joint_blocks.0.x_block.attn.qkv.weight", "Stable Diffusion 3"),
+        ("blocks.0.attn.q_norm.weight", "relative of DiT with normalised queries"),
+        ("feat_rope.freqs_cos", "LightningDiT"),
+        ("blocks.0.norm1.weight", "LightningDiT"),
     ],
 )
 def test_another_family_is_refused_by_a_weight(tmp_path: Path, name: str, family: str) -> None:
@@ -65,6 +183,112 @@ def test_a_dit_in_every_wrapping_loads(tmp_path: Path) -> None:
             assert all(torch.equal(value, loaded[name]) for name, value in state.items())
 
 
+@pytest.mark.parametrize("prefix", ["", "module.", "model.", "net._orig_mod.", "dit.module."])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda s: {"state_dict": s, "epoch": 3},
+        lambda s: {"model_state_dict": {}, "ema_state_dict": s, "optimizer_state_dict": {}},
+        lambda s: {"net": s, "loss": 0.5},
+        lambda s: {"model": {}, "model_ema": {"module": s}},
+        lambda s: {"ema": {name: value.numpy() for name, value in s.items()}, "model": {}},
+    ],
+)
+def test_a_dit_under_every_usual_name_loads(tmp_path: Path, prefix: str, wrap: Any) -> None:
+    state = official()
+    torch.save(wrap({prefix + name: value for name, value in state.items()}), tmp_path / "m.pt")
+    loaded = load_checkpoint(tmp_path / "m.pt").state_dict()
+    assert all(torch.equal(value, loaded[name]) for name, value in state.items())
+
+
+def test_compiled_blocks_load_and_two_weights_of_one_name_are_refused(tmp_path: Path) -> None:
+    state = official()
+    compiled = {name.replace("blocks.0.", "blocks.0._orig_mod."): value for name, value in state.items()}
+    torch.save(compiled, tmp_path / "m.pt")
+    assert load_checkpoint(tmp_path / "m.pt").config.depth == 1
+    torch.save(compiled | state, tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match="twice"):
+        load_checkpoint(tmp_path / "m.pt")
+
+
+def test_weights_are_those_that_are_asked_for_or_refused(tmp_path: Path) -> None:
+    one, two = official(1), official(2)
+    torch.save({"model_state_dict": one, "ema_state_dict": two}, tmp_path / "both.pt")
+    for weights, expected in ((None, two), ("ema", two), ("model", one)):
+        loaded = load_checkpoint(tmp_path / "both.pt", weights=weights).state_dict()
+        assert torch.equal(loaded["pos_embed"], expected["pos_embed"])
+        assert torch.equal(loaded["x_embedder.proj.weight"], expected["x_embedder.proj.weight"])
+    torch.save({"model_state_dict": one}, tmp_path / "model.pt")
+    with pytest.raises(CheckpointError, match="has no 'ema' weights, only model_state_dict; take --weights model"):
+        load_checkpoint(tmp_path / "model.pt")
+    torch.save(one, tmp_path / "flat.pt")
+    for weights in ("ema", "model"):
+        with pytest.raises(CheckpointError, match=f"no choice; leave out --weights {weights}"):
+            load_checkpoint(tmp_path / "flat.pt", weights=weights)
+        with pytest.raises(CheckpointError, match="no choice"):
+            load_checkpoint("digits-full", weights=weights)
+
+
+def test_the_arguments_say_whether_the_label_table_has_a_null_label(tmp_path: Path) -> None:
+    state = official()  # five rows
+    for classes, expected in ((4, (4, True)), (5, (5, False))):
+        torch.save({"ema": state, "model": state, "args": {"num_classes": classes}}, tmp_path / "m.pt")
+        config = load_checkpoint(tmp_path / "m.pt").config
+        assert (config.num_classes, config.has_null_label) == expected
+    torch.save({"ema": state, "model": state, "args": {"num_classes": 1000}}, tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match="its arguments say 1000 classes, but its label table has 5 rows"):
+        load_checkpoint(tmp_path / "m.pt")
+
+
+def test_a_model_name_of_another_width_says_nothing_about_heads(tmp_path: Path) -> None:
+    state = random_model(num_classes=4).state_dict()
+    torch.save({"ema": state, "model": state, "args": {"model": "DiT-XL/2"}}, tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match="number of attention heads is not in the file and width 32"):
+        load_checkpoint(tmp_path / "m.pt")
+    assert load_checkpoint(tmp_path / "m.pt", num_heads=2).config.num_heads == 2
+
+
+def test_num_heads_is_used_or_refused_for_every_source(tmp_path: Path, capfd: Any) -> None:
+    folder = diffusers_folder(tmp_path)
+    for source, heads in (
+        (tmp_path / "m.safetensors", 2),
+        (folder, 2),
+        (folder / "transformer", 2),
+        ("digits-full", 4),
+    ):
+        real = load_checkpoint(source).config.num_heads
+        assert load_checkpoint(source, num_heads=real).config.num_heads == real
+        given = ["sample", "--checkpoint", source, "--out", tmp_path / "out", "--num-heads", heads * 8]
+        assert_refused(dit_gen(capfd, *given), f"leave out --num-heads {heads * 8}")
+
+
+def test_safetensors_and_torch_files_are_known_by_their_content(tmp_path: Path) -> None:
+    save_file(official(), tmp_path / "m.pt")
+    torch.save(official(), tmp_path / "m.safetensors")
+    for name in ("m.pt", "m.safetensors"):
+        assert load_checkpoint(tmp_path / name).config.hidden_size == 384
+
+
+@pytest.mark.parametrize("value", [torch.zeros(1, dtype=torch.int64), torch.zeros(1).to_sparse(), torch.zeros(2) + 1j])
+def test_weights_that_are_no_plain_numbers_are_refused(tmp_path: Path, value: torch.Tensor) -> None:
+    torch.save(official() | {"final_layer.linear.bias": value}, tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match="expected plain floating-point weights"):
+        load_checkpoint(tmp_path / "m.pt")
+
+
+def test_a_small_file_cannot_claim_a_large_tensor(tmp_path: Path) -> None:
+    torch.save(official() | {"final_layer.linear.bias": torch.zeros(1).expand(10**12)}, tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match="more than the file holds"):
+        load_checkpoint(tmp_path / "m.pt")
+
+
+@pytest.mark.parametrize("shape", [(384,), (384, 3), (0, 3, 8, 8), ()])
+def test_a_weight_of_other_dimensions_is_named(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    torch.save(official() | {"x_embedder.proj.weight": torch.zeros(shape)}, tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match=r"x_embedder\.proj\.weight has shape"):
+        load_checkpoint(tmp_path / "m.pt")
+
+
 def test_numbers_of_numpy_are_read_beside_the_weights(tmp_path: Path) -> None:
     extra = {"best": np.float64(0.5), "step": np.int64(3), "rate": np.float32(1e-4)}
     torch.save({"ema": official(), "model": official(), **extra}, tmp_path / "m.pt")
@@ -78,6 +302,11 @@ def test_numbers_of_numpy_are_read_beside_the_weights(tmp_path: Path) -> None:
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "Git-LFS pointer"),
         (b"<!DOCTYPE html><html></html>", "web page"),
         (b"\n <html>", "web page"),
+        (b"Not Found", "is text and no weights (Not Found)"),
+        (b'{"error": "Repository not found"}', 'is text and no weights ({"error": "Repository not found"})'),
+        (gzip.compress(bytes(999)), "is compressed (gzip); unpack it first"),
+        (ZIPPED, "is a zip of a.txt and no checkpoint; unpack it"),
+        (ZIPPED[:-9], "damaged or cut short"),
     ],
 )
 @pytest.mark.parametrize("name", ["m.pt", "m.safetensors"])

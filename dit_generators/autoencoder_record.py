@@ -1,0 +1,73 @@
+"""Which autoencoder a model's latents belong to: written by training, verified by whatever decodes them."""
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import CheckpointError
+
+if TYPE_CHECKING:
+    from .autoencoder import Autoencoder
+
+
+@dataclass(frozen=True)
+class AutoencoderRecord:
+    """An autoencoder's path or id, the hash of its weights, and the factors between its latents and the model's."""
+
+    source: str
+    weights_sha256: str
+    scale: float
+    shift: float
+
+    @classmethod
+    def of(cls, autoencoder: "Autoencoder") -> "AutoencoderRecord":
+        """The record of an autoencoder at hand; a folder's path is kept whole, to be found from elsewhere."""
+        folder = Path(autoencoder.source).expanduser()
+        source = str(folder.absolute()) if folder.exists() else autoencoder.source
+        return cls(source, autoencoder.weights_sha256, autoencoder.scale, autoencoder.shift)
+
+    @classmethod
+    def from_dict(cls, fields: Any, where: str) -> "AutoencoderRecord":
+        """From parsed JSON; raises CheckpointError for anything else."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        if not isinstance(fields, dict) or sorted(fields) != sorted(names):
+            raise CheckpointError(
+                f"{where}: expected {', '.join(names)} in the record of its autoencoder, got {fields!r}"
+            )
+        texts, numbers = (fields["source"], fields["weights_sha256"]), (fields["scale"], fields["shift"])
+        if not all(isinstance(text, str) for text in texts) or not all(map(_is_finite, numbers)):
+            raise CheckpointError(f"{where}: the record of its autoencoder is not usable ({fields!r})")
+        return cls(*texts, *map(float, numbers))
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> "AutoencoderRecord":
+        """From what `to_json` gave."""
+        try:
+            return cls.from_dict(json.loads(text), where)
+        except (ValueError, RecursionError) as error:
+            raise CheckpointError(f"{where}: the record of its autoencoder is no JSON ({error})") from error
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(dataclasses.asdict(self))
+
+    def check(self, autoencoder: "Autoencoder") -> None:
+        """Raise CheckpointError when `autoencoder` is another than the one that the model was trained with."""
+        found = AutoencoderRecord.of(autoencoder)
+        for name in ("weights_sha256", "scale", "shift"):
+            before, now = getattr(self, name), getattr(found, name)
+            if before != now:
+                told = (
+                    "has other weights than" if name == "weights_sha256" else f"has {name} {now:g}, not {before:g} as"
+                )
+                raise CheckpointError(
+                    f"autoencoder {autoencoder.source}: {told} {self.source}, with which the model was trained; "
+                    "give that one by --autoencoder PATH"
+                )
+
+
+def _is_finite(value: object) -> bool:
+    return type(value) in (int, float) and abs(value) < math.inf  # type: ignore[arg-type]

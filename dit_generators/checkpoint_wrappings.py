@@ -1,0 +1,116 @@
+"""How training scripts wrap a state dict: in dicts under many names, with prefixes, beside their arguments."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .checkpoint_names import State, some
+from .config import DiTConfig
+from .errors import ArgumentError, CheckpointError
+from .foreign_checkpoints import check_args, walk
+
+_ROLES = {
+    "ema": (
+        "ema",
+        "model_ema",
+        "ema_model",
+        "ema_net",
+        "ema_state_dict",
+        "model_ema_state_dict",
+        "ema_model_state_dict",
+    ),
+    "model": ("model", "model_state_dict", "model_state"),
+}
+_WRAPPERS = ("state_dict", "net", "network", "module", "params", "weights")
+_ARGUMENTS = ("args", "config", "cfg", "hparams", "hyper_parameters", "options")
+_ANCHOR = "x_embedder.proj.weight"
+_WRAPPED_MODULE = re.compile(r"(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+_DATA_PARALLEL = re.compile(r"^(?:module\.)+")
+_DEEPEST = 8
+
+
+def check_arguments(content: Mapping[Any, Any], where: str) -> None:
+    """Raise CheckpointError when the arguments beside the weights are those of another family."""
+    for name in _ARGUMENTS:
+        check_args(content.get(name), where)
+
+
+def told_heads(content: Mapping[Any, Any]) -> dict[int, int]:
+    """The number of heads by width, where arguments name a published model."""
+    for name in _ARGUMENTS:
+        for field, value in walk(content.get(name)):
+            if field == "model" and isinstance(value, str):
+                try:
+                    preset = DiTConfig.preset(value)
+                except ArgumentError:
+                    continue
+                return {preset.hidden_size: preset.num_heads}
+    return {}
+
+
+def told_classes(content: Mapping[Any, Any]) -> int | None:
+    """The number of classes that arguments name."""
+    for name in _ARGUMENTS:
+        for field, value in walk(content.get(name)):
+            if field == "num_classes" and type(value) is int:
+                return value
+    return None
+
+
+def unwrap(content: Mapping[Any, Any], weights: str | None, where: str) -> tuple[Mapping[Any, Any], bool]:
+    """The innermost mapping of weights, and whether one of a model's two was chosen on the way."""
+    chosen = False
+    for _ in range(_DEEPEST):
+        found = {} if chosen else {role: _first(content, names) for role, names in _ROLES.items()}
+        wrapped = _first(content, _WRAPPERS)
+        if any(value is not None for value in found.values()):
+            wanted = weights or "ema"
+            inner = found[wanted] if found[wanted] is not None or wanted == "ema" else wrapped
+            if inner is None:
+                raise CheckpointError(
+                    f"{where}: has no {wanted!r} weights, only {some(content)}; "
+                    f"take --weights {'model' if wanted == 'ema' else 'ema'}"
+                )
+            content, chosen = inner, True
+        elif wrapped is not None:
+            content = wrapped
+        else:
+            break
+    return content, chosen
+
+
+def plain_state(content: Mapping[Any, Any], where: str) -> State:
+    """Tensors under official names: without what DistributedDataParallel, FSDP, torch.compile and Lightning add."""
+    state: State = {}
+    for name, value in content.items():
+        tensor = _tensor(value)
+        if tensor is None:
+            raise CheckpointError(f"{where}: expected tensors by name, found {some(content)}")
+        plain = _DATA_PARALLEL.sub("", _WRAPPED_MODULE.sub("", str(name)))
+        if plain in state:
+            raise CheckpointError(f"{where}: has {plain} twice, once as {name}")
+        state[plain] = tensor
+    return _without_common_prefix(state)
+
+
+def _without_common_prefix(state: State) -> State:
+    """`model.blocks...` -> `blocks...`, where every name begins so."""
+    anchors = [name.removesuffix(_ANCHOR) for name in state if name.endswith(_ANCHOR)]
+    prefix = anchors[0] if len(anchors) == 1 else ""
+    if not all(name.startswith(prefix) for name in state):
+        return state
+    return {name.removeprefix(prefix): value for name, value in state.items()}
+
+
+def _first(content: Mapping[Any, Any], names: tuple[str, ...]) -> Mapping[Any, Any] | None:
+    return next((content[name] for name in names if isinstance(content.get(name), Mapping)), None)
+
+
+def _tensor(value: Any) -> Tensor | None:
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return torch.from_numpy(np.ascontiguousarray(value))
+    return value if isinstance(value, Tensor) else None

@@ -1,0 +1,45 @@
+"""Options that would say nothing: refused, never ignored."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from .errors import ArgumentError
+from .model import DiT
+
+_GUIDANCE = ("guidance_by", "guidance_channels", "guidance_interval", "guidance_window")
+_WINDOW = ("window", "border", "dilation")
+
+
+def is_given(name: str) -> bool:
+    """Whether the user wrote this option of the command that runs."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source not in (None, click.core.ParameterSource.DEFAULT, click.core.ParameterSource.DEFAULT_MAP)
+
+
+def check_guidance_options(given: dict[str, Any], scales: Sequence[float]) -> None:
+    """Raise ArgumentError for options of guidance where nothing is guided, or of another guidance."""
+    named = next((name for name in _GUIDANCE if is_given(name)), None)
+    if named and all(scale == 1 for scale in scales):
+        raise ArgumentError(f"{option(named)}: nothing is guided at --guidance-scale 1; give another scale")
+    if is_given("guidance_window") and given["guidance_by"] == "label":
+        raise ArgumentError("--guidance-window: is for --guidance-by window")
+    everywhere = given["guidance_by"] == "label" and given["guidance_channels"] == "all"
+    if given["labels"] and everywhere and given["guidance_interval"] is None and all(scale == 0 for scale in scales):
+        raise ArgumentError(
+            "--labels: count for nothing at --guidance-scale 0, which is the null label; leave them out"
+        )
+
+
+def check_window_options(model: DiT, kinds: Sequence[str | None]) -> None:
+    """Raise ArgumentError for options of the window where no layer of any of the kinds has one."""
+    patterns = [model.config.attention if kind in (None, "auto") else str(kind) for kind in kinds]
+    named = next((name for name in _WINDOW if is_given(name)), None)
+    if named and not any("swa" in pattern for pattern in patterns):
+        raise ArgumentError(f"{option(named)}: is for swa, the attention here is {', '.join(patterns)}")
+
+
+def option(name: str) -> str:
+    """guidance_by -> --guidance-by."""
+    return "--" + name.replace("_", "-")

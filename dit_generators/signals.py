@@ -1,0 +1,46 @@
+"""Ctrl-C and SIGTERM end a command with codes 130 and 143, without a traceback, at any moment."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+def exit_at_once() -> None:
+    """From now on both signals end this process at once: while nothing is open that would want to be closed."""
+    for number in CODES:
+        _handle(number, lambda number, _frame: os._exit(CODES[signal.Signals(number)]))
+
+
+@contextmanager
+def caught_signals() -> Iterator[list[int]]:
+    """Both signals raise KeyboardInterrupt, so that temporaries go, and end the process when they come again.
+
+    Yields the numbers of those that came.
+    """
+    came: list[int] = []
+
+    def interrupt(number: int, _frame: Any) -> None:
+        if came:
+            os._exit(CODES[signal.Signals(came[0])])
+        came.append(number)
+        raise KeyboardInterrupt
+
+    before = {number: _handle(number, interrupt) for number in CODES}
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            if handler is not None:
+                signal.signal(number, handler)
+
+
+def _handle(number: signal.Signals, handler: Any) -> Any:
+    """Set a handler where the signal is not ignored and this thread may; returns the one before, else None."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(number) == signal.SIG_IGN:
+        return None
+    return signal.signal(number, handler)

@@ -8,7 +8,8 @@ DitError
 ├── EvaluationError   samples cannot be scored: an unknown backbone, or one without weights here
 ├── OutputError       the output folder belongs to another run or cannot be used
 ├── SamplingError     a network gave NaN or infinity instead of pictures
-└── TrainingError     training cannot go on: its loss is not finite
+└── TrainingError     training cannot go on
+    └── NotFiniteError    a step gave NaN or infinity
 
 Every message says what was expected, what was found, and what to do. The command line prints it as one
 line and exits with code 2.
@@ -48,7 +49,15 @@ class SamplingError(DitError):
 
 
 class TrainingError(DitError):
-    """Training cannot go on: its loss is not finite."""
+    """Training cannot go on."""
+
+
+class NotFiniteError(TrainingError):
+    """A step, from 1, gave NaN or infinity."""
+
+    def __init__(self, step: int, what: str) -> None:
+        super().__init__(f"step {step}: {what}")
+        self.step = step
 
 
 class AttentionChangedWarning(UserWarning):

@@ -1,4 +1,4 @@
-"""What is no checkpoint of a DiT, though it looks like one: other files under its name, and models of other families."""
+"""What is no checkpoint of a DiT, though it looks like one: other files by its name, and models of other families."""
 
 import argparse
 import re

@@ -24,6 +24,7 @@ from .checkpoint import load_checkpoint
 from .config import DiTConfig
 from .data import Pictures
 from .files import replacing
+from .folder import SampleFolder
 from .guidance import Guidance
 from .model import DiT
 from .pictures import read_picture
@@ -105,8 +106,11 @@ class Study:
     def _sample(self, name: str) -> float | None:
         settings = SampleSettings(steps=self.settings.steps, seed=self.settings.seed)
         run = self._run(name, self.path / "samples" / name, self.settings.samples, settings)
-        result = run_sampling(run, Processes(0, 1), self.show_progress)
-        result.folder.write_sheet(run.num, None)
+
+        def finish(folder: SampleFolder) -> None:
+            folder.write_sheet(run.num, None)
+
+        result = run_sampling(run, Processes(0, 1), self.show_progress, finish)
         timing = result.folder.timing or {"seconds": result.seconds, "images": max(1, result.made)}
         return float(timing["seconds"] / timing["images"])
 
@@ -141,19 +145,22 @@ class Study:
             levels=("operation", "block"),
             device=self.device,
         )
-        results = []
+        results, left_out = [], set()
         for result in measure(settings):
             results.append(result)
             if result.seconds is not None:
                 self.say(f"bench, {result.level}, batch {result.batch_size}, {result.attention}")
+            elif (reason := f"{result.attention} is not measured: {result.note}") not in left_out:
+                left_out.add(reason)
+                self.say(f"bench, {reason}")
         draw_bench(settings, results, self.path / "bench.png")
         return to_dict(settings, results)
 
     def _stage(self, name: str, asked: Mapping[str, Any], work: Callable[[], Any]) -> Any:
         """The stage's result: from its file where that answers the same question, else from work."""
         target, question = self.path / name, json.loads(json.dumps(asked))
-        before = json.loads(target.read_text()) if target.exists() else None
-        if isinstance(before, dict) and before.get("asked") == question:
+        before = _read_json(target)
+        if isinstance(before, dict) and before.get("asked") == question and "result" in before:
             return before["result"]
         _write_json(target, {"asked": question, "result": work()})
         return json.loads(target.read_text())["result"]
@@ -162,6 +169,14 @@ class Study:
 def _weak_window(name: str) -> int:
     """A window that is weaker than the model's own: the swa model has 3 x 3, so its weak model sees one token."""
     return 3 if name == "full" else 1
+
+
+def _read_json(target: Path) -> Any:
+    """The content, or None where there is none: a damaged file is made anew."""
+    try:
+        return json.loads(target.read_text())
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
 
 
 def _write_json(target: Path, content: Any) -> None:

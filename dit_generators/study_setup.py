@@ -5,6 +5,7 @@ from typing import Any
 
 from .config import DiTConfig
 from .errors import ArgumentError, OutputError
+from .files import locked, remove_leftovers
 from .progress import show_progress
 from .shell import listed, say
 from .study import MODELS, Study, StudySettings
@@ -21,8 +22,14 @@ def run_study(pictures: Path, out: Path, given: dict[str, Any]) -> Path | None:
         raise OutputError(f"{out}: is a file; name a folder")
     settings = _settings(given)
     given = {**given, "channels": int(given["channels"])}
+    (out / "models").mkdir(parents=True, exist_ok=True)
+    with locked(out):
+        remove_leftovers(out)
+        return _train_and_go_on(pictures, out, settings, given)
+
+
+def _train_and_go_on(pictures: Path, out: Path, settings: StudySettings, given: dict[str, Any]) -> Path | None:
     for name in MODELS:
-        (out / "models").mkdir(parents=True, exist_ok=True)
         run = make_run(pictures, out / "models" / name, {**given, "attention": name})
         say(f"training the {name} model")
         if not run.run():

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from .errors import ArgumentError, OutputError
-from .files import replacing
+from .files import locked, remove_leftovers, replacing
 from .pictures import read_picture
 from .processes import Processes
 from .run import SampleRun, ShowProgress, run_sampling
@@ -63,6 +63,18 @@ def run_sweep(base: SampleRun, plan: Sweep, switch: Switch, show_progress: ShowP
     if base.out.is_file():
         raise OutputError(f"{base.out}: is a file; name a folder")
     base.out.mkdir(parents=True, exist_ok=True)
+    with locked(base.out):
+        remove_leftovers(base.out)
+        return _make_cells(base, plan, runs, switch, show_progress)
+
+
+def _make_cells(
+    base: SampleRun,
+    plan: Sweep,
+    runs: Sequence[tuple[str | None, SampleRun]],
+    switch: Switch,
+    show_progress: ShowProgress,
+) -> list[Cell]:
     cells = []
     for attention, run in runs:
         switch(attention)

@@ -59,8 +59,12 @@ def make_run(pictures: Path, out: Path, given: dict[str, Any]) -> TrainRun:
     autoencoder = _autoencoder(options, accelerator.device)
     config = _config(options, data, autoencoder)
     folder = RunFolder(out, _identity(config, settings, options, data))
-    set_seed(settings.seed)
-    state = TrainState.start(DiT(config), settings)
+
+    def initial() -> DiT:
+        set_seed(settings.seed)
+        return DiT(config)
+
+    state = TrainState.start(initial(), settings)
     example = _example(data, config, options, autoencoder, out, accelerator)
     run = TrainRun(
         pictures=data,
@@ -71,6 +75,7 @@ def make_run(pictures: Path, out: Path, given: dict[str, Any]) -> TrainRun:
             settings.seed, positions, example, data.labels,
             num_timesteps=NUM_TRAIN_TIMESTEPS, dropout=config.class_dropout_prob,
         ),
+        initial=initial,
         folder=folder,
         accelerator=accelerator,
         say=say if accelerator.is_main_process else lambda _: None,

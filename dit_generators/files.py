@@ -55,10 +55,11 @@ def remove_leftovers(folder: Path, names: Sequence[str] = ()) -> None:
     temporary = re.compile(rf"\.(?:{which})\.\d+(?:\.\w+)?", re.ASCII)  # .NAME.PROCESS.SUFFIX
     for path in sorted(folder.glob(".*")):
         if temporary.fullmatch(path.name):
-            _remove(path)
+            remove(path)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all that is in it; nothing there is well, too."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

@@ -8,14 +8,13 @@ RUN/best/ema.safetensors          the average with the best score, where scores 
 
 import json
 import math
-import shutil
 from pathlib import Path
 from typing import Any
 
 from .checkpoint import checkpoints_in, save_checkpoint
 from .errors import CheckpointError, OutputError
 from .faults import Faults
-from .files import remove_folder, remove_leftovers, replacing
+from .files import remove, remove_folder, remove_leftovers, replacing
 from .folder import differences
 from .run_checkpoint import Saved, is_regular, read_saved, settings_in, write_saved
 from .training import TrainState
@@ -86,7 +85,7 @@ class RunFolder:
     def set_aside(self, checkpoint: Path) -> Path:
         """Rename a damaged checkpoint, so that nothing takes it for one; returns its new path."""
         aside = checkpoint.with_name(f"{checkpoint.name}.damaged")
-        shutil.rmtree(aside, ignore_errors=True)
+        remove(aside)
         return checkpoint.rename(aside)
 
     def has_checkpoint(self) -> bool:

@@ -46,6 +46,8 @@ def make_run(pictures: Path, out: Path, given: dict[str, Any]) -> TrainRun:
 
     options = _with_preset(given)
     settings = _settings(options)
+    if settings.precision == "fp16" and (options["device"] == "cpu" or not torch.accelerator.is_available()):
+        raise ArgumentError("--precision fp16: runs on GPUs only, and this is a CPU; take bf16 or fp32")
     accelerator = Accelerator(
         cpu=options["device"] == "cpu", mixed_precision={"fp32": "no"}.get(settings.precision, settings.precision)
     )

@@ -143,7 +143,7 @@ def train(
             if not math.isfinite(loss_value):
                 raise NotFiniteError(state.step + 1, f"the loss is {loss_value}")
             norm = float(accelerator.clip_grad_norm_(network.parameters(), settings.clip or math.inf))
-            _check_gradient(state.step + 1, norm, settings, accelerator.scaler)
+            _check_gradient(state.step + 1, norm, accelerator.scaler)
             state.optimiser.step()
             update_average(state.average, state.model, settings.ema_decay)
             state.step += 1
@@ -156,9 +156,9 @@ def _predict(
     return network(x_t, timesteps, labels, drop=drop, recompute=recompute).float()
 
 
-def _check_gradient(step: int, norm: float, settings: TrainSettings, scaler: Any) -> None:
-    """In fp16 the scaler leaves such a step out and takes a smaller scale, until there is none to take."""
-    if math.isfinite(norm) or (settings.precision == "fp16" and scaler.get_scale() >= _LEAST_SCALE):
+def _check_gradient(step: int, norm: float, scaler: Any) -> None:
+    """The scaler of fp16 leaves such a step out and takes a smaller scale, until there is none to take."""
+    if math.isfinite(norm) or (scaler is not None and scaler.get_scale() >= _LEAST_SCALE):
         return
     if scaler is not None:
         scaler.update()  # or it takes the next step's gradient for scaled back already

@@ -1,4 +1,4 @@
-"""Kills a command before each of its file operations in turn and runs it again; prints what came of it as JSON.
+"""Kills a command before some of its file operations, one each time, and runs it again; prints what came of it.
 
 python kill_points.py SCRATCH EVERY PACKAGE ARGUMENT...
 
@@ -34,15 +34,17 @@ def main() -> None:
         for part in parts:
             importlib.import_module(f"{name}.{part}")
     whole = Path(scratch, "whole")
-    count = _run(package, arguments, whole, at=0)
+    count, ends = _run(package, arguments, whole, at=0)
+    if ends not in (0, 2):
+        sys.exit(f"exit code {ends}: {whole.with_suffix('.stderr').read_text()}")
     expected, failures = _results(whole), []
     points = range(1, count + 1, int(every))
     for at in points:
         out = Path(scratch, f"killed-{at}")
-        assert _run(package, arguments, out, at=at) == -signal.SIGKILL
-        code = _run(package, arguments, out, at=-1)
-        found = _results(out) if code == 0 else {}
-        if found != expected:
+        assert _run(package, arguments, out, at=at)[1] == -signal.SIGKILL
+        _, code = _run(package, arguments, out, at=0)
+        found = _results(out)
+        if found != expected or code != ends:
             differing = sorted(name for name in found | expected if found.get(name) != expected.get(name))
             failures.append({"at": at, "code": code, "differing": differing})
         else:
@@ -50,8 +52,8 @@ def main() -> None:
     print(json.dumps({"operations": count, "kills": len(points), "failures": failures}))
 
 
-def _run(package: str, arguments: list[str], out: Path, at: int) -> int:
-    """Run in a fork. `at` 0 counts its operations and returns them; else it is killed before that one, -1 never."""
+def _run(package: str, arguments: list[str], out: Path, at: int) -> tuple[int, int]:
+    """Run in a fork, killed before the operation of number `at`; returns how many there were, and the exit code."""
     out.mkdir(exist_ok=True)
     message, tell = os.pipe()
     child = os.fork()
@@ -59,9 +61,7 @@ def _run(package: str, arguments: list[str], out: Path, at: int) -> int:
         os.close(tell)
         with os.fdopen(message) as stream:
             counted = stream.read()
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        assert at != 0 or code == 0, (code, out / "stderr")
-        return int(counted) if at == 0 else code
+        return int(counted or 0), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     counter = _watch(out, at)
     code = _main(package, [part.replace("OUT", str(out)) for part in arguments], out.with_suffix(".stderr"))
     os.write(tell, str(counter[0]).encode())

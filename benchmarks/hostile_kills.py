@@ -44,8 +44,9 @@ def picture_folder(folder: Path, seed: int, count: int = 12) -> Path:
 def _start(command: list[str], out: Path) -> subprocess.Popen[str]:
     out.mkdir(exist_ok=True)
     arguments = [part.replace("OUT", str(out)) for part in command]
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": "0"}  # or stored features tell when they were made
     return subprocess.Popen(
-        arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+        arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment
     )
 
 
@@ -58,7 +59,7 @@ def _images(out: Path) -> dict[str, bytes]:
     return {
         path.relative_to(out).as_posix(): path.read_bytes()
         for path in sorted(out.rglob("*"))
-        if (path.suffix == ".png" and path.name != "bench.png") or path.name == "model.safetensors"
+        if path.suffix in (".png", ".safetensors") and path.name != "bench.png"
     }
 
 

@@ -1,7 +1,10 @@
 """Files: atomic writes and checksums."""
 
+import contextlib
+import glob
 import hashlib
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -33,15 +36,50 @@ def _replacing(target: Path) -> Iterator[Path]:
             yield (passing := Path(folder, target.name + target.suffix))
             target.write_bytes(passing.read_bytes())
         return
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    _remove_leftovers(target)
+    with _temporary(target) as temporary:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(target)
+
+
+@contextmanager
+def _temporary(target: Path) -> Iterator[Path]:
+    """A new hidden file beside `target`, locked for as long as it is written: by that the living are known."""
+    while True:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
+        if _lock(handle, Path(name)) is not False:
+            break
+        os.close(handle)  # another process has just taken it for a leftover
+    try:
+        yield Path(name)
     finally:
-        temporary.unlink(missing_ok=True)
+        Path(name).unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove what killed processes left of writing `target`: temporaries that nobody holds locked."""
+    pattern = re.compile(rf"\.{re.escape(target.name)}\.[a-z0-9_]{{8}}{re.escape(target.suffix)}")
+    for path in target.parent.glob(f".{glob.escape(target.name)}.*"):
+        if not pattern.fullmatch(path.name):
+            continue
+        with contextlib.suppress(OSError), path.open("rb+") as file:
+            if _lock(file.fileno(), path):
+                path.unlink()
+
+
+def _lock(handle: int, path: Path) -> bool | None:
+    """Whether this process now holds the file of that name; None where the disk or the system has no such locks."""
+    try:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    except (ImportError, OSError):
+        return None
 
 
 def check_writable(target: Path) -> None:

@@ -48,6 +48,7 @@ def sample(out: str, num: int, npz: bool, preview_every: int | None, attention: 
     Image i depends on the checkpoint, the settings, the seed and i alone. The same command goes on with an unfinished
     folder. Under `torchrun --nproc-per-node P -m -- dit_generators sample ...` P processes share the work.
     """
+    from .folder import SampleFolder
     from .given import check_guidance_options
     from .processes import joined_processes
     from .progress import show_progress
@@ -59,14 +60,18 @@ def sample(out: str, num: int, npz: bool, preview_every: int | None, attention: 
     with joined_processes() as processes:
         model, autoencoder, source = load_model(given, attention, settings)
         run = SampleRun(model, settings, Path(out), num, given["batch_size"], source, autoencoder, preview_every)
-        result = run_sampling(run, processes, show_progress)
+        written: list[Path] = []
+
+        def finish(folder: SampleFolder) -> None:
+            written.extend([folder.write_npz(num)] * npz)
+            written.append(folder.write_sheet(num, settings.labels))
+
+        result = run_sampling(run, processes, show_progress, finish)
         if processes.is_main:
-            sheet = result.folder.write_sheet(num, settings.labels)
-            if npz:
-                click.echo(result.folder.write_npz(num))
             found = f", {result.found} were there already" if result.found else ""
             click.echo(f"{out}: {result.made} images made in {result.seconds:.1f} s{found}")
-            click.echo(sheet)
+            for path in written:
+                click.echo(path)
     return 0
 
 

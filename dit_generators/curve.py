@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from .files import replacing
+from .run_folder import is_number
 
 
 def draw_curve(entries: Sequence[dict[str, Any]], backbone: str, target: Path) -> None:
@@ -12,8 +13,8 @@ def draw_curve(entries: Sequence[dict[str, Any]], backbone: str, target: Path) -
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    losses = [entry for entry in entries if "loss" in entry]
-    scores = [entry for entry in entries if "score" in entry]
+    losses = [entry for entry in entries if is_number(entry.get("mse"))]
+    scores = [entry for entry in entries if is_number(entry.get("score"))]
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
@@ -22,7 +23,7 @@ def draw_curve(entries: Sequence[dict[str, Any]], backbone: str, target: Path) -
     right.errorbar(
         [e["step"] for e in scores],
         [e["score"] for e in scores],
-        [e["standard_error"] or 0.0 for e in scores],
+        [abs(e["standard_error"]) if is_number(e.get("standard_error")) else 0.0 for e in scores],
         marker="o",
         capsize=3,
     )

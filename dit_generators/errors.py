@@ -9,7 +9,8 @@ DitError
 ├── OutputError       the output folder belongs to another run or cannot be used
 ├── ProcessError      another process of the same run has ended
 ├── SamplingError     a network gave NaN or infinity instead of pictures
-└── TrainingError     training cannot go on: its loss is not finite
+└── TrainingError     training cannot go on
+    └── NotFiniteError    a step gave NaN or infinity
 
 Every message says what was expected, what was found, and what to do. The command line prints it as one
 line and exits with code 2.
@@ -53,7 +54,15 @@ class SamplingError(DitError):
 
 
 class TrainingError(DitError):
-    """Training cannot go on: its loss is not finite."""
+    """Training cannot go on."""
+
+
+class NotFiniteError(TrainingError):
+    """A step, from 1, gave NaN or infinity."""
+
+    def __init__(self, step: int, what: str) -> None:
+        super().__init__(f"step {step}: {what}")
+        self.step = step
 
 
 class AttentionChangedWarning(UserWarning):

@@ -1,17 +1,14 @@
 """Files: atomic writes."""
 
-import glob
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from .errors import OutputError
-
-_TEMPORARY = re.compile(r"\..+\.(\d+)(\.\w+)?", re.ASCII)  # .NAME.PROCESS.SUFFIX
 
 
 @contextmanager
@@ -47,50 +44,61 @@ def remove_folder(folder: Path) -> None:
     shutil.rmtree(hidden)
 
 
-def remove_leftovers(folder: Path, name: str = "", *, held: bool = False) -> None:
-    """Remove the temporaries that killed processes left in the folder, of files whose names begin with `name`.
+def remove_leftovers(folder: Path, names: Sequence[str] = ()) -> None:
+    """Remove the temporaries that killed processes left in a folder; with `names`, those of these files alone.
 
-    Those of other live processes stay, unless the folder is `held` by this one's lock, which no other can write into.
-    For a folder that this process is about to write into: a temporary of its own number is of an earlier process.
+    Who writes into a folder holds it by `locked`, and so does the caller, before anything else of its launch writes:
+    whatever temporary is there has no living writer. Process numbers say nothing: they are used again, and those of
+    another machine on a shared disk mean other processes. Beside a held folder, name the files that belong to it.
     """
-    for path in folder.glob(f".{glob.escape(name)}*") if folder.is_dir() else ():
-        found = _TEMPORARY.fullmatch(path.name)
-        if found is None or (not held and _is_live(int(found[1]))):
-            continue
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+    which = "|".join(map(re.escape, names)) or ".+"
+    temporary = re.compile(rf"\.(?:{which})\.\d+(?:\.\w+)?", re.ASCII)  # .NAME.PROCESS.SUFFIX
+    for path in sorted(folder.glob(".*")):
+        if temporary.fullmatch(path.name):
+            remove(path)
 
 
-def _is_live(process: int) -> bool:
-    """Whether it is another process that runs on this machine."""
-    if process == os.getpid():
-        return False
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all that is in it; nothing there is well, too."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder for this process; raise OutputError when another one is writing into it."""
+    """Hold the folder for this process; raise OutputError when another one is writing into it.
+
+    The system lets go of it when the process ends, however it ends; the empty file .lock may stay behind.
+    """
     import fcntl
 
     path = folder / ".lock"
     with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OutputError(f"{folder}: another process is writing into it; wait for it, or name another") from error
+            held = _is_at(lock.fileno(), path)
+        except BlockingIOError:
+            held = False
+        except OSError as error:
+            raise OutputError(
+                f"{folder}: cannot be locked ({error.strerror}); name a folder on a disk that has locks"
+            ) from error
+        if not held:  # or whoever held it has just removed the file that was opened here
+            raise OutputError(f"{folder}: another process is writing into it; wait for it, or name another")
         try:
             yield
         finally:
             path.unlink(missing_ok=True)
+
+
+def _is_at(file: int, path: Path) -> bool:
+    """Whether the open file is the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def write_safetensors(tensors: dict[str, Any], path: Path, metadata: dict[str, str] | None = None) -> None:

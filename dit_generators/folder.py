@@ -19,6 +19,7 @@ from .sheet import as_image, contact_sheet, save_image
 
 _RECORD = "samples.json"
 _RECORDED_LATER = ("autoencoder",)  # of a training run
+_SHEET, _PREVIEW, _NPZ = _BESIDE = (".contact-sheet.png", ".preview.png", ".npz")
 _SHEET_IMAGES = 64
 _MOST_COLUMNS = 16
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
@@ -44,8 +45,8 @@ class SampleFolder:
     def create(self, record: dict[str, Any]) -> None:
         """Make the folder and write down what will be in it."""
         self.path.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(self.path, held=True)
-        remove_leftovers(self.path.resolve().parent, self.path.resolve().name)
+        remove_leftovers(self.path)
+        remove_leftovers(self.path.resolve().parent, [self.beside(suffix).name for suffix in _BESIDE])
         self.write_record(record)
 
     def write_record(self, record: dict[str, Any]) -> None:
@@ -70,11 +71,15 @@ class SampleFolder:
         resolved = self.path.resolve()
         return resolved.with_name(resolved.name + suffix)
 
+    def write_preview(self, pictures: list[NDArray[np.uint8]]) -> None:
+        """The batch at hand, unfinished."""
+        save_image(contact_sheet(pictures), self.beside(_PREVIEW))
+
     def write_sheet(self, num: int, labels: tuple[int, ...] | None) -> Path:
         """The first pictures in one, at most 64; a column a label, where a few are taken in turn."""
         pictures = [read_picture(self.file(i)) for i in range(min(num, _SHEET_IMAGES))]
         columns = len(labels) if labels and 1 < len(labels) <= _MOST_COLUMNS else None
-        save_image(contact_sheet(pictures, columns), sheet := self.beside(".contact-sheet.png"))
+        save_image(contact_sheet(pictures, columns), sheet := self.beside(_SHEET))
         return sheet
 
     def write_npz(self, num: int) -> Path:
@@ -82,7 +87,7 @@ class SampleFolder:
         height, width = read_picture(self.file(0)).shape[:2]
         header = {"descr": "|u1", "fortran_order": False, "shape": (num, height, width, 3)}
         with (
-            replacing(target := self.beside(".npz")) as temporary,
+            replacing(target := self.beside(_NPZ)) as temporary,
             zipfile.ZipFile(temporary, "w") as archive,
             archive.open("arr_0.npy", "w", force_zip64=True) as stream,
         ):

@@ -19,10 +19,10 @@ from .model import DiT
 from .noise import image_seed
 from .processes import Processes
 from .sampling import SampleSettings, makes_pixels, sample_states, to_pixels
-from .sheet import contact_sheet, save_image
 
 Advance = Callable[[float], None]
 ShowProgress = Callable[[str, int], AbstractContextManager[Advance]]
+Finish = Callable[[SampleFolder], None]
 _LIBRARIES = ("cmmd-toolkit", "torch", "diffusers", "numpy")
 
 
@@ -83,8 +83,12 @@ class SampleResult:
     folder: SampleFolder
 
 
-def run_sampling(run: SampleRun, processes: Processes, show_progress: ShowProgress) -> SampleResult:
+def run_sampling(
+    run: SampleRun, processes: Processes, show_progress: ShowProgress, finish: Finish | None = None
+) -> SampleResult:
     """Make the pictures that are missing in the run's folder; each process takes its share of them.
+
+    `finish` writes what stands beside the folder: in the main process, while the folder is still held.
 
     Raises OutputError when the folder holds another run. What is finished stays, whatever stops this.
     """
@@ -95,7 +99,10 @@ def run_sampling(run: SampleRun, processes: Processes, show_progress: ShowProgre
             run.out.mkdir(parents=True, exist_ok=True)
             held.enter_context(locked(run.out))
             folder.create(_record(run, folder))
-        return _fill(run, folder, processes, show_progress)
+        result = _fill(run, folder, processes, show_progress)
+        if finish is not None and processes.is_main:
+            finish(folder)
+        return result
 
 
 def _fill(run: SampleRun, folder: SampleFolder, processes: Processes, show_progress: ShowProgress) -> SampleResult:
@@ -125,8 +132,7 @@ def _make_batch(run: SampleRun, folder: SampleFolder, indices: list[int], advanc
         last = step.index == 0
         advance(len(indices) / (steps + step.index))
         if run.preview_every and not last and steps % run.preview_every == 0:
-            pictures = list(to_pixels(step.x_0, run.autoencoder))
-            save_image(contact_sheet(pictures), folder.beside(".preview.png"))
+            folder.write_preview(list(to_pixels(step.x_0, run.autoencoder)))
     for index, picture in zip(indices, to_pixels(step.x, run.autoencoder), strict=True):
         folder.save(index, picture)
 

@@ -1,22 +1,22 @@
 """The folder of a training run: whole checkpoints, settings, and a log that is cut where a run goes on.
 
 RUN/run.json                      settings of the run
-RUN/log.jsonl                     a line a logged step
-RUN/checkpoints/00000100/         ema.safetensors, model.safetensors, optimiser.pt
+RUN/log.jsonl                     a line a logged step, and a line a fault
+RUN/checkpoints/00000100/         see run_checkpoint.py; a damaged one is set aside as 00000100.damaged
 RUN/best/ema.safetensors          the average with the best score, where scores are taken
 """
 
 import json
-import pickle
+import math
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from .checkpoint import build_model, checkpoints_in, read_checkpoint, save_checkpoint
+from .checkpoint import checkpoints_in, save_checkpoint
 from .errors import CheckpointError, OutputError
-from .files import remove_folder, remove_leftovers, replacing, replacing_folder, write_torch
+from .faults import Faults
+from .files import remove, remove_folder, remove_leftovers, replacing
 from .folder import differences
+from .run_checkpoint import Saved, is_regular, read_saved, settings_in, write_saved
 from .training import TrainState
 
 _KEPT = 2
@@ -26,30 +26,37 @@ class RunFolder:
     """Files of one run. `settings` are JSON values that must not change when it goes on."""
 
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
-        self.path, self.settings = path, settings
+        self.path, self.settings = path, json.loads(json.dumps(settings))
         self._check()
 
-    def create(self) -> None:
-        """Write the settings down, before anything else; the folder is there and held by this process."""
+    def create(self) -> str | None:
+        """Write the settings down, before anything else; the folder is there and held by this process.
+
+        Returns what was wrong with run.json, where a checkpoint had to say what it should hold.
+        """
         self._check()  # another run may have begun in it since
+        record = self.path / "run.json"
+        damaged = bool(checkpoints_in(self.path)) and _read_json(record) != self.settings
         for folder in (self.path, *(self.path / name for name in ("checkpoints", "best", "samples"))):
             remove_leftovers(folder)
-        with replacing(self.path / "run.json") as temporary:
+        with replacing(record) as temporary:
             temporary.write_text(json.dumps(self.settings, indent=1) + "\n")
         (self.path / "checkpoints").mkdir(exist_ok=True)
+        return f"{record}: was missing or damaged; written again from a checkpoint" if damaged else None
 
-    def save(self, state: TrainState, scaler: Any) -> Path:
-        """Write a checkpoint of the state; it appears whole, and older ones but the last two go."""
+    def save(self, state: TrainState, scaler: Any, *, regular: bool) -> Path:
+        """Write a checkpoint of the state; it appears whole, and older ones go.
+
+        The last two stay, and the last regular one: the state to go back to must not depend on when a run was stopped.
+        """
         target = self.path / "checkpoints" / f"{state.step:08d}"
         if not target.exists():
-            with replacing_folder(target) as folder:
-                save_checkpoint(state.average, folder / "ema.safetensors")
-                save_checkpoint(state.model, folder / "model.safetensors")
-                rest = {"step": state.step, "optimiser": state.optimiser.state_dict()}
-                rest["scaler"] = scaler.state_dict() if scaler else None
-                write_torch(rest, folder / "optimiser.pt")
-        for old in checkpoints_in(self.path)[:-_KEPT]:
-            remove_folder(old)
+            write_saved(target, state, scaler, self.settings, regular=regular)
+        saved = checkpoints_in(self.path)
+        last_regular = next((path for path in reversed(saved) if is_regular(path)), None)
+        for old in saved[:-_KEPT]:
+            if old != last_regular:
+                remove_folder(old)
         return target
 
     def save_best(self, state: TrainState) -> None:
@@ -57,19 +64,29 @@ class RunFolder:
         (self.path / "best").mkdir(exist_ok=True)
         save_checkpoint(state.average, self.path / "best" / "ema.safetensors")
 
-    def restore(self, state: TrainState, scaler: Any) -> None:
-        """Put the latest checkpoint, by its step, into the state."""
-        latest = checkpoints_in(self.path)[-1]
-        state.model.load_state_dict(build_model(read_checkpoint(latest / "model.safetensors")).state_dict())
-        state.average.load_state_dict(build_model(read_checkpoint(latest / "ema.safetensors")).state_dict())
-        try:
-            rest = torch.load(latest / "optimiser.pt", weights_only=True, map_location="cpu")
-        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            raise CheckpointError(f"{latest}: damaged; remove it to go on from the one before") from error
-        state.optimiser.load_state_dict(rest["optimiser"])
-        if scaler is not None and rest["scaler"] is not None:
-            scaler.load_state_dict(rest["scaler"])
-        state.step = rest["step"]
+    def find(self, state: TrainState, *, regular: bool = False) -> tuple[Saved | None, dict[Path, CheckpointError]]:
+        """The latest whole checkpoint (of the regular ones), and later ones with what is wrong with them."""
+        damaged: dict[Path, CheckpointError] = {}
+        for path in reversed(checkpoints_in(self.path)):
+            if regular and not is_regular(path):
+                continue
+            try:
+                return read_saved(path, state), damaged
+            except CheckpointError as error:
+                damaged[path] = error
+        return None, damaged
+
+    def remove_after(self, step: int) -> None:
+        """Remove the checkpoints of later steps."""
+        for path in checkpoints_in(self.path):
+            if int(path.name) > step:
+                remove_folder(path)
+
+    def set_aside(self, checkpoint: Path) -> Path:
+        """Rename a damaged checkpoint, so that nothing takes it for one; returns its new path."""
+        aside = checkpoint.with_name(f"{checkpoint.name}.damaged")
+        remove(aside)
+        return checkpoint.rename(aside)
 
     def has_checkpoint(self) -> bool:
         """Whether there is something to go on from."""
@@ -78,33 +95,97 @@ class RunFolder:
     def log(self, entry: dict[str, Any]) -> None:
         """Append one line."""
         with (self.path / "log.jsonl").open("a") as file:
-            file.write(json.dumps(entry) + "\n")
+            file.write(_line(entry))
 
     def entries(self) -> list[dict[str, Any]]:
-        """The log's lines; one that a kill cut short is left out."""
-        path = self.path / "log.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [json.loads(line) for line in lines if line.endswith("}")]
+        """The log's lines, but for damaged ones."""
+        return self._read_log()[0]
 
-    def cut_log(self, step: int) -> None:
-        """Leave out what was logged after `step`: it will be logged again."""
-        kept = [entry for entry in self.entries() if entry["step"] <= step]
+    def cut_log(self, step: int, *more: dict[str, Any]) -> int:
+        """Leave out what was logged after `step`: it will be logged again. Returns the number of damaged lines."""
+        entries, damaged = self._read_log()
+        kept = [entry for entry in entries if entry["step"] <= step]
         with replacing(self.path / "log.jsonl") as temporary:
-            temporary.write_text("".join(json.dumps(entry) + "\n" for entry in kept))
+            temporary.write_text("".join(map(_line, [*kept, *more])))
+        return damaged
+
+    def faults(self, step: int, saved: Faults) -> Faults:
+        """Those of the checkpoint at `step`, and those that went back to it and were logged since."""
+        found = saved
+        for entry in self.entries():
+            if "faults" in entry and entry["step"] <= step:
+                try:
+                    found = max(found, Faults.from_dict(entry["faults"]), key=lambda faults: len(faults.skipped))
+                except (KeyError, TypeError, ValueError):
+                    continue  # they will be found again
+        return found
+
+    def best_score(self, step: int) -> float:
+        """The lowest score up to a step, or infinity."""
+        entries = [entry for entry in self.entries() if entry["step"] <= step]
+        scores: list[Any] = [entry.get(name) for entry in entries for name in ("score", "best_score")]
+        return min((float(score) for score in scores if is_number(score)), default=math.inf)
+
+    def _read_log(self) -> tuple[list[dict[str, Any]], int]:
+        """Entries, and how many lines are none; half a line at the end is what a kill leaves."""
+        path = self.path / "log.jsonl"
+        lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
+        parsed = [_parse(line) for line in lines[:-1]]
+        found = [entry for entry in parsed if entry is not None]
+        return found, len(parsed) - len(found)
 
     def _check(self) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise OutputError(f"{self.path}: is a file; name a folder")
-        record = self.path / "run.json"
-        if not record.exists():
-            if self.path.is_dir() and any(not path.name.startswith(".") for path in self.path.iterdir()):
-                raise OutputError(f"{self.path}: is not empty and holds no run.json; name a new folder")
+        if not self.path.is_dir():
             return
-        try:
-            before = json.loads(record.read_text())
-            different = differences(before, self.settings)
-        except (ValueError, AttributeError) as error:
-            raise OutputError(f"{record}: is not readable ({error}); name another folder") from error
-        if different:
+        before = self._settings_before()
+        if before is None:
+            return
+        if different := differences(before, self.settings):
             changes = ", ".join(different[:3])
             raise OutputError(f"{self.path}: was begun otherwise ({changes}); give the same, or a new folder")
+
+    def _settings_before(self) -> dict[str, Any] | None:
+        """What the folder was begun with: from a checkpoint, which is verified, else from run.json."""
+        for path in reversed(checkpoints_in(self.path)):
+            if (settings := settings_in(path)) is not None:
+                return settings
+        record = self.path / "run.json"
+        if not record.exists():
+            if any(not path.name.startswith(".") for path in self.path.iterdir()):
+                raise OutputError(f"{self.path}: is not empty and holds no run.json; name a new folder")
+            return None
+        settings = _read_json(record)
+        if not isinstance(settings, dict):
+            raise OutputError(f"{record}: is damaged, and no checkpoint says what it held; name another folder")
+        return settings
+
+
+def _read_json(path: Path) -> Any:
+    """The content, or None where there is none that can be read."""
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
+
+
+def _line(entry: dict[str, Any]) -> str:
+    """JSON has no NaN and no infinity: null."""
+    finite = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in entry.items()
+    }
+    return json.dumps(finite, allow_nan=False) + "\n"
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, dict) and type(entry.get("step")) is int else None
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of the log is a finite number."""
+    return type(value) in (int, float) and abs(value) < 1e300

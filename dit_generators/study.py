@@ -114,14 +114,12 @@ class Study:
     def _sample(self, name: str) -> float | None:
         out, settings = self.path / "samples" / name, sampling_settings(self.settings)
         run = self._run(name, out, self.settings.samples, settings)
-        run_sampling(run, self.processes, self.show_progress)
-        return self.processes.by_main(lambda: self._show(run))
 
-    def _show(self, run: SampleRun) -> float | None:
-        """Write the sheet of samples; returns how many seconds one took."""
-        SampleFolder(run.out, run.identity()).write_sheet(run.num, None)
-        timing = recorded_timing(run.out)
-        return float(timing["seconds"] / timing["images"]) if timing else None
+        def finish(folder: SampleFolder) -> None:
+            folder.write_sheet(run.num, None)
+
+        run_sampling(run, self.processes, self.show_progress, finish)
+        return self.processes.by_main(lambda: _seconds_per_image(out))
 
     def _sweep(self, name: str) -> list[dict[str, Any]]:
         out, settings = self.path / "sweeps" / name, sweep_settings(self.settings, name)
@@ -154,11 +152,14 @@ class Study:
             levels=("operation", "block"),
             device=self.device,
         )
-        results = []
+        results, left_out = [], set()
         for result in measure(settings):
             results.append(result)
             if result.seconds is not None:
                 self.say(f"bench, {result.level}, batch {result.batch_size}, {result.attention}")
+            elif (reason := f"{result.attention} is not measured: {result.note}") not in left_out:
+                left_out.add(reason)
+                self.say(f"bench, {reason}")
         draw_bench(settings, results, self.path / "bench.png")
         return to_dict(settings, results)
 
@@ -181,6 +182,11 @@ def sweep_settings(settings: StudySettings, name: str, scale: float = 1.0, steps
     """Of a cell of a model's sweep."""
     guidance = Guidance(scale, by="window", window=_weak_window(name))
     return SampleSettings(steps=steps, seed=settings.seed, guidance=guidance)
+
+
+def _seconds_per_image(folder: Path) -> float | None:
+    timing = recorded_timing(folder)
+    return float(timing["seconds"] / timing["images"]) if timing else None
 
 
 def _weak_window(name: str) -> int:

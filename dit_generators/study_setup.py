@@ -1,6 +1,7 @@
 """`dit-gen study` from its options: train both models, then every other stage."""
 
 import itertools
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 
 from .config import DiTConfig
 from .errors import ArgumentError, OutputError
-from .files import remove_leftovers
+from .files import locked, remove_leftovers
 from .given import is_given
 from .model import DiT
 from .processes import Processes, joined_processes
@@ -27,10 +28,10 @@ _BACKBONES = ("mini", "inception", "clip", "siglip", "align", "dinov2")
 
 def run_study(pictures: Path, out: Path, given: dict[str, Any]) -> int:
     """Print the page; returns the exit code, which is another when Ctrl-C stopped the training of a model."""
-    with joined_processes() as processes:
+    with joined_processes() as processes, ExitStack() as held:
         settings = _settings(given)
         tell = say if processes.is_main else lambda _: None
-        study = _train(pictures, out, given, settings, tell, processes)
+        study = _train(pictures, out, given, settings, tell, processes, held)
         if study is None:
             return INTERRUPTED
         results = study.run()
@@ -41,12 +42,21 @@ def run_study(pictures: Path, out: Path, given: dict[str, Any]) -> int:
 
 
 def _train(
-    pictures: Path, out: Path, given: dict[str, Any], settings: StudySettings, tell: Say, processes: Processes
+    pictures: Path,
+    out: Path,
+    given: dict[str, Any],
+    settings: StudySettings,
+    tell: Say,
+    processes: Processes,
+    held: ExitStack,
 ) -> Study | None:
     """Both models, by all processes as `train` does it; None when Ctrl-C stopped one."""
     given = {**given, "channels": int(given["channels"])}
     for name in MODELS:
         run = _prepare(pictures, out / "models" / name, given, settings, name)
+        if name == MODELS[0] and processes.is_main:
+            held.enter_context(locked(out))
+            remove_leftovers(out)
         tell(f"training the {name} model")
         if not run.run():
             tell(f"{out}: interrupted; the same command goes on")
@@ -63,7 +73,6 @@ def _prepare(pictures: Path, out: Path, given: dict[str, Any], settings: StudySe
     for each in MODELS:
         _check_plan(settings, replace(run.state.model.config, attention=each), each)
     out.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(study)
     return run
 
 

@@ -3,11 +3,12 @@
 import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from .errors import ArgumentError, OutputError
-from .files import remove_leftovers, replacing
+from .files import locked, remove_leftovers, replacing
 from .folder import recorded_timing
 from .pictures import read_picture
 from .processes import ALONE, Processes
@@ -65,11 +66,15 @@ def run_sweep(
     """
     runs = [(attention, run) for attention in plan.attention for run in _cells(base, plan, attention)]
     _check(base, runs, switch)
-    processes.wait()
-    for attention, run in _share(runs, processes):
-        switch(attention)
-        run_sampling(run, ALONE, show_progress)
-    return processes.by_main(lambda: _write_results(base, plan, runs)) or []
+    with ExitStack() as held:
+        if processes.is_main:
+            held.enter_context(locked(base.out))
+            remove_leftovers(base.out)
+        processes.wait()
+        for attention, run in _share(runs, processes):
+            switch(attention)
+            run_sampling(run, ALONE, show_progress)
+        return processes.by_main(lambda: _write_results(base, plan, runs)) or []
 
 
 def _check(base: SampleRun, runs: Sequence[Run], switch: Switch) -> None:
@@ -112,7 +117,6 @@ def _write_results(base: SampleRun, plan: Sweep, runs: Sequence[Run]) -> list[Ce
         seconds = timing["seconds"] / timing["images"] if timing else None
         settings = run.settings
         cells.append(Cell(_kind(base, attention), settings.guidance.scale, settings.steps, run.out.name, seconds))
-    remove_leftovers(base.out)
     _write_sheet(plan, cells, base.out, min(base.num, _SHOWN))
     record = {"checkpoint": base.source, "num": base.num, "seed": base.settings.seed}
     with replacing(base.out / "sweep.json") as temporary:

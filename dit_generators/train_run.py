@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from .autoencoder import Autoencoder
 from .batches import Batch
 from .curve import draw_curve
 from .data import Pictures
-from .errors import TrainingError
+from .errors import CheckpointError, NotFiniteError, SamplingError, TrainingError
 from .evaluation import Evaluation
 from .files import locked
 from .model import DiT
@@ -43,13 +44,14 @@ class Schedule:
 
 @dataclass
 class TrainRun:
-    """One run: what is trained on what, in which folder."""
+    """One run: what is trained on what, in which folder; `initial` makes the model of the start again."""
 
     pictures: Pictures
     state: TrainState
     settings: TrainSettings
     schedule: Schedule
     make: MakeBatch
+    initial: Callable[[], DiT]
     folder: RunFolder
     accelerator: Any
     say: Say
@@ -57,10 +59,10 @@ class TrainRun:
     autoencoder: Autoencoder | None = None
     evaluation: Evaluation | None = None
     compiled: bool = False
-    rolled_back: bool = False
     best: float = math.inf
     board: Any = None
     losses: list[StepResult] = field(default_factory=list)
+    start: tuple[dict[str, Any], dict[str, Any] | None] = ({}, None)  # optimiser and scaler before the first step
 
     def run(self) -> bool:
         """Train to the end. Returns False when Ctrl-C stopped it after a whole step, saved."""
@@ -68,7 +70,8 @@ class TrainRun:
             if self.main:
                 self.folder.path.mkdir(parents=True, exist_ok=True)
                 held.enter_context(locked(self.folder.path))
-                self.folder.create()
+                if repaired := self.folder.create():
+                    self.say(f"warning: {repaired}")
             return self._train()
 
     def _train(self) -> bool:
@@ -83,20 +86,36 @@ class TrainRun:
             while True:
                 try:
                     return self._steps(network, stopped)
-                except TrainingError as error:
-                    self._roll_back(error)
+                except NotFiniteError as error:
+                    self._go_back(error)
 
     def _begin(self) -> None:
         self.accelerator.wait_for_everyone()
         self.state.model.to(self.accelerator.device)
         self.state.average.to(self.accelerator.device)
-        if self.folder.has_checkpoint():
-            self.folder.restore(self.state, self.accelerator.scaler)
-            self.best = min((e["score"] for e in self.folder.entries() if "score" in e), default=math.inf)
-            self.say(f"going on after step {self.state.step}")
-        self.accelerator.wait_for_everyone()
+        scaler = self.accelerator.scaler
+        self.start = (self.state.optimiser.state_dict(), scaler.state_dict() if scaler else None)
+        saved, damaged = self.folder.find(self.state)
+        if saved is not None:
+            saved.put(self.state, scaler)
+        elif damaged:
+            raise CheckpointError(
+                f"{next(iter(damaged.values()))}, and no other is whole; remove {self.folder.path} to begin again"
+            )
+        self.state.faults = self.folder.faults(self.state.step, self.state.faults)
+        self.best = self.folder.best_score(self.state.step)
+        self.accelerator.wait_for_everyone()  # all have read what is changed now
         if self.main:
-            self.folder.cut_log(self.state.step)
+            self._set_aside(damaged)
+            if lines := self.folder.cut_log(self.state.step):
+                self.say(f"{self.folder.path / 'log.jsonl'}: damaged lines, {lines}, are left out")
+        if saved is not None:
+            self.say(f"going on after step {self.state.step}")
+
+    def _set_aside(self, damaged: dict[Path, CheckpointError]) -> None:
+        for path, error in damaged.items():
+            aside = self.folder.set_aside(path)
+            self.say(f"warning: {error}; renamed to {aside.name}, the checkpoint before is used")
 
     @property
     def main(self) -> bool:
@@ -129,20 +148,64 @@ class TrainRun:
         return float(self.accelerator.reduce(flag, "sum")) > 0
 
     def _save(self) -> None:
+        step, regular = self.state.step, self.state.step % self.schedule.save == 0
+        if not all(bool(torch.isfinite(weight).all()) for weight in self.state.model.parameters()):
+            raise NotFiniteError(step, "the weights are not finite")
+        if regular:
+            self.state.faults = self.state.faults.passed(step)
         if self.main:
-            self.folder.save(self.state, self.accelerator.scaler)
+            self.folder.save(self.state, self.accelerator.scaler, regular=regular)
         self.accelerator.wait_for_everyone()
 
-    def _roll_back(self, error: TrainingError) -> None:
-        """Once, to the last checkpoint; a second time the reason ends the run."""
-        if self.rolled_back or not self.folder.has_checkpoint():
-            again = "again after going back to the last checkpoint" if self.rolled_back else "and nothing is saved yet"
+    def _go_back(self, error: NotFiniteError) -> None:
+        """To the last regular checkpoint or the start, without the batch at fault; later with half the rate.
+
+        Later checkpoints go first and the fault is logged last: killed in between, a run meets the same fault again.
+        """
+        faults = self.state.faults
+        if faults.exhausted:
             raise TrainingError(
-                f"{error}, {again}; take a smaller --learning-rate, --clip 1, or --precision fp32"
+                f"{error}, again after going back to the last checkpoint {faults.in_a_row} times; "
+                "take a smaller --learning-rate, --clip 1, or --precision fp32"
             ) from error
-        self.rolled_back = True
-        self.folder.restore(self.state, self.accelerator.scaler)
-        self.say(f"{error}; going back to step {self.state.step}, once")
+        after = faults.after(error.step)
+        self.accelerator.wait_for_everyone()
+        saved, damaged = self.folder.find(self.state, regular=True)
+        if saved is not None:
+            saved.put(self.state, self.accelerator.scaler)
+        else:
+            self._start_again()
+        self.state.faults, self.losses = after, []
+        self.accelerator.wait_for_everyone()  # all have read what is changed now
+        if self.main:
+            self._set_aside(damaged)
+            self.folder.remove_after(self.state.step)
+            self._log_fault(error, faults.batch(error.step - 1))
+        self.accelerator.wait_for_everyone()
+
+    def _start_again(self) -> None:
+        optimiser, scale = self.start
+        state = self.state
+        for model in (state.model, state.average):
+            model.load_state_dict(self.initial().state_dict())
+        state.optimiser.load_state_dict(optimiser)
+        if scale is not None:
+            self.accelerator.scaler.load_state_dict(scale)
+        state.step = 0
+
+    def _log_fault(self, error: NotFiniteError, batch: int) -> None:
+        step, faults, size = self.state.step, self.state.faults, self.settings.batch_size
+        positions = [batch * size, (batch + 1) * size - 1]
+        entry = {"step": step, "fault": str(error), "skipped_positions": positions, "learning_rate_factor": faults.rate}
+        self.folder.cut_log(step, {**entry, "best_score": self.best, "faults": faults.to_dict()})
+        if self.board is not None:
+            self.board.close()
+            self.board = None
+        halved = f", with half the learning rate ({self.settings.learning_rate * faults.rate:.3g})"
+        self.say(
+            f"{error}; going back to {f'step {step}' if step else 'the start'} without the pictures at positions "
+            f"{positions[0]} to {positions[1]}{halved if faults.in_a_row > 1 else ''}"
+        )
 
     def _log(self, result: StepResult) -> None:
         window, self.losses = self.losses, []
@@ -174,24 +237,32 @@ class TrainRun:
         if self.board is None:
             self.board = SummaryWriter(self.folder.path / "tensorboard", purge_step=self.state.step)
         for name, value in entry.items():
-            if name != "step" and value is not None:
+            if name != "step" and value is not None and math.isfinite(value):
                 self.board.add_scalar(name, value, entry["step"])
         self.board.flush()
 
     def _show(self, step: int) -> None:
         target = self.folder.path / "samples" / f"{step:08d}.png"
         target.parent.mkdir(exist_ok=True)
-        pictures = sample(self.state.average, self.show, range(_SHEET_IMAGES), self.autoencoder)
+        try:
+            pictures = sample(self.state.average, self.show, range(_SHEET_IMAGES), self.autoencoder)
+        except SamplingError as error:
+            self.say(f"step {step}: no sheet: {error}")
+            return
         save_image(contact_sheet(list(pictures)), target)
 
     def _evaluate(self, step: int) -> None:
         if self.evaluation is None:
             return
-        score = self.evaluation.score(self.state.average, self.settings.batch_size)
+        try:
+            score = self.evaluation.score(self.state.average, self.settings.batch_size)
+        except SamplingError as error:
+            self.say(f"step {step}: no score: {error}")
+            return
         self._write({"step": step, "score": score.value, "standard_error": score.standard_error})
-        error = score.standard_error
-        spread = f" +- {number_text(error, error)}" if error else ""
-        self.say(f"step {step}: MMD {number_text(score.value, error)}{spread} on {self.evaluation.backbone}")
+        spread = f" +- {number_text(score.standard_error, score.standard_error)}" if score.standard_error else ""
+        value = number_text(score.value, score.standard_error)
+        self.say(f"step {step}: MMD {value}{spread} on {self.evaluation.backbone}")
         if score.value < self.best:
             self.best = score.value
             self.folder.save_best(self.state)

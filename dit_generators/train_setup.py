@@ -47,6 +47,8 @@ def make_run(pictures: Path, out: Path, given: dict[str, Any]) -> TrainRun:
 
     options = _with_preset(given)
     settings = _settings(options)
+    if settings.precision == "fp16" and (options["device"] == "cpu" or not torch.accelerator.is_available()):
+        raise ArgumentError("--precision fp16: runs on GPUs only, and this is a CPU; take bf16 or fp32")
     accelerator = Accelerator(
         cpu=options["device"] == "cpu", mixed_precision={"fp32": "no"}.get(settings.precision, settings.precision)
     )
@@ -60,10 +62,14 @@ def make_run(pictures: Path, out: Path, given: dict[str, Any]) -> TrainRun:
     autoencoder = _autoencoder(options, accelerator.device)
     config = _config(options, data, autoencoder)
     folder = RunFolder(out, _identity(config, settings, options, data, autoencoder))
-    set_seed(settings.seed)
-    model = DiT(config)
-    model.autoencoder_record = None if autoencoder is None else AutoencoderRecord.of(autoencoder)
-    state = TrainState.start(model, settings)
+
+    def initial() -> DiT:
+        set_seed(settings.seed)
+        model = DiT(config)
+        model.autoencoder_record = None if autoencoder is None else AutoencoderRecord.of(autoencoder)
+        return model
+
+    state = TrainState.start(initial(), settings)
     example = _example(data, config, options, autoencoder, out, accelerator)
     run = TrainRun(
         pictures=data,
@@ -74,6 +80,7 @@ def make_run(pictures: Path, out: Path, given: dict[str, Any]) -> TrainRun:
             settings.seed, positions, example, data.labels,
             num_timesteps=NUM_TRAIN_TIMESTEPS, dropout=config.class_dropout_prob,
         ),
+        initial=initial,
         folder=folder,
         accelerator=accelerator,
         say=say if accelerator.is_main_process else lambda _: None,

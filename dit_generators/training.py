@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
@@ -14,12 +14,14 @@ from torch import Tensor
 
 from .batches import Batch
 from .ema import copy_model, update_average
-from .errors import ArgumentError, TrainingError
+from .errors import ArgumentError, NotFiniteError
+from .faults import Faults
 from .model import DiT
 from .objective import diffusion_loss
 from .schedule import linear_schedule
 
 MakeBatch = Callable[[Sequence[int]], Batch]
+_LEAST_SCALE = 1e-4  # of fp16's losses; below it they vanish
 
 
 @dataclass(frozen=True)
@@ -56,26 +58,27 @@ class TrainSettings:
         if not 0 <= self.ema_decay < 1:
             raise ArgumentError(f"ema_decay: expected 0 to 1, got {self.ema_decay}")
 
-    def share(self, step: int, rank: int, count: int) -> list[list[int]]:
-        """Positions of this process at a step, in `accumulate` parts; the batch has to divide evenly."""
+    def share(self, batch: int, rank: int, count: int) -> list[list[int]]:
+        """Positions of this process in a batch, in `accumulate` parts; the batch has to divide evenly."""
         parts = count * self.accumulate
         if self.batch_size % parts:
             raise ArgumentError(
                 f"batch_size {self.batch_size}: expected a multiple of {count} processes times {self.accumulate} parts"
             )
         size = self.batch_size // parts
-        first = step * self.batch_size + rank * self.accumulate * size
+        first = batch * self.batch_size + rank * self.accumulate * size
         return [list(range(first + i * size, first + (i + 1) * size)) for i in range(self.accumulate)]
 
 
 @dataclass
 class TrainState:
-    """What a checkpoint holds: the model, its average, the optimiser, and how many steps are done."""
+    """What a checkpoint holds: the model, its average, the optimiser, how many steps are done, what went wrong."""
 
     model: DiT
     average: DiT
     optimiser: Any  # torch.optim.AdamW, or as accelerate wraps it
     step: int = 0
+    faults: Faults = field(default_factory=Faults)
 
     @classmethod
     def start(cls, model: DiT, settings: TrainSettings) -> "TrainState":
@@ -107,18 +110,24 @@ def train(
         network: the model as `accelerator.prepare` gives it; its optimiser is in the state.
         accelerator: of accelerate; it averages gradients over processes and scales them for fp16.
 
-    Raises TrainingError when the loss or its gradient is not finite.
+    Batches that `state.faults` names are left out.
+
+    Raises NotFiniteError when the loss or its gradient is not finite; the weights are as before the step.
     """
     rank, count = accelerator.process_index, accelerator.num_processes
     schedule, conditional = linear_schedule(), state.model.config.num_classes > 0
     with ThreadPoolExecutor(1) as background:
-        ahead = [background.submit(make, part) for part in settings.share(state.step, rank, count)]
+
+        def prepare(step: int) -> list[Future[Batch]]:
+            return [background.submit(make, part) for part in settings.share(state.faults.batch(step), rank, count)]
+
+        ahead = prepare(state.step)
         while state.step < steps:
             start, waited = time.perf_counter(), 0.0
             state.optimiser.zero_grad()
-            _set_rate(state.optimiser, settings, state.step)
+            _set_rate(state.optimiser, settings, state)
             totals = torch.zeros(2, device=accelerator.device)
-            parts, ahead = ahead, [background.submit(make, p) for p in settings.share(state.step + 1, rank, count)]
+            parts, ahead = ahead, prepare(state.step + 1)
             for i, part in enumerate(parts):
                 batch, seconds = _wait(part)
                 waited += seconds
@@ -131,8 +140,10 @@ def train(
                     accelerator.backward(loss.total.mean() / settings.accumulate)
                 totals += torch.stack([loss.total.mean(), loss.mse.mean()]).detach() / settings.accumulate
             loss_value, mse_value = accelerator.reduce(totals, "mean").tolist()
+            if not math.isfinite(loss_value):
+                raise NotFiniteError(state.step + 1, f"the loss is {loss_value}")
             norm = float(accelerator.clip_grad_norm_(network.parameters(), settings.clip or math.inf))
-            _check_finite(state.step + 1, loss_value, norm, settings)
+            _check_gradient(state.step + 1, norm, accelerator.scaler)
             state.optimiser.step()
             update_average(state.average, state.model, settings.ema_decay)
             state.step += 1
@@ -145,17 +156,19 @@ def _predict(
     return network(x_t, timesteps, labels, drop=drop, recompute=recompute).float()
 
 
-def _check_finite(step: int, loss: float, norm: float, settings: TrainSettings) -> None:
-    if not math.isfinite(loss):
-        raise TrainingError(f"step {step}: the loss is {loss}")
-    if not math.isfinite(norm) and settings.precision != "fp16":  # there the scaler leaves such a step out
-        raise TrainingError(f"step {step}: the gradient's norm is {norm}")
+def _check_gradient(step: int, norm: float, scaler: Any) -> None:
+    """The scaler of fp16 leaves such a step out and takes a smaller scale, until there is none to take."""
+    if math.isfinite(norm) or (scaler is not None and scaler.get_scale() >= _LEAST_SCALE):
+        return
+    if scaler is not None:
+        scaler.update()  # or it takes the next step's gradient for scaled back already
+    raise NotFiniteError(step, f"the gradient's norm is {norm}")
 
 
-def _set_rate(optimiser: Any, settings: TrainSettings, step: int) -> None:
-    share = min(1.0, (step + 1) / settings.warmup) if settings.warmup else 1.0
+def _set_rate(optimiser: Any, settings: TrainSettings, state: TrainState) -> None:
+    share = min(1.0, (state.step + 1) / settings.warmup) if settings.warmup else 1.0
     for group in optimiser.param_groups:
-        group["lr"] = settings.learning_rate * share
+        group["lr"] = settings.learning_rate * share * state.faults.rate
 
 
 def _wait(part: "Future[Batch]") -> tuple[Batch, float]:

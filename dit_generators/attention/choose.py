@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..errors import AttentionError
 from .foreign import describe
-from .natten import natten_works
+from .natten import natten_may_work
 from .neighbours import Window
 from .pattern import AttentionSettings
 
@@ -73,7 +73,7 @@ def _candidates(name: str, settings: AttentionSettings, grid: tuple[int, int], d
     if name == "full":
         return ["full", "naive", *(["xformers"] if device.type == "cuda" else [])]
     window = Window(grid, (settings.window, settings.window), settings.border)
-    return ["swa:masked", "swa:halo", *(["swa:natten"] if natten_works(device, window) else [])]
+    return ["swa:masked", "swa:halo", *(["swa:natten"] if natten_may_work(device, window) else [])]
 
 
 @torch.no_grad()

@@ -9,22 +9,33 @@ import torch
 from torch import Tensor
 
 from ..errors import AttentionError
-from .foreign import reasoned
+from .foreign import probe, reasoned
 from .neighbours import Window
 
 
 def flex_window(query: Tensor, key: Tensor, value: Tensor, window: Window) -> Tensor:
     """(B, heads, N, head_dim) -> the same shape."""
-    if query.device.type == "cpu" and not _has_compiler():
-        raise AttentionError(
-            "FlexAttention compiles itself and finds no C++ compiler; install g++, or use attention swa"
-        )
+    check_flex(query.device, query.dtype)
     needs_gradient = torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value))
     if query.device.type == "cpu" and needs_gradient:
         raise AttentionError("FlexAttention has no gradient on a CPU; use attention swa, which has one everywhere")
-    inputs = (x.contiguous() for x in (query, key, value))
     with reasoned("FlexAttention", "swa"):
-        result: Tensor = _compiled()(*inputs, block_mask=_block_mask(window, query.device))
+        return _attend(query, key, value, window)
+
+
+def check_flex(device: torch.device, dtype: torch.dtype = torch.float32) -> None:
+    """Raise with the reason and what to use instead: after one tiny call on this device, which is compiled."""
+    if device.type == "cpu" and not _has_compiler():
+        raise AttentionError(
+            "FlexAttention compiles itself and finds no C++ compiler; install g++, or use attention swa"
+        )
+    tiny_window = Window((4, 4), (3, 3), "shift")
+    probe("FlexAttention", "swa", lambda tiny: _attend(tiny, tiny, tiny, tiny_window), device, dtype)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, window: Window) -> Tensor:
+    inputs = (x.contiguous() for x in (query, key, value))
+    result: Tensor = _compiled()(*inputs, block_mask=_block_mask(window, query.device))
     return result
 
 

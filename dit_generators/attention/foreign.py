@@ -1,11 +1,14 @@
 """Engines of other packages: whatever fails in them is an AttentionError that keeps the reason."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 from ..errors import AttentionError
+
+_working: set[tuple[str, torch.device, torch.dtype]] = set()
 
 
 @contextmanager
@@ -20,6 +23,30 @@ def reasoned(name: str, instead: str) -> Iterator[None]:
         raise AttentionError(
             f"{name} failed here ({reason}); use attention {instead}, which computes the same"
         ) from error
+
+
+@contextmanager
+def imported(name: str, instead: str, install: str) -> Iterator[None]:
+    """The same for the import of a package: a wheel for another torch fails in many ways."""
+    try:
+        yield
+    except Exception as error:
+        raise AttentionError(
+            f"{name} cannot be used here ({describe(error)}); {install}, or use attention {instead}, "
+            "which computes the same"
+        ) from error
+
+
+def probe(
+    name: str, instead: str, attend: Callable[[Tensor], object], device: torch.device, dtype: torch.dtype
+) -> None:
+    """Call an engine once on 4 x 4 tokens, (1, 1, 16, 32), for each device and type; a failure is tried again."""
+    key = (name, device, dtype)
+    if torch.compiler.is_compiling() or key in _working:
+        return
+    with reasoned(name, instead), torch.no_grad():
+        attend(torch.zeros(1, 1, 16, 32, device=device, dtype=dtype))
+    _working.add(key)
 
 
 def describe(error: Exception) -> str:

@@ -1,41 +1,37 @@
 """Window attention by NATTEN's kernels, where that package is installed: border shift only."""
 
+import importlib.util
+import sys
+
 import torch
 from torch import Tensor
 
 from ..errors import AttentionError
-from .foreign import reasoned
+from .foreign import imported, probe, reasoned
 from .neighbours import Window
 
 
 def natten_window(query: Tensor, key: Tensor, value: Tensor, window: Window) -> Tensor:
     """(B, heads, N, head_dim) -> the same shape."""
-    check_natten(window)
+    check_natten(window, query.device, query.dtype)
     with reasoned("NATTEN", "swa"):
         return _attend(query, key, value, window)
 
 
-def check_natten(window: Window) -> None:
-    """Raise with the reason and what to use instead."""
+def check_natten(window: Window, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
+    """Raise with the reason and what to use instead: after one tiny call on this device."""
     if window.border != "shift":
         raise AttentionError(f"NATTEN shifts the window at borders and has no {window.border}; use attention swa")
-    try:
+    with imported("NATTEN", "swa", "pip install natten"):
         import natten  # noqa: F401
-    except Exception as error:  # a wheel for another torch fails in many ways
-        raise AttentionError(
-            f"NATTEN cannot be used here ({error}); pip install natten, or use attention swa, which computes the same"
-        ) from error
+    tiny_window = Window((4, 4), (3, 3), "shift")
+    probe("NATTEN", "swa", lambda tiny: _attend(tiny, tiny, tiny, tiny_window), device, dtype)
 
 
-def natten_works(device: torch.device, window: Window) -> bool:
-    """Whether NATTEN's own kernels (not its slow fallback) can run."""
-    if device.type != "cuda":
-        return False
-    try:
-        check_natten(window)
-    except AttentionError:
-        return False
-    return True
+def natten_may_work(device: torch.device, window: Window) -> bool:
+    """Whether NATTEN is installed and has kernels of its own (not its slow fallback) for this."""
+    installed = "natten" in sys.modules or importlib.util.find_spec("natten") is not None
+    return device.type == "cuda" and window.border == "shift" and installed
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, window: Window) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 
 from ..errors import ArgumentError
 from . import Attention
+from .flex import check_flex
 from .full import full_attention
 from .naive import naive_attention
 from .natten import check_natten
@@ -74,7 +75,9 @@ class AttentionSettings:
         if name in DENSE:
             return DENSE[name]
         if engine == "natten":
-            check_natten(Window(grid, (self.window, self.window), self.border))
+            check_natten(Window(grid, (self.window, self.window), self.border), device)
+        if engine == "flex":
+            check_flex(device)
         return partial(
             window_attention,
             grid=grid,

@@ -5,9 +5,11 @@ every picture in it for a sample.
 """
 
 import json
+import struct
 import zipfile
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +24,7 @@ _RECORDED_LATER = ("autoencoder",)  # of a training run
 _SHEET, _PREVIEW, _NPZ = _BESIDE = (".contact-sheet.png", ".preview.png", ".npz")
 _SHEET_IMAGES = 64
 _MOST_COLUMNS = 16
-_PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+_PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
 class SampleFolder:
@@ -39,7 +41,7 @@ class SampleFolder:
         if not path.resolve().name:
             raise OutputError(f"{path}: is the root of a disk; name a folder")
         self.path, self.identity = path, identity
-        self.recorded_images, self.timing = 0, None
+        self.recorded_images, self.timing = 0, cast("dict[str, float] | None", None)
         self._check()
 
     def create(self, record: dict[str, Any]) -> None:
@@ -93,7 +95,11 @@ class SampleFolder:
         ):
             np.lib.format.write_array_header_1_0(stream, header)
             for i in range(num):
-                stream.write(np.broadcast_to(read_picture(self.file(i)), (height, width, 3)).tobytes())
+                picture = read_picture(self.file(i))
+                if picture.shape[:2] != (height, width):
+                    found = f"{picture.shape[1]} x {picture.shape[0]}, others here are {width} x {height}"
+                    raise OutputError(f"{self.file(i)}: is {found}; remove it and it is made again")
+                stream.write(np.broadcast_to(picture, (height, width, 3)).tobytes())
         return target
 
     def _check(self) -> None:
@@ -107,9 +113,9 @@ class SampleFolder:
         try:
             content = json.loads(record.read_text())
             found = content["run"]
-            self.recorded_images, self.timing = len(content["images"]), content.get("timing")
+            self.recorded_images, self.timing = len(content["images"]), _checked_timing(content.get("timing"))
             different = differences(found, self.identity)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise OutputError(f"{record}: is not readable ({error}); name another folder") from error
         if different:
             raise OutputError(
@@ -144,9 +150,26 @@ def differences(before: dict[str, Any], now: dict[str, Any], within: str = "") -
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether the file is there and ends as a PNG does."""
+    """Whether the file is there and is a PNG in which every chunk has its checksum, to the last."""
     if not path.is_file():
         return False
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - len(_PNG_END)))
-        return file.read() == _PNG_END
+    content = memoryview(path.read_bytes())
+    at = len(_PNG_START)
+    if content[:at] != _PNG_START:
+        return False
+    while at + 12 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, at)
+        end = at + 8 + length
+        if content[end : end + 4] != zlib.crc32(content[at + 4 : end]).to_bytes(4, "big"):
+            return False
+        at = end + 4
+        if kind == b"IEND":
+            return at == len(content)
+    return False
+
+
+def _checked_timing(timing: Any) -> dict[str, float] | None:
+    """A record's timing; raises TypeError for what is none."""
+    if timing is not None and not all(type(timing[name]) in (int, float) for name in ("images", "seconds")):
+        raise TypeError(f"timing is {timing!r}")
+    return timing if timing is None or timing["images"] > 0 else None

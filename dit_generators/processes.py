@@ -39,7 +39,8 @@ class Processes:
                 raise ProcessError("another process of this run has ended; the same command goes on") from error
 
     def by_main(self, work: Callable[[], T]) -> T | None:
-        """What `work` gives in the main process, for which the others wait; None in those."""
+        """What `work` gives in the main process once all are here; the others wait for it and get None."""
+        self.wait()
         result = work() if self.is_main else None
         self.wait()
         return result

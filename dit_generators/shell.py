@@ -14,13 +14,12 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from .errors import ArgumentError, AttentionChangedWarning, DitError
-from .signals import CODES, caught_signals, exit_at_once
+from .signals import CODES, INTERRUPTION, caught_signals, exit_at_once
 
 BAD_INPUT = 2
 INTERRUPTED = 130
 T = TypeVar("T")
 _INTERRUPTIONS = (click.exceptions.Abort, KeyboardInterrupt)
-_INTERRUPTION = "dit-gen: interrupted; what is finished is kept, and the same command goes on from there"
 
 
 class Shell(click.Group):
@@ -29,12 +28,15 @@ class Shell(click.Group):
     def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> NoReturn:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
+        stdout = sys.stdout
         with _patient_stderr(), caught_signals() as came:
             try:
                 with _our_warnings():
                     code = _flushed(super().main(args, prog_name="dit-gen", standalone_mode=False, **extra))
             except SystemExit as end:
                 code = end.code if isinstance(end.code, int) else int(bool(end.code))
+                if sys.stdout is not stdout:  # click puts another there when nobody reads the result any more
+                    code, sys.stdout = 0, stdout
             except BaseException as error:
                 code = _code_of(error, came)
             _give_up_stdout()
@@ -54,12 +56,12 @@ def _code_of(error: BaseException, came: Sequence[int]) -> int:
     """Say what stopped a command and give its exit code; raises what is no user's matter."""
     if isinstance(error, BrokenPipeError) and not came:
         return 0  # nobody reads the result any more
-    reason = _INTERRUPTION if came or isinstance(error, _INTERRUPTIONS) else _reason(error)
+    reason = INTERRUPTION if came or isinstance(error, _INTERRUPTIONS) else _reason(error)
     if reason is None:
         raise error
     if _is_first_to_tell():
         click.echo(reason, err=True)
-    if reason is not _INTERRUPTION:
+    if reason is not INTERRUPTION:
         return BAD_INPUT
     return CODES[signal.Signals(came[0])] if came else INTERRUPTED
 

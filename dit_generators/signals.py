@@ -5,8 +5,10 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
+INTERRUPTION = "dit-gen: interrupted; what is finished is kept, and the same command goes on from there"
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
@@ -24,9 +26,12 @@ def caught_signals() -> Iterator[list[int]]:
     """
     came: list[int] = []
 
-    def interrupt(number: int, _frame: Any) -> None:
-        if came:
-            os._exit(CODES[signal.Signals(came[0])])
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        importing = _is_importing(frame)
+        if importing and not came:
+            os.write(2, f"{INTERRUPTION}\n".encode())
+        if importing or came:
+            os._exit(CODES[signal.Signals(number)])
         came.append(number)
         raise KeyboardInterrupt
 
@@ -37,6 +42,13 @@ def caught_signals() -> Iterator[list[int]]:
         for number, handler in before.items():
             if handler is not None:
                 signal.signal(number, handler)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether a module is being imported: there some libraries swallow an interrupt, and nothing is open yet."""
+    while frame is not None and "importlib._bootstrap" not in frame.f_code.co_filename:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _handle(number: signal.Signals, handler: Any) -> Any:

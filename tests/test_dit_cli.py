@@ -186,8 +186,94 @@ def test_a_picture_cut_short_is_made_again(tmp_path, capfd, pixels) -> None:
     before = pngs(tmp_path / "out")
     for name, size in (("000001.png", 0), ("000003.png", 90)):
         (tmp_path / "out" / name).write_bytes(before[name][:size])
-    assert "2 images made" in make(capfd, pixels, tmp_path / "out").out
+    holed = before["000004.png"][:60] + bytes(20) + before["000004.png"][80:]  # its end is whole
+    (tmp_path / "out" / "000004.png").write_bytes(holed)
+    assert "3 images made" in make(capfd, pixels, tmp_path / "out").out
     assert pngs(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("timing", ['"x"', '{"images": "x", "seconds": 1}', "{}", "[1]", "[" * 99999])
+def test_a_damaged_record_is_refused_by_name(tmp_path, capfd, pixels, timing) -> None:
+    make(capfd, pixels, tmp_path / "out")
+    text = (tmp_path / "out" / "samples.json").read_text()
+    before, _, _ = text.partition('"timing"')
+    (tmp_path / "out" / "samples.json").write_text(before + f'"timing": {timing}, "images": []}}')
+    assert_refused(make(capfd, pixels, tmp_path / "out"), "samples.json: is not readable")
+
+
+def test_a_picture_of_another_size_is_named_and_not_put_into_the_npz(tmp_path, capfd, pixels) -> None:
+    make(capfd, pixels, tmp_path / "out")
+    Image.new("RGB", (9, 8)).save(tmp_path / "out" / "000002.png")
+    finished = make(capfd, pixels, tmp_path / "out", "--npz")
+    assert finished.code == 2
+    assert "000002.png: is 9 x 8, others here are 8 x 8" in finished.err
+    assert not list(tmp_path.glob("*out*.npz"))
+
+
+def test_what_cannot_be_a_folder_of_results_is_named_before_anything_is_read(tmp_path, capfd) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_text("")
+    for name, message in (("link", "is a link to"), ("pipe", "is no folder"), ("file", "is a file; name a folder")):
+        for command in (["sample"], ["sweep"], ["train", tmp_path], ["study", tmp_path]):
+            assert_refused(dit_gen(capfd, *command, "--out", tmp_path / name), message)
+    assert_refused(dit_gen(capfd, "bench", "--out", ""), "expected a name for NAME.json")
+
+
+SMALL_BENCH = ["--batch-size", "1", "--repeats", "1", "--level", "operation", "--attention", "full", "--out", "OUT"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["--help"],
+        ["--version"],
+        ["sample", "--num", "1", "--steps", "2", "--out", "OUT"],
+        ["bench", "--model", "DiT-S/8", *SMALL_BENCH],
+    ],
+)
+def test_a_closed_output_is_no_failure(tmp_path, command) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    arguments = [part.replace("OUT", str(tmp_path / "out")) for part in command]
+    finished = subprocess.run([*COMMAND, *arguments], stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert finished.returncode == 0
+    assert "Traceback" not in finished.stderr
+    assert "Exception" not in finished.stderr
+    if "sample" in command:
+        assert len(pngs(tmp_path / "out")) == 1
+    if "bench" in command:
+        assert (tmp_path / "out.png").exists()
+
+
+def test_nobody_reading_the_progress_stops_nothing(tmp_path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [*COMMAND, "sample", "--checkpoint", "digits-swa", "--attention", "full", "--num", "2", "--steps", "2"]
+    finished = subprocess.run([*command, "--out", tmp_path / "out"], stdout=subprocess.PIPE, stderr=write, check=False)
+    os.close(write)
+    assert (finished.returncode, len(pngs(tmp_path / "out"))) == (0, 2)
+
+
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("loaded", ["numpy", "libtorch_cpu", "pictures"])
+def test_a_signal_at_any_moment_ends_without_a_traceback(tmp_path, stop, code, loaded) -> None:
+    command = [*COMMAND, "sample", "--checkpoint", "landscapes-full", "--num", "99", "--out", tmp_path / "out"]
+    process = subprocess.Popen([*command, "--batch-size", "1"], stderr=subprocess.PIPE, text=True)
+    maps = Path(f"/proc/{process.pid}/maps")  # libraries that are loaded: how far its imports are
+
+    def come() -> bool:
+        return any((tmp_path / "out").glob("0*.png")) if loaded == "pictures" else loaded in maps.read_text()
+
+    deadline = time.monotonic() + 60
+    while not come() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(stop)
+    _, err = process.communicate()
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    assert not list((tmp_path / "out").glob(".*.png"))
 
 
 def test_two_commands_do_not_write_into_one_folder(tmp_path, capfd, pixels) -> None:
@@ -322,6 +408,7 @@ def test_sweep_makes_every_cell_from_the_same_noise(tmp_path, capfd, labelled) -
     command += ["--attention", "full,swa", "--num", 2, "--out", tmp_path / "sweep"]
     assert dit_gen(capfd, *command).code == 0
     cells = json.loads((tmp_path / "sweep" / "sweep.json").read_text())["cells"]
+    assert {path.name for path in (tmp_path / "sweep").iterdir() if path.is_dir()} == {c["folder"] for c in cells}
     assert [cell["folder"] for cell in cells[:4]] == ["full_w0_s4", "full_w0_s6", "full_w1_s4", "full_w1_s6"]
     assert len(cells) == 12
     assert all(cell["seconds_per_image"] > 0 for cell in cells)
@@ -332,6 +419,55 @@ def test_sweep_makes_every_cell_from_the_same_noise(tmp_path, capfd, labelled) -
     again = dit_gen(capfd, *command)
     assert again.code == 0
     assert json.loads((tmp_path / "sweep" / "sweep.json").read_text())["cells"] == cells
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_sweep_by_several_processes_is_the_sweep_by_one_byte_for_byte(tmp_path, capfd, labelled, count) -> None:
+    command = ["sweep", "--checkpoint", labelled, "--guidance-scale", "1,3", "--steps", "2,4,9", "--num", "2"]
+    assert dit_gen(capfd, *command, "--out", tmp_path / "one").code == 0
+    finished = torchrun(count, *command, "--out", tmp_path / "more")
+    assert finished.returncode == 0, finished.stderr
+    one, more = (everything(tmp_path / name) for name in ("one", "more"))
+    assert one == more
+    assert len(one) == 6 * 2 + 1
+    assert finished.stdout.count("sweep.png") == 1
+    assert all(
+        finished.stderr.count(f"{cell.name}: 2/2 images") == 1 for cell in (tmp_path / "one").iterdir() if cell.is_dir()
+    )
+
+
+def test_an_error_of_all_processes_is_said_once_and_of_one_ends_all(tmp_path, capfd, labelled) -> None:
+    command = ["sweep", "--checkpoint", labelled, "--steps", "2,4", "--num", "2", "--out", tmp_path / "out"]
+    finished = torchrun(2, *command, "--seed", "-1")
+    assert finished.returncode != 0
+    assert finished.stderr.count("dit-gen: ") == 1
+    assert "dit-gen: error: seed: expected 0 or more, got -1" in finished.stderr
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "full_w1_s4").write_text("in the way of one of the two")
+    finished = torchrun(2, *command)
+    assert finished.returncode != 0
+    assert finished.stderr.count("dit-gen: ") == 1
+    assert "full_w1_s4: is a file" in finished.stderr
+
+
+def torchrun(count: int, *arguments: object) -> Any:
+    launcher = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        str(count),
+        "-m",
+        "--",
+    ]
+    command = [*launcher, "dit_generators", *map(str, arguments)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.png"))}
 
 
 def test_sweep_checks_every_cell_before_the_first(tmp_path, capfd, pixels) -> None:

@@ -1,6 +1,10 @@
 """`dit-gen study` from pictures to the page, interrupted and gone on with."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +81,64 @@ def test_it_goes_on_and_answers_another_question_anew(tmp_path, capfd, pictures)
     assert json.loads((out / "evaluation_results.json").read_text())["scores"][0]["samples"] == 10
 
 
+def test_a_study_by_several_processes_is_the_study_by_one(tmp_path, capfd, pictures) -> None:
+    """Training in parts rounds otherwise: from the same weights all pictures and scores are equal."""
+    assert study(capfd, pictures, tmp_path / "one", "--backbone", "mini").code == 0
+    (tmp_path / "two").mkdir()
+    shutil.copytree(tmp_path / "one" / "models", tmp_path / "two" / "models")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--"]
+    command = [*launcher, "dit_generators", "study", pictures, "--out", tmp_path / "two", *SMALL, "--backbone", "mini"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    arguments = [str(part) for part in command]
+    finished = subprocess.run(arguments, capture_output=True, text=True, check=False, env=environment)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout == f"{tmp_path / 'two' / 'index.html'}\n"
+    one, two = (tmp_path / name for name in ("one", "two"))
+    made = [path.relative_to(one) for path in sorted(one.rglob("*.png")) if path.name != "bench.png"]
+    assert len(made) == 2 * (8 + 1 + 4 * 2 + 1) + 1
+    for path in made:
+        assert (one / path).read_bytes() == (two / path).read_bytes(), path
+    scores = [json.loads((folder / "evaluation_results.json").read_text())["scores"] for folder in (one, two)]
+    assert scores[0] == scores[1]
+
+
+def test_a_study_is_trained_by_several_processes(tmp_path, pictures) -> None:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--"]
+    command = [*launcher, "dit_generators", "study", pictures, "--out", tmp_path / "two", *SMALL, "--backbone", "mini"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    arguments = [str(part) for part in command]
+    finished = subprocess.run(arguments, capture_output=True, text=True, check=False, env=environment)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stderr.count("training the swa model") == 1
+    assert "| mini | swa | 8 |" in (tmp_path / "two" / "tables.md").read_text()
+
+
+def test_a_stage_cut_short_by_a_crash_is_done_again(tmp_path, capfd, pictures) -> None:
+    out = tmp_path / "study"
+    assert study(capfd, pictures, out, "--backbone", "mini").code == 0
+    before = json.loads((out / "scores.json").read_text())
+    for text in ("", '{"asked": ', "[" * 99999):
+        (out / "scores.json").write_text(text)
+        assert study(capfd, pictures, out, "--backbone", "mini").code == 0
+        assert json.loads((out / "scores.json").read_text()) == before
+
+
 def test_what_a_study_refuses(tmp_path, capfd, pictures) -> None:
     (tmp_path / "file").write_text("x")
     assert_refused(study(capfd, pictures, tmp_path / "file"), "is a file; name a folder")
     assert_refused(study(capfd, pictures, tmp_path / "s", "--samples", 1), "samples: expected more, got 1")
     assert_refused(study(capfd, pictures, tmp_path / "s", "--bench-model", "DiT-Q/1"), "no such preset")
     assert_refused(study(capfd, pictures, tmp_path / "s", "--guidance-scale", "a"), "expected numbers")
+    for options, message in (
+        (["--sweep-steps", "2,x"], "expected a number of 1 or more"),
+        (["--sample-steps", "1"], "2 steps or more"),
+        (["--window", "1"], "the model itself has this attention"),
+        (["--dims", "64", "--backbone", "mini"], "--dims 64: is of inception"),
+    ):
+        finished = study(capfd, pictures, tmp_path / "s", *options)
+        assert finished.code == 2
+        assert message in finished.err.splitlines()[-1]
+    assert not (tmp_path / "s").exists()  # nothing is trained for what could not be sampled
     assert_refused(study(capfd, tmp_path / "absent", tmp_path / "s"), "no such folder of pictures")
 
 

@@ -5,6 +5,7 @@ import glob
 import hashlib
 import os
 import re
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -45,41 +46,57 @@ def _replacing(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def _temporary(target: Path) -> Iterator[Path]:
-    """A new hidden file beside `target`, locked for as long as it is written: by that the living are known."""
+    """A path in a new hidden folder beside `target`, for libraries leave temporaries of their own beside a file.
+
+    The folder's .lock is held for as long as it is in use: by that the living are known.
+    """
     while True:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
-        if _lock(handle, Path(name)) is not False:
-            break
-        os.close(handle)  # another process has just taken it for a leftover
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        handle = _hold(folder, create=True)
+        if handle is not None:
+            break  # or another process has just taken it for a leftover
     try:
-        yield Path(name)
+        yield folder / target.name
     finally:
-        Path(name).unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
         os.close(handle)
 
 
 def _remove_leftovers(target: Path) -> None:
-    """Remove what killed processes left of writing `target`: temporaries that nobody holds locked."""
-    pattern = re.compile(rf"\.{re.escape(target.name)}\.[a-z0-9_]{{8}}{re.escape(target.suffix)}")
-    for path in target.parent.glob(f".{glob.escape(target.name)}.*"):
-        if not pattern.fullmatch(path.name):
-            continue
-        with contextlib.suppress(OSError), path.open("rb+") as file:
-            if _lock(file.fileno(), path):
-                path.unlink()
+    """Remove what killed processes left of writing `target`: temporary folders that nobody holds."""
+    pattern = re.compile(rf"\.{re.escape(target.name)}\.[a-z0-9_]{{8}}")
+    for folder in target.parent.glob(f".{glob.escape(target.name)}.*"):
+        if pattern.fullmatch(folder.name) and folder.is_dir():
+            with contextlib.suppress(OSError):
+                handle = _hold(folder, create=False)
+                if handle is not None:
+                    shutil.rmtree(folder)
+                    os.close(handle)
 
 
-def _lock(handle: int, path: Path) -> bool | None:
-    """Whether this process now holds the file of that name; None where the disk or the system has no such locks."""
+def _hold(folder: Path, *, create: bool) -> int | None:
+    """The open and locked .lock of a temporary folder, or None where another process holds it or removed it.
+
+    A disk or a system without locks takes nothing for a leftover.
+    """
+    path = folder / ".lock"
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT)
+    except FileNotFoundError:
+        return None
     try:
         import fcntl
 
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return os.path.samestat(os.fstat(handle), path.stat())
+        held = os.path.samestat(os.fstat(handle), path.stat())
     except (BlockingIOError, FileNotFoundError):
-        return False
+        held = False
     except (ImportError, OSError):
-        return None
+        held = create
+    if held:
+        return handle
+    os.close(handle)
+    return None
 
 
 def check_writable(target: Path) -> None:

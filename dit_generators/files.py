@@ -13,28 +13,35 @@ from .errors import OutputError
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """Yield a hidden path in the same folder; it replaces `target` on success and vanishes on failure."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}{target.suffix}")
-    try:
-        yield temporary
+    """Yield a path in a hidden folder beside; it replaces `target` on success and vanishes on failure.
+
+    In a folder, because libraries write temporaries of their own beside a file, and a kill leaves them, too.
+    """
+    with _temporary_folder(target) as folder:
+        yield (temporary := folder / target.name)
         temporary.chmod(0o666 & ~_umask())  # some writers leave files that only their owner can read
         temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def replacing_folder(target: Path) -> Iterator[Path]:
     """The same for a new folder: all of it appears at once, or none."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    temporary.mkdir()
-    try:
+    with _temporary_folder(target) as temporary:
         yield temporary
         for path in temporary.rglob("*"):
             path.chmod((0o777 if path.is_dir() else 0o666) & ~_umask())
         temporary.rename(target)
+
+
+@contextmanager
+def _temporary_folder(target: Path) -> Iterator[Path]:
+    folder = target.with_name(f".{target.name}.{os.getpid()}")
+    remove(folder)  # of an earlier process of this number
+    folder.mkdir()
+    try:
+        yield folder
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_folder(folder: Path) -> None:

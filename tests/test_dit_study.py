@@ -13,6 +13,7 @@ import pytest
 from dit_models import assert_refused, dit_gen
 from PIL import Image
 
+from dit_generators.files import locked
 from dit_generators.study_report import score_table
 from dit_generators.study_scores import pairwise_verdict
 
@@ -113,14 +114,31 @@ def test_a_study_is_trained_by_several_processes(tmp_path, pictures) -> None:
     assert "| mini | swa | 8 |" in (tmp_path / "two" / "tables.md").read_text()
 
 
-def test_a_stage_cut_short_by_a_crash_is_done_again(tmp_path, capfd, pictures) -> None:
+def test_it_says_which_engines_cannot_be_measured_and_goes_on_without_them(tmp_path, capfd, pictures) -> None:
+    finished = study(capfd, pictures, tmp_path / "study", "--backbone", "mini")
+    assert finished.code == 0
+    (line,) = [line for line in finished.err.splitlines() if "xformers is not measured" in line]
+    assert "kernels for CUDA GPUs only and this runs on cpu" in line
+    cells = json.loads((tmp_path / "study" / "bench.json").read_text())["result"]["results"]
+    assert {cell["attention"] for cell in cells if cell["seconds"] is None} == {"xformers"}
+    assert all("CUDA GPUs only" in cell["note"] for cell in cells if cell["attention"] == "xformers")
+
+
+def test_damaged_results_of_a_stage_are_made_anew_and_rests_of_killed_runs_go(tmp_path, capfd, pictures) -> None:
     out = tmp_path / "study"
     assert study(capfd, pictures, out, "--backbone", "mini").code == 0
-    before = json.loads((out / "scores.json").read_text())
-    for text in ("", '{"asked": ', "[" * 99999):
-        (out / "scores.json").write_text(text)
-        assert study(capfd, pictures, out, "--backbone", "mini").code == 0
-        assert json.loads((out / "scores.json").read_text()) == before
+    scores = (out / "scores.json").read_text()
+    (out / "scores.json").write_bytes(b'{"asked": \xff\x00')
+    (out / "bench.json").write_text("[" * 100_000)
+    (out / ".tables.md.1").mkdir()
+    again = study(capfd, pictures, out, "--backbone", "mini")
+    assert again.code == 0, again.err
+    assert (out / "scores.json").read_text() == scores
+    assert json.loads((out / "bench.json").read_text())["result"]["model"] == "DiT-S/8"
+    assert not (out / ".tables.md.1").exists()
+    with locked(out):
+        refused = study(capfd, pictures, out, "--backbone", "mini")
+    assert_refused(refused, "another process is writing into it")
 
 
 def test_what_a_study_refuses(tmp_path, capfd, pictures) -> None:

@@ -1,6 +1,7 @@
 """Damaged files of a training run: the checkpoint before is used and that is said, or one line; never a traceback."""
 
 import json
+import os
 import random
 import resource
 import shutil
@@ -19,7 +20,7 @@ from training_runs import SMALL, assert_same_end, small_run
 from dit_generators.checkpoint import checkpoints_in
 from dit_generators.curve import draw_curve
 from dit_generators.errors import CheckpointError, OutputError
-from dit_generators.files import locked, remove_leftovers
+from dit_generators.files import locked, remove_leftovers, replacing, replacing_folder
 from dit_generators.run_folder import RunFolder
 
 FILES = ("ema.safetensors", "model.safetensors", "optimiser.pt", "checkpoint.json", "SHA256SUMS")
@@ -253,6 +254,17 @@ def test_temporaries_in_a_held_folder_go_whatever_process_and_machine_they_name(
         (tmp_path / name).write_text("")
     remove_leftovers(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+
+
+def test_a_temporary_of_a_process_with_the_same_number_is_no_hindrance(tmp_path) -> None:
+    """In containers every run has the same one."""
+    (tmp_path / f".x.json.{os.getpid()}").mkdir()
+    (tmp_path / f".folder.{os.getpid()}" / "inner").mkdir(parents=True)
+    with replacing(tmp_path / "x.json") as temporary:
+        temporary.write_text("x")
+    with replacing_folder(tmp_path / "folder") as temporary:
+        (temporary / "y").write_text("y")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["folder", "x.json", "y"]
 
 
 def test_beside_a_held_folder_only_its_own_temporaries_go(tmp_path) -> None:

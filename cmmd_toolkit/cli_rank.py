@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from .cli_options import command_line, network_options, parse_bandwidth, parse_named, picture_options
+from .cli_options import command_line, json_target, network_options, parse_bandwidth, parse_named, picture_options
 from .errors import ArgumentError
 
 NOT_SO = 1
@@ -36,18 +36,15 @@ def rank(
     for name in ("weights", "model"):
         given[name] = parse_named(given[name], f"--{name}")
     given["bandwidth"] = parse_bandwidth(given["bandwidth"])
-    if json_file not in (None, "-"):
-        from .files import check_writable
-
-        check_writable(Path(str(json_file)))
+    target = json_target(json_file)
 
     from .progress import show_progress
     from .ranking import rank as run
 
     ranking = run(reference, list(generated), progress=show_progress, command=command_line(), **given)
+    if target is not None:
+        ranking.save(target)
     click.echo(ranking.to_json() if json_file == "-" else str(ranking), nl=False)
-    if json_file not in (None, "-"):
-        ranking.save(str(json_file))
     failed = [sentence for holds, sentence in (ranking.holds(*pair) for pair in wanted) if not holds]
     for sentence in failed:
         click.echo(f"cmmd: {sentence}", err=True)

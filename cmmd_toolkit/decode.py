@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from .arrays import as_array
 from .errors import PictureError
-from .intact import check_intact, check_places
+from .intact import check_intact, check_places, silence_libtiff
 from .pixels import check_layout, is_deep, lower_bytes, raw_modes, to_rgb
 
 DecodePolicy = Literal["upright", "plain"]
@@ -44,9 +45,24 @@ def decode(data: bytes, name: str, policy: DecodePolicy = "upright", max_pixels:
         raise
     except UnidentifiedImageError as error:
         raise PictureError(f"{name}: {_unidentified(data)}") from error
-    except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, struct.error, ... on damage
-        reason = str(error).split("\n")[0] or type(error).__name__
-        raise PictureError(f"{name}: damaged picture ({reason}); replace it or use --on-error skip") from error
+    except Exception as error:
+        raise _damaged(error, name) from error
+
+
+def convert_opened(image: Image.Image, name: str, policy: DecodePolicy, max_pixels: int = MAX_PIXELS) -> Picture:
+    """`convert` of an image that the caller has opened, and whose file may be damaged or closed."""
+    try:
+        return convert(image, name, policy, max_pixels=max_pixels)
+    except PictureError:
+        raise
+    except Exception as error:
+        raise _damaged(error, name) from error
+
+
+def _damaged(error: Exception, name: str) -> PictureError:
+    """Pillow raises OSError, SyntaxError, ValueError, struct.error, ... on damage."""
+    reason = str(error).split("\n")[0] or type(error).__name__
+    return PictureError(f"{name}: damaged picture ({reason}); replace it or use --on-error skip")
 
 
 def convert(
@@ -62,6 +78,8 @@ def convert(
     if getattr(image, "n_frames", 1) > 1:
         notes.append("first frame of several")
     kind = "JPEG" if image.format == "MPO" else image.format or "array"
+    if kind == "TIFF":
+        silence_libtiff()
     check_layout(image, name)
     deep = is_deep(raw_modes(image))
     turn = image.getexif().get(_EXIF_ORIENTATION, 1)
@@ -105,7 +123,7 @@ def _too_large(image: Image.Image, name: str, max_pixels: int) -> str:
 
 def check_pixels(pixels: Any, name: str) -> NDArray[np.uint8]:
     """An (H, W, 3) uint8 array as it is, or a PictureError that says what was given."""
-    array = np.asarray(pixels)
+    array = as_array(pixels, name, "uint8 RGB pixels (H, W, 3)")
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
         raise PictureError(
             f"{name}: expected uint8 RGB pixels (H, W, 3), got {array.dtype} of shape {array.shape}; "

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arguments import whole_number
+from .arrays import as_array
 from .errors import ArgumentError, InputError
-from .files import atomic_path
+from .files import atomic_path, write_safetensors
 from .images import check_numpy_file, explain_numpy_error
-from .matrices import LARGEST, SMALLEST, as_array, as_float32
+from .matrices import LARGEST, SMALLEST, as_float32
 from .record import SetRecord
 from .record_file import HEADER, read_record, record_header, record_tensors
 from .stable_header import sort_header
@@ -215,8 +216,6 @@ def _save_safetensors(
     header: dict[str, str],
     record: SetRecord | None,
 ) -> None:
-    from safetensors.numpy import save_file
-
     if path.suffix.lower() != ".safetensors":
         raise ArgumentError(f"{path}: expected a name that ends in .safetensors (or .npz for statistics)")
     metadata = {"format": FORMAT, "kind": kind, "provenance": json.dumps(dict(provenance), sort_keys=True), **header}
@@ -225,7 +224,7 @@ def _save_safetensors(
         tensors = tensors | record_tensors(record)
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
-        save_file(contiguous, temporary, metadata=metadata)
+        write_safetensors(contiguous, temporary, metadata)
         sort_header(temporary)
 
 

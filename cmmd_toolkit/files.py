@@ -1,62 +1,63 @@
-"""Files: atomic writes and checksums."""
+"""Files: names, kinds, atomic writes, leftovers of killed processes, checksums."""
 
+import errno
+import glob
 import hashlib
 import os
+import re
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from .errors import InputError
 
+_TEMPORARY = re.compile(r"\..+\.([1-9]\d*)(\.\w+)?", re.ASCII)  # .NAME.PROCESS.SUFFIX
+_MOST_NAME = 50  # characters of the target's name in that of its temporary; a file system takes 255 bytes
+_writing: set[Path] = set()  # the temporaries of this process
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a disk",
+}
 
-@contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `target` that replaces it on success and vanishes on failure.
 
-    A target that is no regular file (a device, a pipe) is written to, never replaced.
-    """
-    check_writable(target)
+def path_of(name: str | os.PathLike[str]) -> Path:
+    """The path of that name, or an InputError for an empty one, which pathlib takes for the current folder."""
+    if not os.fspath(name).strip() or "\0" in os.fspath(name):
+        raise InputError(f"expected the name of a file or folder, got {os.fspath(name)!r}; is a variable unset?")
+    return Path(name)
+
+
+def check_exists(path: Path) -> None:
+    """Raise InputError when nothing is there, or nobody can tell."""
     try:
-        yield from _replacing(target)
-    except OSError as error:
-        if error.filename is not None:
-            raise
-        reason = f"{target}: could not be written ({error.strerror}); make room or choose another place"
-        raise InputError(reason) from error
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        advice = "is a link to nothing; mend it" if path.is_symlink() else "no such file or folder; check the path"
+        raise InputError(f"{path}: {advice}") from error
+    except (OSError, ValueError) as error:  # too long a name, a link to itself, no permission; a zero in the name
+        shown, reason = str(path)[:200], getattr(error, "strerror", None) or error
+        raise InputError(f"{shown}: cannot be opened ({reason}); check the path") from error
 
 
-def _replacing(target: Path) -> Iterator[Path]:
-    if target.exists() and not target.is_file():
-        with tempfile.TemporaryDirectory() as folder:
-            yield (passing := Path(folder, target.name + target.suffix))
-            target.write_bytes(passing.read_bytes())
-        return
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+def check_regular(path: Path) -> None:
+    """Raise InputError for a folder, pipe, device or socket, or a link to one: reading it might never end."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path}: expected a regular file, got {_kind(mode)}; remove it")
 
 
-def check_writable(target: Path) -> None:
-    """Raise before hours of work when `target` cannot be written after them."""
-    if target.is_dir():
-        raise InputError(f"{target}: is a folder; name a file to write")
-    if not target.parent.is_dir():
-        raise InputError(f"{target}: the folder {target.parent} does not exist; create it first")
-    try:
-        if target.exists() and not target.is_file():
-            target.open("ab").close()
-        else:
-            tempfile.TemporaryFile(dir=target.parent).close()
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written ({error.strerror}); choose another place") from error
+def read_regular(path: Path) -> bytes:
+    """The bytes of a regular file."""
+    check_regular(path)
+    return path.read_bytes()
 
 
 def sha256(path: Path) -> str:
@@ -68,19 +69,148 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+# ---- writing --------------------------------------------------------------------------------------
 
 
-def check_regular(path: Path) -> None:
-    """Raise InputError for a pipe, device or socket, or a link to one: reading it might never end."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise InputError(f"{path}: no regular file (a pipe, device or socket); remove it")
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `target` that replaces it on success and vanishes on failure.
+
+    A target that is a device or the pipe of a shell is written to, never replaced. What killed processes left beside
+    the target is removed. Raises InputError when the file system refuses.
+    """
+    check_writable(target)
+    remove_leftovers(target.parent, f"{target.name}."[:_MOST_NAME])
+    try:
+        yield from _passing(target) if target.exists() and not target.is_file() else _replacing(target)
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{target}: could not be written ({reason}); make room or choose another place") from error
 
 
-def read_regular(path: Path) -> bytes:
-    """The bytes of a regular file."""
-    check_regular(path)
-    return path.read_bytes()
+def _passing(target: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield (passing := Path(folder, target.name + target.suffix))
+        target.write_bytes(passing.read_bytes())
+
+
+def _replacing(target: Path) -> Iterator[Path]:
+    temporary, handle = _new_temporary(target)
+    _writing.add(temporary)
+    try:
+        with _locked(handle):
+            yield temporary
+            temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+        _writing.discard(temporary)
+
+
+def _new_temporary(target: Path) -> tuple[Path, int]:
+    """An empty file beside the target that nobody else has, threads of this process included, and its descriptor."""
+    for attempt in count():
+        name = target.name[:_MOST_NAME] + (f".{attempt}" if attempt else "")
+        path = target.with_name(f".{name}.{os.getpid()}{target.suffix}")
+        with suppress(FileExistsError):
+            return path, os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+    raise AssertionError
+
+
+@contextmanager
+def _locked(handle: int) -> Iterator[None]:
+    """Hold a lock that the system lets go when this process dies; `_is_locked` sees it from other containers too."""
+    try:
+        with suppress(ImportError, OSError):  # systems and file systems without locks
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def remove_leftovers(folder: Path, name: str = "") -> None:
+    """Remove the temporaries that killed processes left in the folder, of files whose names begin with `name`.
+
+    Those of live processes stay, here and in other containers. One of this process's own number without a lock is of
+    an earlier process.
+    """
+    for path in folder.glob(f".{glob.escape(name)}*"):
+        found = _TEMPORARY.fullmatch(path.name)
+        if found is None or path in _writing or _is_live(int(found[1])) or _is_locked(path):
+            continue
+        with suppress(OSError):  # another process was faster, or may and we may not
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def _is_live(process: int) -> bool:
+    """Whether it is another process that runs on this machine."""
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        import fcntl
+
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except (ImportError, OSError):
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EWOULDBLOCK, errno.EACCES)
+    finally:
+        os.close(handle)
+    return False
+
+
+def check_writable(target: Path) -> None:
+    """Raise before hours of work when `target` cannot be written after them."""
+    try:
+        mode = target.stat().st_mode if target.exists() else stat.S_IFREG
+        if stat.S_ISDIR(mode):
+            raise InputError(f"{target}: is a folder; name a file to write")
+        if not target.parent.is_dir():
+            raise InputError(f"{target}: the folder {target.parent} does not exist; create it first")
+        if stat.S_ISREG(mode):
+            tempfile.TemporaryFile(dir=target.parent).close()
+        elif stat.S_ISCHR(mode):
+            os.close(os.open(target, os.O_WRONLY | os.O_NONBLOCK))
+        elif not (stat.S_ISFIFO(mode) and _is_inherited(target)):
+            raise InputError(f"{target}: expected a file to write, got {_kind(mode)}; choose another place")
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written ({error.strerror}); choose another place") from error
+
+
+def _is_inherited(pipe: Path) -> bool:
+    """Whether it is a pipe without a name, /dev/fd/63 of a shell's `>(command)`; one with a name may have no reader."""
+    return not Path(os.path.realpath(pipe)).exists()
+
+
+def _kind(mode: int) -> str:
+    return _KINDS.get(stat.S_IFMT(mode), "something else")
+
+
+def write_safetensors(tensors: dict[str, Any], path: Path, metadata: dict[str, str]) -> None:
+    """`save_file` of NumPy arrays, whose failures to write are OSErrors as everywhere else."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    try:
+        save_file(tensors, path, metadata=metadata)
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error

@@ -45,10 +45,9 @@ def check_intact(data: bytes, name: str) -> None:
 
 
 def check_places(image: Image.Image, size: int, name: str) -> None:
-    """Raise PictureError when pixels of an opened TIFF lie beyond the `size` bytes of its file; silences libtiff."""
+    """Raise PictureError when pixels of an opened TIFF lie beyond the `size` bytes of its file."""
     if image.format != "TIFF":
         return
-    _silence_libtiff()
     tags = image.tag_v2  # type: ignore[attr-defined]
     for offset_tag, count_tag, word in _PLACES:
         offsets, counts = _numbers(tags.get(offset_tag)), _numbers(tags.get(count_tag))
@@ -138,8 +137,8 @@ def _numbers(values: Any) -> Sequence[int] | None:
 
 
 @cache
-def _silence_libtiff() -> None:
-    """libtiff writes errors to the terminal by itself; Pillow raises what matters."""
+def silence_libtiff() -> None:
+    """libtiff writes errors and warnings to the terminal by itself; Pillow raises what matters."""
     from PIL import _imaging
 
     with contextlib.suppress(OSError, AttributeError):  # a Pillow without libtiff, or one linked in another way

@@ -1,10 +1,10 @@
 """The one table of metrics: what each is called, which way is better, and what it needs. Imports nothing heavy."""
 
-import difflib
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from .errors import ArgumentError
+from .nearest import hint
 
 ALL = "all"
 
@@ -93,6 +93,4 @@ def find_metric(name: str) -> MetricSpec:
     """The metric of that name. Raises ArgumentError."""
     if name in METRICS:
         return METRICS[name]
-    near = difflib.get_close_matches(name.lower(), METRICS, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise ArgumentError(f"unknown metric {name!r}; {hint}choose from {', '.join(METRICS)} or {ALL}")
+    raise ArgumentError(f"unknown metric {name!r}; {hint(name, METRICS)}choose from {', '.join(METRICS)} or {ALL}")

@@ -1,10 +1,10 @@
 """Recipes: everything that fixes a published number, under the name of the system that publishes it."""
 
-import difflib
 from dataclasses import dataclass
 
 from .decode import DecodePolicy
 from .errors import ArgumentError
+from .nearest import hint
 from .metric_names import DEFAULTS, NUMBERS
 from .metrics.mmd import Bandwidth, Estimator
 
@@ -79,6 +79,4 @@ def find_recipe(name: str | None) -> Recipe:
         return RECIPES["default"]
     if name in RECIPES:
         return RECIPES[name]
-    near = difflib.get_close_matches(name.lower(), RECIPES, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise ArgumentError(f"unknown recipe {name!r}; {hint}choose from {', '.join(RECIPES)}")
+    raise ArgumentError(f"unknown recipe {name!r}; {hint(name, RECIPES)}choose from {', '.join(RECIPES)}")

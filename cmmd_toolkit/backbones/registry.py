@@ -1,12 +1,12 @@
 """The one table of backbones, and `load_backbone`."""
 
-import difflib
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ArgumentError, BackboneError
+from ..nearest import hint
 from ..preprocess import INCEPTION_PREPROCESSES
 from .base import Backbone, resolve_device
 
@@ -57,9 +57,7 @@ def spec_of(name: str) -> BackboneSpec:
     family = name.split(":", 1)[0]
     if family in SPECS and (":" not in name or family == "openclip"):
         return SPECS[family]
-    near = difflib.get_close_matches(family.lower(), SPECS, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise BackboneError(f"unknown backbone {name!r}; {hint}choose from {', '.join(SPECS)} (see `cmmd backbones`)")
+    raise BackboneError(f"unknown backbone {name!r}; {hint(family, SPECS)}choose from {', '.join(SPECS)} (see `cmmd backbones`)")
 
 
 def load_backbone(

@@ -169,7 +169,9 @@ def embed(input: str, out: str, stats: bool, **given: Any) -> int:
 
 
 @main.command(short_help="Try it on real pictures, offline.")
-@click.option("--json", "json_file", default="cmmd-demo.json", show_default=True, metavar="FILE", help="The report; - is stdout.")
+@click.option(
+    "--json", "json_file", default="cmmd-demo.json", show_default=True, metavar="FILE", help="The report; - is stdout."
+)
 def demo(json_file: str) -> int:
     """Score real pictures offline, in seconds: handwritten digits against copies with known faults."""
     target = json_target(json_file)

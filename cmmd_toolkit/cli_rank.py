@@ -14,7 +14,9 @@ NOT_SO = 1
 @click.command(short_help="Order several sets, and say which differences are real.")
 @click.argument("reference")
 @click.argument("generated", nargs=-1, required=True)
-@click.option("--metric", type=click.Choice(["mmd", "fd"]), default="mmd", show_default=True, help="What is ranked.")
+@click.option(
+    "--metric", default="mmd", show_default=True, metavar="NAME", help="What is ranked: mmd (cmmd) or fd (fid)."
+)
 @click.option("--paired", is_flag=True, help="Pictures of one name were made from one seed in every set.")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Level of the groups.")
 @click.option("--bandwidth", metavar="VALUE", help="MMD kernel: a number, or median (of the reference; the default).")
@@ -65,7 +67,7 @@ def _parse_order(text: str, generated: tuple[str, ...]) -> tuple[str, str]:
 @click.option("--difference", multiple=True, metavar="D", help="Repeatable: a number, or 10% of the present value.")
 @click.option("--power", type=float, default=0.8, show_default=True, help="The chance to find it.")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Level of the two-sided test.")
-@click.option("--metric", type=click.Choice(["mmd", "fd"]), help="[default: mmd; of a report all]")
+@click.option("--metric", metavar="NAME", help="mmd (cmmd) or fd (fid). [default: mmd; of a report all]")
 @click.option("--paired", is_flag=True, help="With two sets: pictures of one name were made from one seed.")
 @click.option("--bandwidth", metavar="VALUE", help="MMD kernel: a number, or median (of the reference; the default).")
 @network_options

@@ -51,7 +51,7 @@ def check_regular(path: Path) -> None:
     """Raise InputError for a folder, pipe, device or socket, or a link to one: reading it might never end."""
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
-        raise InputError(f"{path}: expected a regular file, got {_kind(mode)}; remove it")
+        raise InputError(f"{path}: no regular file but {_kind(mode)}; remove it")
 
 
 def read_regular(path: Path) -> bytes:

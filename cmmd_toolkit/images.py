@@ -11,7 +11,7 @@ import os
 import stat
 import zipfile
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -88,10 +88,11 @@ def open_images(
         return _open_path(path_of(source), recursive, policy, max_pixels)
     if is_array(source):
         return _array_source(_to_nhwc(source), type(source).__name__, policy)
-    if isinstance(source, Iterable):
+    if isinstance(source, Iterable) and not isinstance(source, (Mapping, bytes)):
         return _iterable_source(source, policy, max_pixels)
     raise ArgumentError(
-        f"expected a folder, zip, .npy, .npz, uint8 array or iterable of pictures, got {type(source).__name__}"
+        "expected pictures (a folder, zip, .npy, .npz, uint8 array or iterable of them), or where a distance is wanted "
+        f"features (N, D), got {type(source).__name__}"
     )
 
 
@@ -105,6 +106,8 @@ def _open_path(path: Path, recursive: bool, policy: DecodePolicy, max_pixels: in
         return _zip_source(path, policy, max_pixels)
     if suffix in (".npy", ".npz"):
         return _array_source(_read_batch(path), str(path), policy)
+    if suffix == ".safetensors":
+        raise InputError(f"{path}: holds features or statistics, and pictures are needed; give the pictures themselves")
     if suffix in SUFFIXES:
         raise InputError(f"{path}: is a single picture; give the folder or zip that holds the whole set")
     raise InputError(f"{path}: expected a folder, .zip, .npy, .npz or .safetensors, got {_described(path)}")
@@ -199,7 +202,8 @@ def _file_loader(path: Path, name: str, policy: DecodePolicy, max_pixels: int) -
         try:
             data = read_regular(path)
         except OSError as error:
-            advice = "a link to nothing: mend or remove it" if path.is_symlink() else "check its permissions"
+            absent = "check its name" if isinstance(error, FileNotFoundError) else "check its permissions"
+            advice = "a link to nothing: mend or remove it" if path.is_symlink() else absent
             raise PictureError(f"{name}: cannot be read ({error.strerror}); {advice} or use --on-error skip") from error
         except InputError as error:
             raise PictureError(f"{error} or use --on-error skip") from error

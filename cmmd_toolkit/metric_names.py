@@ -87,6 +87,17 @@ METRICS: dict[str, MetricSpec] = {
 }
 NUMBERS = tuple(name for name, spec in METRICS.items() if not spec.general)
 DEFAULTS = ("fd", "mmd")
+RANKED = ("mmd", "fd")  # those whose differences have a test
+
+
+def ranked_metric(name: object) -> MetricSpec:
+    """The metric by which sets are ranked and planned: mmd or fd, or a published name of one. Raises ArgumentError."""
+    spec = METRICS.get(name) if isinstance(name, str) else None
+    if spec is None or spec.number not in RANKED:
+        takes = " or ".join(RANKED)
+        others = ", ".join(other for other, own in METRICS.items() if own.general in RANKED)
+        raise ArgumentError(f"metric: expected {takes} (on their networks also {others}), got {name!r}; choose one")
+    return spec
 
 
 def find_metric(name: str) -> MetricSpec:

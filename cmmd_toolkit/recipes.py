@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from .decode import DecodePolicy
 from .errors import ArgumentError
-from .nearest import hint
 from .metric_names import DEFAULTS, NUMBERS
 from .metrics.mmd import Bandwidth, Estimator
+from .nearest import hint
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class _Sturdy:
     """A text stream that outlives its reader; with a `name` it raises InputError for other failures."""
 
     def __init__(self, stream: Any, name: str = "") -> None:
-        self._stream, self._name = stream, name
+        self._stream, self._name, self._failure = stream, name, ""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -58,8 +58,9 @@ class _Sturdy:
         except OSError as error:
             _discard(self._stream)
             if self._name and not isinstance(error, BrokenPipeError):
-                reason = f"{self._name}: could not be written ({error.strerror}); make room or send it elsewhere"
-                raise InputError(reason) from error
+                self._failure = f"{self._name}: could not be written ({error.strerror}); make room or send it elsewhere"
+        if self._failure:  # again at every write: click tries one and passes over what it raises
+            raise InputError(self._failure)
 
 
 def _discard(stream: Any) -> None:

@@ -73,14 +73,18 @@ def load(
         device,
         provenance,
         chunk=_CPU_CHUNK if device == "cpu" else None,
-        classifier=_classifier(state, dim),
+        classifier=_classifier(state, dim, path),
     )
 
 
-def _classifier(state: Mapping[str, torch.Tensor], dim: int) -> NDArray[np.float32] | None:
+def _classifier(state: Mapping[str, torch.Tensor], dim: int, path: Path) -> NDArray[np.float32] | None:
     """The last layer without its bias, which makes torch-fidelity's `logits_unbiased` of 2048 features."""
     weight = state.get("fc.weight")
-    return weight.float().numpy() if weight is not None and weight.ndim == 2 and weight.shape[1] == dim else None
+    if weight is None or weight.ndim != 2 or weight.shape[1] != dim:
+        return None
+    if not weight.isfinite().all():
+        raise WeightsError(f"{path}: NaN or infinity in fc.weight; fetch {_WEIGHTS_NAME} again")
+    return weight.float().numpy()
 
 
 def find_weights(weights: Path | None) -> Path:

@@ -34,7 +34,7 @@ def load(
     def preprocess(pixels: Pixels) -> NetworkInput:
         return np.asarray(transform(Image.fromarray(pixels)), np.float32)
 
-    dim = probe_dim(network.encode_image, preprocess, device)
+    dim = probe_dim(network.encode_image, preprocess, device, wanted)
     provenance = {
         "backbone": name,
         "model": wanted,

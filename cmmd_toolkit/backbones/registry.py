@@ -5,10 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ArgumentError, BackboneError
+from ..errors import ArgumentError, BackboneError, InputError, WeightsError
+from ..files import check_regular, path_of
 from ..nearest import hint
 from ..preprocess import INCEPTION_PREPROCESSES
-from .base import Backbone, resolve_device
+from .base import Backbone, check_works, resolve_device
 
 INCEPTION_DIMS = (64, 192, 768, 2048)
 
@@ -57,7 +58,9 @@ def spec_of(name: str) -> BackboneSpec:
     family = name.split(":", 1)[0]
     if family in SPECS and (":" not in name or family == "openclip"):
         return SPECS[family]
-    raise BackboneError(f"unknown backbone {name!r}; {hint(family, SPECS)}choose from {', '.join(SPECS)} (see `cmmd backbones`)")
+    raise BackboneError(
+        f"unknown backbone {name!r}; {hint(family, SPECS)}choose from {', '.join(SPECS)} (see `cmmd backbones`)"
+    )
 
 
 def load_backbone(
@@ -93,8 +96,22 @@ def load_backbone(
         raise ArgumentError("model: inception has one published network; leave out --model, or give --weights PATH")
     _check_preprocessing(spec, preprocessing)
     load: Callable[..., Backbone] = _loader(spec)
-    local = None if weights is None else Path(weights).expanduser()
-    return load(name, local, model, dims, resolve_device(device), preprocessing)
+    local = None if weights is None else _local(weights)
+    loaded = load(name, local, model, dims, resolve_device(device), preprocessing)
+    check_works(loaded)
+    return loaded
+
+
+def _local(weights: str | Path) -> Path:
+    """The file or folder of weights; a pipe or device, there or in the folder, might be read for ever."""
+    path = path_of(weights).expanduser()
+    try:
+        for own in path.iterdir() if path.is_dir() else [path]:
+            if own.exists() and not own.is_dir():
+                check_regular(own)
+    except (InputError, OSError) as error:
+        raise WeightsError(str(error)) from error
+    return path
 
 
 def _check_preprocessing(spec: BackboneSpec, preprocessing: str | None) -> None:

@@ -11,6 +11,7 @@ import click
 from .cli_explain import explain
 from .cli_options import (
     command_line,
+    deliver,
     json_target,
     network_options,
     parse_bandwidth,
@@ -121,20 +122,22 @@ def compare(reference: str, generated: tuple[str, ...], json_file: str | None, *
     from .progress import show_progress
 
     report = run(reference, list(generated), progress=show_progress, command=command_line(), limits=limits, **given)
-    if target is not None:
-        report.save(target)
-    if json_file == "-":
-        click.echo(report.to_json(), nl=False)
-    else:
-        from rich.console import Console
-
-        from .report.terminal import print_report
-
-        print_report(report, Console(highlight=False))
+    deliver(lambda: _show(report, json_file), *([] if target is None else [lambda: report.save(target)]))
     exceeded = [line for limit in limits for line in limit.failures(report)]
     for line in exceeded:
         click.echo(f"cmmd: {line}", err=True)
     return THRESHOLD_EXCEEDED if exceeded else 0
+
+
+def _show(report: Any, json_file: str | None) -> None:
+    if json_file == "-":
+        click.echo(report.to_json(), nl=False)
+        return
+    from rich.console import Console
+
+    from .report.terminal import print_report
+
+    print_report(report, Console(highlight=False))
 
 
 @main.command(short_help="Write features or statistics to a file.")
@@ -176,20 +179,14 @@ def demo(json_file: str) -> int:
     """Score real pictures offline, in seconds: handwritten digits against copies with known faults."""
     target = json_target(json_file)
 
-    from rich.console import Console
-
     from .demo import explanation, run_demo
     from .progress import show_progress
-    from .report.terminal import print_report
 
     report = run_demo(show_progress, command_line())
-    if target is None:
-        click.echo(report.to_json(), nl=False)
-        return 0
-    report.save(target)
-    print_report(report, Console(highlight=False))
-    click.echo(f"\n{explanation(report)}\nThe full report is in {json_file}. On your own folders:")
-    click.echo("    cmmd compare real/ fake/ --backbone mini")
+    deliver(lambda: _show(report, json_file), *([] if target is None else [lambda: report.save(target)]))
+    if target is not None:
+        click.echo(f"\n{explanation(report)}\nThe full report is in {json_file}. On your own folders:")
+        click.echo("    cmmd compare real/ fake/ --backbone mini")
     return 0
 
 

@@ -4,7 +4,15 @@ from typing import Any
 
 import click
 
-from .cli_options import command_line, json_target, network_options, parse_bandwidth, parse_named, picture_options
+from .cli_options import (
+    command_line,
+    deliver,
+    json_target,
+    network_options,
+    parse_bandwidth,
+    parse_named,
+    picture_options,
+)
 
 
 @click.command(short_help="Which pictures make the distance.")
@@ -34,11 +42,10 @@ def explain(reference: str, generated: str, sheet_file: str | None, json_file: s
     from .progress import show_progress
 
     explanation = run(reference, generated, progress=show_progress, command=command_line(), **given)
-    if target is not None:
-        explanation.save(target)
-    if sheet_file is not None:
-        explanation.save_sheet(sheet_file)
-    click.echo(explanation.to_json() if json_file == "-" else str(explanation), nl=False)
+    text = explanation.to_json() if json_file == "-" else str(explanation)
+    saves = [] if target is None else [lambda: explanation.save(target)]
+    saves += [] if sheet_file is None else [lambda: explanation.save_sheet(sheet_file)]
+    deliver(lambda: click.echo(text, nl=False), *saves)
     return 0
 
 

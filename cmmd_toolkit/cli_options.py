@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .errors import ArgumentError
+from .errors import ArgumentError, CmmdError
 from .nearest import nearest
 
 # Written out here, so that --help imports nothing; tests hold them against recipes.py and decode.py.
@@ -101,6 +101,19 @@ def json_target(name: str | None) -> Path | None:
 
     check_writable(target := path_of(str(name)))
     return target
+
+
+def deliver(show: Callable[[], None], *saves: Callable[[], None]) -> None:
+    """Write the files of a result, then print it: where one cannot be written, the other and the print still come."""
+    failures: list[CmmdError] = []
+    for save in saves:
+        try:
+            save()
+        except CmmdError as error:
+            failures.append(error)
+    show()
+    for failure in failures:
+        raise failure
 
 
 def usage_text(error: click.UsageError) -> str:

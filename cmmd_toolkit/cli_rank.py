@@ -5,7 +5,15 @@ from typing import Any
 
 import click
 
-from .cli_options import command_line, json_target, network_options, parse_bandwidth, parse_named, picture_options
+from .cli_options import (
+    command_line,
+    deliver,
+    json_target,
+    network_options,
+    parse_bandwidth,
+    parse_named,
+    picture_options,
+)
 from .errors import ArgumentError
 
 NOT_SO = 1
@@ -44,9 +52,8 @@ def rank(
     from .ranking import rank as run
 
     ranking = run(reference, list(generated), progress=show_progress, command=command_line(), **given)
-    if target is not None:
-        ranking.save(target)
-    click.echo(ranking.to_json() if json_file == "-" else str(ranking), nl=False)
+    text = ranking.to_json() if json_file == "-" else str(ranking)
+    deliver(lambda: click.echo(text, nl=False), *([] if target is None else [lambda: ranking.save(target)]))
     failed = [sentence for holds, sentence in (ranking.holds(*pair) for pair in wanted) if not holds]
     for sentence in failed:
         click.echo(f"cmmd: {sentence}", err=True)

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from .arguments import whole_number
 from .arrays import as_array
 from .errors import ArgumentError, InputError
-from .files import atomic_path, check_exists, check_regular, path_of, write_safetensors
+from .files import atomic_path, check_exists, check_regular, path_of
 from .images import check_numpy_file, explain_numpy_error
 from .json_text import checked_provenance
 from .matrices import LARGEST, SMALLEST, as_float32
 from .record import SetRecord
 from .record_file import HEADER, read_record, record_header, record_tensors
-from .stable_header import sort_header
+from .safetensors_file import write_safetensors
 
 FORMAT = "cmmd-toolkit 1"
 _UNKNOWN = -1  # the number of pictures in an .npz of statistics that do not say
@@ -235,10 +235,8 @@ def _save_safetensors(
     if record is not None:
         metadata[HEADER] = record_header(record, path)
         tensors = tensors | record_tensors(record)
-    contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
-        write_safetensors(contiguous, temporary, metadata)
-        sort_header(temporary)
+        write_safetensors(tensors, temporary, metadata)
 
 
 def _load_safetensors(path: Path) -> Features | GaussianStatistics:

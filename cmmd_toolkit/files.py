@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from .errors import InputError
 
@@ -47,16 +46,16 @@ def check_exists(path: Path) -> None:
         raise InputError(f"{shown}: cannot be opened ({reason}); check the path") from error
 
 
-def check_regular(path: Path) -> None:
+def check_regular(path: Path, advice: str = "give a file") -> None:
     """Raise InputError for a folder, pipe, device or socket, or a link to one: reading it might never end."""
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
-        raise InputError(f"{path}: no regular file but {_kind(mode)}; remove it")
+        raise InputError(f"{path}: no regular file but {_kind(mode)}; {advice}")
 
 
 def read_regular(path: Path) -> bytes:
     """The bytes of a regular file."""
-    check_regular(path)
+    check_regular(path, "remove it")
     return path.read_bytes()
 
 
@@ -200,17 +199,3 @@ def _is_inherited(pipe: Path) -> bool:
 
 def _kind(mode: int) -> str:
     return _KINDS.get(stat.S_IFMT(mode), "something else")
-
-
-def write_safetensors(tensors: dict[str, Any], path: Path, metadata: dict[str, str]) -> None:
-    """`save_file` of NumPy arrays, whose failures to write are OSErrors as everywhere else."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
-
-    try:
-        save_file(tensors, path, metadata=metadata)
-    except SafetensorError as error:
-        number = re.search(r"os error (\d+)", str(error))
-        if number is None:
-            raise
-        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error

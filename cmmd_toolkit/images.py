@@ -154,7 +154,7 @@ def _search(folder: Path, recursive: bool) -> tuple[list[str], int, list[tuple[s
     return names, len(files) - len(names), problems
 
 
-_NO_PICTURE = "a folder that is named like a picture and holds none; rename or remove it, or use --on-error skip"
+_NO_PICTURE = "a folder that is named like a picture and holds none; rename or remove it"
 
 
 def _walk(folder: Path, recursive: bool, problems: list[tuple[str, str]]) -> Iterator[str]:
@@ -177,7 +177,7 @@ def _walk(folder: Path, recursive: bool, problems: list[tuple[str, str]]) -> Ite
         except OSError as error:
             if not prefix:
                 raise InputError(_unlisted(error, top)) from error
-            problems.append((prefix[:-1], f"{_unlisted(error, top)}, or use --on-error skip"))
+            problems.append((prefix[:-1], _unlisted(error, top)))
             continue
         waiting += [f"{name}/" for name, is_folder in sorted(visible, reverse=True) if is_folder and recursive]
         yield from (name for name, is_folder in visible if not is_folder)

@@ -12,7 +12,7 @@ from .arguments import real_number
 from .decode import MAX_PIXELS
 from .embedding import OnError
 from .errors import ArgumentError, InputError
-from .files import check_exists, path_of, read_regular
+from .files import check_exists, check_regular, path_of
 from .gathering import Gathered, Networks, Options, Paths, Progress, gather
 from .inference.sample_size import (
     Pilot,
@@ -247,7 +247,8 @@ def _results_of(report: Any) -> tuple[str, Sequence[Mapping[str, Any]]]:
     if path.is_dir():
         raise InputError(_no_report(path))
     try:
-        results = json.loads(read_regular(path))["results"]
+        check_regular(path)
+        results = json.loads(path.read_bytes())["results"]
     except (ValueError, KeyError, TypeError, RecursionError, OSError) as error:
         raise InputError(_no_report(path)) from error
     if not isinstance(results, list):

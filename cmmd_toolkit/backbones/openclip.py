@@ -50,7 +50,8 @@ def _checkpoint(architecture: str, pretrained: str, weights: Path | None) -> Pat
     """The checkpoint file: given, cached or downloaded by open_clip."""
     if weights is not None:
         if not weights.is_file():
-            raise WeightsError(f"{weights}: no such file; give an open_clip checkpoint of {architecture}")
+            what = "is a folder" if weights.is_dir() else "no such file"
+            raise WeightsError(f"{weights}: {what}; give an open_clip checkpoint of {architecture}")
         return weights
     config = open_clip.get_pretrained_cfg(architecture, pretrained)
     if not config:

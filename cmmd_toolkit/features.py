@@ -119,7 +119,7 @@ class GaussianStatistics:
         object.__setattr__(self, "provenance", checked_provenance(self.provenance))
         if self.n is not None:
             object.__setattr__(self, "n", whole_number(self.n, "n", 1, _MOST_PICTURES))
-            _check_record(self.record, self.n)
+        _check_record(self.record, self.n)
         if not np.allclose(cov, cov.T, rtol=1e-6, atol=1e-6 * float(np.abs(cov).max())):
             raise ArgumentError("the covariance is not symmetric; compute the statistics again")
         object.__setattr__(self, "mean", mean)
@@ -158,8 +158,10 @@ def _checked_names(names: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _check_record(record: SetRecord | None, rows: int) -> None:
-    if record is not None and len(record) != rows:
+def _check_record(record: SetRecord | None, rows: int | None) -> None:
+    if not isinstance(record, SetRecord | None):
+        raise ArgumentError(f"record: expected what `embed` saw of the pictures, got {type(record).__name__}")
+    if record is not None and rows is not None and len(record) != rows:
         raise ArgumentError(f"expected a record of {rows} pictures, got one of {len(record)}")
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
-from .errors import InputError
+from .errors import ArgumentError, InputError
 
 _TEMPORARY = re.compile(r"\..+\.([1-9]\d*)(\.\w+)?", re.ASCII)  # .NAME.PROCESS.SUFFIX
 _MOST_NAME = 50  # characters of the target's name in that of its temporary; a file system takes 255 bytes
@@ -29,6 +29,8 @@ _KINDS = {
 
 def path_of(name: str | os.PathLike[str]) -> Path:
     """The path of that name, or an InputError for an empty one, which pathlib takes for the current folder."""
+    if not isinstance(name, (str, os.PathLike)):
+        raise ArgumentError(f"expected the name of a file or folder, got {type(name).__name__} {name!r:.60}")
     if not os.fspath(name).strip() or "\0" in os.fspath(name):
         raise InputError(f"expected the name of a file or folder, got {os.fspath(name)!r}; is a variable unset?")
     return Path(name)

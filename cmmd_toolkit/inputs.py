@@ -1,10 +1,11 @@
 """One side of a comparison: pictures to embed, or stored features or statistics; and a selection of rows."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .arguments import text
 from .arrays import shape_of
 from .decode import DecodePolicy
 from .errors import ArgumentError, InputError
@@ -134,7 +135,8 @@ def as_list(value: str | Iterable[str] | None) -> list[str]:
     """A name or several, as a list without repeats."""
     if value is None:
         return []
-    return list(dict.fromkeys([value] if isinstance(value, str) else value))
+    names = value if isinstance(value, (list, tuple, set, dict, Iterator)) else [value]
+    return list(dict.fromkeys(text(name, "expected names") for name in names))
 
 
 def for_backbone(option: Any, name: str, backbones: Sequence[str], title: str) -> Any:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from .arguments import text
 from .errors import ArgumentError
 from .nearest import hint
 
@@ -102,6 +103,6 @@ def ranked_metric(name: object) -> MetricSpec:
 
 def find_metric(name: str) -> MetricSpec:
     """The metric of that name. Raises ArgumentError."""
-    if name in METRICS:
+    if text(name, "metric") in METRICS:
         return METRICS[name]
     raise ArgumentError(f"unknown metric {name!r}; {hint(name, METRICS)}choose from {', '.join(METRICS)} or {ALL}")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from .arguments import text
 from .decode import DecodePolicy
 from .errors import ArgumentError
 from .metric_names import DEFAULTS, NUMBERS
@@ -77,6 +78,6 @@ def find_recipe(name: str | None) -> Recipe:
     """The recipe of that name, the default for None. Raises ArgumentError."""
     if name is None:
         return RECIPES["default"]
-    if name in RECIPES:
+    if text(name, "recipe") in RECIPES:
         return RECIPES[name]
     raise ArgumentError(f"unknown recipe {name!r}; {hint(name, RECIPES)}choose from {', '.join(RECIPES)}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import text
 from ..errors import ArgumentError, WeightsError
 from ..preprocess import NetworkInput, Preprocess
 
@@ -75,6 +76,18 @@ def first_odd(rows: NDArray[np.float32]) -> int | None:
     return int(odd[0]) if len(odd) else None
 
 
+def is_weight(name: object, value: Any) -> bool:
+    """Whether this is an entry of a state dict: a name, and a tensor whose real numbers are there."""
+    import torch
+
+    return (
+        isinstance(name, str)
+        and isinstance(value, torch.Tensor)
+        and value.layout == torch.strided
+        and not (value.is_complex() or value.is_meta or value.is_quantized)
+    )
+
+
 def probe_dim(encode: Encode, preprocess: Preprocess, device: str, model: str) -> int:
     """The width of the features, by encoding one grey picture: checkpoints do not all say it the same way."""
     import torch
@@ -138,7 +151,7 @@ def resolve_device(device: str) -> str:
     """ "auto" takes CUDA, then MPS, then the CPU; anything else must exist."""
     import torch
 
-    if device == "auto":
+    if text(device, "device") == "auto":
         if torch.cuda.is_available():
             return "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"

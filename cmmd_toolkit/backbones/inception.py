@@ -27,7 +27,7 @@ from torchvision.models.inception import BasicConv2d, Inception3
 from ..errors import ArgumentError, WeightsError
 from ..files import sha256
 from ..preprocess import INCEPTION_PREPROCESSES
-from .base import Backbone
+from .base import Backbone, is_weight
 
 _CPU_CHUNK = 4
 _WEIGHTS_NAME = FID_WEIGHTS_URL.rsplit("/", 1)[1]
@@ -176,13 +176,16 @@ def _read_state(path: Path) -> Mapping[str, torch.Tensor]:
         if path.suffix.lower() == ".safetensors":
             from safetensors.torch import load_file
 
-            return load_file(path)
-        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+            state: Any = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # UnpicklingError, SafetensorError, RuntimeError (damaged zip), EOFError, OSError
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise WeightsError(f"{path}: not a readable checkpoint ({reason}); fetch {_WEIGHTS_NAME} again") from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise WeightsError(f"{path}: expected a state dict of tensors; give {_WEIGHTS_NAME} or a .safetensors file")
+    if not isinstance(state, Mapping) or not all(is_weight(key, value) for key, value in state.items()):
+        raise WeightsError(
+            f"{path}: expected a state dict of names and dense real tensors; give {_WEIGHTS_NAME} or a .safetensors file"
+        )
     return state
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..arguments import text, whole_number
 from ..errors import ArgumentError, BackboneError, InputError, WeightsError
 from ..files import check_regular, path_of
 from ..nearest import hint
@@ -55,7 +56,7 @@ SPECS: dict[str, BackboneSpec] = {
 
 def spec_of(name: str) -> BackboneSpec:
     """The table's row for a name such as "clip" or "openclip:ViT-B-32/laion2b_s34b_b79k"."""
-    family = name.split(":", 1)[0]
+    family = text(name, "backbone").split(":", 1)[0]
     if family in SPECS and (":" not in name or family == "openclip"):
         return SPECS[family]
     raise BackboneError(
@@ -92,6 +93,12 @@ def load_backbone(
     spec = spec_of(name)
     if dims is not None and spec.name != "inception":
         raise ArgumentError(f"dims: only inception has a choice of dimensions, {name} does not; leave out --dims")
+    if dims is not None:
+        dims = whole_number(dims, "dims", 1)
+    if model is not None:
+        text(model, "model")
+    if preprocessing is not None:
+        text(preprocessing, "preprocessing")
     if spec.name == "inception" and model is not None:
         raise ArgumentError("model: inception has one published network; leave out --model, or give --weights PATH")
     _check_preprocessing(spec, preprocessing)

@@ -87,7 +87,7 @@ def reference_needed(
 def _allowed(difference: float, power: float, alpha: float) -> float:
     """The variance at which a difference is found with that power."""
     normal = NormalDist()
-    return (difference / (normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power))) ** 2
+    return (difference / (normal.inv_cdf(power) - normal.inv_cdf(alpha / 2))) ** 2
 
 
 def pilot_of_mmd(score: MmdScore) -> Pilot:

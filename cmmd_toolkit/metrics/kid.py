@@ -177,7 +177,7 @@ def _subset_size(wanted: int, lengths: tuple[int, int], rule: Recipe) -> int:
 
 
 def _check_options(recipe: str, estimator: str, subset_options: tuple[int | None, ...]) -> None:
-    if recipe != "default" and recipe not in RECIPES:
+    if text(recipe, "recipe") != "default" and recipe not in RECIPES:
         raise ArgumentError(f"recipe: expected one of default, {', '.join(RECIPES)}, got {recipe!r}")
     if estimator not in ("unbiased", "biased"):
         raise ArgumentError(f"estimator: expected unbiased or biased, got {estimator!r}")
@@ -186,7 +186,7 @@ def _check_options(recipe: str, estimator: str, subset_options: tuple[int | None
             "subsets, subset_size: expected none, since the default recipe takes the whole sets; "
             f"leave them out, or take one of {', '.join(RECIPES)}"
         )
-    if recipe != "default" and estimator == "biased":
+    if text(recipe, "recipe") != "default" and estimator == "biased":
         raise ArgumentError(f"estimator: expected unbiased, as {recipe} computes, got biased; take the default recipe")
 
 

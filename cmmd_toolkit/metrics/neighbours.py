@@ -176,7 +176,7 @@ def kth_neighbours(rows: NDArray[Any], others: NDArray[Any], k: int, own: Index 
 
 
 def _settings(recipe: str, k: int | None, inclusive: bool | None) -> tuple[int, bool]:
-    if recipe not in RECIPES:
+    if text(recipe, "recipe") not in RECIPES:
         raise ArgumentError(f"recipe: expected one of {', '.join(RECIPES)}, got {recipe!r}")
     own_k, own_inclusive = RECIPES[recipe]
     k = own_k if k is None else k

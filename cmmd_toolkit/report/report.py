@@ -71,7 +71,7 @@ class Report:
 
     def value(self, metric: str, *, backbone: str | None = None, generated: str | None = None) -> float:
         """The one value that fits; `generated` as it was given. Raises ArgumentError when none or several do."""
-        wanted = None if generated is None else str(Path(generated))
+        wanted = None if generated is None else str(path_of(generated))
         found = [
             result.value
             for result in self.results

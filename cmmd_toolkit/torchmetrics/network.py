@@ -20,7 +20,7 @@ from ..preprocess import Pixels
 from ..recipes import Recipe
 
 _BATCH = 32  # as in `compare`: the rounding of a network depends on how many pictures it is fed at a time
-_shared: "WeakValueDictionary[tuple[Any, ...], Backbone]" = WeakValueDictionary()  # one copy for all metrics
+_shared: "WeakValueDictionary[tuple[str, ...], Backbone]" = WeakValueDictionary()  # one copy for all metrics
 
 
 @dataclass
@@ -40,7 +40,8 @@ class Registered:
     @property
     def backbone(self) -> Backbone:
         if self.loaded is None or self.loaded.device != self.device:
-            key = (self.name, self.weights, self.model, self.dims, self.preprocessing, self.device)
+            parts = (self.name, self.weights, self.model, self.dims, self.preprocessing, self.device)
+            key = tuple(map(str, parts))
             self.loaded = _shared.get(key) or load_backbone(
                 self.name,
                 weights=self.weights,

@@ -184,7 +184,7 @@ def _read_state(path: Path) -> Mapping[str, torch.Tensor]:
         raise WeightsError(f"{path}: not a readable checkpoint ({reason}); fetch {_WEIGHTS_NAME} again") from error
     if not isinstance(state, Mapping) or not all(is_weight(key, value) for key, value in state.items()):
         raise WeightsError(
-            f"{path}: expected a state dict of names and dense real tensors; give {_WEIGHTS_NAME} or a .safetensors file"
+            f"{path}: expected a state dict of dense real tensors; give {_WEIGHTS_NAME} or a .safetensors file"
         )
     return state
 

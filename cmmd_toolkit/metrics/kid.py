@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import MOST_REPEATS, check_seed, real_number, whole_number
+from ..arguments import MOST_REPEATS, check_seed, real_number, text, whole_number
 from ..errors import ArgumentError
 from ..inference.intervals import covering_copies, distance_estimate
 from ..inference.shared_rows import without_copies
@@ -186,7 +186,7 @@ def _check_options(recipe: str, estimator: str, subset_options: tuple[int | None
             "subsets, subset_size: expected none, since the default recipe takes the whole sets; "
             f"leave them out, or take one of {', '.join(RECIPES)}"
         )
-    if text(recipe, "recipe") != "default" and estimator == "biased":
+    if recipe != "default" and estimator == "biased":
         raise ArgumentError(f"estimator: expected unbiased, as {recipe} computes, got biased; take the default recipe")
 
 

@@ -29,6 +29,13 @@ def real_number(value: Any, name: str, expected: str) -> float:
     raise ArgumentError(f"{name}: expected {expected}, got {value!r}")
 
 
+def text(value: Any, name: str) -> str:
+    """The value if it is a name, or an ArgumentError."""
+    if not isinstance(value, str):
+        raise ArgumentError(f"{name}: expected a name, got {type(value).__name__} {value!r:.60}")
+    return value
+
+
 def check_seed(seed: Any) -> int:
     """The seed as an int, or an ArgumentError."""
     return whole_number(seed, "seed", 0, MOST_SEED)

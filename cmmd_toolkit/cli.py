@@ -1,22 +1,31 @@
 """The `cmmd` command. Heavy imports happen inside the commands, so that --help is instant."""
 
 import io
-import os
 import sys
+import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from .cli_explain import explain
-from .cli_options import command_line, network_options, parse_bandwidth, parse_named, picture_options
+from .cli_options import (
+    command_line,
+    deliver,
+    json_target,
+    network_options,
+    parse_bandwidth,
+    parse_named,
+    picture_options,
+    usage_text,
+)
 from .cli_rank import plan, rank
 from .errors import ArgumentError, CmmdError
 from .limits import ABOVE, BELOW, FORM, parse_limit
 from .metric_names import ALL, DEFAULTS, METRICS
+from .streams import sturdy_streams
 
-USAGE_ERROR = 2
+USAGE_ERROR, INTERRUPTED = 2, 130
 THRESHOLD_EXCEEDED = 1
 _DEFAULT = f"[default: {' and '.join(DEFAULTS)}]"
 
@@ -27,33 +36,39 @@ class OneLineErrors(click.Group):
     def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> NoReturn:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
+        if args is None and not sys.warnoptions:
+            warnings.simplefilter("ignore")  # libraries' own; what users should know is a line of ours
+        with sturdy_streams():
+            code = self._run(args, extra)
+        sys.exit(code)
+
+    def _run(self, args: Sequence[str] | None, extra: dict[str, Any]) -> int:
         try:
             code = super().main(args, prog_name="cmmd", standalone_mode=False, **extra)
-            sys.exit(code if isinstance(code, int) else 0)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            return code if isinstance(code, int) else 0
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.format_message(), err=True)
-            sys.exit(USAGE_ERROR)
+            return USAGE_ERROR
         except click.UsageError as error:
             where = error.ctx.command_path if error.ctx else "cmmd"
-            _fail(f"{error.format_message()} (see {where} --help)")
+            return _failed(f"{usage_text(error)} (see {where} --help)")
         except click.ClickException as error:
-            _fail(error.format_message())
+            return _failed(error.format_message())
         except click.exceptions.Abort:
-            click.echo("cmmd: interrupted; nothing was written", err=True)
-            sys.exit(130)
+            click.echo("cmmd: interrupted", err=True)
+            return INTERRUPTED
         except CmmdError as error:
-            _fail(str(error))
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(0)
+            return _failed(str(error))
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            _fail(f"{where}{error.strerror or error}")
+            return _failed(f"{where}{error.strerror or error}")
 
 
-def _fail(message: str) -> NoReturn:
+def _failed(message: str) -> int:
     click.echo("cmmd: error: " + " ".join(message.split()), err=True)
-    sys.exit(USAGE_ERROR)
+    return USAGE_ERROR
 
 
 @click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -101,29 +116,28 @@ def compare(reference: str, generated: tuple[str, ...], json_file: str | None, *
     for name in ("weights", "model"):
         given[name] = parse_named(given[name], f"--{name}")
     given["bandwidth"] = parse_bandwidth(given["bandwidth"])
-    if json_file not in (None, "-"):
-        from .files import check_writable
-
-        check_writable(Path(str(json_file)))
+    target = json_target(json_file)
 
     from .comparison import compare as run
     from .progress import show_progress
 
     report = run(reference, list(generated), progress=show_progress, command=command_line(), limits=limits, **given)
-    if json_file == "-":
-        click.echo(report.to_json(), nl=False)
-    else:
-        from rich.console import Console
-
-        from .report.terminal import print_report
-
-        print_report(report, Console(highlight=False))
-        if json_file is not None:
-            report.save(json_file)
+    deliver(lambda: _show(report, json_file), *([] if target is None else [lambda: report.save(target)]))
     exceeded = [line for limit in limits for line in limit.failures(report)]
     for line in exceeded:
         click.echo(f"cmmd: {line}", err=True)
     return THRESHOLD_EXCEEDED if exceeded else 0
+
+
+def _show(report: Any, json_file: str | None) -> None:
+    if json_file == "-":
+        click.echo(report.to_json(), nl=False)
+        return
+    from rich.console import Console
+
+    from .report.terminal import print_report
+
+    print_report(report, Console(highlight=False))
 
 
 @main.command(short_help="Write features or statistics to a file.")
@@ -136,9 +150,9 @@ def compare(reference: str, generated: tuple[str, ...], json_file: str | None, *
 @click.option("--stats", is_flag=True, help="Write mean and covariance only; .npz always does.")
 def embed(input: str, out: str, stats: bool, **given: Any) -> int:
     """Write the features of INPUT, or their mean and covariance, to FILE for later comparisons."""
-    from .files import check_writable
+    from .files import check_writable, path_of
 
-    target = Path(out)
+    target = path_of(out)
     check_writable(target)
     if target.suffix.lower() not in (".safetensors", ".npz"):
         raise ArgumentError(f"{out}: expected a name that ends in .safetensors or .npz")
@@ -158,24 +172,21 @@ def embed(input: str, out: str, stats: bool, **given: Any) -> int:
 
 
 @main.command(short_help="Try it on real pictures, offline.")
-@click.option("--json", "json_file", default="cmmd-demo.json", show_default=True, metavar="FILE", help="The report.")
+@click.option(
+    "--json", "json_file", default="cmmd-demo.json", show_default=True, metavar="FILE", help="The report; - is stdout."
+)
 def demo(json_file: str) -> int:
     """Score real pictures offline, in seconds: handwritten digits against copies with known faults."""
-    from .files import check_writable
-
-    check_writable(Path(json_file))
-
-    from rich.console import Console
+    target = json_target(json_file)
 
     from .demo import explanation, run_demo
     from .progress import show_progress
-    from .report.terminal import print_report
 
     report = run_demo(show_progress, command_line())
-    print_report(report, Console(highlight=False))
-    report.save(json_file)
-    click.echo(f"\n{explanation(report)}\nThe full report is in {json_file}. On your own folders:")
-    click.echo("    cmmd compare real/ fake/ --backbone mini")
+    deliver(lambda: _show(report, json_file), *([] if target is None else [lambda: report.save(target)]))
+    if target is not None:
+        click.echo(f"\n{explanation(report)}\nThe full report is in {json_file}. On your own folders:")
+        click.echo("    cmmd compare real/ fake/ --backbone mini")
     return 0
 
 

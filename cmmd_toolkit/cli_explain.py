@@ -1,11 +1,18 @@
 """`cmmd explain`."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from .cli_options import command_line, network_options, parse_bandwidth, parse_named, picture_options
+from .cli_options import (
+    command_line,
+    deliver,
+    json_target,
+    network_options,
+    parse_bandwidth,
+    parse_named,
+    picture_options,
+)
 
 
 @click.command(short_help="Which pictures make the distance.")
@@ -27,28 +34,25 @@ def explain(reference: str, generated: str, sheet_file: str | None, json_file: s
     for name in ("weights", "model"):
         given[name] = parse_named(given[name], f"--{name}")
     given["bandwidth"] = parse_bandwidth(given["bandwidth"])
-    _check_targets(sheet_file, json_file)
+    target = json_target(json_file)
+    if sheet_file is not None:
+        _check_sheet(sheet_file)
 
     from .explaining import explain as run
     from .progress import show_progress
 
     explanation = run(reference, generated, progress=show_progress, command=command_line(), **given)
-    click.echo(explanation.to_json() if json_file == "-" else str(explanation), nl=False)
-    if json_file not in (None, "-"):
-        explanation.save(str(json_file))
-    if sheet_file is not None:
-        explanation.save_sheet(sheet_file)
+    text = explanation.to_json() if json_file == "-" else str(explanation)
+    saves = [] if target is None else [lambda: explanation.save(target)]
+    saves += [] if sheet_file is None else [lambda: explanation.save_sheet(sheet_file)]
+    deliver(lambda: click.echo(text, nl=False), *saves)
     return 0
 
 
-def _check_targets(sheet_file: str | None, json_file: str | None) -> None:
+def _check_sheet(name: str) -> None:
     """Before hours of work: what is written after them."""
-    from .files import check_writable
+    from .files import check_writable, path_of
+    from .report.sheet import check_sheet_name
 
-    if sheet_file is not None:
-        from .report.sheet import check_sheet_name
-
-        check_sheet_name(Path(sheet_file))
-        check_writable(Path(sheet_file))
-    if json_file not in (None, "-"):
-        check_writable(Path(str(json_file)))
+    check_sheet_name(path_of(name))
+    check_writable(path_of(name))

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from .errors import ArgumentError
+from .errors import ArgumentError, CmmdError
+from .nearest import nearest
 
 # Written out here, so that --help imports nothing; tests hold them against recipes.py and decode.py.
 _MAX_PIXELS = 100_000_000
@@ -90,6 +91,48 @@ def parse_bandwidth(text: str | None) -> float | str | None:
         return None if text is None else float(text)
     except ValueError:
         return text
+
+
+def json_target(name: str | None) -> Path | None:
+    """Where --json FILE is written, checked before hours of work; None without it and for stdout."""
+    if name in (None, "-"):
+        return None
+    from .files import check_writable, path_of
+
+    check_writable(target := path_of(str(name)))
+    return target
+
+
+def deliver(show: Callable[[], None], *saves: Callable[[], None]) -> None:
+    """Write the files of a result, then print it: where one cannot be written, the other and the print still come."""
+    failures: list[CmmdError] = []
+    for save in saves:
+        try:
+            save()
+        except CmmdError as error:
+            failures.append(error)
+    show()
+    for failure in failures:
+        raise failure
+
+
+def usage_text(error: click.UsageError) -> str:
+    """What was typed wrongly, with a suggestion only where one is near: click would take --csv for --recursive."""
+    typed = getattr(error, "option_name", None) or getattr(error, "command_name", None)
+    if not typed or error.ctx is None:
+        return error.format_message()
+    dashes = "--" if typed.startswith("-") else ""
+    near = nearest(typed.lstrip("-"), _known(error.ctx, dashes))
+    return f"{error.message} Did you mean {dashes}{near}?" if near else error.message
+
+
+def _known(context: click.Context, dashes: str) -> list[str]:
+    """The long options of a command without their dashes, or the commands of a group."""
+    command = context.command
+    if not dashes:
+        return list(command.commands) if isinstance(command, click.Group) else []
+    options = [name for parameter in command.get_params(context) for name in parameter.opts]
+    return [name.removeprefix("--") for name in options if name.startswith("--")]
 
 
 def command_line() -> str:

@@ -5,7 +5,15 @@ from typing import Any
 
 import click
 
-from .cli_options import command_line, network_options, parse_bandwidth, parse_named, picture_options
+from .cli_options import (
+    command_line,
+    deliver,
+    json_target,
+    network_options,
+    parse_bandwidth,
+    parse_named,
+    picture_options,
+)
 from .errors import ArgumentError
 
 NOT_SO = 1
@@ -14,7 +22,9 @@ NOT_SO = 1
 @click.command(short_help="Order several sets, and say which differences are real.")
 @click.argument("reference")
 @click.argument("generated", nargs=-1, required=True)
-@click.option("--metric", type=click.Choice(["mmd", "fd"]), default="mmd", show_default=True, help="What is ranked.")
+@click.option(
+    "--metric", default="mmd", show_default=True, metavar="NAME", help="What is ranked: mmd (cmmd) or fd (fid)."
+)
 @click.option("--paired", is_flag=True, help="Pictures of one name were made from one seed in every set.")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Level of the groups.")
 @click.option("--bandwidth", metavar="VALUE", help="MMD kernel: a number, or median (of the reference; the default).")
@@ -36,18 +46,14 @@ def rank(
     for name in ("weights", "model"):
         given[name] = parse_named(given[name], f"--{name}")
     given["bandwidth"] = parse_bandwidth(given["bandwidth"])
-    if json_file not in (None, "-"):
-        from .files import check_writable
-
-        check_writable(Path(str(json_file)))
+    target = json_target(json_file)
 
     from .progress import show_progress
     from .ranking import rank as run
 
     ranking = run(reference, list(generated), progress=show_progress, command=command_line(), **given)
-    click.echo(ranking.to_json() if json_file == "-" else str(ranking), nl=False)
-    if json_file not in (None, "-"):
-        ranking.save(str(json_file))
+    text = ranking.to_json() if json_file == "-" else str(ranking)
+    deliver(lambda: click.echo(text, nl=False), *([] if target is None else [lambda: ranking.save(target)]))
     failed = [sentence for holds, sentence in (ranking.holds(*pair) for pair in wanted) if not holds]
     for sentence in failed:
         click.echo(f"cmmd: {sentence}", err=True)
@@ -68,7 +74,7 @@ def _parse_order(text: str, generated: tuple[str, ...]) -> tuple[str, str]:
 @click.option("--difference", multiple=True, metavar="D", help="Repeatable: a number, or 10% of the present value.")
 @click.option("--power", type=float, default=0.8, show_default=True, help="The chance to find it.")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Level of the two-sided test.")
-@click.option("--metric", type=click.Choice(["mmd", "fd"]), help="[default: mmd; of a report all]")
+@click.option("--metric", metavar="NAME", help="mmd (cmmd) or fd (fid). [default: mmd; of a report all]")
 @click.option("--paired", is_flag=True, help="With two sets: pictures of one name were made from one seed.")
 @click.option("--bandwidth", metavar="VALUE", help="MMD kernel: a number, or median (of the reference; the default).")
 @network_options

@@ -7,6 +7,7 @@ recipes that reproduce a peer use "plain".
 """
 
 import io
+import logging
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,15 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from .arrays import as_array
 from .errors import PictureError
 from .intact import check_contents, check_end, check_intact, check_layout
 from .pixels import check_palette, colours, is_deep, lower_bytes, mend_palette_and_key, raw_modes, to_rgb
+from .tiff_layout import silence_libtiff
 
 DecodePolicy = Literal["upright", "plain"]
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 # Rows times columns. A worker then stays below 900 MB besides the file itself; 16-bit colour takes 1.1 GB, WebP 1.6 GB.
 MAX_PIXELS = 100_000_000
 _EXIF_ORIENTATION = 0x0112
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its lines go to the terminal; ours say the same
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,24 @@ def decode(data: bytes, name: str, policy: DecodePolicy = "upright", max_pixels:
         raise PictureError(f"{name}: {_unidentified(data)}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PictureError(f"{name}: more pixels than Pillow reads of this format; reduce it") from error
-    except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, struct.error, ... on damage
-        reason = str(error).split("\n")[0] or type(error).__name__
-        raise PictureError(f"{name}: damaged picture ({reason}); replace it or use --on-error skip") from error
+    except Exception as error:
+        raise _damaged(error, name) from error
+
+
+def convert_opened(image: Image.Image, name: str, policy: DecodePolicy, max_pixels: int = MAX_PIXELS) -> Picture:
+    """`convert` of an image that the caller has opened, and whose file may be damaged or closed."""
+    try:
+        return convert(image, name, policy, max_pixels=max_pixels)
+    except PictureError:
+        raise
+    except Exception as error:
+        raise _damaged(error, name) from error
+
+
+def _damaged(error: Exception, name: str) -> PictureError:
+    """Pillow raises OSError, SyntaxError, ValueError, struct.error, ... on damage."""
+    reason = str(error).split("\n")[0] or type(error).__name__
+    return PictureError(f"{name}: damaged picture ({reason}); replace it or use --on-error skip")
 
 
 def convert(
@@ -68,6 +87,8 @@ def convert(
     if getattr(image, "is_animated", False):  # n_frames would walk through all of them
         notes.append("first frame of several")
     kind = "JPEG" if image.format == "MPO" else image.format or "array"
+    if kind == "TIFF":
+        silence_libtiff()
     modes, turn, known = raw_modes(image), _orientation(image), colours(image)
     deep = is_deep(modes)
     if policy == "upright":
@@ -122,7 +143,7 @@ def _orientation(image: Image.Image) -> int:
 
 def check_pixels(pixels: Any, name: str) -> NDArray[np.uint8]:
     """An (H, W, 3) uint8 array as it is, or a PictureError that says what was given."""
-    array = np.asarray(pixels)
+    array = as_array(pixels, name, "uint8 RGB pixels (H, W, 3)")
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
         raise PictureError(
             f"{name}: expected uint8 RGB pixels (H, W, 3), got {array.dtype} of shape {array.shape}; "

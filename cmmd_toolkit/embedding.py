@@ -56,13 +56,18 @@ def embed_source(
     Raises PictureError at the first unusable picture unless `on_error` is "skip"; InputError when none is left.
     """
     seen = RecordBuilder()
+    for name, reason in source.problems:
+        if on_error == "fail":
+            raise PictureError(f"{reason}, or use --on-error skip")
+        seen.skipped.append((name, reason))
     rows: list[list[NDArray[np.float32]]] = [[] for _ in backbones]
     with warnings.catch_warnings():  # here and not in the threads, which share the filters
         warnings.filterwarnings("ignore", module=r"PIL\.")  # what Pillow warns of is checked or noted in decode.py
         prepared = _prepared_pictures(source, backbones, workers, on_error, seen)
         for batch in _batches(prepared, batch_size):
             for i, backbone in enumerate(backbones):
-                rows[i].append(backbone.embed([picture.inputs[i] for picture in batch]))
+                names = [picture.name for picture in batch]
+                rows[i].append(backbone.embed([picture.inputs[i] for picture in batch], names))
             for picture in batch:
                 seen.add(picture.name, picture.kind, picture.size, picture.digest)
             if advance is not None:

@@ -5,7 +5,7 @@ CmmdError
 ├── InputError      a folder, archive, array or file cannot be used
 │   └── PictureError   one picture cannot be used; `on_error="skip"` leaves it out
 ├── BackboneError   an unknown backbone, or one whose packages are not installed
-└── WeightsError    weights are absent, incomplete or of another network
+└── WeightsError    weights are absent, damaged, incomplete or of another network
 
 Every message says what was expected, what was found in which file, and what to do. The command
 line prints it as one line and exits with code 2.
@@ -33,4 +33,4 @@ class BackboneError(CmmdError):
 
 
 class WeightsError(CmmdError):
-    """Weights are absent, incomplete or of another network."""
+    """Weights are absent, damaged, incomplete or of another network."""

@@ -1,6 +1,5 @@
 """`explain`: which pictures make the squared MMD, and which odd ones are too few for it."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,15 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import checks
+from .arguments import whole_number
 from .decode import MAX_PIXELS
 from .embedding import OnError
 from .errors import ArgumentError, InputError
 from .features import Features, GaussianStatistics
-from .files import atomic_path
+from .files import atomic_path, path_of
 from .gathering import Gathered, Networks, Options, Paths, Progress, gather
 from .images import Load
 from .inference.witness import Witness, witness
 from .inputs import Side, as_sources
+from .json_text import json_text
 from .metrics.estimate import Estimate
 from .metrics.mmd import Bandwidth, MmdReference, check_bandwidth
 from .metrics.neighbours import kth_neighbours
@@ -113,11 +114,11 @@ class Explanation:
 
     def to_json(self) -> str:
         """Sorted, indented JSON."""
-        return json.dumps(self.to_dict(), indent=2, sort_keys=True, allow_nan=False) + "\n"
+        return json_text(self.to_dict())
 
     def save(self, path: str | Path) -> None:
         """Write the JSON form atomically."""
-        with atomic_path(Path(path)) as temporary:
+        with atomic_path(path_of(path)) as temporary:
             temporary.write_text(self.to_json(), encoding="utf-8")
 
     def save_sheet(self, path: str | Path) -> None:
@@ -131,7 +132,7 @@ class Explanation:
         """
         from .report.sheet import save_sheet
 
-        save_sheet(self, Path(path))
+        save_sheet(self, path_of(path))
 
     def __str__(self) -> str:
         from .report.explanation import explanation_text
@@ -185,8 +186,7 @@ def explain(
 
     Source: Gretton et al. 2012 (JMLR 13), section 2.3.
     """
-    if top != int(top) or top < 1:
-        raise ArgumentError(f"top: expected a whole number of at least 1, got {top}")
+    top = whole_number(top, "top", 1)
     if bandwidth is not None:
         check_bandwidth(bandwidth)
     if len(as_sources(generated)) != 1:
@@ -201,7 +201,7 @@ def explain(
         command=command,
     )
     names = [_names(side) for side in gathered.sides]
-    sections = tuple(_section(gathered, k, bandwidth, int(top), names) for k in range(len(gathered.names)))
+    sections = tuple(_section(gathered, k, bandwidth, top, names) for k in range(len(gathered.names)))
     remarks = [*gathered.warnings, *_row_remarks(gathered), *(text for one in sections for text in _remarks(one))]
     first, second = gathered.sides
     return Explanation(

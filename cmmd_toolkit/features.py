@@ -14,15 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arguments import whole_number
+from .arrays import as_array
 from .errors import ArgumentError, InputError
-from .files import atomic_path
+from .files import atomic_path, check_exists, check_regular, path_of
 from .images import check_numpy_file, explain_numpy_error
-from .matrices import LARGEST, SMALLEST, as_array, as_float32
+from .json_text import checked_provenance
+from .matrices import LARGEST, SMALLEST, as_float32
 from .record import SetRecord
 from .record_file import HEADER, read_record, record_header, record_tensors
-from .stable_header import sort_header
+from .safetensors_file import write_safetensors
 
 FORMAT = "cmmd-toolkit 1"
+_UNKNOWN = -1  # the number of pictures in an .npz of statistics that do not say
+_MOST_PICTURES = 2**53  # what float64 counts exactly
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +40,8 @@ class Features:
         record: what else was seen of the pictures, None where it is not known; the checks of `compare` need it.
 
     Raises:
-        ArgumentError: not two-dimensional, empty, not numeric, or with NaN or infinity.
+        ArgumentError: not two-dimensional, empty, not numeric, or with NaN or infinity; a provenance that is no JSON;
+            names that are no text.
     """
 
     values: NDArray[np.float32]
@@ -46,6 +51,8 @@ class Features:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", as_float32(self.values, "features"))
+        object.__setattr__(self, "provenance", checked_provenance(self.provenance))
+        object.__setattr__(self, "names", _checked_names(self.names))
         if self.names and len(self.names) != len(self.values):
             raise ArgumentError(f"expected one name a row, got {len(self.names)} names for {len(self.values)} rows")
         _check_record(self.record, len(self.values))
@@ -74,12 +81,12 @@ class Features:
         """Write a `.safetensors` file atomically."""
         names = self.names or (self.record.names if self.record else ())
         header = {"names": json.dumps(names)} if names else {}
-        _save_safetensors(Path(path), {"features": self.values}, "features", self.provenance, header, self.record)
+        _save_safetensors(path_of(path), {"features": self.values}, "features", self.provenance, header, self.record)
 
     @classmethod
     def load(cls, path: str | Path) -> "Features":
         """Read a file that `save` wrote. Raises InputError."""
-        loaded = load_stored(Path(path))
+        loaded = load_stored(path_of(path))
         if not isinstance(loaded, Features):
             raise InputError(f"{path}: holds Gaussian statistics, not features; make features with `cmmd embed`")
         return loaded
@@ -109,9 +116,10 @@ class GaussianStatistics:
         if not (np.isfinite(mean).all() and np.isfinite(cov).all()):
             raise ArgumentError("mean or covariance holds NaN or infinity; compute the statistics again")
         _check_moments(mean, cov)
+        object.__setattr__(self, "provenance", checked_provenance(self.provenance))
         if self.n is not None:
-            object.__setattr__(self, "n", whole_number(self.n, "n", 1))
-            _check_record(self.record, self.n)
+            object.__setattr__(self, "n", whole_number(self.n, "n", 1, _MOST_PICTURES))
+        _check_record(self.record, self.n)
         if not np.allclose(cov, cov.T, rtol=1e-6, atol=1e-6 * float(np.abs(cov).max())):
             raise ArgumentError("the covariance is not symmetric; compute the statistics again")
         object.__setattr__(self, "mean", mean)
@@ -124,10 +132,10 @@ class GaussianStatistics:
 
     def save(self, path: str | Path) -> None:
         """Write `.safetensors`, or `.npz` that pytorch-fid reads, atomically."""
-        path = Path(path)
+        path = path_of(path)
         if path.suffix.lower() == ".npz":
             with atomic_path(path) as temporary, temporary.open("wb") as stream:
-                count = np.int64(-1 if self.n is None else self.n)
+                count = np.int64(_UNKNOWN if self.n is None else self.n)
                 np.savez(stream, mu=self.mean, sigma=self.cov, n=count)
             return
         header = {} if self.n is None else {"n": str(self.n)}
@@ -138,14 +146,22 @@ class GaussianStatistics:
     @classmethod
     def load(cls, path: str | Path) -> "GaussianStatistics":
         """Read `.safetensors` or a pytorch-fid `.npz`. Raises InputError."""
-        loaded = load_stored(Path(path))
+        loaded = load_stored(path_of(path))
         if not isinstance(loaded, GaussianStatistics):
             raise InputError(f"{path}: holds features, not statistics; use Features.load")
         return loaded
 
 
-def _check_record(record: SetRecord | None, rows: int) -> None:
-    if record is not None and len(record) != rows:
+def _checked_names(names: Any) -> tuple[str, ...]:
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise ArgumentError(f"names: expected a tuple of text, got {type(names).__name__} {names!r:.60}")
+    return tuple(names)
+
+
+def _check_record(record: SetRecord | None, rows: int | None) -> None:
+    if not isinstance(record, SetRecord | None):
+        raise ArgumentError(f"record: expected what `embed` saw of the pictures, got {type(record).__name__}")
+    if record is not None and rows is not None and len(record) != rows:
         raise ArgumentError(f"expected a record of {rows} pictures, got one of {len(record)}")
 
 
@@ -177,8 +193,8 @@ def is_stored(path: Path) -> bool:
 
 def load_stored(path: Path) -> Features | GaussianStatistics:
     """Read stored features or statistics, whichever the file holds. Raises InputError."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; check the path")
+    check_exists(path)
+    check_regular(path)
     try:
         return _load_npz(path) if path.suffix.lower() == ".npz" else _load_safetensors(path)
     except ArgumentError as error:
@@ -199,8 +215,8 @@ def _load_npz(path: Path) -> GaussianStatistics:
         with np.load(path, allow_pickle=False) as archive:
             if not {"mu", "sigma"} <= set(archive.files):
                 raise InputError(f"{path}: expected mu and sigma, found {', '.join(archive.files) or 'nothing'}")
-            n = int(archive["n"]) if "n" in archive.files and int(archive["n"]) > 0 else None
-            return GaussianStatistics(archive["mu"], archive["sigma"], n)
+            n = archive["n"].item() if "n" in archive.files else _UNKNOWN
+            return GaussianStatistics(archive["mu"], archive["sigma"], None if n == _UNKNOWN else n)
     except (InputError, ArgumentError):
         raise
     except Exception as error:
@@ -215,37 +231,44 @@ def _save_safetensors(
     header: dict[str, str],
     record: SetRecord | None,
 ) -> None:
-    from safetensors.numpy import save_file
-
     if path.suffix.lower() != ".safetensors":
         raise ArgumentError(f"{path}: expected a name that ends in .safetensors (or .npz for statistics)")
     metadata = {"format": FORMAT, "kind": kind, "provenance": json.dumps(dict(provenance), sort_keys=True), **header}
     if record is not None:
         metadata[HEADER] = record_header(record, path)
         tensors = tensors | record_tensors(record)
-    contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
-        save_file(contiguous, temporary, metadata=metadata)
-        sort_header(temporary)
+        write_safetensors(tensors, temporary, metadata)
 
 
 def _load_safetensors(path: Path) -> Features | GaussianStatistics:
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     try:
         with safe_open(path, framework="numpy") as stream:
             header = stream.metadata() or {}
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a dict)
-            provenance = json.loads(header.get("provenance", "{}"))
-            names = tuple(json.loads(header.get("names", "[]")))
-    except (SafetensorError, ValueError, OSError, TypeError) as error:
-        raise InputError(f"{path}: not a readable safetensors file ({error}); write it again") from error
+            provenance, names = (json.loads(header.get(key, "null")) for key in ("provenance", "names"))
+    except Exception as error:  # SafetensorError, ValueError, OSError, TypeError, RecursionError, ...
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path}: not a readable safetensors file ({reason}); write it again") from error
+    provenance = {} if provenance is None else provenance
+    names = _checked_names(() if names is None else names)
     if "features" in tensors:
         record = read_record(header.get(HEADER), tensors, names, len(tensors["features"]), path)
         return Features(tensors["features"], provenance, names, record)
     if {"mean", "cov"} <= set(tensors):
-        n = int(header["n"]) if header.get("n", "").isdecimal() else None
+        n = _count(header.get("n"))
         record = read_record(header.get(HEADER), tensors, names, n, path)
         return GaussianStatistics(tensors["mean"], tensors["cov"], n, provenance, record)
     found = ", ".join(sorted(tensors)[:3]) or "nothing"
     raise InputError(f"{path}: expected features, or mean and cov, found {found}; make it with `cmmd embed`")
+
+
+def _count(text: str | None) -> int | None:
+    """The number of pictures that a file says."""
+    if text is None:
+        return None
+    if not (text.isdecimal() and len(text) < len(str(_MOST_PICTURES))):
+        raise ArgumentError(f"n: expected a number of pictures, got {text!r:.60}")
+    return int(text)

@@ -1,6 +1,5 @@
-"""Files: atomic writes and checksums."""
+"""Files: names, kinds, atomic writes, leftovers of killed processes, checksums."""
 
-import contextlib
 import glob
 import hashlib
 import os
@@ -9,34 +8,89 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import InputError
+from .errors import ArgumentError, InputError
+
+_MOST_NAME = 50  # characters of the target's name in that of its temporary; a file system takes 255 bytes
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a disk",
+}
+
+
+def path_of(name: str | os.PathLike[str]) -> Path:
+    """The path of that name, or an InputError for an empty one, which pathlib takes for the current folder."""
+    if not isinstance(name, (str, os.PathLike)):
+        raise ArgumentError(f"expected the name of a file or folder, got {type(name).__name__} {name!r:.60}")
+    if not os.fspath(name).strip() or "\0" in os.fspath(name):
+        raise InputError(f"expected the name of a file or folder, got {os.fspath(name)!r}; is a variable unset?")
+    return Path(name)
+
+
+def check_exists(path: Path) -> None:
+    """Raise InputError when nothing is there, or nobody can tell."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        advice = "is a link to nothing; mend it" if path.is_symlink() else "no such file or folder; check the path"
+        raise InputError(f"{path}: {advice}") from error
+    except (OSError, ValueError) as error:  # too long a name, a link to itself, no permission; a zero in the name
+        shown, reason = str(path)[:200], getattr(error, "strerror", None) or error
+        raise InputError(f"{shown}: cannot be opened ({reason}); check the path") from error
+
+
+def check_regular(path: Path, advice: str = "give a file") -> None:
+    """Raise InputError for a folder, pipe, device or socket, or a link to one: reading it might never end."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path}: no regular file but {_kind(mode)}; {advice}")
+
+
+def read_regular(path: Path) -> bytes:
+    """The bytes of a regular file."""
+    check_regular(path, "remove it")
+    return path.read_bytes()
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+# ---- writing --------------------------------------------------------------------------------------
 
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside `target` that replaces it on success and vanishes on failure.
 
-    A target that is no regular file (a device, a pipe) is written to, never replaced.
+    A target that is a device or the pipe of a shell is written to, never replaced. What killed processes left beside
+    the target is removed. Raises InputError when the file system refuses.
     """
     check_writable(target)
     try:
-        yield from _replacing(target)
+        yield from _passing(target) if target.exists() and not target.is_file() else _replacing(target)
     except OSError as error:
-        if error.filename is not None:
-            raise
-        reason = f"{target}: could not be written ({error.strerror}); make room or choose another place"
-        raise InputError(reason) from error
+        reason = error.strerror or error
+        raise InputError(f"{target}: could not be written ({reason}); make room or choose another place") from error
+
+
+def _passing(target: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield (passing := Path(folder, target.name + target.suffix))
+        target.write_bytes(passing.read_bytes())
 
 
 def _replacing(target: Path) -> Iterator[Path]:
-    if target.exists() and not target.is_file():
-        with tempfile.TemporaryDirectory() as folder:
-            yield (passing := Path(folder, target.name + target.suffix))
-            target.write_bytes(passing.read_bytes())
-        return
     _remove_leftovers(target)
     with _temporary(target) as temporary:
         yield temporary
@@ -51,7 +105,7 @@ def _temporary(target: Path) -> Iterator[Path]:
     The folder's .lock is held for as long as it is in use: by that the living are known.
     """
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        folder = Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))
         handle = _hold(folder, create=True)
         if handle is not None:
             break  # or another process has just taken it for a leftover
@@ -62,12 +116,16 @@ def _temporary(target: Path) -> Iterator[Path]:
         os.close(handle)
 
 
+def _prefix(target: Path) -> str:
+    return f".{target.name[:_MOST_NAME]}."
+
+
 def _remove_leftovers(target: Path) -> None:
     """Remove what killed processes left of writing `target`: temporary folders that nobody holds."""
-    pattern = re.compile(rf"\.{re.escape(target.name)}\.[a-z0-9_]{{8}}")
-    for folder in target.parent.glob(f".{glob.escape(target.name)}.*"):
+    pattern = re.compile(re.escape(_prefix(target)) + "[a-z0-9_]{8}")
+    for folder in target.parent.glob(f"{glob.escape(_prefix(target))}*"):
         if pattern.fullmatch(folder.name) and folder.is_dir():
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 handle = _hold(folder, create=False)
                 if handle is not None:
                     shutil.rmtree(folder)
@@ -101,41 +159,32 @@ def _hold(folder: Path, *, create: bool) -> int | None:
 
 def check_writable(target: Path) -> None:
     """Raise before hours of work when `target` cannot be written after them."""
-    if target.is_dir():
-        raise InputError(f"{target}: is a folder; name a file to write")
-    if not target.parent.is_dir():
-        raise InputError(f"{target}: the folder {target.parent} does not exist; create it first")
     try:
-        if target.exists() and not target.is_file():
-            target.open("ab").close()
-        else:
+        mode = target.stat().st_mode if target.exists() else stat.S_IFREG
+        if stat.S_ISDIR(mode):
+            raise InputError(f"{target}: is a folder; name a file to write")
+        if not target.parent.is_dir():
+            raise InputError(f"{target}: the folder {target.parent} does not exist; create it first")
+        if stat.S_ISREG(mode):
             tempfile.TemporaryFile(dir=target.parent).close()
+        elif stat.S_ISCHR(mode):
+            os.close(os.open(target, os.O_WRONLY | os.O_NONBLOCK))
+        elif not (stat.S_ISFIFO(mode) and _is_inherited(target)):
+            raise InputError(f"{target}: expected a file to write, got {_kind(mode)}; choose another place")
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror}); choose another place") from error
 
 
-def sha256(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+def _is_inherited(pipe: Path) -> bool:
+    """Whether it is a pipe without a name, /dev/fd/63 of a shell's `>(command)`; one with a name may have no reader."""
+    return not Path(os.path.realpath(pipe)).exists()
+
+
+def _kind(mode: int) -> str:
+    return _KINDS.get(stat.S_IFMT(mode), "something else")
 
 
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def check_regular(path: Path) -> None:
-    """Raise InputError for a pipe, device or socket, or a link to one: reading it might never end."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise InputError(f"{path}: no regular file (a pipe, device or socket); remove it")
-
-
-def read_regular(path: Path) -> bytes:
-    """The bytes of a regular file."""
-    check_regular(path)
-    return path.read_bytes()

@@ -10,18 +10,20 @@ import errno
 import os
 import stat
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .decode import MAX_PIXELS, DecodePolicy, Picture, check_pixels, convert, decode
+from .arrays import as_array, is_array, is_tensor, shape_of
+from .decode import MAX_PIXELS, DecodePolicy, Picture, check_pixels, convert_opened, decode
 from .errors import ArgumentError, InputError, PictureError
-from .files import check_regular, read_regular
+from .files import check_exists, check_regular, path_of, read_regular
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 Load = Callable[[], Picture]
@@ -29,12 +31,16 @@ Load = Callable[[], Picture]
 
 @dataclass(frozen=True)
 class ImageSource:
-    """A named, ordered collection of pictures; `items` has no length when it streams."""
+    """A named, ordered collection of pictures; `items` has no length when it streams.
+
+    `problems` are names and reasons of what could not be looked into, or only looks like a picture: unusable, too.
+    """
 
     name: str
     items: Sequence[tuple[str, Load]] | Iterable[tuple[str, Load]]
     policy: DecodePolicy = "upright"
     remarks: tuple[str, ...] = ()
+    problems: tuple[tuple[str, str], ...] = ()
 
     @property
     def size(self) -> int | None:
@@ -79,19 +85,19 @@ def open_images(
     if isinstance(source, ImageSource):
         return source
     if isinstance(source, (str, os.PathLike)):
-        return _open_path(Path(source), recursive, policy, max_pixels)
-    if hasattr(source, "shape") and hasattr(source, "dtype"):
+        return _open_path(path_of(source), recursive, policy, max_pixels)
+    if is_array(source):
         return _array_source(_to_nhwc(source), type(source).__name__, policy)
-    if isinstance(source, Iterable):
+    if isinstance(source, Iterable) and not isinstance(source, (Mapping, bytes)):
         return _iterable_source(source, policy, max_pixels)
     raise ArgumentError(
-        f"expected a folder, zip, .npy, .npz, uint8 array or iterable of pictures, got {type(source).__name__}"
+        "expected pictures (a folder, zip, .npy, .npz, uint8 array or iterable of them), or where a distance is wanted "
+        f"features (N, D), got {type(source).__name__}"
     )
 
 
 def _open_path(path: Path, recursive: bool, policy: DecodePolicy, max_pixels: int) -> ImageSource:
-    if not path.exists():
-        raise InputError(f"{path}: no such file or folder; check the path")
+    check_exists(path)
     if path.is_dir():
         return _folder_source(path, recursive, policy, max_pixels)
     check_regular(path)
@@ -100,32 +106,63 @@ def _open_path(path: Path, recursive: bool, policy: DecodePolicy, max_pixels: in
         return _zip_source(path, policy, max_pixels)
     if suffix in (".npy", ".npz"):
         return _array_source(_read_batch(path), str(path), policy)
+    if suffix == ".safetensors":
+        raise InputError(f"{path}: holds features or statistics, and pictures are needed; give the pictures themselves")
     if suffix in SUFFIXES:
         raise InputError(f"{path}: is a single picture; give the folder or zip that holds the whole set")
-    raise InputError(f"{path}: expected a folder, .zip, .npy, .npz or .safetensors, got a {suffix or 'nameless'} file")
+    raise InputError(f"{path}: expected a folder, .zip, .npy, .npz or .safetensors, got {_described(path)}")
+
+
+def _described(path: Path) -> str:
+    return f"a {path.suffix} file" if path.suffix else "a file without a suffix"
 
 
 # ---- folders --------------------------------------------------------------------------------------
 
 
 def picture_names(folder: Path, recursive: bool = True) -> tuple[list[str], int]:
-    """Relative POSIX names of the pictures below a folder, in order, and the number of its other visible files."""
-    files = sorted(_walk(folder, recursive))
-    names = [name for name in files if _is_picture_name(name)]
-    return names, len(files) - len(names)
+    """Relative POSIX names of the pictures below a folder, in order, and the number of its other visible files.
+
+    Raises InputError for a folder that cannot be listed, and for one that is named like a picture and holds none.
+    """
+    names, others, problems = _search(folder, recursive)
+    for _, reason in problems:
+        raise InputError(reason)
+    return names, others
 
 
 def _folder_source(folder: Path, recursive: bool, policy: DecodePolicy, max_pixels: int) -> ImageSource:
-    names, others = picture_names(folder, recursive)
+    names, others, problems = _search(folder, recursive)
     if not names:
         hint = "" if recursive else " at its top level; leave out --no-recursive to search subfolders"
-        raise InputError(f"{folder}: no pictures ({' '.join(SUFFIXES)}) among its {others} files{hint}")
+        none = f"{folder}: no pictures ({' '.join(SUFFIXES)}) among its {others} files{hint}"
+        raise InputError(problems[0][1] if problems else none)
     items = [(name, _file_loader(folder / name, str(folder / name), policy, max_pixels)) for name in names]
-    return ImageSource(str(folder), items, policy, _other_files(others))
+    return ImageSource(str(folder), items, policy, _other_files(others), tuple(problems))
 
 
-def _walk(folder: Path, recursive: bool) -> Iterator[str]:
-    """Relative POSIX names of all visible files; linked folders are followed, each real folder once."""
+def _search(folder: Path, recursive: bool) -> tuple[list[str], int, list[tuple[str, str]]]:
+    """The names of the pictures, the number of other files, and names and reasons of what is neither."""
+    problems: list[tuple[str, str]] = []
+    found = sorted(_walk(folder, recursive, problems))
+    files = [name for name in found if name[-1] != "/"]
+    names = [name for name in files if _is_picture_name(name)]
+    for place in (name for name in found if name[-1] == "/"):
+        first = bisect_left(names, place)
+        if first == len(names) or not names[first].startswith(place):
+            problems.append((place[:-1], f"{folder}/{place[:-1]}: {_NO_PICTURE}"))
+    return names, len(files) - len(names), problems
+
+
+_NO_PICTURE = "a folder that is named like a picture and holds none; rename or remove it"
+
+
+def _walk(folder: Path, recursive: bool, problems: list[tuple[str, str]]) -> Iterator[str]:
+    """Relative POSIX names of all visible files; linked folders are followed, each real folder once.
+
+    Folders that are named like pictures come too, with a slash at the end. Those below the first that cannot be listed
+    go to `problems`.
+    """
     seen, waiting = set(), [""]
     while waiting:
         prefix = waiting.pop()
@@ -138,9 +175,13 @@ def _walk(folder: Path, recursive: bool) -> Iterator[str]:
             with os.scandir(top) as entries:
                 visible = [(prefix + entry.name, _is_folder(entry)) for entry in entries if entry.name[0] != "."]
         except OSError as error:
-            _raise_unreadable(error, top)
+            if not prefix:
+                raise InputError(_unlisted(error, top)) from error
+            problems.append((prefix[:-1], _unlisted(error, top)))
+            continue
         waiting += [f"{name}/" for name, is_folder in sorted(visible, reverse=True) if is_folder and recursive]
         yield from (name for name, is_folder in visible if not is_folder)
+        yield from (f"{name}/" for name, is_folder in visible if is_folder and _is_picture_name(name))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -150,10 +191,10 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _raise_unreadable(error: OSError, top: str) -> NoReturn:
+def _unlisted(error: OSError, top: str) -> str:
     shown = top if len(top) < 200 else f"{top[:100]}...{top[-40:]}"
     advice = "move it higher up" if error.errno == errno.ENAMETOOLONG else "check its permissions"
-    raise InputError(f"{shown}: cannot be listed ({error.strerror}); {advice}") from error
+    return f"{shown}: cannot be listed ({error.strerror}); {advice}"
 
 
 def _file_loader(path: Path, name: str, policy: DecodePolicy, max_pixels: int) -> Load:
@@ -161,7 +202,8 @@ def _file_loader(path: Path, name: str, policy: DecodePolicy, max_pixels: int) -
         try:
             data = read_regular(path)
         except OSError as error:
-            advice = "a link to nothing: mend or remove it" if path.is_symlink() else "check its permissions"
+            absent = "check its name" if isinstance(error, FileNotFoundError) else "check its permissions"
+            advice = "a link to nothing: mend or remove it" if path.is_symlink() else absent
             raise PictureError(f"{name}: cannot be read ({error.strerror}); {advice} or use --on-error skip") from error
         except InputError as error:
             raise PictureError(f"{error} or use --on-error skip") from error
@@ -207,8 +249,10 @@ def _check_entry(path: Path, entry: zipfile.ZipInfo) -> None:
     name = entry.orig_filename.replace("\\", "/")
     if name.startswith("/") or name[1:2] == ":" or ".." in name.split("/") or "\0" in name:
         raise InputError(f"{path}: unsafe entry name {name!r} (absolute or with ..); make the zip again")
-    if stat.S_ISLNK(entry.external_attr >> 16):
-        raise InputError(f"{path}: entry {name!r} is a symbolic link; make the zip again with real files")
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG):
+        what = "a symbolic link" if kind == stat.S_IFLNK else "no regular file"
+        raise InputError(f"{path}: entry {name!r} is {what}; make the zip again with real files")
 
 
 def _zip_loader(
@@ -283,9 +327,8 @@ def _check_batch(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
 
 def _to_nhwc(images: Any) -> NDArray[np.uint8]:
     """A uint8 array or tensor as (N, H, W, 3); a tensor or ambiguous shape counts as (N, 3, H, W)."""
-    is_tensor = type(images).__module__.split(".")[0] == "torch"
-    array = images.detach().cpu().numpy() if is_tensor else np.asarray(images)
-    channels_first = array.ndim == 4 and array.shape[1] == 3 and (is_tensor or array.shape[3] != 3)
+    array = as_array(images, type(images).__name__, "uint8 images (N, 3, H, W)")
+    channels_first = array.ndim == 4 and array.shape[1] == 3 and (is_tensor(images) or array.shape[3] != 3)
     if channels_first:
         array = array.transpose(0, 2, 3, 1)
     return _check_batch(array, type(images).__name__)
@@ -311,12 +354,21 @@ def _iterable_source(pictures: Iterable[Any], policy: DecodePolicy, max_pixels: 
 
 def _object_loader(item: Any, name: str, policy: DecodePolicy, max_pixels: int) -> Load:
     def load() -> Picture:
-        if isinstance(item, (str, os.PathLike)):
-            return _file_loader(Path(item), str(item), policy, max_pixels)()
-        if isinstance(item, Image.Image):
-            return convert(item, name, policy, max_pixels=max_pixels)
-        if hasattr(item, "shape") and len(item.shape) == 3:
-            return Picture(np.ascontiguousarray(_to_nhwc(item[None])[0]), "array")
-        return Picture(check_pixels(item, name), "array")
+        try:
+            return _read_object(item, name, policy, max_pixels)
+        except PictureError:
+            raise
+        except (ArgumentError, InputError) as error:
+            raise PictureError(f"{name}: {error}") from error
 
     return load
+
+
+def _read_object(item: Any, name: str, policy: DecodePolicy, max_pixels: int) -> Picture:
+    if isinstance(item, (str, os.PathLike)):
+        return _file_loader(path_of(item), str(item), policy, max_pixels)()
+    if isinstance(item, Image.Image):
+        return convert_opened(item, name, policy, max_pixels)
+    if len(shape_of(item)) == 3:
+        return Picture(np.ascontiguousarray(_to_nhwc(item[None])[0]), "array")
+    return Picture(check_pixels(item, name), "array")

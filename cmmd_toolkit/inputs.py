@@ -1,14 +1,16 @@
 """One side of a comparison: pictures to embed, or stored features or statistics; and a selection of rows."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from .arguments import text
+from .arrays import shape_of
 from .decode import DecodePolicy
 from .errors import ArgumentError, InputError
 from .features import Features, GaussianStatistics, is_stored, load_stored
+from .files import path_of
 from .images import ImageSource, open_images, subset_rows
 from .matrices import as_float32
 from .record import SetSummary
@@ -61,8 +63,8 @@ def _open(source: Any, recursive: bool, policy: DecodePolicy, max_pixels: int) -
         source = _named("features", source)
     if isinstance(source, (Features, GaussianStatistics)):
         return Side(str(source.provenance.get("source", type(source).__name__)), stored=source)
-    if isinstance(source, (str, os.PathLike)) and is_stored(Path(source)):
-        return Side(str(source), stored=load_stored(Path(source)))
+    if isinstance(source, (str, os.PathLike)) and is_stored(path_of(source)):
+        return Side(str(source), stored=load_stored(path_of(source)))
     images = open_images(source, recursive=recursive, policy=policy, max_pixels=max_pixels)
     return Side(images.name, source=images)
 
@@ -80,14 +82,13 @@ def as_sources(generated: Any) -> list[Any]:
     A mapping from names is several sets of features that are called so.
     """
     if isinstance(generated, Mapping):
-        return [_named(name, rows) for name, rows in generated.items()]
+        generated = [_named(str(name), rows) for name, rows in generated.items()]
     if not isinstance(generated, (list, tuple)):
         return [generated]
     if not generated:
         raise ArgumentError("generated: expected at least one set, got none")
     several = all(
-        isinstance(item, (str, os.PathLike, ImageSource, Features, GaussianStatistics))
-        or len(getattr(item, "shape", ())) in (2, 4)
+        isinstance(item, (str, os.PathLike, ImageSource, Features, GaussianStatistics)) or len(shape_of(item)) in (2, 4)
         for item in generated
     )
     if not several:
@@ -96,7 +97,7 @@ def as_sources(generated: Any) -> list[Any]:
 
 
 def _is_matrix(item: Any) -> bool:
-    return not isinstance(item, (Features, GaussianStatistics)) and len(getattr(item, "shape", ())) == 2
+    return not isinstance(item, (Features, GaussianStatistics)) and len(shape_of(item)) == 2
 
 
 def _named(name: str, item: Any) -> Features:
@@ -134,7 +135,8 @@ def as_list(value: str | Iterable[str] | None) -> list[str]:
     """A name or several, as a list without repeats."""
     if value is None:
         return []
-    return list(dict.fromkeys([value] if isinstance(value, str) else value))
+    names = value if isinstance(value, (list, tuple, set, dict, Iterator)) else [value]
+    return list(dict.fromkeys(text(name, "expected names") for name in names))
 
 
 def for_backbone(option: Any, name: str, backbones: Sequence[str], title: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import as_array
 from .errors import ArgumentError
 
 SMALLEST, LARGEST = 1e-20, 1e20
@@ -77,25 +78,3 @@ def _eps(rows: NDArray[Any]) -> float:
     if rows.dtype.kind != "f":
         return 0.0
     return _EPS_64 if rows.dtype.itemsize == 8 else _EPS_32
-
-
-def as_array(values: Any, name: str) -> NDArray[Any]:
-    """A plain array of any shape and type, or an ArgumentError."""
-    if isinstance(values, np.ma.MaskedArray):
-        raise ArgumentError(f"{name}: expected an array without a mask, got a masked one; drop the masked rows first")
-    try:
-        return np.asarray(_from_torch(values) if type(values).__module__.split(".")[0] == "torch" else values)
-    except (TypeError, ValueError, RuntimeError) as error:  # NotImplementedError is a RuntimeError
-        kind = type(values).__name__
-        raise ArgumentError(f"{name}: expected numbers of shape (N, D), got a {kind} ({_first_line(error)})") from error
-
-
-def _from_torch(tensor: Any) -> Any:
-    """A dense tensor's numbers; halves and eighths, which numpy lacks, as float32."""
-    tensor = tensor.detach().cpu()
-    small = tensor.dtype.itemsize < 4 and tensor.dtype.is_floating_point
-    return (tensor.float() if small else tensor).numpy()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n")[0][:100]

@@ -1,10 +1,11 @@
 """The one table of metrics: what each is called, which way is better, and what it needs. Imports nothing heavy."""
 
-import difflib
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from .arguments import text
 from .errors import ArgumentError
+from .nearest import hint
 
 ALL = "all"
 
@@ -87,12 +88,21 @@ METRICS: dict[str, MetricSpec] = {
 }
 NUMBERS = tuple(name for name, spec in METRICS.items() if not spec.general)
 DEFAULTS = ("fd", "mmd")
+RANKED = ("mmd", "fd")  # those whose differences have a test
+
+
+def ranked_metric(name: object) -> MetricSpec:
+    """The metric by which sets are ranked and planned: mmd or fd, or a published name of one. Raises ArgumentError."""
+    spec = METRICS.get(name) if isinstance(name, str) else None
+    if spec is None or spec.number not in RANKED:
+        takes = " or ".join(RANKED)
+        others = ", ".join(other for other, own in METRICS.items() if own.general in RANKED)
+        raise ArgumentError(f"metric: expected {takes} (on their networks also {others}), got {name!r}; choose one")
+    return spec
 
 
 def find_metric(name: str) -> MetricSpec:
     """The metric of that name. Raises ArgumentError."""
-    if name in METRICS:
+    if text(name, "metric") in METRICS:
         return METRICS[name]
-    near = difflib.get_close_matches(name.lower(), METRICS, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise ArgumentError(f"unknown metric {name!r}; {hint}choose from {', '.join(METRICS)} or {ALL}")
+    raise ArgumentError(f"unknown metric {name!r}; {hint(name, METRICS)}choose from {', '.join(METRICS)} or {ALL}")

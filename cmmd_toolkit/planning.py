@@ -1,14 +1,18 @@
 """`plan`: from a pilot to the number of pictures that tells a difference."""
 
 import json
+import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .arguments import real_number
 from .decode import MAX_PIXELS
 from .embedding import OnError
 from .errors import ArgumentError, InputError
+from .files import check_exists, check_regular, path_of
 from .gathering import Gathered, Networks, Options, Paths, Progress, gather
 from .inference.sample_size import (
     Pilot,
@@ -19,10 +23,12 @@ from .inference.sample_size import (
     pilot_of_test,
     reference_needed,
 )
-from .metric_names import METRICS
+from .inputs import as_sources
+from .metric_names import METRICS, MetricSpec, ranked_metric
 from .metrics.mmd import Bandwidth, MmdScore
 from .ordering import Score, relative, without_bias
-from .ranking import Metric, check_one_ruler, check_pairing, check_rows, frechet_scores, mmd_scores
+from .ranking import check_one_ruler, check_pairing, checked_level, frechet_scores, mmd_scores, rows_check
+from .report import Report
 from .report.text import number_text
 
 SHARES = (0.5, 0.2, 0.1, 0.05)
@@ -86,12 +92,12 @@ class Plan:
 
 def plan(
     pilot: Any,
-    generated: Sequence[Any] = (),
+    generated: Any = (),
     *,
-    differences: Iterable[float | str] | None = None,
+    differences: float | str | Iterable[float | str] | None = None,
     power: float = 0.8,
     alpha: float = 0.05,
-    metric: Metric | None = None,
+    metric: str | None = None,
     paired: bool = False,
     backbone: str | Iterable[str] | None = None,
     weights: Paths = None,
@@ -116,12 +122,13 @@ def plan(
     average (the winner's curse), so the plan for two sets is for the end of its interval that is nearer to zero.
 
     Args:
-        pilot: the reference set; or, alone, a JSON report of `compare` with standard errors.
-        generated: one set (two models like it) or two (these two models).
+        pilot: the reference set; or, alone, a report of `compare` with standard errors, itself or its JSON file.
+        generated: one set (two models like it) or two (these two models), as `compare`.
         differences: of the distance, absolute (0.01) or a share of the present value ("10%"). Default: from 50 % down
             to 5 %; with two sets the nearer end of the interval of their difference, and the difference they show.
         power, alpha: chance to find it, level of the two-sided relative test.
-        metric: "mmd" (default) or "fd"; of a report, the results to look at (default: all).
+        metric: "mmd" (default) or "fd", on their networks also "cmmd" and "fid"; of a report, the results to look at
+            (default: all).
         paired: with two sets, pictures of one name share a seed.
         bandwidth: of the MMD kernel, as `rank`.
         others: as `compare`.
@@ -132,32 +139,33 @@ def plan(
     Raises:
         CmmdError: as `compare`; a report without standard errors, more than two sets.
     """
-    wanted = [_parse_difference(text) for text in differences or ()]
+    wanted = [_parse_difference(text) for text in _listed(differences)]
     warnings: list[str] = []
-    if metric not in (None, "mmd", "fd"):
-        raise ArgumentError(f"metric: expected mmd or fd, got {metric!r}")
+    spec = ranked_metric("mmd" if metric is None else metric)
+    alpha, power = checked_level(alpha), real_number(power, "power", "a number between alpha and 1")
     check_one_ruler(bandwidth)
-    if not generated:
+    if generated is None or (isinstance(generated, (list, tuple)) and not generated):
         if paired or backbone:
             raise ArgumentError("a report has its backbones and no pairs; leave out backbone and paired")
-        pilots = _from_report(Path(str(pilot)), metric)
+        pilots = _from_report(pilot, None if metric is None else spec)
     else:
-        if len(generated) > 2:
-            raise ArgumentError(f"plan: expected one generated set or two, got {len(generated)}")
-        if paired and len(generated) == 1:
+        several = len(as_sources(generated))
+        if several > 2:
+            raise ArgumentError(f"plan: expected one generated set or two, got {several}")
+        if paired and several == 1:
             raise ArgumentError("paired: needs two generated sets")
         gathered = gather(
             pilot,
-            list(generated),
+            generated,
             Networks(backbone, recipe, weights, model, dims),
             Options(batch_size, workers, device, max_images, seed, recursive, on_error, max_pixels),
-            check=check_rows,
+            check=rows_check(spec),
             progress=progress,
         )
         if paired:
             check_pairing(gathered)
         warnings = gathered.warnings
-        pilots = [_from_sets(gathered, k, metric or "mmd", bandwidth, paired) for k in range(len(gathered.names))]
+        pilots = [_from_sets(gathered, k, spec, bandwidth, paired) for k in range(len(gathered.names))]
     needs = tuple(_need(found, wanted, power, alpha) for found in pilots)
     return Plan(needs, power, alpha, tuple(dict.fromkeys(warnings)))
 
@@ -176,7 +184,10 @@ class _Pilot:
     remark: str
 
 
-def _from_sets(gathered: Gathered, backbone: int, metric: Metric, bandwidth: Bandwidth | None, paired: bool) -> _Pilot:
+def _from_sets(
+    gathered: Gathered, backbone: int, spec: MetricSpec, bandwidth: Bandwidth | None, paired: bool
+) -> _Pilot:
+    metric = spec.number
     if metric == "fd":
         scores: Sequence[Score] = frechet_scores(gathered, backbone)
     else:
@@ -210,33 +221,60 @@ def _doubt(interval: Sequence[float] | None, what: str) -> str:
     return f"{what} may be zero (95 % interval {low} to {high}), and then shares of it mean nothing; give --difference"
 
 
-def _from_report(path: Path, metric: Metric | None) -> list[_Pilot]:
-    if not path.exists():
-        raise InputError(f"{path}: no such file; give a report, or a reference and one or two generated sets")
+def _from_report(report: Any, spec: MetricSpec | None) -> list[_Pilot]:
+    name, results = _results_of(report)
     try:
-        results = json.loads(path.read_text(encoding="utf-8"))["results"]
         found = [_from_result(result) for result in results if result.get("standard_error")]
-    except (ValueError, KeyError, TypeError, AttributeError, IsADirectoryError) as error:
-        raise InputError(
-            f"{path}: no readable report of `cmmd compare --json`; make it again, or give a reference and one or two "
-            "generated sets"
-        ) from error
-    fitting = [one for one in found if metric is None or METRICS[one.metric].number == metric]
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError) as error:
+        raise InputError(_no_report(name)) from error
+    fitting = [one for one in found if spec is None or METRICS[one.metric].number == spec.number]
     if not fitting:
-        raise InputError(f"{path}: no result of this metric in this report has a standard error; compare more pictures")
+        raise InputError(f"{name}: no result of this metric in this report has a standard error; compare more pictures")
     return fitting
+
+
+def _results_of(report: Any) -> tuple[str, Sequence[Mapping[str, Any]]]:
+    """A report's name and results, read from its JSON file where it is one."""
+    if isinstance(report, Report):
+        return "the report", report.to_dict()["results"]
+    if not isinstance(report, (str, os.PathLike)):
+        raise ArgumentError(
+            f"pilot: expected a report of compare where no generated set is given, got {type(report).__name__}; "
+            "give one or two generated sets"
+        )
+    path = path_of(report)
+    check_exists(path)
+    if path.is_dir():
+        raise InputError(_no_report(path))
+    try:
+        check_regular(path)
+        results = json.loads(path.read_bytes())["results"]
+    except (ValueError, KeyError, TypeError, RecursionError, OSError) as error:
+        raise InputError(_no_report(path)) from error
+    if not isinstance(results, list):
+        raise InputError(_no_report(path))
+    return str(path), results
+
+
+def _no_report(name: str | Path) -> str:
+    return (
+        f"{name}: no readable report of `cmmd compare --json`; make it again, or give a reference and one or two "
+        "generated sets"
+    )
 
 
 def _from_result(result: Mapping[str, Any]) -> _Pilot:
     corrected = result.get("corrected")  # absent before schema version 3
     value = float(result["value"] if corrected is None else corrected)
-    error = float(result["standard_error"])
-    n = int(result["n_reference"])
+    error, n, m = float(result["standard_error"]), int(result["n_reference"]), int(result["n_generated"])
+    ends = result["interval"]
+    interval = None if ends is None else (float(ends[0]), float(ends[1]))
+    if not all(map(math.isfinite, (value, error, *(interval or ())))) or error <= 0 or not 2 <= min(n, m) <= 2**53:
+        raise ValueError("no result of compare")
     about = f"{result['generated']} and another set"
-    remark = _doubt(result["interval"], "the distance")
-    interval = None if result["interval"] is None else (float(result["interval"][0]), float(result["interval"][1]))
+    remark = _doubt(interval, "the distance")
     metric = METRICS[result["metric"]].name
-    parts = pilot_of_error(value, error, min(n, int(result["n_generated"])), n)
+    parts = pilot_of_error(value, error, min(n, m), n)
     return _Pilot(str(result["backbone"]), metric, about, value, interval, parts, _shares(value), remark)
 
 
@@ -255,6 +293,12 @@ def _need(pilot: _Pilot, wanted: list[tuple[float, bool]], power: float, alpha: 
     sizes = tuple(size(*one) for one in asked or pilot.defaults)
     both = pilot.parts.both
     return Need(pilot.backbone, pilot.metric, pilot.about, pilot.value, pilot.interval, sizes, both, pilot.remark)
+
+
+def _listed(differences: Any) -> Iterable[float | str]:
+    if differences is None:
+        return ()
+    return differences if isinstance(differences, Iterable) and not isinstance(differences, str) else (differences,)
 
 
 def _parse_difference(text: float | str) -> tuple[float, bool]:

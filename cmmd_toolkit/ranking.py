@@ -1,20 +1,22 @@
 """`rank`: several generated sets in order, with intervals, tests of all pairs, and groups that cannot be told apart."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
+from .arguments import real_number
 from .decode import MAX_PIXELS
 from .embedding import OnError
 from .errors import ArgumentError, InputError
 from .features import Features, GaussianStatistics
-from .files import atomic_path
-from .gathering import Gathered, Networks, Options, Paths, Progress, gather
+from .files import atomic_path, path_of
+from .gathering import Check, Gathered, Networks, Options, Paths, Progress, gather
 from .inference.relative import kept_for_tests
 from .inputs import Side, as_sources
+from .json_text import json_text
+from .metric_names import MetricSpec, ranked_metric
 from .metrics import frechet
 from .metrics.frechet import FrechetScore
 from .metrics.gaussian import GaussianFit
@@ -24,6 +26,7 @@ from .recipes import Recipe
 from .report.text import p_phrase
 from .report.verdict import Verdict, ordered_text
 from .scoring import unit_rows
+from .selection import check_defined_on
 
 Metric = Literal["mmd", "fd"]
 SCHEMA_VERSION = 2
@@ -105,12 +108,11 @@ class Ranking:
 
     def to_json(self) -> str:
         """Sorted, indented JSON."""
-        document = {"schema_version": SCHEMA_VERSION, **asdict(self)}
-        return json.dumps(document, indent=2, sort_keys=True, allow_nan=False) + "\n"
+        return json_text({"schema_version": SCHEMA_VERSION, **asdict(self)})
 
     def save(self, path: str | Path) -> None:
         """Write the JSON form atomically."""
-        with atomic_path(Path(path)) as temporary:
+        with atomic_path(path_of(path)) as temporary:
             temporary.write_text(self.to_json(), encoding="utf-8")
 
     def __str__(self) -> str:
@@ -123,7 +125,7 @@ def rank(
     reference: Any,
     generated: Sequence[Any],
     *,
-    metric: Metric = "mmd",
+    metric: str = "mmd",
     paired: bool = False,
     alpha: float = 0.05,
     backbone: str | Iterable[str] | None = None,
@@ -147,7 +149,8 @@ def rank(
 
     Args:
         reference, generated: as `compare`; two generated sets or more.
-        metric: "mmd" (unbiased and unscaled whatever the recipe, bandwidth of the reference) or "fd".
+        metric: "mmd" (unbiased and unscaled whatever the recipe, bandwidth of the reference) or "fd"; on their networks
+            also "cmmd" and "fid", the same numbers.
         paired: pictures of equal names (equal places, where there are no names) were made from one seed.
         alpha: level of the groups, after Holm's correction over all pairs of a backbone.
         bandwidth: of the kernel, a number or "median" of the reference, one ruler for all.
@@ -159,13 +162,12 @@ def rank(
     Raises:
         CmmdError: as `compare`; fewer than two generated sets, sets too small for a test, unequal sets when paired.
     """
-    if metric not in ("mmd", "fd"):
-        raise ArgumentError(f"metric: expected mmd or fd, got {metric!r}")
+    spec = ranked_metric(metric)
+    number: Metric = "fd" if spec.number == "fd" else "mmd"
     names = [str(item) for item in as_sources(generated) if isinstance(item, (str, Path))]
     if twice := [name for name in names if names.count(name) > 1]:
         raise ArgumentError(f"{twice[0]}: given twice; name each set once")
-    if not 0 < alpha < 1:
-        raise ArgumentError(f"alpha: expected a number between 0 and 1, got {alpha}")
+    alpha = checked_level(alpha)
     check_one_ruler(bandwidth)
     if len(as_sources(generated)) < 2:
         raise ArgumentError("rank: expected two generated sets or more; for one take compare")
@@ -174,13 +176,13 @@ def rank(
         generated,
         Networks(backbone, recipe, weights, model, dims),
         Options(batch_size, workers, device, max_images, seed, recursive, on_error, max_pixels),
-        check=check_rows,
+        check=rows_check(spec),
         progress=progress,
         command=command,
     )
     if paired:
         check_pairing(gathered)
-    orders = tuple(_order(gathered, k, metric, bandwidth, paired, alpha) for k in range(len(gathered.names)))
+    orders = tuple(_order(gathered, k, number, bandwidth, paired, alpha) for k in range(len(gathered.names)))
     first = gathered.under(0)[0]
     return Ranking(
         gathered.sides[0].short,
@@ -190,7 +192,7 @@ def rank(
         alpha,
         paired,
         tuple(dict.fromkeys([*gathered.warnings, *_remarks(orders)])),
-        gathered.provenance([metric]),
+        gathered.provenance([number]),
         tuple(_verdict(order, alpha, len(orders) > 1) for order in orders),
     )
 
@@ -215,7 +217,26 @@ def _known(ranking: Ranking, name: str) -> str:
     return short
 
 
-def check_rows(plan: Recipe, names: list[str], sides: list[Side]) -> list[str]:
+def checked_level(alpha: Any) -> float:
+    """The level of a test as a number between 0 and 1, or an ArgumentError."""
+    level = real_number(alpha, "alpha", expected := "a number between 0 and 1")
+    if not 0 < level < 1:
+        raise ArgumentError(f"alpha: expected {expected}, got {alpha}")
+    return level
+
+
+def rows_check(spec: MetricSpec) -> Check:
+    """The check that the sets can be ranked by a metric."""
+
+    def check(plan: Recipe, names: list[str], sides: list[Side]) -> list[str]:
+        check_defined_on(spec, names)
+        _check_rows(sides)
+        return []
+
+    return check
+
+
+def _check_rows(sides: Sequence[Side]) -> None:
     """Refuse sets that hold mean and covariance only."""
     for side in sides:
         if isinstance(side.stored, GaussianStatistics):
@@ -223,7 +244,6 @@ def check_rows(plan: Recipe, names: list[str], sides: list[Side]) -> list[str]:
                 f"{side.label}: holds mean and covariance only, and a test needs every picture's features; "
                 "make it with `cmmd embed` without --stats"
             )
-    return []
 
 
 def check_pairing(gathered: Gathered) -> None:

@@ -1,12 +1,13 @@
 """Recipes: everything that fixes a published number, under the name of the system that publishes it."""
 
-import difflib
 from dataclasses import dataclass
 
+from .arguments import text
 from .decode import DecodePolicy
 from .errors import ArgumentError
 from .metric_names import DEFAULTS, NUMBERS
 from .metrics.mmd import Bandwidth, Estimator
+from .nearest import hint
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,6 @@ def find_recipe(name: str | None) -> Recipe:
     """The recipe of that name, the default for None. Raises ArgumentError."""
     if name is None:
         return RECIPES["default"]
-    if name in RECIPES:
+    if text(name, "recipe") in RECIPES:
         return RECIPES[name]
-    near = difflib.get_close_matches(name.lower(), RECIPES, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise ArgumentError(f"unknown recipe {name!r}; {hint}choose from {', '.join(RECIPES)}")
+    raise ArgumentError(f"unknown recipe {name!r}; {hint(name, RECIPES)}choose from {', '.join(RECIPES)}")

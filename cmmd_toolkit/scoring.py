@@ -183,7 +183,8 @@ def _inception_score(setting: Setting) -> Scorer:
     recipe = plan.name if plan.name in inception_score.RECIPES else "torch-fidelity"
 
     def score(generated: Any) -> Scored:
-        logits = generated.values @ classifier.T
+        with np.errstate(all="ignore"):  # infinite ones are refused by the score
+            logits = generated.values @ classifier.T
         return Scored({"is": inception_score.inception_score(generated=logits, recipe=recipe)})
 
     return score

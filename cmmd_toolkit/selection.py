@@ -98,6 +98,11 @@ def _every(named: Sequence[str], plan: Recipe) -> Selection:
 def _check_defined(spec: MetricSpec, plan: Recipe, backbones: Sequence[str]) -> None:
     if spec.number not in plan.metrics:
         raise ArgumentError(f"recipe {plan.name} does not define {spec.name}; it computes {', '.join(plan.metrics)}")
+    check_defined_on(spec, backbones)
+
+
+def check_defined_on(spec: MetricSpec, backbones: Sequence[str]) -> None:
+    """Raise ArgumentError when a published name is asked for on another network than its own."""
     for backbone in backbones:
         if not _defined_on(spec, backbone):
             instead = f"--metric {spec.general}" if spec.general else "--backbone inception"

@@ -67,7 +67,7 @@ def table_damage(data: bytes) -> str | None:
 
 def part_damage(image: Image.Image, data: bytes) -> str | None:
     """What is wrong with the strips or tiles of an opened TIFF; silences libtiff."""
-    _silence_libtiff()
+    silence_libtiff()
     tags = image.tag_v2  # type: ignore[attr-defined]
     for offset_tag, count_tag, word in _PLACES:
         if offset_tag in tags:
@@ -141,7 +141,7 @@ def _numbers(values: Any) -> Sequence[int] | None:
 
 
 @cache
-def _silence_libtiff() -> None:
+def silence_libtiff() -> None:
     """libtiff writes errors to the terminal by itself; Pillow raises what matters."""
     from PIL import _imaging
 

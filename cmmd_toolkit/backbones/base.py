@@ -1,6 +1,6 @@
 """The contract of a backbone: RGB pixels in, one feature vector a picture out."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ArgumentError
+from ..arguments import text
+from ..errors import ArgumentError, WeightsError
 from ..preprocess import NetworkInput, Preprocess
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ class Backbone:
     chunk: int | None = None
     classifier: NDArray[np.float32] | None = None
 
-    def embed(self, batch: list[NetworkInput]) -> NDArray[np.float32]:
-        """Features float32 (B, D) of preprocessed pictures."""
+    def embed(self, batch: list[NetworkInput], names: Sequence[str] = ()) -> NDArray[np.float32]:
+        """Features float32 (B, D) of preprocessed pictures, finite; `names` are for the message of the WeightsError."""
         import torch
 
         size = self.chunk or len(batch)
@@ -55,16 +56,65 @@ class Backbone:
                 self.encode(torch.from_numpy(np.stack(batch[i : i + size])).to(self.device)).float().cpu()
                 for i in range(0, len(batch), size)
             ]
-            return np.asarray(torch.cat(parts))
+            rows = np.asarray(torch.cat(parts))
+        self._check_finite(rows, names)
+        return rows
+
+    def _check_finite(self, rows: NDArray[np.float32], names: Sequence[str]) -> None:
+        first = first_odd(rows)
+        if first is not None:
+            picture = names[first] if names else f"picture {first} of the batch"
+            raise WeightsError(
+                f"backbone {self.name} ({self.model}): NaN or infinity in its features, first for {picture}; its "
+                "weights are damaged or overflow: fetch them again or take another backbone"
+            )
 
 
-def probe_dim(encode: Encode, preprocess: Preprocess, device: str) -> int:
+def first_odd(rows: NDArray[np.float32]) -> int | None:
+    """The first row with NaN or infinity, None where all are finite."""
+    odd = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    return int(odd[0]) if len(odd) else None
+
+
+def is_weight(name: object, value: Any) -> bool:
+    """Whether this is an entry of a state dict: a name, and a tensor whose real numbers are there."""
+    import torch
+
+    return (
+        isinstance(name, str)
+        and isinstance(value, torch.Tensor)
+        and value.layout == torch.strided
+        and not (value.is_complex() or value.is_meta or value.is_quantized)
+    )
+
+
+def probe_dim(encode: Encode, preprocess: Preprocess, device: str, model: str) -> int:
     """The width of the features, by encoding one grey picture: checkpoints do not all say it the same way."""
     import torch
 
-    grey = torch.from_numpy(preprocess(np.full((32, 32, 3), 128, np.uint8)))[None]
-    with torch.inference_mode():
-        return int(encode(grey.to(device)).shape[1])
+    with torch.inference_mode(), _probing(model):
+        return int(encode(torch.from_numpy(preprocess(_grey()))[None].to(device)).shape[1])
+
+
+def check_works(loaded: Backbone) -> None:
+    """Raise WeightsError before hours of work when one grey picture has no finite features."""
+    with _probing(loaded.model):
+        loaded.embed([loaded.preprocess(_grey())], ["a grey picture"])
+
+
+@contextmanager
+def _probing(model: str) -> Iterator[None]:
+    try:
+        yield
+    except WeightsError:
+        raise
+    except Exception as error:  # whatever weights, configuration and preprocessing that do not fit together raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise WeightsError(f"{model}: cannot embed a grey picture ({reason}); fetch its files again") from error
+
+
+def _grey() -> NDArray[np.uint8]:
+    return np.full((32, 32, 3), 128, np.uint8)
 
 
 @contextmanager
@@ -101,7 +151,7 @@ def resolve_device(device: str) -> str:
     """ "auto" takes CUDA, then MPS, then the CPU; anything else must exist."""
     import torch
 
-    if device == "auto":
+    if text(device, "device") == "auto":
         if torch.cuda.is_available():
             return "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"

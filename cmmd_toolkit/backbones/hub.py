@@ -64,7 +64,7 @@ def load(
     google = preprocessing == "google-cmmd"
     preprocess, described, remarks = _google_preprocess(network) if google else _own_preprocess(name, files, network)
     encode = _encoder(network)
-    dim = probe_dim(encode, preprocess, device)
+    dim = probe_dim(encode, preprocess, device, files.model)
     provenance = {
         "backbone": name,
         "model": files.model,
@@ -103,7 +103,8 @@ def _architecture(name: str, files: HubFiles) -> str:
         other = next((family for family, types in _MODEL_TYPES.items() if model_type in types), None)
         hint = f"use --backbone {other}" if other else f"expected model type {_MODEL_TYPES[name][0]}"
         raise WeightsError(f"{files.folder}: holds a model of type {model_type}, not {name}; {hint}")
-    saved = (files.config.get("architectures") or [""])[0]
+    named = files.config.get("architectures")
+    saved = named[0] if isinstance(named, list) and named else ""
     if saved == "CLIPVisionModel":
         raise WeightsError(
             f"{files.folder}: CLIPVisionModel has no projection to the shared embedding; "

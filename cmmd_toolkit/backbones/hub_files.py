@@ -64,9 +64,11 @@ def _read_folder(folder: Path, model: str) -> HubFiles:
     if not weights:
         raise WeightsError(f"{folder}: has no model.safetensors (or pytorch_model.bin); fetch the weights into it")
     try:
-        parsed = json.loads(config.read_text())
-    except (ValueError, OSError) as error:
+        parsed = json.loads(config.read_text(encoding="utf-8"))
+    except (ValueError, OSError, RecursionError) as error:
         raise WeightsError(f"{config}: not readable JSON ({error}); fetch it again") from error
+    if not isinstance(parsed, dict):
+        raise WeightsError(f"{config}: expected a JSON object, got {type(parsed).__name__}; fetch it again")
     has_processor = any((folder / name).is_file() for name in ("preprocessor_config.json", "processor_config.json"))
     return HubFiles(folder, model, parsed, weights, has_processor)
 

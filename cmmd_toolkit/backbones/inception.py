@@ -27,7 +27,7 @@ from torchvision.models.inception import BasicConv2d, Inception3
 from ..errors import ArgumentError, WeightsError
 from ..files import sha256
 from ..preprocess import INCEPTION_PREPROCESSES
-from .base import Backbone
+from .base import Backbone, is_weight
 
 _CPU_CHUNK = 4
 _WEIGHTS_NAME = FID_WEIGHTS_URL.rsplit("/", 1)[1]
@@ -73,14 +73,18 @@ def load(
         device,
         provenance,
         chunk=_CPU_CHUNK if device == "cpu" else None,
-        classifier=_classifier(state, dim),
+        classifier=_classifier(state, dim, path),
     )
 
 
-def _classifier(state: Mapping[str, torch.Tensor], dim: int) -> NDArray[np.float32] | None:
+def _classifier(state: Mapping[str, torch.Tensor], dim: int, path: Path) -> NDArray[np.float32] | None:
     """The last layer without its bias, which makes torch-fidelity's `logits_unbiased` of 2048 features."""
     weight = state.get("fc.weight")
-    return weight.float().numpy() if weight is not None and weight.ndim == 2 and weight.shape[1] == dim else None
+    if weight is None or weight.ndim != 2 or weight.shape[1] != dim:
+        return None
+    if not weight.isfinite().all():
+        raise WeightsError(f"{path}: NaN or infinity in fc.weight; fetch {_WEIGHTS_NAME} again")
+    return weight.float().numpy()
 
 
 def find_weights(weights: Path | None) -> Path:
@@ -172,13 +176,16 @@ def _read_state(path: Path) -> Mapping[str, torch.Tensor]:
         if path.suffix.lower() == ".safetensors":
             from safetensors.torch import load_file
 
-            return load_file(path)
-        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+            state: Any = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # UnpicklingError, SafetensorError, RuntimeError (damaged zip), EOFError, OSError
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise WeightsError(f"{path}: not a readable checkpoint ({reason}); fetch {_WEIGHTS_NAME} again") from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise WeightsError(f"{path}: expected a state dict of tensors; give {_WEIGHTS_NAME} or a .safetensors file")
+    if not isinstance(state, Mapping) or not all(is_weight(key, value) for key, value in state.items()):
+        raise WeightsError(
+            f"{path}: expected a state dict of dense real tensors; give {_WEIGHTS_NAME} or a .safetensors file"
+        )
     return state
 
 

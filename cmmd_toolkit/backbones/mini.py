@@ -17,7 +17,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from ..errors import ArgumentError, WeightsError
 from ..files import sha256
 from ..preprocess import NetworkInput, Pixels
-from .base import Backbone, cpu_threads
+from .base import Backbone, cpu_threads, is_weight
 from .mini_network import DIM, INPUT_SIZE, ConvNorm, MiniNetwork
 from .remarks import MINI_REMARK
 
@@ -61,12 +61,14 @@ def preprocess(pixels: Pixels) -> NetworkInput:
 
 def _load_network(path: Path) -> nn.Module:
     network = MiniNetwork()
+    if path.is_dir():
+        raise WeightsError(f"{path}: is a folder; give a file of mini's weights, or leave out --weights")
     try:
-        state = {key: value.float() for key, value in load_file(path).items()}
+        state = {key: value.float() for key, value in load_file(path).items() if is_weight(key, value)}
         counters = {key: value for key, value in network.state_dict().items() if key.endswith("num_batches_tracked")}
         network.load_state_dict({**counters, **state})
-    except (SafetensorError, OSError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise WeightsError(
             f"{path}: not weights of mini ({reason}); leave out --weights for the bundled ones"
         ) from error

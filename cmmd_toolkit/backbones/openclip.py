@@ -34,7 +34,7 @@ def load(
     def preprocess(pixels: Pixels) -> NetworkInput:
         return np.asarray(transform(Image.fromarray(pixels)), np.float32)
 
-    dim = probe_dim(network.encode_image, preprocess, device)
+    dim = probe_dim(network.encode_image, preprocess, device, wanted)
     provenance = {
         "backbone": name,
         "model": wanted,
@@ -50,7 +50,8 @@ def _checkpoint(architecture: str, pretrained: str, weights: Path | None) -> Pat
     """The checkpoint file: given, cached or downloaded by open_clip."""
     if weights is not None:
         if not weights.is_file():
-            raise WeightsError(f"{weights}: no such file; give an open_clip checkpoint of {architecture}")
+            what = "is a folder" if weights.is_dir() else "no such file"
+            raise WeightsError(f"{weights}: {what}; give an open_clip checkpoint of {architecture}")
         return weights
     config = open_clip.get_pretrained_cfg(architecture, pretrained)
     if not config:

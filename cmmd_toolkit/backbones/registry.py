@@ -1,14 +1,16 @@
 """The one table of backbones, and `load_backbone`."""
 
-import difflib
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ArgumentError, BackboneError
+from ..arguments import text, whole_number
+from ..errors import ArgumentError, BackboneError, InputError, WeightsError
+from ..files import check_regular, path_of
+from ..nearest import hint
 from ..preprocess import INCEPTION_PREPROCESSES
-from .base import Backbone, resolve_device
+from .base import Backbone, check_works, resolve_device
 
 INCEPTION_DIMS = (64, 192, 768, 2048)
 
@@ -54,12 +56,12 @@ SPECS: dict[str, BackboneSpec] = {
 
 def spec_of(name: str) -> BackboneSpec:
     """The table's row for a name such as "clip" or "openclip:ViT-B-32/laion2b_s34b_b79k"."""
-    family = name.split(":", 1)[0]
+    family = text(name, "backbone").split(":", 1)[0]
     if family in SPECS and (":" not in name or family == "openclip"):
         return SPECS[family]
-    near = difflib.get_close_matches(family.lower(), SPECS, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise BackboneError(f"unknown backbone {name!r}; {hint}choose from {', '.join(SPECS)} (see `cmmd backbones`)")
+    raise BackboneError(
+        f"unknown backbone {name!r}; {hint(family, SPECS)}choose from {', '.join(SPECS)} (see `cmmd backbones`)"
+    )
 
 
 def load_backbone(
@@ -91,12 +93,32 @@ def load_backbone(
     spec = spec_of(name)
     if dims is not None and spec.name != "inception":
         raise ArgumentError(f"dims: only inception has a choice of dimensions, {name} does not; leave out --dims")
+    if dims is not None:
+        dims = whole_number(dims, "dims", 1)
+    if model is not None:
+        text(model, "model")
+    if preprocessing is not None:
+        text(preprocessing, "preprocessing")
     if spec.name == "inception" and model is not None:
         raise ArgumentError("model: inception has one published network; leave out --model, or give --weights PATH")
     _check_preprocessing(spec, preprocessing)
     load: Callable[..., Backbone] = _loader(spec)
-    local = None if weights is None else Path(weights).expanduser()
-    return load(name, local, model, dims, resolve_device(device), preprocessing)
+    local = None if weights is None else _local(weights)
+    loaded = load(name, local, model, dims, resolve_device(device), preprocessing)
+    check_works(loaded)
+    return loaded
+
+
+def _local(weights: str | Path) -> Path:
+    """The file or folder of weights; a pipe or device, there or in the folder, might be read for ever."""
+    path = path_of(weights).expanduser()
+    try:
+        for own in path.iterdir() if path.is_dir() else [path]:
+            if own.exists() and not own.is_dir():
+                check_regular(own)
+    except (InputError, OSError) as error:
+        raise WeightsError(str(error)) from error
+    return path
 
 
 def _check_preprocessing(spec: BackboneSpec, preprocessing: str | None) -> None:

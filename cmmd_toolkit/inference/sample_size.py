@@ -20,6 +20,7 @@ from statistics import NormalDist
 import numpy as np
 
 from ..errors import ArgumentError
+from ..matrices import LARGEST, SMALLEST
 from ..metrics.estimate import Estimate
 from ..metrics.frechet import FrechetScore
 from ..metrics.mmd import MmdScore
@@ -61,8 +62,9 @@ def images_needed(
 
     Raises ArgumentError: a difference that is not positive, alpha outside (0, 1), power not between alpha and 1.
     """
-    if not (math.isfinite(difference) and difference > 0):
-        raise ArgumentError(f"difference: expected a finite number > 0, got {difference}")
+    if not SMALLEST**2 <= difference <= LARGEST**2:
+        expected = f"a finite number > 0, between {SMALLEST**2:g} and {LARGEST**2:g}"
+        raise ArgumentError(f"difference: expected {expected}, got {difference}")
     if not 0 < alpha < 1:
         raise ArgumentError(f"alpha: expected a number between 0 and 1, got {alpha}")
     if not alpha < power < 1:
@@ -71,7 +73,7 @@ def images_needed(
     allowed = _allowed(difference, power, alpha) - constant
     if allowed <= 0:
         return None
-    return max(LEAST, math.ceil((linear + math.sqrt(linear**2 + 4 * allowed * quadratic)) / (2 * allowed)))
+    return max(LEAST, math.ceil((linear + math.hypot(linear, 2 * math.sqrt(allowed * quadratic))) / (2 * allowed)))
 
 
 def reference_needed(
@@ -85,7 +87,7 @@ def reference_needed(
 def _allowed(difference: float, power: float, alpha: float) -> float:
     """The variance at which a difference is found with that power."""
     normal = NormalDist()
-    return (difference / (normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power))) ** 2
+    return (difference / (normal.inv_cdf(power) - normal.inv_cdf(alpha / 2))) ** 2
 
 
 def pilot_of_mmd(score: MmdScore) -> Pilot:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import linregress
 
-from ..arguments import check_seed
+from ..arguments import check_seed, text
 from ..errors import ArgumentError
 from ..inference.intervals import t_interval
 from .estimate import Estimate
@@ -53,7 +53,7 @@ def frechet_distance_infinity(*, reference: Any, generated: Any, seed: int = 0, 
 
     Source: Chong and Forsyth 2020 (arXiv:1911.07023), section 3.
     """
-    if recipe not in ("default", "dgm-eval"):
+    if text(recipe, "recipe") not in ("default", "dgm-eval"):
         raise ArgumentError(f"recipe: expected default or dgm-eval, got {recipe!r}")
     seed = check_seed(seed)
     x, y = GaussianFit.of(reference, "reference"), GaussianFit.of(generated, "generated")

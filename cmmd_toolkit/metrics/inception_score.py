@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 from scipy.stats import t as student_t
 
-from ..arguments import check_seed, whole_number
+from ..arguments import check_seed, text, whole_number
 from ..errors import ArgumentError
 from ..matrices import as_matrix
 from .estimate import CONFIDENCE, Estimate
@@ -85,7 +85,7 @@ def _score(log_p: NDArray[np.float64]) -> float:
 
 
 def _parts(n: int, splits: int, recipe: str) -> list[slice]:
-    if recipe not in RECIPES:
+    if text(recipe, "recipe") not in RECIPES:
         raise ArgumentError(f"recipe: expected one of {', '.join(RECIPES)}, got {recipe!r}")
     splits = whole_number(splits, "splits", 0)
     if not 1 <= splits <= n:

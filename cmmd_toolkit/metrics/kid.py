@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import MOST_REPEATS, check_seed, real_number, whole_number
+from ..arguments import MOST_REPEATS, check_seed, real_number, text, whole_number
 from ..errors import ArgumentError
 from ..inference.intervals import covering_copies, distance_estimate
 from ..inference.shared_rows import without_copies
@@ -177,7 +177,7 @@ def _subset_size(wanted: int, lengths: tuple[int, int], rule: Recipe) -> int:
 
 
 def _check_options(recipe: str, estimator: str, subset_options: tuple[int | None, ...]) -> None:
-    if recipe != "default" and recipe not in RECIPES:
+    if text(recipe, "recipe") != "default" and recipe not in RECIPES:
         raise ArgumentError(f"recipe: expected one of default, {', '.join(RECIPES)}, got {recipe!r}")
     if estimator not in ("unbiased", "biased"):
         raise ArgumentError(f"estimator: expected unbiased or biased, got {estimator!r}")

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import whole_number
+from ..arguments import text, whole_number
 from ..errors import ArgumentError
 from ..features import GaussianStatistics
 from ..matrices import as_matrix, check_digits
@@ -176,7 +176,7 @@ def kth_neighbours(rows: NDArray[Any], others: NDArray[Any], k: int, own: Index 
 
 
 def _settings(recipe: str, k: int | None, inclusive: bool | None) -> tuple[int, bool]:
-    if recipe not in RECIPES:
+    if text(recipe, "recipe") not in RECIPES:
         raise ArgumentError(f"recipe: expected one of {', '.join(RECIPES)}, got {recipe!r}")
     own_k, own_inclusive = RECIPES[recipe]
     k = own_k if k is None else k

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import MOST_REPEATS, check_seed, whole_number
+from ..arguments import MOST_REPEATS, check_seed, text, whole_number
 from ..errors import ArgumentError
 from .estimate import Estimate
 from .neighbours import checked_pair
@@ -52,7 +52,7 @@ def sliced_wasserstein(
 
     Source: Bonneel et al. 2015 (JMIV 51); Nadjahi et al. 2021 (arXiv:2106.15427) for the approximation.
     """
-    if recipe not in RECIPES:
+    if text(recipe, "recipe") not in RECIPES:
         raise ArgumentError(f"recipe: expected one of {', '.join(RECIPES)}, got {recipe!r}")
     x, y = checked_pair(reference, generated, 1, "a sliced distance")
     if recipe == "dgm-eval":

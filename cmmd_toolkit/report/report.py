@@ -1,13 +1,13 @@
 """The report: results, warnings and provenance, with one stable JSON form."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import ArgumentError
-from ..files import atomic_path
+from ..files import atomic_path, path_of
+from ..json_text import json_text
 from .text import estimate_texts
 from .verdict import Verdict
 
@@ -71,7 +71,7 @@ class Report:
 
     def value(self, metric: str, *, backbone: str | None = None, generated: str | None = None) -> float:
         """The one value that fits; `generated` as it was given. Raises ArgumentError when none or several do."""
-        wanted = None if generated is None else str(Path(generated))
+        wanted = None if generated is None else str(path_of(generated))
         found = [
             result.value
             for result in self.results
@@ -93,11 +93,11 @@ class Report:
 
     def to_json(self) -> str:
         """Sorted, indented JSON; two equal runs differ in `provenance.created` only."""
-        return json.dumps(self.to_dict(), indent=2, sort_keys=True, allow_nan=False) + "\n"
+        return json_text(self.to_dict())
 
     def save(self, path: str | Path) -> None:
         """Write the JSON form atomically."""
-        with atomic_path(Path(path)) as temporary:
+        with atomic_path(path_of(path)) as temporary:
             temporary.write_text(self.to_json(), encoding="utf-8")
 
     def __str__(self) -> str:

@@ -54,8 +54,7 @@ class SetDistance(Metric):
             raise ArgumentError(f"real: expected True or False for the whole batch, got {real!r}")
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False), full_float32():
             rows = self._network.embed(images)
-            if not torch.isfinite(rows).all():
-                raise ArgumentError("features: NaN or infinity among them; check the images and the network")
+            _check_finite(rows, self._network.title)
             if len(rows) and float(rows.abs().max()) > LARGEST:
                 raise ArgumentError(f"features: expected magnitudes up to {LARGEST:g}; check the network")
             self._add(self._states[0] if real else self._states[1], rows)
@@ -108,7 +107,11 @@ class SetDistance(Metric):
 
     def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
         """Add the images of another metric of this kind."""
-        super().merge_state(incoming_state)
+        try:
+            super().merge_state(incoming_state)
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            reason = str(error).split("\n")[0]
+            raise ArgumentError(f"merge_state: expected the images of a metric of this kind ({reason})") from error
         self._computed = None
         self._update_count += 1
 
@@ -138,3 +141,12 @@ class SetDistance(Metric):
 
     def _distance(self) -> Estimate:
         raise NotImplementedError
+
+
+def _check_finite(rows: Tensor, title: str) -> None:
+    odd = torch.nonzero(~torch.isfinite(rows).all(dim=1))
+    if len(odd):
+        raise ArgumentError(
+            f"features: NaN or infinity from {title}, first for image {int(odd[0])} of this batch; "
+            "check the images and the network"
+        )

@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor, nn
+from torch.masked import is_masked_tensor
 
 from ..backbones.base import Backbone
 from ..backbones.registry import load_backbone, spec_of
@@ -19,7 +20,7 @@ from ..preprocess import Pixels
 from ..recipes import Recipe
 
 _BATCH = 32  # as in `compare`: the rounding of a network depends on how many pictures it is fed at a time
-_shared: "WeakValueDictionary[tuple[Any, ...], Backbone]" = WeakValueDictionary()  # one copy for all metrics
+_shared: "WeakValueDictionary[tuple[str, ...], Backbone]" = WeakValueDictionary()  # one copy for all metrics
 
 
 @dataclass
@@ -39,7 +40,8 @@ class Registered:
     @property
     def backbone(self) -> Backbone:
         if self.loaded is None or self.loaded.device != self.device:
-            key = (self.name, self.weights, self.model, self.dims, self.preprocessing, self.device)
+            parts = (self.name, self.weights, self.model, self.dims, self.preprocessing, self.device)
+            key = tuple(map(str, parts))
             self.loaded = _shared.get(key) or load_backbone(
                 self.name,
                 weights=self.weights,
@@ -54,6 +56,10 @@ class Registered:
     @property
     def dim(self) -> int:
         return self.backbone.dim
+
+    @property
+    def title(self) -> str:
+        return f"backbone {self.name}"
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -90,11 +96,16 @@ class ModuleFeatures:
             width = self._rows(probe).shape[1]
         self.dim = int(width)
 
+    @property
+    def title(self) -> str:
+        return type(self.module).__name__
+
     def to(self, device: torch.device) -> None:
         self.device = device
         self.module.to(device)
 
     def embed(self, images: Any) -> Tensor:
+        check_dense(images, "images")
         if not isinstance(images, Tensor) or images.ndim < 2 or len(images) == 0:
             raise ArgumentError(f"images: expected a tensor with one or more images, got {_described(images)}")
         rows = self._rows(images)
@@ -107,9 +118,28 @@ class ModuleFeatures:
 
     def _rows(self, images: Tensor) -> Tensor:
         rows = self.module(images.to(self.device))
+        check_dense(rows, "feature")
         if not isinstance(rows, Tensor) or rows.ndim not in (1, 2):
             raise ArgumentError(f"feature: expected a module that returns (N, D), got {_described(rows)}")
+        if rows.dtype == torch.bool or rows.is_complex():
+            raise ArgumentError(f"feature: expected real numbers, got {_described(rows)}; return floats")
+        rows = rows.float() if rows.dtype.itemsize < 2 else rows  # eighths have no arithmetic
         return rows[None] if rows.ndim == 1 else rows
+
+
+def check_dense(tensor: Any, name: str) -> None:
+    """Raise ArgumentError for a tensor whose numbers are not simply there; what is no tensor passes."""
+    if not isinstance(tensor, Tensor):
+        return
+    kinds = {
+        "nested": tensor.is_nested,
+        "masked": is_masked_tensor(tensor),
+        "sparse": tensor.layout != torch.strided,
+        "quantised": tensor.is_quantized,
+        "meta": tensor.is_meta,
+    }
+    for kind in (kind for kind, holds in kinds.items() if holds):
+        raise ArgumentError(f"{name}: expected a dense tensor, got a {kind} one; convert it first")
 
 
 def _described(value: Any) -> str:
@@ -120,6 +150,7 @@ def _described(value: Any) -> str:
 
 def _as_pixels(images: Any, normalize: bool, truncate: bool) -> Pixels:
     """uint8 (N, H, W, 3) from a tensor (N, 3, H, W), or an ArgumentError that says what was given."""
+    check_dense(images, "images")
     wanted = "a float tensor (N, 3, H, W) in 0..1" if normalize else "a uint8 tensor (N, 3, H, W)"
     if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape:
         raise ArgumentError(

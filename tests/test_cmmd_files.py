@@ -70,12 +70,12 @@ def test_what_a_library_leaves_beside_its_file_goes_with_it(tmp_path) -> None:
         (temporary.parent / ".tmpA1b2C3").write_text("")
         save_file({"x": np.zeros(3)}, temporary)
     assert names(tmp_path) == ["x.safetensors"]
-
-    def fill_the_disk() -> None:
-        with atomic_path(target) as temporary:
-            (temporary.parent / ".tmpA1b2C3").write_text("")
-            raise OSError(errno.ENOSPC, "No space left on device")
-
     with pytest.raises(InputError, match="could not be written"):
-        fill_the_disk()
+        _fail_while_writing(target)
     assert names(tmp_path) == ["x.safetensors"]
+
+
+def _fail_while_writing(target: Path) -> None:
+    with atomic_path(target) as temporary:
+        (temporary.parent / ".tmpA1b2C3").write_text("")
+        raise OSError(errno.ENOSPC, "No space left on device")

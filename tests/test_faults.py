@@ -1,7 +1,7 @@
 """Steps that are not finite: the batch at fault is left out, then the rate is halved, and all of it resumes exactly."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from conftest import write_pictures
 from training_runs import assert_same_end, final_state, log_of, poisoned, small_run, without
 
+from dit_generators.batches import Batch
 from dit_generators.checkpoint import checkpoints_in
 from dit_generators.errors import NotFiniteError, TrainingError
 from dit_generators.faults import Faults
@@ -110,7 +111,7 @@ def test_the_fourth_fault_in_a_row_ends_the_run_with_the_reason_and_keeps_the_ch
 
 def test_stopped_after_any_step_the_run_ends_as_one_that_was_not(tmp_path, pictures) -> None:
     """A stop leaves a checkpoint that a run without stops does not have: it must not be the one to go back to."""
-    bad, options = [3, 7, 8], ["--save-every", 5]
+    bad, options = [3, 6, 9], ["--save-every", 5]
     train(pictures, tmp_path / "whole", bad, *options, "--steps", 11)
     for stop in range(1, 11):
         out = tmp_path / f"stopped-{stop}"
@@ -119,6 +120,28 @@ def test_stopped_after_any_step_the_run_ends_as_one_that_was_not(tmp_path, pictu
         train(pictures, out, bad, *options, "--steps", 11)
         assert_same_end(tmp_path / "whole", out)
         assert recorded(out) == recorded(tmp_path / "whole")
+
+
+def test_a_batch_left_out_stays_out_though_the_run_that_goes_on_does_not_meet_the_fault(tmp_path, pictures) -> None:
+    """As on a GPU, where the last bits differ: the log has what came after the checkpoint."""
+    options = ["--steps", 10, "--save-every", 5, "--log-every", 1]
+    run = small_run(pictures, tmp_path / "run", *options)
+    clean, bad = run.make, poisoned(run.make, [7])
+
+    def killed(positions: Sequence[int]) -> Batch:
+        if positions[0] == 9 * 4:
+            raise InterruptedError
+        return bad(positions)
+
+    run.make = killed
+    with pytest.raises(InterruptedError):
+        run.run()
+    assert [path.name for path in checkpoints_in(tmp_path / "run")] == ["00000005"]
+    assert small_run(pictures, tmp_path / "run", *options).run()
+    whole = small_run(pictures, tmp_path / "whole", *options)
+    whole.make = without(clean, 7)
+    assert whole.run()
+    assert_same_end(tmp_path / "run", tmp_path / "whole")
 
 
 @pytest.mark.parametrize(("scale", "bad"), [(1e38, []), (65536.0, [3])])

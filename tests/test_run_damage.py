@@ -204,6 +204,21 @@ def test_values_that_json_has_not_are_null_in_the_log(pictures, run) -> None:
     assert (run / "log.jsonl").read_text().splitlines()[-1] == '{"step": 4, "gradient_norm": null, "mse": null}'
 
 
+def test_killed_between_the_line_of_a_score_and_the_best_average_it_is_kept_by_the_next_run(tmp_path, pictures) -> None:
+    options = ["--eval-every", 3, "--eval-images", 4, "--held-out", "0.5", "--sample-steps", 2, "--steps", 4]
+
+    def killed(_: Any) -> None:
+        raise InterruptedError
+
+    run = small_run(pictures, tmp_path / "run", *OPTIONS, *options)
+    run.folder.save_best = killed  # type: ignore[method-assign]
+    with pytest.raises(InterruptedError):
+        run.run()
+    assert [entry["step"] for entry in run.folder.entries() if "score" in entry] == [3]
+    assert small_run(pictures, tmp_path / "run", *OPTIONS, *options).run()
+    assert (tmp_path / "run" / "best" / "ema.safetensors").exists()
+
+
 @pytest.mark.parametrize("name", ["curve.png", "best", "log.jsonl"])
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path, capfd, pictures, name) -> None:
     options = ["--eval-every", 3, "--eval-images", 4, "--held-out", "0.5", "--sample-steps", 2]

@@ -34,7 +34,7 @@ from cmmd_toolkit.features import GaussianStatistics, is_stored, load_stored
 from cmmd_toolkit.images import open_images
 from dit_generators.errors import DitError
 
-CHECKED = ("png", "set.zip", "statistics.npz")  # formats whose checksums show every change of their data
+CHECKED = ("png", "set.zip", "nested.zip", "set.npz", "statistics.npz")  # their checksums show every change of the data
 SLOW = 10.0
 
 
@@ -52,6 +52,11 @@ def _read(name: str, data: bytes, scratch: Path) -> str:
         return _digest(decode(data, name).pixels)
     path = scratch / f"read-{name}"
     path.write_bytes(data)
+    if name.startswith("mini."):
+        from cmmd_toolkit import load_backbone
+
+        mini = load_backbone("mini", weights=path, device="cpu")
+        return _digest(mini.embed([mini.preprocess(np.zeros((8, 8, 3), np.uint8))]))
     if name.startswith("model."):
         from dit_generators import load_checkpoint
 

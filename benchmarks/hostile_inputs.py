@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -56,33 +57,46 @@ def containers(scratch: Path) -> dict[str, bytes]:
     """Whole sets, stored features and checkpoints by file name."""
     from safetensors.numpy import save
 
-    from cmmd_toolkit import Features
+    from cmmd_toolkit import Features, embed
+    from cmmd_toolkit.backbones.mini import BUNDLED
     from dit_generators import DiT, DiTConfig, save_checkpoint
 
     batch = np.stack([np.asarray(photograph(seed)) for seed in range(4)])
     rows = np.random.default_rng(0).standard_normal((12, 4)).astype(np.float32)
-    archive, stored, plain = io.BytesIO(), io.BytesIO(), io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as out:
-        for seed in range(3):
-            out.writestr(f"{seed}.png", _encoded(photograph(seed), "PNG"))
+    stored, plain, packed = io.BytesIO(), io.BytesIO(), io.BytesIO()
     np.savez(stored, mu=np.zeros(4), sigma=np.eye(4))
     np.save(plain, batch)
+    np.savez(packed, arr_0=batch)
     shape = {"input_size": 8, "patch_size": 2, "in_channels": 3, "hidden_size": 32, "depth": 1, "num_heads": 2}
     model = DiT(DiTConfig(**shape, num_classes=0))
     save_checkpoint(model, scratch / "model.safetensors")
     Features(rows, {"backbone": "mini"}, tuple(f"{i}.png" for i in range(12))).save(scratch / "features.safetensors")
+    recorded = embed(batch, backbone="mini", device="cpu")
+    recorded.save(scratch / "recorded.safetensors")
+    recorded.statistics().save(scratch / "statistics.safetensors")
     pickled = io.BytesIO()
     import torch
 
     torch.save({"ema": model.state_dict()}, pickled)
     whole = {path.name: path.read_bytes() for path in scratch.glob("*.safetensors")}
     return whole | {
-        "set.zip": archive.getvalue(),
+        "set.zip": _zipped([f"{seed}.png" for seed in range(3)]),
+        "nested.zip": _zipped([f"class {seed}/{'deep/' * 9}{seed}.png" for seed in range(3)]),
         "set.npy": plain.getvalue(),
+        "set.npz": packed.getvalue(),
+        "mini.safetensors": BUNDLED.read_bytes(),
         "statistics.npz": stored.getvalue(),
         "bare.safetensors": save({"features": rows}, {"cmmd": json.dumps({"backbone": 3})}),
         "model.pt": pickled.getvalue(),
     }
+
+
+def _zipped(names: list[str]) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as out:
+        for seed, name in enumerate(names):
+            out.writestr(name, _encoded(photograph(seed), "PNG"))
+    return archive.getvalue()
 
 
 def _flip(chance: random.Random, data: bytearray) -> None:
@@ -125,6 +139,20 @@ def _largest(chance: random.Random, data: bytearray) -> None:
     data[start : start + 4] = chance.choice((b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x00\x00\x00\x00"))
 
 
+def _value(chance: random.Random, data: bytearray) -> None:
+    """Another value in the JSON header of a `.safetensors`, whose length stays true; elsewhere a flipped bit."""
+    length = int.from_bytes(data[:8], "little")
+    if not 2 < length < len(data):
+        _flip(chance, data)
+        return
+    header = bytes(data[8 : 8 + length])
+    found = chance.choice(list(re.finditer(rb'\\?"[^"]*"|-?[0-9]+|null|true|\[\]', header)))
+    header = header[: found.start()] + chance.choice(_VALUES) + header[found.end() :]
+    data[: 8 + length] = len(header).to_bytes(8, "little") + header
+
+
+_VALUES = (b"0", b"-1", b"1e999", b"NaN", b"null", b'""', b'\\"x\\"', b"[]", b"[[1]]", b"{}", b"9" * 5000, b"[" * 2000)
+
 DAMAGES: dict[str, Damage] = {
     "bits": _flip,
     "header bit": _flip_head,
@@ -134,6 +162,7 @@ DAMAGES: dict[str, Damage] = {
     "removed": _remove,
     "inserted": _insert,
     "lengths": _largest,
+    "value": _value,
 }
 
 

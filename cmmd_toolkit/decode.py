@@ -7,6 +7,7 @@ recipes that reproduce a peer use "plain".
 """
 
 import io
+import logging
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ DecodePolicy = Literal["upright", "plain"]
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 MAX_PIXELS = 100_000_000  # rows times columns; a worker then stays below 900 MB besides the file itself
 _EXIF_ORIENTATION = 0x0112
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its lines go to the terminal; ours say the same
 
 
 @dataclass(frozen=True)

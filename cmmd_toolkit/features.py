@@ -17,9 +17,9 @@ from .arguments import whole_number
 from .arrays import as_array
 from .errors import ArgumentError, InputError
 from .files import atomic_path, check_exists, check_regular, path_of
-from .images import check_numpy_file, explain_numpy_error
 from .json_text import checked_provenance
 from .matrices import LARGEST, SMALLEST, as_float32
+from .numpy_files import check_numpy_file, explain_numpy_error, read_member
 from .record import SetRecord
 from .record_file import HEADER, read_record, record_header, record_tensors
 from .safetensors_file import write_safetensors
@@ -215,8 +215,9 @@ def _load_npz(path: Path) -> GaussianStatistics:
         with np.load(path, allow_pickle=False) as archive:
             if not {"mu", "sigma"} <= set(archive.files):
                 raise InputError(f"{path}: expected mu and sigma, found {', '.join(archive.files) or 'nothing'}")
-            n = archive["n"].item() if "n" in archive.files else _UNKNOWN
-            return GaussianStatistics(archive["mu"], archive["sigma"], None if n == _UNKNOWN else n)
+            n = read_member(archive, "n").item() if "n" in archive.files else _UNKNOWN
+            mean, cov = (read_member(archive, key) for key in ("mu", "sigma"))
+            return GaussianStatistics(mean, cov, None if n == _UNKNOWN else n)
     except (InputError, ArgumentError):
         raise
     except Exception as error:

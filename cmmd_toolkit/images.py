@@ -24,6 +24,7 @@ from .arrays import as_array, is_array, is_tensor, shape_of
 from .decode import MAX_PIXELS, DecodePolicy, Picture, check_pixels, convert_opened, decode
 from .errors import ArgumentError, InputError, PictureError
 from .files import check_exists, check_regular, path_of, read_regular
+from .numpy_files import check_numpy_file, explain_numpy_error, read_member, read_npy
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 Load = Callable[[], Picture]
@@ -284,36 +285,17 @@ def _read_batch(path: Path) -> NDArray[np.uint8]:
     check_numpy_file(path)
     try:
         if path.suffix.lower() == ".npy":
-            return _check_batch(np.load(path, mmap_mode="r", allow_pickle=False), str(path))
+            return _check_batch(read_npy(path), str(path))
         with np.load(path, allow_pickle=False) as archive:
             keys = list(archive.files)
             key = "arr_0" if "arr_0" in keys else keys[0] if len(keys) == 1 else None
             if key is None:
                 raise InputError(f"{path}: expected an image batch named arr_0, found {', '.join(keys) or 'nothing'}")
-            return _check_batch(archive[key], str(path))
+            return _check_batch(read_member(archive, key), str(path))
     except InputError:
         raise
     except Exception as error:  # ValueError, OSError, BadZipFile, zlib.error, TokenError, ...
         raise InputError(f"{path}: {explain_numpy_error(error)}") from error
-
-
-def check_numpy_file(path: Path) -> None:
-    """Raise InputError when the first bytes are not NumPy's: np.load would take the file for a pickle."""
-    expected = b"\x93NUMPY" if path.suffix.lower() == ".npy" else b"PK"
-    try:
-        with path.open("rb") as stream:
-            found = stream.read(len(expected))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
-    if found != expected:
-        raise InputError(f"{path}: not a NumPy {path.suffix} file; save it again with np.save or np.savez")
-
-
-def explain_numpy_error(error: Exception) -> str:
-    """Why NumPy could not read a file, in words a user can act on."""
-    if "pickle" in str(error).lower() or "Python objects" in str(error):
-        return "holds Python objects that only pickle can read, and pickle can run code; save plain arrays instead"
-    return f"not a readable NumPy file ({str(error).splitlines()[0] if str(error) else 'empty'}); save it again"
 
 
 def _check_batch(array: NDArray[Any], name: str) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""No network is believed without a look at its features: NaN, infinity and tensors that are none are refused by name."""
+"""No network is believed without a look at its features: NaN, infinity and what is no tensor are refused by name."""
 
 import dataclasses
 import json

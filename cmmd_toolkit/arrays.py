@@ -17,7 +17,7 @@ def as_array(values: Any, name: str, expected: str = "numbers of shape (N, D)") 
     Tensors on other devices or with gradients are copied; those without dense numbers (sparse, meta, quantised,
     nested) are refused, as are masked arrays, in a list too: NumPy would take what is under the mask for data.
     """
-    if any(isinstance(part, np.ma.MaskedArray) for part in _parts(values)):
+    if any(map(_is_masked, _parts(values))):
         raise ArgumentError(f"{name}: {_MASKED}")
     try:
         return np.asarray(_without_torch(values))
@@ -42,6 +42,10 @@ def is_array(values: Any) -> bool:
 def is_tensor(values: Any) -> bool:
     """Whether this is a torch.Tensor or a subclass of it; torch is not imported for the question."""
     return any(kind.__module__ == "torch" and kind.__name__ == "Tensor" for kind in type(values).__mro__)
+
+
+def _is_masked(values: Any) -> bool:
+    return isinstance(values, np.ma.MaskedArray) or (is_tensor(values) and type(values).__name__ == "MaskedTensor")
 
 
 def _parts(values: Any) -> Iterator[Any]:

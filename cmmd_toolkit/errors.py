@@ -7,13 +7,16 @@ CmmdError
 ├── BackboneError   an unknown backbone, or one whose packages are not installed
 └── WeightsError    weights are absent, damaged, incomplete or of another network
 
-Every message says what was expected, what was found in which file, and what to do. The command
-line prints it as one line and exits with code 2.
+Every message says what was expected, what was found in which file, and what to do, in one line. The command
+line prints it and exits with code 2.
 """
 
 
 class CmmdError(Exception):
     """Base of everything this package raises on purpose."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(" ".join(str(message).splitlines()))  # names and values in it may hold line breaks
 
 
 class ArgumentError(CmmdError, ValueError):

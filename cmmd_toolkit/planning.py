@@ -32,6 +32,7 @@ from .report import Report
 from .report.text import number_text
 
 SHARES = (0.5, 0.2, 0.1, 0.05)
+_MOST_PICTURES = 2**53
 
 
 @dataclass(frozen=True)
@@ -269,7 +270,8 @@ def _from_result(result: Mapping[str, Any]) -> _Pilot:
     error, n, m = float(result["standard_error"]), int(result["n_reference"]), int(result["n_generated"])
     ends = result["interval"]
     interval = None if ends is None else (float(ends[0]), float(ends[1]))
-    if not all(map(math.isfinite, (value, error, *(interval or ())))) or error <= 0 or not 2 <= min(n, m) <= 2**53:
+    numbers = (value, error, *(interval or ()))
+    if not all(map(math.isfinite, numbers)) or error <= 0 or min(n, m) < 2 or max(n, m) > _MOST_PICTURES:
         raise ValueError("no result of compare")
     about = f"{result['generated']} and another set"
     remark = _doubt(interval, "the distance")

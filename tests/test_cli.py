@@ -138,7 +138,7 @@ def test_every_mistake_is_one_line_and_code_2(
         ((), "Usage: cmmd"),
         (("compare",), "Missing argument 'REFERENCE'"),
         (("compare", real), "Missing argument 'GENERATED...'"),
-        (("comparre", real, real), "No such command 'comparre'"),
+        (("comparre", real, real), "No such command 'comparre'. Did you mean compare?"),
         (("compare", real, real, "--nope"), "No such option '--nope'"),
         (("compare", real, tmp_path / "absent"), "absent: no such file or folder"),
         (("compare", real, real, "--backbone", "clipp"), "unknown backbone 'clipp'; did you mean clip?"),
@@ -156,6 +156,14 @@ def test_every_mistake_is_one_line_and_code_2(
         (("compare", *sides, "--max-images", "x"), "'x' is not a valid integer"),
         (("embed", real, "--out", tmp_path / "x.txt"), "ends in .safetensors or .npz"),
         (("embed", real, "--out", tmp_path), "is a folder; name a file"),
+        (("compare", real, ""), "expected the name of a file or folder, got ''; is a variable unset?"),
+        (("rank", " ", *sides), "expected the name of a file or folder, got ' '"),
+        (("explain", *sides, "--sheet", ""), "expected the name of a file or folder, got ''"),
+        (("plan", *sides, "--csv", "x"), "No such option '--csv'. (see cmmd plan --help)"),
+        (("plan", *sides, "--metrc", "fd"), "No such option '--metrc'. Did you mean --metric? (see cmmd plan --help)"),
+        (("plan", *sides, "--metric", "kid"), "expected mmd or fd (on their networks also fid, cmmd), got 'kid'"),
+        (("compare", *sides, "--metric", "lpips"), "unknown metric 'lpips'; choose from"),
+        (("embed", sides[0], "--out", tmp_path / "o.npz"), "holds features or statistics, and pictures are needed"),
     ):
         code, out, err = call(capsys, *arguments)
         assert code == 2, arguments

@@ -34,7 +34,16 @@ from cmmd_toolkit.features import GaussianStatistics, is_stored, load_stored
 from cmmd_toolkit.images import open_images
 from dit_generators.errors import DitError
 
-CHECKED = ("png", "set.zip", "nested.zip", "set.npz", "statistics.npz")  # their checksums show every change of the data
+CHECKED = (
+    "png",
+    "set.zip",
+    "nested.zip",
+    "set.npz",
+    "statistics",
+    "features",
+    "recorded",
+    "model",
+)  # they have checksums
 SLOW = 10.0
 
 

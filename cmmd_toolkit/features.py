@@ -22,7 +22,7 @@ from .matrices import LARGEST, SMALLEST, as_float32
 from .numpy_files import check_numpy_file, explain_numpy_error, read_member
 from .record import SetRecord
 from .record_file import HEADER, read_record, record_header, record_tensors
-from .safetensors_file import write_safetensors
+from .safetensors_file import is_whole, write_safetensors
 
 FORMAT = "cmmd-toolkit 1"
 _UNKNOWN = -1  # the number of pictures in an .npz of statistics that do not say
@@ -253,6 +253,8 @@ def _load_safetensors(path: Path) -> Features | GaussianStatistics:
     except Exception as error:  # SafetensorError, ValueError, OSError, TypeError, RecursionError, ...
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: not a readable safetensors file ({reason}); write it again") from error
+    if not is_whole(tensors, header):
+        raise InputError(f"{path}: damaged, its checksum differs; write it again")
     provenance = {} if provenance is None else provenance
     names = _checked_names(() if names is None else names)
     if "features" in tensors:

@@ -4,6 +4,7 @@ The library's `save_file` writes the metadata in an order of chance, and through
 six letters, which a killed process leaves beside the target for ever.
 """
 
+import hashlib
 import json
 import struct
 from collections.abc import Mapping
@@ -15,13 +16,15 @@ from numpy.typing import NDArray
 
 _KINDS = {"f": "F", "i": "I", "u": "U"}
 _ALIGNMENT = 8
+_CHECKSUM = "sha256"
 
 
 def write_safetensors(tensors: Mapping[str, NDArray[Any]], path: Path, metadata: Mapping[str, str]) -> None:
     """The format of https://github.com/huggingface/safetensors: length of the header, header, tensors by size of item.
 
-    No copy of a contiguous little-endian tensor is made.
+    No copy of a contiguous little-endian tensor is made. The metadata gains a checksum, which the format lacks.
     """
+    metadata = {**metadata, _CHECKSUM: _checksum(tensors, metadata)}
     ordered = sorted(tensors.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
     header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
     start = 0
@@ -35,3 +38,17 @@ def write_safetensors(tensors: Mapping[str, NDArray[Any]], path: Path, metadata:
         stream.write(struct.pack("<Q", len(text)) + text)
         for _, tensor in ordered:
             stream.write(np.ascontiguousarray(tensor, tensor.dtype.newbyteorder("<")).data)
+
+
+def is_whole(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bool:
+    """Whether what was read is what was written; files without a checksum, of older versions and other tools, pass."""
+    return metadata.get(_CHECKSUM) in (None, _checksum(tensors, metadata))
+
+
+def _checksum(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> str:
+    digest = hashlib.sha256(repr(sorted(item for item in metadata.items() if item[0] != _CHECKSUM)).encode())
+    for name, tensor in sorted(tensors.items()):
+        little = np.ascontiguousarray(tensor, tensor.dtype.newbyteorder("<"))
+        digest.update(repr((name, little.dtype.str, little.shape)).encode())
+        digest.update(little.data)
+    return digest.hexdigest()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .autoencoder_record import AutoencoderRecord
-from .checkpoint_files import AUTOENCODER_KEY, CONFIG_KEY, PICKLED, WeightsFile, check_depth, read_weights
+from .checkpoint_files import AUTOENCODER_KEY, CHECKSUM_KEY, CONFIG_KEY, PICKLED, WeightsFile, check_depth, read_weights
 from .checkpoint_names import (
     State,
     config_from_diffusers,
@@ -21,6 +21,7 @@ from .checkpoint_names import (
     to_diffusers,
 )
 from .config import DiTConfig
+from .digest import weights_digest
 from .errors import ArgumentError, CheckpointError
 from .files import replacing, replacing_folder, write_safetensors, write_torch
 from .foreign_checkpoints import check_family, check_scheduler
@@ -145,7 +146,8 @@ def write_checkpoint(checkpoint: Checkpoint, target: str | Path, autoencoder: Pa
     state = {name: value.detach().cpu().contiguous() for name, value in checkpoint.state.items()}
     if target.suffix == ".safetensors":
         with replacing(target) as temporary:
-            write_safetensors(state, temporary, _metadata(checkpoint) | {CONFIG_KEY: checkpoint.config.to_json()})
+            metadata = _metadata(checkpoint) | {CONFIG_KEY: checkpoint.config.to_json()}
+            write_safetensors(state, temporary, metadata | {CHECKSUM_KEY: weights_digest(state, metadata)})
     elif target.suffix in PICKLED:
         with replacing(target) as temporary:
             write_torch(state, temporary)

@@ -20,11 +20,13 @@ from .autoencoder_record import AutoencoderRecord
 from .checkpoint_names import State
 from .checkpoint_wrappings import check_arguments, plain_state, told_classes, told_heads, unwrap
 from .config import DiTConfig
+from .digest import weights_digest
 from .errors import ArgumentError, CheckpointError
 from .foreign_checkpoints import check_args, check_content
 
 CONFIG_KEY = "dit_config"
 AUTOENCODER_KEY = "dit_autoencoder"
+CHECKSUM_KEY = "dit_sha256"
 PICKLED = (".pt", ".pth", ".bin", ".ckpt")
 _CODE = re.compile(r"Unsupported (?:global|class)|not an allowed global|reduce for unrecognized|nstantiat|Can only")
 
@@ -76,6 +78,9 @@ def _read_safetensors(path: Path) -> WeightsFile:
         raise CheckpointError(
             f"{path}: damaged or cut short ({_first_line(error)}); fetch or write it again"
         ) from error
+    checksum = metadata.pop(CHECKSUM_KEY, None)
+    if checksum not in (None, weights_digest(state, metadata)):
+        raise CheckpointError(f"{path}: damaged, its checksum differs; fetch or write it again")
     check_args(metadata, str(path))
     config = _parse_config(metadata[CONFIG_KEY], path, len(state)) if CONFIG_KEY in metadata else None
     record = metadata.get(AUTOENCODER_KEY)
@@ -114,8 +119,11 @@ def _load_pickle(path: Path) -> Any:
     try:
         with torch.serialization.safe_globals([argparse.Namespace, *_numpy_values()]), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch, on what is refused below
+            zipped = zipfile.is_zipfile(path)
+            if zipped:
+                _check_sums(path)
             if path.suffix in PICKLED:
-                return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+                return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
             with path.open("rb") as stream:  # torch would go by a name that is wrong
                 return torch.load(stream, map_location="cpu", weights_only=True)
     except Exception as error:  # damage shows as RuntimeError, EOFError, KeyError, IndexError, ...
@@ -127,6 +135,13 @@ def _load_pickle(path: Path) -> Any:
         raise CheckpointError(
             f"{path}: damaged or cut short ({_first_line(error)}); fetch or write it again"
         ) from error
+
+
+def _check_sums(path: Path) -> None:
+    """The checksums of the archive, which torch.load does not look at."""
+    with zipfile.ZipFile(path) as archive:
+        if wrong := archive.testzip():
+            raise ValueError(f"wrong checksum of {wrong}")
 
 
 def _first_line(error: BaseException) -> str:

@@ -31,6 +31,16 @@ def assert_same(first: DiT, second: DiT) -> None:
         assert torch.equal(value, second.state_dict()[name]), name
 
 
+@pytest.mark.parametrize("name", ["m.safetensors", "m.pt"])
+def test_a_changed_byte_of_the_weights_is_damage(tmp_path: Path, model: DiT, name: str) -> None:
+    save_checkpoint(model, tmp_path / name)
+    whole, needle = (tmp_path / name).read_bytes(), model.state_dict()["pos_embed"].numpy().tobytes()[:64]
+    at = whole.index(needle) + 3
+    (tmp_path / name).write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_checkpoint(tmp_path / name, num_heads=model.config.num_heads if name == "m.pt" else None)
+
+
 def test_our_file_holds_weights_and_configuration(tmp_path: Path) -> None:
     model = random_model(attention="swa*1,full", window=5, window_border="truncate", num_classes=3)
     save_checkpoint(model, tmp_path / "m.safetensors")

@@ -21,6 +21,21 @@ def test_features_come_back_as_they_were(tmp_path: Path) -> None:
     assert len(loaded) == 5
 
 
+def test_a_changed_byte_of_a_stored_file_is_damage(tmp_path: Path) -> None:
+    path, features = tmp_path / "x.safetensors", Features(gaussian(5, 3), {"backbone": "clip"}, tuple("abcde"))
+    for stored in (features, features.statistics()):
+        stored.save(path)
+        whole = path.read_bytes()
+        for at in range(8, len(whole)):
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+            try:
+                loaded = load_stored(path)
+            except InputError:
+                continue
+            assert b"sha256" not in path.read_bytes()  # the name of the checksum itself was hit
+            assert type(loaded) is type(stored)
+
+
 def test_statistics_are_numpys_mean_and_covariance(tmp_path: Path) -> None:
     x = gaussian(50, 4)
     statistics = Features(x).statistics()

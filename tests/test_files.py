@@ -14,40 +14,8 @@ from conftest import gaussian
 from safetensors.numpy import load_file
 
 from cmmd_toolkit import ArgumentError, CmmdError, Features, GaussianStatistics, InputError, compare, embed, plan
-from cmmd_toolkit.files import atomic_path, check_writable, path_of, remove_leftovers
+from cmmd_toolkit.files import atomic_path, check_writable, path_of
 from cmmd_toolkit.safetensors_file import write_safetensors
-
-DEAD = 2**22 + 1  # above the largest number of a process
-
-
-def test_the_next_run_removes_what_dead_processes_left_beside_its_target(tmp_path: Path) -> None:
-    kept = [".other.json.5.json", ".r.json", ".r.json.txt", f".r.json.{os.getppid()}.json", "r.json"]
-    for name in [*kept, f".r.json.{DEAD}.json", f".r.json.3.{DEAD}.json", f".r.json.{os.getpid()}.json"]:
-        (tmp_path / name).touch()
-    with atomic_path(tmp_path / "r.json") as temporary:
-        assert temporary.name == f".r.json.{os.getpid()}.json"
-        temporary.write_text("new")
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
-    assert (tmp_path / "r.json").read_text() == "new"
-
-
-def test_a_whole_folder_is_cleaned_of_files_and_folders(tmp_path: Path) -> None:
-    (tmp_path / f".step-1.{DEAD}").mkdir()
-    (tmp_path / f".step-1.{DEAD}" / "model").touch()
-    (tmp_path / ".hidden").mkdir()
-    remove_leftovers(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [".hidden"]
-
-
-def test_a_writer_in_another_container_is_seen_by_its_lock(tmp_path: Path) -> None:
-    fcntl = pytest.importorskip("fcntl")
-    temporary = tmp_path / f".r.json.{DEAD}.json"
-    with temporary.open("w") as writing:
-        fcntl.flock(writing, fcntl.LOCK_EX)
-        remove_leftovers(tmp_path)
-        assert temporary.exists()
-    remove_leftovers(tmp_path)
-    assert not temporary.exists()
 
 
 def test_writers_of_one_target_at_once_leave_one_whole_file(tmp_path: Path) -> None:

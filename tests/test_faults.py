@@ -177,6 +177,19 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path, pictures) -> None
     assert checkpoints_in(tmp_path / "run") == []
 
 
+def test_samples_that_are_nan_are_a_line_and_training_goes_on_to_its_own_fault(tmp_path, pictures) -> None:
+    options = ["--sample-every", 1, "--eval-every", 1, "--sample-steps", 2, "--held-out", "0.5", "--eval-images", 4]
+    run = small_run(pictures, tmp_path / "run", "--steps", 3, "--learning-rate", "1e30", *options)
+    said: list[str] = []
+    run.say = said.append
+    with pytest.raises(TrainingError, match="again after going back"):
+        run.run()
+    assert [line[:17] for line in said if line.startswith("step 1: no s")][:2] == [
+        "step 1: no sheet:",
+        "step 1: no score:",
+    ]
+
+
 def test_steps_see_the_batches_that_are_not_left_out_in_order() -> None:
     faults = Faults(skipped=(0, 3, 4, 9))
     assert [faults.batch(step) for step in range(7)] == [1, 2, 5, 6, 7, 8, 10]

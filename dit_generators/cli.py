@@ -63,7 +63,8 @@ def sample(out: str, num: int, npz: bool, preview_every: int | None, attention: 
         written: list[Path] = []
 
         def finish(folder: SampleFolder) -> None:
-            written.extend([folder.write_npz(num)] * npz)
+            if npz:
+                written.append(folder.write_npz(num))
             written.append(folder.write_sheet(num, settings.labels))
 
         result = run_sampling(run, processes, show_progress, finish)

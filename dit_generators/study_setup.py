@@ -52,16 +52,25 @@ def _train(
 ) -> Study | None:
     """Both models, by all processes as `train` does it; None when Ctrl-C stopped one."""
     given = {**given, "channels": int(given["channels"])}
+    is_new = not out.is_dir()
+    if not is_new:
+        _hold(out, processes, held)
     for name in MODELS:
         run = _prepare(pictures, out / "models" / name, given, settings, name)
-        if name == MODELS[0] and processes.is_main:
-            held.enter_context(locked(out))
-            remove_leftovers(out)
+        if is_new and name == MODELS[0]:
+            _hold(out, processes, held)
         tell(f"training the {name} model")
         if not run.run():
             tell(f"{out}: interrupted; the same command goes on")
             return None
     return Study(out, settings, run.pictures, run.autoencoder, run.accelerator.device, tell, show_progress, processes)
+
+
+def _hold(out: Path, processes: Processes, held: ExitStack) -> None:
+    """No other study writes into the folder until `held` ends."""
+    if processes.is_main:
+        held.enter_context(locked(out))
+        remove_leftovers(out)
 
 
 def _prepare(pictures: Path, out: Path, given: dict[str, Any], settings: StudySettings, name: str) -> TrainRun:

@@ -50,7 +50,7 @@ def test_a_truncated_checkpoint_serves_the_dims_it_holds(inception_weights: Path
     [
         (b"junk", "not a readable checkpoint"),
         ({"a": torch.zeros(2)}, "lacks Conv2d_1a_3x3"),
-        ({"a": 3}, "expected a state dict of tensors"),
+        ({"a": 3}, "expected a state dict of dense real tensors"),
         ([torch.zeros(2)], "expected a state dict"),
     ],
 )

@@ -37,7 +37,7 @@ def kill(tmp_path: Path, name: str, every: int) -> None:
     assert result["failures"] == []
 
 
-@pytest.mark.parametrize(("name", "every"), [("train", 19), ("faults", 9), ("sample", 6), ("embed", 1)])
+@pytest.mark.parametrize(("name", "every"), [("train", 37), ("faults", 17), ("sample", 11), ("embed", 2)])
 def test_killed_at_some_file_operations_the_next_run_finishes_with_the_same_bytes(tmp_path, name, every) -> None:
     kill(tmp_path, name, every)
 

@@ -40,6 +40,8 @@ class _Sturdy:
         self._stream, self._name, self._failure = stream, name, ""
 
     def __getattr__(self, name: str) -> Any:
+        if name == "buffer":  # click would write past this object where the encoding is ASCII
+            raise AttributeError(name)
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:

@@ -45,19 +45,23 @@ class RunFolder:
         return f"{record}: was missing or damaged; written again from a checkpoint" if damaged else None
 
     def save(self, state: TrainState, scaler: Any, *, regular: bool) -> Path:
-        """Write a checkpoint of the state; it appears whole, and older ones go.
-
-        The last two stay, and the last regular one: the state to go back to must not depend on when a run was stopped.
-        """
+        """Write a checkpoint of the state; it appears whole, and older ones go."""
         target = self.path / "checkpoints" / f"{state.step:08d}"
         if not target.exists():
             write_saved(target, state, scaler, self.settings, regular=regular)
+        self.remove_old()
+        return target
+
+    def remove_old(self) -> None:
+        """Remove all checkpoints but the last two and the last regular one.
+
+        For the state to go back to must not depend on when a run was stopped.
+        """
         saved = checkpoints_in(self.path)
         last_regular = next((path for path in reversed(saved) if is_regular(path)), None)
         for old in saved[:-_KEPT]:
             if old != last_regular:
                 remove_folder(old)
-        return target
 
     def save_best(self, state: TrainState) -> None:
         """Keep the average as the best so far."""

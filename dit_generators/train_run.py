@@ -107,6 +107,7 @@ class TrainRun:
         self.accelerator.wait_for_everyone()  # all have read what is changed now
         if self.main:
             self._set_aside(damaged)
+            self.folder.remove_old()  # a run killed after its last checkpoint left one too many
             if lines := self.folder.cut_log(self.state.step):
                 self.say(f"{self.folder.path / 'log.jsonl'}: damaged lines, {lines}, are left out")
         if saved is not None:

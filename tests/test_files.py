@@ -23,12 +23,12 @@ def test_writers_of_one_target_at_once_leave_one_whole_file(tmp_path: Path) -> N
 
     def write(seed: int) -> None:
         try:
-            for _ in range(20):
+            for _ in range(50):
                 Features(np.full((50, 8), seed, np.float32)).save(target)
         except Exception as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=write, args=(seed,)) for seed in range(1, 5)]
+    threads = [threading.Thread(target=write, args=(seed,)) for seed in range(1, 9)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -200,6 +200,20 @@ def test_values_that_json_has_not_are_null_in_the_log(pictures, run) -> None:
     assert (run / "log.jsonl").read_text().splitlines()[-1] == '{"step": 4, "gradient_norm": null, "mse": null}'
 
 
+def test_killed_between_the_last_checkpoint_and_removing_the_oldest_the_next_run_removes_it(pictures, run) -> None:
+    def killed() -> None:
+        raise InterruptedError
+
+    last = small_run(pictures, run, *OPTIONS, "--steps", 6)
+    last.folder.remove_old, remove_old = killed, last.folder.remove_old  # type: ignore[method-assign]
+    with pytest.raises(InterruptedError):
+        last.folder.save(last.state, None, regular=True)
+    last.folder.remove_old = remove_old  # type: ignore[method-assign]
+    assert [path.name for path in checkpoints_in(run)] == ["00000000", "00000002", "00000004"]
+    assert small_run(pictures, run, *OPTIONS, "--steps", 4).run()
+    assert [path.name for path in checkpoints_in(run)] == ["00000002", "00000004"]
+
+
 def test_killed_between_the_line_of_a_score_and_the_best_average_it_is_kept_by_the_next_run(tmp_path, pictures) -> None:
     options = ["--eval-every", 3, "--eval-images", 4, "--held-out", "0.5", "--sample-steps", 2, "--steps", 4]
 

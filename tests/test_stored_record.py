@@ -243,7 +243,7 @@ def _damages() -> list[tuple[str, Callable[[dict, dict], None]]]:
 def test_a_damaged_record_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, damaged = stored(write_pictures(tmp_path / "real", 4)), tmp_path / "damaged.safetensors"
     with safe_open(file, framework="numpy") as stream:
-        header = stream.metadata()
+        header = {key: text for key, text in stream.metadata().items() if key != "sha256"}  # by who can write one
         tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
     for what, change in _damages():
         own, record = dict(tensors), json.loads(header["pictures"])

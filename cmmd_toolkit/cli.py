@@ -20,10 +20,10 @@ from .cli_options import (
     usage_text,
 )
 from .cli_rank import plan, rank
+from .common.streams import sturdy_streams
 from .errors import ArgumentError, CmmdError
 from .limits import ABOVE, BELOW, FORM, parse_limit
 from .metric_names import ALL, DEFAULTS, METRICS
-from .streams import sturdy_streams
 
 USAGE_ERROR, INTERRUPTED = 2, 130
 THRESHOLD_EXCEEDED = 1
@@ -118,8 +118,8 @@ def compare(reference: str, generated: tuple[str, ...], json_file: str | None, *
     given["bandwidth"] = parse_bandwidth(given["bandwidth"])
     target = json_target(json_file)
 
+    from .common.progress import show_progress
     from .comparison import compare as run
-    from .progress import show_progress
 
     report = run(reference, list(generated), progress=show_progress, command=command_line(), limits=limits, **given)
     deliver(lambda: _show(report, json_file), *([] if target is None else [lambda: report.save(target)]))
@@ -150,15 +150,15 @@ def _show(report: Any, json_file: str | None) -> None:
 @click.option("--stats", is_flag=True, help="Write mean and covariance only; .npz always does.")
 def embed(input: str, out: str, stats: bool, **given: Any) -> int:
     """Write the features of INPUT, or their mean and covariance, to FILE for later comparisons."""
-    from .files import check_writable, path_of
+    from .common.files import check_writable, path_of
 
     target = path_of(out)
     check_writable(target)
     if target.suffix.lower() not in (".safetensors", ".npz"):
         raise ArgumentError(f"{out}: expected a name that ends in .safetensors or .npz")
 
+    from .common.progress import show_progress
     from .comparison import embed as run
-    from .progress import show_progress
 
     features = run(input, progress=show_progress, **given)
     as_statistics = stats or target.suffix.lower() == ".npz"
@@ -179,8 +179,8 @@ def demo(json_file: str) -> int:
     """Score real pictures offline, in seconds: handwritten digits against copies with known faults."""
     target = json_target(json_file)
 
+    from .common.progress import show_progress
     from .demo import explanation, run_demo
-    from .progress import show_progress
 
     report = run_demo(show_progress, command_line())
     deliver(lambda: _show(report, json_file), *([] if target is None else [lambda: report.save(target)]))

@@ -38,8 +38,8 @@ def explain(reference: str, generated: str, sheet_file: str | None, json_file: s
     if sheet_file is not None:
         _check_sheet(sheet_file)
 
+    from .common.progress import show_progress
     from .explaining import explain as run
-    from .progress import show_progress
 
     explanation = run(reference, generated, progress=show_progress, command=command_line(), **given)
     text = explanation.to_json() if json_file == "-" else str(explanation)
@@ -51,7 +51,7 @@ def explain(reference: str, generated: str, sheet_file: str | None, json_file: s
 
 def _check_sheet(name: str) -> None:
     """Before hours of work: what is written after them."""
-    from .files import check_writable, path_of
+    from .common.files import check_writable, path_of
     from .report.sheet import check_sheet_name
 
     check_sheet_name(path_of(name))

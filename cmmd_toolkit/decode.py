@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from .arrays import as_array
+from .common.arrays import as_array
 from .errors import PictureError
 from .intact import check_contents, check_end, check_intact, check_layout
 from .pixels import check_palette, colours, is_deep, lower_bytes, mend_palette_and_key, raw_modes, to_rgb

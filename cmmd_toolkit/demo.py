@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from .common.text import number_text
 from .comparison import compare
 from .decode import Picture
 from .gathering import Progress
 from .images import ImageSource
 from .report import Report
-from .report.text import number_text
 
 SIZE = 64
 _SAMPLES = Path(__file__).with_name("demo_samples.npz")

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from .backbones.registry import SPECS, BackboneSpec
+from .common.versions import library_versions
 from .embedding import default_workers
-from .versions import library_versions
 
 
 def print_backbones() -> None:

@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import checks
-from .arguments import whole_number
+from .common.arguments import whole_number
+from .common.files import atomic_path, path_of
+from .common.json_text import json_text
 from .decode import MAX_PIXELS
 from .embedding import OnError
 from .errors import ArgumentError, InputError
 from .features import Features, GaussianStatistics
-from .files import atomic_path, path_of
 from .gathering import Gathered, Networks, Options, Paths, Progress, gather
 from .images import Load
 from .inference.witness import Witness, witness
 from .inputs import Side, as_sources
-from .json_text import json_text
 from .metrics.estimate import Estimate
 from .metrics.mmd import Bandwidth, MmdReference, check_bandwidth
 from .metrics.neighbours import kth_neighbours

@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .arguments import whole_number
-from .arrays import as_array
+from .common.arguments import whole_number
+from .common.arrays import as_array
+from .common.files import atomic_path, check_exists, check_regular, path_of
+from .common.json_text import checked_provenance
+from .common.numpy_files import check_numpy_file, explain_numpy_error, read_member
+from .common.safetensors_file import is_whole, write_safetensors
 from .errors import ArgumentError, InputError
-from .files import atomic_path, check_exists, check_regular, path_of
-from .json_text import checked_provenance
 from .matrices import LARGEST, SMALLEST, as_float32
-from .numpy_files import check_numpy_file, explain_numpy_error, read_member
 from .record import SetRecord
 from .record_file import HEADER, read_record, record_header, record_tensors
-from .safetensors_file import is_whole, write_safetensors
 
 FORMAT = "cmmd-toolkit 1"
 _UNKNOWN = -1  # the number of pictures in an .npz of statistics that do not say

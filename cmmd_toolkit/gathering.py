@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from . import checks, stored_checks
-from .arguments import check_seed, whole_number
 from .backbones.base import Backbone
 from .backbones.registry import INCEPTION_DIMS, load_backbone, spec_of
 from .backbones.remarks import REMARKS
+from .common.arguments import check_seed, whole_number
+from .common.labels import short_labels
+from .common.versions import library_versions
 from .decode import MAX_PIXELS
 from .embedding import Advance, OnError, embed_source
 from .errors import ArgumentError, InputError
@@ -20,8 +22,6 @@ from .images import open_images
 from .inputs import Side, Stored, as_list, as_sources, check_same_backbone, for_backbone, open_side
 from .origin import Origin
 from .recipes import Recipe, find_recipe
-from .report.labels import short_labels
-from .versions import library_versions
 
 Paths = str | Path | Mapping[str, str | Path] | None
 Progress = Callable[[str, int | None], AbstractContextManager[Advance]]

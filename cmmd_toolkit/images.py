@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .arrays import as_array, is_array, is_tensor, shape_of
+from .common.arrays import as_array, is_array, is_tensor, shape_of
+from .common.files import check_exists, check_regular, path_of, read_regular
+from .common.numpy_files import check_numpy_file, explain_numpy_error, read_member, read_npy
 from .decode import MAX_PIXELS, DecodePolicy, Picture, check_pixels, convert_opened, decode
 from .errors import ArgumentError, InputError, PictureError
-from .files import check_exists, check_regular, path_of, read_regular
-from .numpy_files import check_numpy_file, explain_numpy_error, read_member, read_npy
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 Load = Callable[[], Picture]

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .arguments import text
-from .arrays import shape_of
+from .common.arguments import text
+from .common.arrays import shape_of
+from .common.files import path_of
 from .decode import DecodePolicy
 from .errors import ArgumentError, InputError
 from .features import Features, GaussianStatistics, is_stored, load_stored
-from .files import path_of
 from .images import ImageSource, open_images, subset_rows
 from .matrices import as_float32
 from .record import SetSummary

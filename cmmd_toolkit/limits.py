@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from math import isnan
 from typing import TYPE_CHECKING
 
+from .common.text import beyond_text, p_text, plain
 from .errors import ArgumentError
 from .metric_names import ALL, DEFAULTS, METRICS
-from .report.text import beyond_text, p_text, plain
 
 if TYPE_CHECKING:
     from .report import Report, Result

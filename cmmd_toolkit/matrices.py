@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import as_array
+from .common.arrays import as_array
 from .errors import ArgumentError
 
 SMALLEST, LARGEST = 1e-20, 1e20

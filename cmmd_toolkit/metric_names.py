@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from .arguments import text
+from .common.arguments import text
+from .common.nearest import hint
 from .errors import ArgumentError
-from .nearest import hint
 
 ALL = "all"
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .arguments import real_number
+from .common.arguments import real_number
+from .common.files import check_exists, check_regular, path_of
+from .common.text import number_text
 from .decode import MAX_PIXELS
 from .embedding import OnError
 from .errors import ArgumentError, InputError
-from .files import check_exists, check_regular, path_of
 from .gathering import Gathered, Networks, Options, Paths, Progress, gather
 from .inference.sample_size import (
     Pilot,
@@ -29,7 +30,6 @@ from .metrics.mmd import Bandwidth, MmdScore
 from .ordering import Score, relative, without_bias
 from .ranking import check_one_ruler, check_pairing, checked_level, frechet_scores, mmd_scores, rows_check
 from .report import Report
-from .report.text import number_text
 
 SHARES = (0.5, 0.2, 0.1, 0.05)
 _MOST_PICTURES = 2**53

@@ -6,16 +6,17 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
-from .arguments import real_number
+from .common.arguments import real_number
+from .common.files import atomic_path, path_of
+from .common.json_text import json_text
+from .common.text import p_phrase
 from .decode import MAX_PIXELS
 from .embedding import OnError
 from .errors import ArgumentError, InputError
 from .features import Features, GaussianStatistics
-from .files import atomic_path, path_of
 from .gathering import Check, Gathered, Networks, Options, Paths, Progress, gather
 from .inference.relative import kept_for_tests
 from .inputs import Side, as_sources
-from .json_text import json_text
 from .metric_names import MetricSpec, ranked_metric
 from .metrics import frechet
 from .metrics.frechet import FrechetScore
@@ -23,7 +24,6 @@ from .metrics.gaussian import GaussianFit
 from .metrics.mmd import Bandwidth, MmdReference, MmdScore, check_bandwidth
 from .ordering import PairTest, Score, order_sets, without_bias
 from .recipes import Recipe
-from .report.text import p_phrase
 from .report.verdict import Verdict, ordered_text
 from .scoring import unit_rows
 from .selection import check_defined_on

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from .arguments import text
+from .common.arguments import text
+from .common.nearest import hint
 from .decode import DecodePolicy
 from .errors import ArgumentError
 from .metric_names import DEFAULTS, NUMBERS
 from .metrics.mmd import Bandwidth, Estimator
-from .nearest import hint
 
 
 @dataclass(frozen=True)

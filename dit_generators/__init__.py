@@ -11,14 +11,7 @@ if TYPE_CHECKING:
     from .autoencoder import Autoencoder, load_autoencoder
     from .checkpoint import load_checkpoint, save_checkpoint
     from .config import DiTConfig
-    from .errors import (
-        ArgumentError,
-        AttentionChangedWarning,
-        AttentionError,
-        CheckpointError,
-        DitError,
-        OutputError,
-    )
+    from .errors import ArgumentError, AttentionChangedWarning, AttentionError, CheckpointError, DitError, OutputError
     from .guidance import Guidance
     from .model import DiT
     from .objective import diffusion_loss

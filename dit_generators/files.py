@@ -112,7 +112,7 @@ def write_safetensors(tensors: dict[str, Any], path: Path, metadata: dict[str, s
     """Torch's tensors as a .safetensors file, equal bytes for equal contents."""
     import torch
 
-    from cmmd_toolkit.safetensors_file import Part, write_parts
+    from cmmd_toolkit.common.safetensors_file import Part, write_parts
 
     kinds = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
     parts = {}

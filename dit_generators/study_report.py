@@ -5,7 +5,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from cmmd_toolkit.report.text import number_text
+from cmmd_toolkit.common.text import number_text
 
 from .files import replacing
 from .study_scores import fd_texts, mmd_text, pairwise_verdict

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmmd_toolkit import frechet_distance, median_distance, relative_test, squared_mmd
-from cmmd_toolkit.report.text import interval_text, number_text, p_phrase
+from cmmd_toolkit.common.text import interval_text, number_text, p_phrase
 
 from .errors import EvaluationError
 from .evaluation import features_of, unit_rows

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from cmmd_toolkit.report.text import number_text
+from cmmd_toolkit.common.text import number_text
 
 from .autoencoder import Autoencoder
 from .batches import Batch

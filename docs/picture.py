@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cmmd_toolkit import compare
-from cmmd_toolkit.progress import show_progress
+from cmmd_toolkit.common.progress import show_progress
 from cmmd_toolkit.report.terminal import print_report
 
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from cmmd_toolkit.common.files import atomic_path
 from cmmd_toolkit.errors import InputError
-from cmmd_toolkit.files import atomic_path
 
 WRITER = """
 import os, sys
 from pathlib import Path
-from cmmd_toolkit.files import atomic_path
+from cmmd_toolkit.common.files import atomic_path
 with atomic_path(Path(sys.argv[1])) as temporary:
     temporary.write_text("half")
     print(temporary, flush=True)

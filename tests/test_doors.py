@@ -14,8 +14,8 @@ import torch
 from conftest import gaussian, smooth_picture
 
 import cmmd_toolkit as c
+from cmmd_toolkit.common.json_text import json_text
 from cmmd_toolkit.errors import CmmdError
-from cmmd_toolkit.json_text import json_text
 
 X = gaussian(40, 4)
 

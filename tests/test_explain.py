@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cmmd_toolkit import ArgumentError, Features, GaussianStatistics, InputError, cli, embed, squared_mmd
+from cmmd_toolkit.common.text import number_text
 from cmmd_toolkit.decode import Picture
 from cmmd_toolkit.explaining import Entry, Explanation, explain
 from cmmd_toolkit.inference.witness import witness
@@ -32,7 +33,6 @@ from cmmd_toolkit.report.sheet import (
     cell_corner,
     draw_sheet,
 )
-from cmmd_toolkit.report.text import number_text
 
 Rows = NDArray[np.float64]
 

@@ -14,8 +14,8 @@ from conftest import gaussian
 from safetensors.numpy import load_file
 
 from cmmd_toolkit import ArgumentError, CmmdError, Features, GaussianStatistics, InputError, compare, embed, plan
-from cmmd_toolkit.files import atomic_path, check_writable, path_of
-from cmmd_toolkit.safetensors_file import write_safetensors
+from cmmd_toolkit.common.files import atomic_path, check_writable, path_of
+from cmmd_toolkit.common.safetensors_file import write_safetensors
 
 
 def test_writers_of_one_target_at_once_leave_one_whole_file(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from conftest import gaussian
 
 from cmmd_toolkit import ArgumentError, Features, compare, explain, plan, rank
-from cmmd_toolkit.report.text import estimate_texts, number_text, p_phrase, p_text, plain
+from cmmd_toolkit.common.text import estimate_texts, number_text, p_phrase, p_text, plain
 
 
 def features(name: str, seed: int, n: int = 60) -> Features:

@@ -10,8 +10,8 @@ import pytest
 from conftest import gaussian
 
 from cmmd_toolkit import Features
+from cmmd_toolkit.common.streams import sturdy_streams
 from cmmd_toolkit.errors import InputError
-from cmmd_toolkit.streams import sturdy_streams
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_a_report_that_cannot_be_written_is_printed_all_the_same(stored: Path) -
 def test_nothing_printed_ends_in_a_file_that_took_the_place_of_stdout() -> None:
     code = (
         "import os, sys, tempfile\n"
-        "from cmmd_toolkit.streams import sturdy_streams\n"
+        "from cmmd_toolkit.common.streams import sturdy_streams\n"
         "with sturdy_streams():\n"
         "    file = tempfile.TemporaryFile()\n"
         "    os.write(1, b'printed by a library')\n"

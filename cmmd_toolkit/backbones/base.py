@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import text
+from ..common.arguments import text
 from ..errors import ArgumentError, WeightsError
 from ..preprocess import NetworkInput, Preprocess
 

@@ -17,8 +17,8 @@ import transformers
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..common.files import sha256
 from ..errors import WeightsError
-from ..files import sha256
 from ..preprocess import NetworkInput, Pixels, Preprocess, square_crop
 from . import naflex
 from .base import Backbone, Encode, probe_dim

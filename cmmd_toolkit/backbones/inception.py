@@ -24,8 +24,8 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.inception import BasicConv2d, Inception3
 
+from ..common.files import sha256
 from ..errors import ArgumentError, WeightsError
-from ..files import sha256
 from ..preprocess import INCEPTION_PREPROCESSES
 from .base import Backbone, is_weight
 

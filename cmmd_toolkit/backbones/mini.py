@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ..common.files import sha256
 from ..errors import ArgumentError, WeightsError
-from ..files import sha256
 from ..preprocess import NetworkInput, Pixels
 from .base import Backbone, cpu_threads, is_weight
 from .mini_network import DIM, INPUT_SIZE, ConvNorm, MiniNetwork

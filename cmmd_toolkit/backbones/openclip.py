@@ -7,8 +7,8 @@ import open_clip
 from huggingface_hub import try_to_load_from_cache
 from PIL import Image
 
+from ..common.files import sha256
 from ..errors import BackboneError, WeightsError
-from ..files import sha256
 from ..preprocess import NetworkInput, Pixels
 from .base import Backbone, probe_dim
 from .hub_files import hub_file_names, not_reachable

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..arguments import text, whole_number
+from ..common.arguments import text, whole_number
+from ..common.files import check_regular, path_of
+from ..common.nearest import hint
 from ..errors import ArgumentError, BackboneError, InputError, WeightsError
-from ..files import check_regular, path_of
-from ..nearest import hint
 from ..preprocess import INCEPTION_PREPROCESSES
 from .base import Backbone, check_works, resolve_device
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import MOST_REPEATS, check_seed, whole_number
+from ..common.arguments import MOST_REPEATS, check_seed, whole_number
 from ..errors import ArgumentError
 from ..images import subset_rows
 from ..metrics.kernels import GaussianRows, blocks, centre_of, gamma_of, in_parallel, upper_pairs

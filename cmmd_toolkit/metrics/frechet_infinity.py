@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import linregress
 
-from ..arguments import check_seed, text
+from ..common.arguments import check_seed, text
 from ..errors import ArgumentError
 from ..inference.intervals import t_interval
 from .estimate import Estimate

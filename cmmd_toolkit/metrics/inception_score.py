@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 from scipy.stats import t as student_t
 
-from ..arguments import check_seed, text, whole_number
+from ..common.arguments import check_seed, text, whole_number
 from ..errors import ArgumentError
 from ..matrices import as_matrix
 from .estimate import CONFIDENCE, Estimate

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import MOST_REPEATS, check_seed, real_number, text, whole_number
+from ..common.arguments import MOST_REPEATS, check_seed, real_number, text, whole_number
 from ..errors import ArgumentError
 from ..inference.intervals import covering_copies, distance_estimate
 from ..inference.shared_rows import without_copies

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import check_seed, real_number
+from ..common.arguments import check_seed, real_number
 from ..errors import ArgumentError
 from ..features import GaussianStatistics
 from ..inference.intervals import covering_copies, distance_estimate

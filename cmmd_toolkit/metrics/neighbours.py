@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import text, whole_number
+from ..common.arguments import text, whole_number
 from ..errors import ArgumentError
 from ..features import GaussianStatistics
 from ..matrices import as_matrix, check_digits

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import MOST_REPEATS, check_seed, text, whole_number
+from ..common.arguments import MOST_REPEATS, check_seed, text, whole_number
 from ..errors import ArgumentError
 from .estimate import Estimate
 from .neighbours import checked_pair

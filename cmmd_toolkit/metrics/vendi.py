@@ -15,7 +15,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from ..arguments import real_number
+from ..common.arguments import real_number
 from ..errors import ArgumentError
 from ..matrices import as_matrix
 from .estimate import Estimate

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..common.text import align, fixed_text, interval_text, number_text
 from .sheet import printable
-from .text import align, fixed_text, interval_text, number_text
 
 if TYPE_CHECKING:
     from ..explaining import Entry, Explanation, Section

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from .text import align, interval_text, number_text
+from ..common.text import align, interval_text, number_text
 
 if TYPE_CHECKING:
     from ..planning import Need, Plan

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from .text import align, interval_text, number_text, p_text
+from ..common.text import align, interval_text, number_text, p_text
 from .verdict import verdict_lines
 
 if TYPE_CHECKING:

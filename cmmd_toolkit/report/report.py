@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..common.files import atomic_path, path_of
+from ..common.json_text import json_text
+from ..common.text import estimate_texts
 from ..errors import ArgumentError
-from ..files import atomic_path, path_of
-from ..json_text import json_text
-from .text import estimate_texts
 from .verdict import Verdict
 
 SCHEMA_VERSION = 3

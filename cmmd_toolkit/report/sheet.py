@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
 
+from ..common.files import atomic_path
+from ..common.labels import short_labels
+from ..common.text import fixed_text, number_text
 from ..errors import ArgumentError, InputError
-from ..files import atomic_path
-from .labels import short_labels
-from .text import fixed_text, number_text
 
 if TYPE_CHECKING:
     from ..explaining import Entry, Explanation, Pictures

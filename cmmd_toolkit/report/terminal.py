@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from ..common.labels import short_labels
+from ..common.text import align, p_text
 from ..metric_names import CLOSER, HIGHER, LOWER, METRICS
-from .labels import short_labels
 from .report import Report, Result
-from .text import align, p_text
 from .verdict import verdict_lines
 
 if TYPE_CHECKING:

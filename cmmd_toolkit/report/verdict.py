@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import combinations, groupby
 from typing import TYPE_CHECKING
 
+from ..common.text import p_phrase, p_text
 from ..inference.groups import alike
-from .text import p_phrase, p_text
 
 if TYPE_CHECKING:
     from ..ordering import PairTest

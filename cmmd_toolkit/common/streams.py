@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from .errors import InputError
+from ..errors import InputError
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from numbers import Integral, Real
 from typing import Any
 
-from .errors import ArgumentError
+from ..errors import ArgumentError
 
 MOST_REPEATS = 1_000_000  # permutations, projections, subsets: more is a slip, and hours
 MOST_SEED = 2**32 - 1  # what every generator takes: numpy's old and new one, torch's

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .errors import ArgumentError
+from ..errors import ArgumentError
 
 _DEEPEST, _LARGEST = 32, 2**63
 _WORDS = ("backbone", "decode", "source")  # keys of a provenance that are text wherever they are present

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ArgumentError
+from ..errors import ArgumentError
 
 _MASKED = "expected an array without a mask, got a masked one; drop the masked rows first"
 

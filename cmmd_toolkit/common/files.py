@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import ArgumentError, InputError
+from ..errors import ArgumentError, InputError
 
 _MOST_NAME = 50  # characters of the target's name in that of its temporary; a file system takes 255 bytes
 _KINDS = {

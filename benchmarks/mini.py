@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 
 from cmmd_toolkit import Backbone, Features, frechet_distance, load_backbone, squared_mmd
 from cmmd_toolkit.embedding import embed_source
-from cmmd_toolkit.images import open_images
+from cmmd_toolkit.pictures.sources import open_images
 
 SIZE = 64
 LEVELS = (1, 2, 3, 4, 5)

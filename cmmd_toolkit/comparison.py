@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from . import checks
-from .decode import MAX_PIXELS
 from .embedding import OnError
 from .features import Features
 from .gathering import Networks, Options, Paths, Progress, embed_set, gather
@@ -13,6 +12,7 @@ from .inputs import Side, as_list
 from .limits import Limit
 from .metrics.mmd import Bandwidth, check_bandwidth
 from .per_class import check_classes, score_classes
+from .pictures.decode import MAX_PIXELS
 from .recipes import Recipe
 from .report import Report
 from .results import score_all, tasks_of

@@ -12,9 +12,9 @@ from PIL import Image, ImageFilter
 
 from .common.text import number_text
 from .comparison import compare
-from .decode import Picture
 from .gathering import Progress
-from .images import ImageSource
+from .pictures.decode import Picture
+from .pictures.sources import ImageSource
 from .report import Report
 
 SIZE = 64

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from .backbones.base import Backbone
 from .errors import InputError, PictureError
 from .features import Features
-from .images import ImageSource, Load
+from .pictures.sources import ImageSource, Load
 from .preprocess import NetworkInput
 from .record import DIGEST_SIZE, Kind, RecordBuilder, SetRecord
 from .record import SetSummary as SetSummary

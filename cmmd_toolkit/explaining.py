@@ -12,17 +12,17 @@ from . import checks
 from .common.arguments import whole_number
 from .common.files import atomic_path, path_of
 from .common.json_text import json_text
-from .decode import MAX_PIXELS
 from .embedding import OnError
 from .errors import ArgumentError, InputError
 from .features import Features, GaussianStatistics
 from .gathering import Gathered, Networks, Options, Paths, Progress, gather
-from .images import Load
 from .inference.witness import Witness, witness
 from .inputs import Side, as_sources
 from .metrics.estimate import Estimate
 from .metrics.mmd import Bandwidth, MmdReference, check_bandwidth
 from .metrics.neighbours import kth_neighbours
+from .pictures.decode import MAX_PIXELS
+from .pictures.sources import Load
 from .recipes import Recipe
 from .scoring import unit_rows
 

@@ -14,13 +14,13 @@ from .backbones.remarks import REMARKS
 from .common.arguments import check_seed, whole_number
 from .common.labels import short_labels
 from .common.versions import library_versions
-from .decode import MAX_PIXELS
 from .embedding import Advance, OnError, embed_source
 from .errors import ArgumentError, InputError
 from .features import Features
-from .images import open_images
 from .inputs import Side, Stored, as_list, as_sources, check_same_backbone, for_backbone, open_side
 from .origin import Origin
+from .pictures.decode import MAX_PIXELS
+from .pictures.sources import open_images
 from .recipes import Recipe, find_recipe
 
 Paths = str | Path | Mapping[str, str | Path] | None

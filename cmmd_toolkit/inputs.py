@@ -8,11 +8,11 @@ from typing import Any
 from .common.arguments import text
 from .common.arrays import shape_of
 from .common.files import path_of
-from .decode import DecodePolicy
 from .errors import ArgumentError, InputError
 from .features import Features, GaussianStatistics, is_stored, load_stored
-from .images import ImageSource, open_images, subset_rows
 from .matrices import as_float32
+from .pictures.decode import DecodePolicy
+from .pictures.sources import ImageSource, open_images, subset_rows
 from .record import SetSummary
 
 Stored = Features | GaussianStatistics

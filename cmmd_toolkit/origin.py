@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from .errors import ArgumentError
-from .images import SUFFIXES
+from .pictures.sources import SUFFIXES
 
 _SPARE_ENTRIES = 10_000  # of other files beside the pictures, before a place is taken for another one
 

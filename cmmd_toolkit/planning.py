@@ -11,7 +11,6 @@ from typing import Any
 from .common.arguments import real_number
 from .common.files import check_exists, check_regular, path_of
 from .common.text import number_text
-from .decode import MAX_PIXELS
 from .embedding import OnError
 from .errors import ArgumentError, InputError
 from .gathering import Gathered, Networks, Options, Paths, Progress, gather
@@ -28,6 +27,7 @@ from .inputs import as_sources
 from .metric_names import METRICS, MetricSpec, ranked_metric
 from .metrics.mmd import Bandwidth, MmdScore
 from .ordering import Score, relative, without_bias
+from .pictures.decode import MAX_PIXELS
 from .ranking import check_one_ruler, check_pairing, checked_level, frechet_scores, mmd_scores, rows_check
 from .report import Report
 

@@ -10,7 +10,6 @@ from .common.arguments import real_number
 from .common.files import atomic_path, path_of
 from .common.json_text import json_text
 from .common.text import p_phrase
-from .decode import MAX_PIXELS
 from .embedding import OnError
 from .errors import ArgumentError, InputError
 from .features import Features, GaussianStatistics
@@ -23,6 +22,7 @@ from .metrics.frechet import FrechetScore
 from .metrics.gaussian import GaussianFit
 from .metrics.mmd import Bandwidth, MmdReference, MmdScore, check_bandwidth
 from .ordering import PairTest, Score, order_sets, without_bias
+from .pictures.decode import MAX_PIXELS
 from .recipes import Recipe
 from .report.verdict import Verdict, ordered_text
 from .scoring import unit_rows

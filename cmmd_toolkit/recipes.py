@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from .common.arguments import text
 from .common.nearest import hint
-from .decode import DecodePolicy
 from .errors import ArgumentError
 from .metric_names import DEFAULTS, NUMBERS
 from .metrics.mmd import Bandwidth, Estimator
+from .pictures.decode import DecodePolicy
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Recipe:
         model: the published model it needs, None for the backbone's default.
         metrics: the numbers it defines, by their general names.
         preprocessing: the resize of `load_backbone`, None for the backbone's own.
-        decode: the policy of `cmmd_toolkit.decode`.
+        decode: the policy of `cmmd_toolkit.pictures.decode`.
         normalize: whether MMD divides each row by its length first.
         scale: the factor its MMD is printed with.
     """

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmmd_toolkit import CmmdError
-from cmmd_toolkit.decode import MAX_PIXELS
-from cmmd_toolkit.images import open_images
+from cmmd_toolkit.pictures.decode import MAX_PIXELS
+from cmmd_toolkit.pictures.sources import open_images
 
 from .errors import DataError
 

@@ -9,7 +9,7 @@ from hostile import png_header
 from PIL import Image
 
 from cmmd_toolkit import PictureError
-from cmmd_toolkit.decode import decode
+from cmmd_toolkit.pictures.decode import decode
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cmmd_toolkit import PictureError
-from cmmd_toolkit.decode import decode
+from cmmd_toolkit.pictures.decode import decode
 
 DEEP = np.random.default_rng(0).integers(0, 65536, (6, 9, 4)).astype(np.uint16)
 SCALED = np.rint(DEEP / 257.0).astype(np.uint8)

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file, save_file
 
 from cmmd_toolkit import ArgumentError, BackboneError, WeightsError, load_backbone
-from cmmd_toolkit.decode import decode
+from cmmd_toolkit.pictures.decode import decode
 
 
 def direct_features(folder: Path, images: list[Image.Image]) -> np.ndarray:

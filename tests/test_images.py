@@ -10,7 +10,7 @@ import torch
 from conftest import smooth_picture, write_pictures
 
 from cmmd_toolkit import ArgumentError, InputError, PictureError
-from cmmd_toolkit.images import open_images, subset_rows
+from cmmd_toolkit.pictures.sources import open_images, subset_rows
 
 
 def names_of(source: object, **options: object) -> list[str]:

@@ -11,9 +11,9 @@ import pytest
 from conftest import smooth_picture
 from PIL import Image
 
-from cmmd_toolkit.decode import decode
 from cmmd_toolkit.errors import CmmdError, PictureError
-from cmmd_toolkit.images import open_images
+from cmmd_toolkit.pictures.decode import decode
+from cmmd_toolkit.pictures.sources import open_images
 
 
 def encoded(kind: str, **options: object) -> bytes:

@@ -13,8 +13,8 @@ from hostile import _chunk
 from PIL import Image
 from test_deep import raw_tiff
 
-from cmmd_toolkit.decode import decode
 from cmmd_toolkit.errors import PictureError
+from cmmd_toolkit.pictures.decode import decode
 
 GREY = np.random.default_rng(2).integers(0, 256, (6, 7)).astype(np.uint8)
 ROWS = b"".join(b"\0" + row.tobytes() for row in GREY)

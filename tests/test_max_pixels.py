@@ -14,14 +14,14 @@ from PIL import Image
 
 from cmmd_toolkit import PictureError, cli_options, compare, embed
 from cmmd_toolkit.cli import main
-from cmmd_toolkit.decode import MAX_PIXELS, decode
+from cmmd_toolkit.pictures.decode import MAX_PIXELS, decode
 from dit_generators.data import load_pictures
 from dit_generators.errors import DataError
 
 _PEAK = """
 import io, re, sys
 from PIL import Image
-from cmmd_toolkit.decode import decode
+from cmmd_toolkit.pictures.decode import decode
 from cmmd_toolkit.backbones.mini import preprocess
 def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024

@@ -7,7 +7,7 @@ import pytest
 from conftest import smooth_picture
 from PIL import Image
 
-from cmmd_toolkit.images import open_images
+from cmmd_toolkit.pictures.sources import open_images
 from dit_generators import errors
 from dit_generators.data import load_pictures
 

@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from cmmd_toolkit import preprocess
-from cmmd_toolkit.decode import decode
+from cmmd_toolkit.pictures.decode import decode
 
 SIZES = [(48, 40), (299, 299), (523, 401), (7, 11), (1, 1), (300, 17)]
 

@@ -13,7 +13,7 @@ from PIL import Image
 from test_deep import raw_tiff
 
 from cmmd_toolkit import InputError, PictureError, compare, embed
-from cmmd_toolkit.images import open_images, picture_names
+from cmmd_toolkit.pictures.sources import open_images, picture_names
 
 
 def deep_folder(top: Path, depth: int) -> None:

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from ..common.arguments import MOST_REPEATS, check_seed, whole_number
 from ..errors import ArgumentError
-from ..images import subset_rows
 from ..metrics.kernels import GaussianRows, blocks, centre_of, gamma_of, in_parallel, upper_pairs
 from ..metrics.mmd import Bandwidth, MmdReference, check_bandwidth, median_distance
+from ..pictures.sources import subset_rows
 
 MOST_ROWS = 8000
 

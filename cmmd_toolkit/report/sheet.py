@@ -15,7 +15,7 @@ from ..errors import ArgumentError, InputError
 
 if TYPE_CHECKING:
     from ..explaining import Entry, Explanation, Pictures
-    from ..images import Load
+    from ..pictures.sources import Load
 
 COLUMNS, CELL, GAP, MARGIN = 8, 160, 14, 24
 HEAD = 62  # of a block: title and note

@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .common.arrays import as_array, is_array, is_tensor, shape_of
-from .common.files import check_exists, check_regular, path_of, read_regular
-from .common.numpy_files import check_numpy_file, explain_numpy_error, read_member, read_npy
+from ..common.arrays import as_array, is_array, is_tensor, shape_of
+from ..common.files import check_exists, check_regular, path_of, read_regular
+from ..common.numpy_files import check_numpy_file, explain_numpy_error, read_member, read_npy
+from ..errors import ArgumentError, InputError, PictureError
 from .decode import MAX_PIXELS, DecodePolicy, Picture, check_pixels, convert_opened, decode
-from .errors import ArgumentError, InputError, PictureError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 Load = Callable[[], Picture]
@@ -76,7 +76,7 @@ def open_images(
         source: a folder, .zip, .npy or .npz path; a uint8 array or tensor (N, 3, H, W) or (N, H, W, 3);
             or an iterable of Pillow images, paths and uint8 arrays.
         recursive: also look into the folder's subfolders.
-        policy: how awkward pictures are converted, see `cmmd_toolkit.decode`.
+        policy: how awkward pictures are converted, see `cmmd_toolkit.pictures.decode`.
         max_pixels: a picture with more is refused from its header, as a PictureError when it is loaded.
 
     Raises:

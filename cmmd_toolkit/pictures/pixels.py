@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImagePalette
 
-from .errors import PictureError
+from ..errors import PictureError
 
 STRIP = 1 << 18  # pixels converted at a time
 _ALPHA_MODES = ("RGBA", "LA", "PA", "RGBa", "La")

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from .common.arrays import as_array
-from .errors import PictureError
+from ..common.arrays import as_array
+from ..errors import PictureError
 from .intact import check_contents, check_end, check_intact, check_layout
 from .pixels import check_palette, colours, is_deep, lower_bytes, mend_palette_and_key, raw_modes, to_rgb
 from .tiff_layout import silence_libtiff

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..errors import PictureError
 from .bmp_layout import bmp_damage
-from .errors import PictureError
 from .jpeg_whole import mark_damage, runs_short
 from .png_whole import START as _PNG_START
 from .png_whole import chunk_damage, row_damage

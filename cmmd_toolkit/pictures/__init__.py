@@ -1,0 +1,1 @@
+"""From a folder, archive, array or file to RGB pixels."""

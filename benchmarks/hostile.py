@@ -29,7 +29,7 @@ from hostile_inputs import containers, damaged, pictures
 from hostile_kills import kill_all, race_all
 
 from cmmd_toolkit.errors import CmmdError
-from cmmd_toolkit.features import GaussianStatistics, is_stored, load_stored
+from cmmd_toolkit.features.features import GaussianStatistics, is_stored, load_stored
 from cmmd_toolkit.pictures.decode import decode
 from cmmd_toolkit.pictures.sources import open_images
 from dit_generators.errors import DitError

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .comparison import compare, embed
     from .errors import ArgumentError, BackboneError, CmmdError, InputError, PictureError, WeightsError
     from .explaining import Explanation, explain
-    from .features import Features, GaussianStatistics
+    from .features.features import Features, GaussianStatistics
     from .inference.relative import RelativeTest, relative_test
     from .inference.two_sample import TwoSampleTest, two_sample_test
     from .metrics.estimate import Estimate
@@ -38,8 +38,8 @@ _HOMES = {
     "CmmdError": "errors",
     "Estimate": "metrics.estimate",
     "Explanation": "explaining",
-    "Features": "features",
-    "GaussianStatistics": "features",
+    "Features": "features.features",
+    "GaussianStatistics": "features.features",
     "InputError": "errors",
     "Memorisation": "metrics.memorisation",
     "PictureError": "errors",

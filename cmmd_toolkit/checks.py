@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .features import Features, GaussianStatistics
+from .features.features import Features, GaussianStatistics
+from .features.record import SetSummary
 from .inference.shared_rows import SharedRows
 from .metric_names import METRICS
-from .record import SetSummary
 from .report import Result
 
 UNEQUAL_RATIO = 2.0

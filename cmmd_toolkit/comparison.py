@@ -6,7 +6,7 @@ from typing import Any
 
 from . import checks
 from .embedding import OnError
-from .features import Features
+from .features.features import Features
 from .gathering import Networks, Options, Paths, Progress, embed_set, gather
 from .inputs import Side, as_list
 from .limits import Limit

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from .backbones.base import Backbone
 from .errors import InputError, PictureError
-from .features import Features
+from .features.features import Features
+from .features.record import DIGEST_SIZE, Kind, RecordBuilder, SetRecord
+from .features.record import SetSummary as SetSummary
 from .pictures.sources import ImageSource, Load
 from .preprocess import NetworkInput
-from .record import DIGEST_SIZE, Kind, RecordBuilder, SetRecord
-from .record import SetSummary as SetSummary
 
 OnError = Literal["fail", "skip"]
 Advance = Callable[[int], None]

@@ -14,7 +14,7 @@ from .common.files import atomic_path, path_of
 from .common.json_text import json_text
 from .embedding import OnError
 from .errors import ArgumentError, InputError
-from .features import Features, GaussianStatistics
+from .features.features import Features, GaussianStatistics
 from .gathering import Gathered, Networks, Options, Paths, Progress, gather
 from .inference.witness import Witness, witness
 from .inputs import Side, as_sources

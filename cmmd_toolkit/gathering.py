@@ -16,9 +16,9 @@ from .common.labels import short_labels
 from .common.versions import library_versions
 from .embedding import Advance, OnError, embed_source
 from .errors import ArgumentError, InputError
-from .features import Features
+from .features.features import Features
+from .features.origin import Origin
 from .inputs import Side, Stored, as_list, as_sources, check_same_backbone, for_backbone, open_side
-from .origin import Origin
 from .pictures.decode import MAX_PIXELS
 from .pictures.sources import open_images
 from .recipes import Recipe, find_recipe

@@ -9,11 +9,11 @@ from .common.arguments import text
 from .common.arrays import shape_of
 from .common.files import path_of
 from .errors import ArgumentError, InputError
-from .features import Features, GaussianStatistics, is_stored, load_stored
-from .matrices import as_float32
+from .features.features import Features, GaussianStatistics, is_stored, load_stored
+from .features.matrices import as_float32
+from .features.record import SetSummary
 from .pictures.decode import DecodePolicy
 from .pictures.sources import ImageSource, open_images, subset_rows
-from .record import SetSummary
 
 Stored = Features | GaussianStatistics
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from . import checks
 from .errors import ArgumentError
-from .features import Features, GaussianStatistics
+from .features.features import Features, GaussianStatistics
 from .inputs import Side, Stored
 from .metric_names import METRICS
 from .report import Result

@@ -12,7 +12,7 @@ from .common.json_text import json_text
 from .common.text import p_phrase
 from .embedding import OnError
 from .errors import ArgumentError, InputError
-from .features import Features, GaussianStatistics
+from .features.features import Features, GaussianStatistics
 from .gathering import Check, Gathered, Networks, Options, Paths, Progress, gather
 from .inference.relative import kept_for_tests
 from .inputs import Side, as_sources

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .features import Features, GaussianStatistics
+from .features.features import Features, GaussianStatistics
 from .inference.relative import kept_for_tests
 from .inference.two_sample import two_sample_test
 from .inputs import Stored

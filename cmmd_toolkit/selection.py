@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from .backbones.base import Backbone
 from .backbones.registry import SPECS
 from .errors import ArgumentError
-from .features import GaussianStatistics
+from .features.features import GaussianStatistics
 from .inputs import Side, Stored
 from .metric_names import ALL, METRICS, NUMBERS, MetricSpec, find_metric
 from .recipes import Recipe

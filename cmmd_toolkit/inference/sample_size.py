@@ -20,7 +20,7 @@ from statistics import NormalDist
 import numpy as np
 
 from ..errors import ArgumentError
-from ..matrices import LARGEST, SMALLEST
+from ..features.matrices import LARGEST, SMALLEST
 from ..metrics.estimate import Estimate
 from ..metrics.frechet import FrechetScore
 from ..metrics.mmd import MmdScore

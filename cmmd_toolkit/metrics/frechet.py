@@ -22,9 +22,9 @@ import scipy.linalg
 from scipy.linalg import lapack
 
 from ..errors import ArgumentError
+from ..features.matrices import check_digits
 from ..inference.frechet import FrechetErrors, frechet_errors, joint_spectrum, why_no_errors
 from ..inference.intervals import covering_copies, t_quantile, with_errors
-from ..matrices import check_digits
 from .estimate import Estimate
 from .gaussian import GaussianFit, Matrix
 

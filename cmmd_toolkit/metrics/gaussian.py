@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.linalg import blas
 
 from ..errors import ArgumentError
-from ..features import Features, GaussianStatistics
-from ..matrices import as_matrix
+from ..features.features import Features, GaussianStatistics
+from ..features.matrices import as_matrix
 
 Matrix = NDArray[np.floating[Any]]
 

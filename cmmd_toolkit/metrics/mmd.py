@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from ..common.arguments import check_seed, real_number
 from ..errors import ArgumentError
-from ..features import GaussianStatistics
+from ..features.features import GaussianStatistics
+from ..features.matrices import as_matrix, check_digits
 from ..inference.intervals import covering_copies, distance_estimate
 from ..inference.shared_rows import without_copies
 from ..inference.ustatistics import Term, biased_value_of
-from ..matrices import as_matrix, check_digits
 from .estimate import Estimate
 from .kernels import GaussianRows, Rows, Within, centre_of, gamma_of, squared_distances, sums_between, sums_within
 

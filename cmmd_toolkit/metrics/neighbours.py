@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from ..common.arguments import text, whole_number
 from ..errors import ArgumentError
-from ..features import GaussianStatistics
-from ..matrices import as_matrix, check_digits
+from ..features.features import GaussianStatistics
+from ..features.matrices import as_matrix, check_digits
 from .estimate import Estimate
 
 BLOCK = 2**22  # numbers in a block of distances

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..common.arguments import real_number
 from ..errors import ArgumentError
-from ..matrices import as_matrix
+from ..features.matrices import as_matrix
 from .estimate import Estimate
 
 BLOCK = 4096  # rows normalised at a time

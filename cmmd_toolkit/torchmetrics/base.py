@@ -10,7 +10,7 @@ from torchmetrics import Metric
 
 from ..backbones.base import full_float32
 from ..errors import ArgumentError
-from ..matrices import LARGEST
+from ..features.matrices import LARGEST
 from ..metrics.estimate import Estimate
 from .network import ModuleFeatures, Registered
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..features import GaussianStatistics
+from ..features.features import GaussianStatistics
 
 
 def extended(moments: Tensor, rows: Tensor) -> Tensor:

@@ -11,8 +11,8 @@ from datetime import datetime, timezone
 from pathlib import Path, PurePath
 from typing import Any
 
-from .errors import ArgumentError
-from .pictures.sources import SUFFIXES
+from ..errors import ArgumentError
+from ..pictures.sources import SUFFIXES
 
 _SPARE_ENTRIES = 10_000  # of other files beside the pictures, before a place is taken for another one
 

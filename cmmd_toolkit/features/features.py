@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .common.arguments import whole_number
-from .common.arrays import as_array
-from .common.files import atomic_path, check_exists, check_regular, path_of
-from .common.json_text import checked_provenance
-from .common.numpy_files import check_numpy_file, explain_numpy_error, read_member
-from .common.safetensors_file import is_whole, write_safetensors
-from .errors import ArgumentError, InputError
+from ..common.arguments import whole_number
+from ..common.arrays import as_array
+from ..common.files import atomic_path, check_exists, check_regular, path_of
+from ..common.json_text import checked_provenance
+from ..common.numpy_files import check_numpy_file, explain_numpy_error, read_member
+from ..common.safetensors_file import is_whole, write_safetensors
+from ..errors import ArgumentError, InputError
 from .matrices import LARGEST, SMALLEST, as_float32
 from .record import SetRecord
 from .record_file import HEADER, read_record, record_header, record_tensors

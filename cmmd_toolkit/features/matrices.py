@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .common.arrays import as_array
-from .errors import ArgumentError
+from ..common.arrays import as_array
+from ..errors import ArgumentError
 
 SMALLEST, LARGEST = 1e-20, 1e20
 _LEAST_STEPS = 32  # of rounding in the range of a column; with fewer its spread is rounding as much as data

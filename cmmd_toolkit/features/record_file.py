@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ArgumentError
+from ..errors import ArgumentError
 from .origin import Origin
 from .record import DIGEST_SIZE, Kind, SetRecord
 

@@ -9,7 +9,7 @@ from conftest import shared_path
 from PIL import Image
 from safetensors.numpy import load_file
 
-from cmmd_toolkit import preprocess
+from cmmd_toolkit.backbones import preprocess
 from cmmd_toolkit.pictures.decode import decode
 
 SIZES = [(48, 40), (299, 299), (523, 401), (7, 11), (1, 1), (300, 17)]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..common.arguments import text
 from ..errors import ArgumentError, WeightsError
-from ..preprocess import NetworkInput, Preprocess
+from .preprocess import NetworkInput, Preprocess
 
 if TYPE_CHECKING:
     import torch

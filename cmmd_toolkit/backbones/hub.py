@@ -19,10 +19,10 @@ from PIL import Image
 
 from ..common.files import sha256
 from ..errors import WeightsError
-from ..preprocess import NetworkInput, Pixels, Preprocess, square_crop
 from . import naflex
 from .base import Backbone, Encode, probe_dim
 from .hub_files import HubFiles, find_checkpoint
+from .preprocess import NetworkInput, Pixels, Preprocess, square_crop
 from .registry import SPECS
 
 _MODEL_TYPES = {

@@ -26,8 +26,8 @@ from torchvision.models.inception import BasicConv2d, Inception3
 
 from ..common.files import sha256
 from ..errors import ArgumentError, WeightsError
-from ..preprocess import INCEPTION_PREPROCESSES
 from .base import Backbone, is_weight
+from .preprocess import INCEPTION_PREPROCESSES
 
 _CPU_CHUNK = 4
 _WEIGHTS_NAME = FID_WEIGHTS_URL.rsplit("/", 1)[1]

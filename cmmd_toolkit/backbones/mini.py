@@ -16,9 +16,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..common.files import sha256
 from ..errors import ArgumentError, WeightsError
-from ..preprocess import NetworkInput, Pixels
 from .base import Backbone, cpu_threads, is_weight
 from .mini_network import DIM, INPUT_SIZE, ConvNorm, MiniNetwork
+from .preprocess import NetworkInput, Pixels
 from .remarks import MINI_REMARK
 
 BUNDLED = Path(__file__).with_name("mini.safetensors")

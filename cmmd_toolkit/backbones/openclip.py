@@ -9,9 +9,9 @@ from PIL import Image
 
 from ..common.files import sha256
 from ..errors import BackboneError, WeightsError
-from ..preprocess import NetworkInput, Pixels
 from .base import Backbone, probe_dim
 from .hub_files import hub_file_names, not_reachable
+from .preprocess import NetworkInput, Pixels
 from .registry import SPECS
 
 

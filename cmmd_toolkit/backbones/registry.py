@@ -9,8 +9,8 @@ from ..common.arguments import text, whole_number
 from ..common.files import check_regular, path_of
 from ..common.nearest import hint
 from ..errors import ArgumentError, BackboneError, InputError, WeightsError
-from ..preprocess import INCEPTION_PREPROCESSES
 from .base import Backbone, check_works, resolve_device
+from .preprocess import INCEPTION_PREPROCESSES
 
 INCEPTION_DIMS = (64, 192, 768, 2048)
 

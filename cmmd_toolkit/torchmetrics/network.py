@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.masked import is_masked_tensor
 
 from ..backbones.base import Backbone
+from ..backbones.preprocess import Pixels
 from ..backbones.registry import load_backbone, spec_of
 from ..embedding import default_workers
 from ..errors import ArgumentError
-from ..preprocess import Pixels
 from ..recipes import Recipe
 
 _BATCH = 32  # as in `compare`: the rounding of a network depends on how many pictures it is fed at a time

@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 
 from cmmd_toolkit import squared_mmd
-from cmmd_toolkit.metrics.kernels import GaussianRows, blocks, gamma_of, in_parallel, upper_pairs
+from cmmd_toolkit.estimation.kernels import GaussianRows, blocks, gamma_of, in_parallel, upper_pairs
 
 BANDWIDTH = 0.9
 

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from .backbones.base import Backbone
     from .comparison import compare, embed
     from .errors import ArgumentError, BackboneError, CmmdError, InputError, PictureError, WeightsError
+    from .estimation.estimate import Estimate
     from .explaining import Explanation, explain
     from .features.features import Features, GaussianStatistics
     from .inference.relative import RelativeTest, relative_test
     from .inference.two_sample import TwoSampleTest, two_sample_test
-    from .metrics.estimate import Estimate
     from .metrics.frechet import frechet_distance
     from .metrics.frechet_infinity import frechet_distance_infinity
     from .metrics.inception_score import inception_score
@@ -36,7 +36,7 @@ _HOMES = {
     "Backbone": "backbones.base",
     "BackboneError": "errors",
     "CmmdError": "errors",
-    "Estimate": "metrics.estimate",
+    "Estimate": "estimation.estimate",
     "Explanation": "explaining",
     "Features": "features.features",
     "GaussianStatistics": "features.features",

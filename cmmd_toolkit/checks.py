@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .estimation.shared_rows import SharedRows
 from .features.features import Features, GaussianStatistics
 from .features.record import SetSummary
-from .inference.shared_rows import SharedRows
 from .metric_names import METRICS
 from .report import Result
 

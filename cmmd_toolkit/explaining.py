@@ -14,11 +14,11 @@ from .common.files import atomic_path, path_of
 from .common.json_text import json_text
 from .embedding import OnError
 from .errors import ArgumentError, InputError
+from .estimation.estimate import Estimate
 from .features.features import Features, GaussianStatistics
 from .gathering import Gathered, Networks, Options, Paths, Progress, gather
 from .inference.witness import Witness, witness
 from .inputs import Side, as_sources
-from .metrics.estimate import Estimate
 from .metrics.mmd import Bandwidth, MmdReference, check_bandwidth
 from .metrics.neighbours import kth_neighbours
 from .pictures.decode import MAX_PIXELS

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from .errors import ArgumentError
-from .inference.groups import holm, letters
+from .estimation.groups import holm, letters
 from .inference.relative import RelativeTest, compare_frechet, compare_mmd
 from .inference.sample_size import images_needed, pilot_of_test
 from .metrics.frechet import FrechetScore

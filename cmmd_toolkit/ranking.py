@@ -12,6 +12,7 @@ from .common.json_text import json_text
 from .common.text import p_phrase
 from .embedding import OnError
 from .errors import ArgumentError, InputError
+from .estimation.gaussian import GaussianFit
 from .features.features import Features, GaussianStatistics
 from .gathering import Check, Gathered, Networks, Options, Paths, Progress, gather
 from .inference.relative import kept_for_tests
@@ -19,7 +20,6 @@ from .inputs import Side, as_sources
 from .metric_names import MetricSpec, ranked_metric
 from .metrics import frechet
 from .metrics.frechet import FrechetScore
-from .metrics.gaussian import GaussianFit
 from .metrics.mmd import Bandwidth, MmdReference, MmdScore, check_bandwidth
 from .ordering import PairTest, Score, order_sets, without_bias
 from .pictures.decode import MAX_PIXELS

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from . import checks
 from .errors import ArgumentError
+from .estimation.estimate import Estimate
 from .gathering import Gathered
 from .inputs import Stored
 from .metric_names import METRICS
-from .metrics.estimate import Estimate
 from .metrics.mmd import Bandwidth
 from .ordering import Score
 from .report import Result, Verdict

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .estimation.estimate import Estimate
+from .estimation.gaussian import GaussianFit
 from .features.features import Features, GaussianStatistics
 from .inference.relative import kept_for_tests
 from .inference.two_sample import two_sample_test
 from .inputs import Stored
 from .metric_names import MetricSpec
 from .metrics import frechet, inception_score, kid, neighbours
-from .metrics.estimate import Estimate
-from .metrics.gaussian import GaussianFit
 from .metrics.memorisation import memorisation
 from .metrics.mmd import Bandwidth, MmdReference
 from .metrics.sliced import mind, sliced_wasserstein

@@ -23,10 +23,10 @@ from cmmd_toolkit import (
     load_backbone,
     squared_mmd,
 )
+from cmmd_toolkit.estimation.estimate import Estimate
 from cmmd_toolkit.inference.two_sample import two_sample_test
 from cmmd_toolkit.limits import parse_limit
 from cmmd_toolkit.metric_names import METRICS, NUMBERS
-from cmmd_toolkit.metrics.estimate import Estimate
 from cmmd_toolkit.metrics.frechet_infinity import frechet_distance_infinity
 from cmmd_toolkit.metrics.inception_score import inception_score
 from cmmd_toolkit.metrics.kid import kernel_distance

@@ -11,8 +11,8 @@ from conftest import gaussian, shared_path
 from safetensors.numpy import load_file
 
 from cmmd_toolkit import ArgumentError, Features, GaussianStatistics, frechet_distance
+from cmmd_toolkit.estimation import gaussian as gaussian_fit
 from cmmd_toolkit.metrics import frechet
-from cmmd_toolkit.metrics import gaussian as gaussian_fit
 
 
 def test_of_two_unit_gaussians_one_apart_in_each_of_2048_dimensions_is_2048() -> None:

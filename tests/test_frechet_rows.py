@@ -5,9 +5,9 @@ import pytest
 from conftest import gaussian
 
 from cmmd_toolkit import frechet_distance
-from cmmd_toolkit.inference.frechet import frechet_errors
-from cmmd_toolkit.inference.frechet_rows import FrechetRows, rows_by_reference, sample_rows
-from cmmd_toolkit.metrics.gaussian import GaussianFit
+from cmmd_toolkit.estimation.frechet_errors import frechet_errors
+from cmmd_toolkit.estimation.frechet_rows import FrechetRows, rows_by_reference, sample_rows
+from cmmd_toolkit.estimation.gaussian import GaussianFit
 
 ROOTS = [np.linspace(0.5, 2.0, 6), np.geomspace(1e-4, 3.0, 6), np.full(6, 7.0)]
 

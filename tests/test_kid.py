@@ -8,7 +8,7 @@ import torch
 from conftest import gaussian
 
 from cmmd_toolkit import ArgumentError, Features, GaussianStatistics
-from cmmd_toolkit.metrics import kernels
+from cmmd_toolkit.estimation import kernels
 from cmmd_toolkit.metrics.kid import RECIPES, kernel_distance
 
 

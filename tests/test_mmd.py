@@ -9,7 +9,8 @@ from conftest import gaussian, shared_path
 from safetensors.numpy import load_file
 
 from cmmd_toolkit import ArgumentError, Features, GaussianStatistics, median_distance, squared_mmd
-from cmmd_toolkit.metrics import kernels, mmd
+from cmmd_toolkit.estimation import kernels
+from cmmd_toolkit.metrics import mmd
 
 
 def slow_mmd(x: np.ndarray, y: np.ndarray, bandwidth: float, estimator: str) -> float:

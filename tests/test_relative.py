@@ -7,9 +7,9 @@ import pytest
 from conftest import gaussian
 
 from cmmd_toolkit import ArgumentError, rank, relative_test, squared_mmd
+from cmmd_toolkit.estimation.ustatistics import projections, spread_of, value_of
 from cmmd_toolkit.inference import deals
 from cmmd_toolkit.inference.relative import compare_mmd
-from cmmd_toolkit.inference.ustatistics import projections, spread_of, value_of
 from cmmd_toolkit.metrics.mmd import MmdReference
 
 
@@ -101,7 +101,7 @@ def slow_ratio(x: np.ndarray, y: np.ndarray, z: np.ndarray, paired: bool) -> flo
 
 
 def test_deals_are_the_statistic_of_rows_dealt_out_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cmmd_toolkit.metrics import kernels
+    from cmmd_toolkit.estimation import kernels
 
     x, y, z = gaussian(25, 3, seed=1), gaussian(22, 3, seed=2) + 0.3, gaussian(30, 3, seed=3)
     rows = [MmdReference(x, 2.0, "unbiased", 0).score(own).rows for own in (y, z)]
@@ -114,7 +114,7 @@ def test_deals_are_the_statistic_of_rows_dealt_out_anew(monkeypatch: pytest.Monk
 
 
 def test_swaps_are_the_statistic_of_pairs_that_change_sides(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cmmd_toolkit.metrics import kernels
+    from cmmd_toolkit.estimation import kernels
 
     x, y = gaussian(25, 3, seed=1), gaussian(40, 3, seed=2) + 0.3
     z = y + gaussian(40, 3, seed=3)

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArgumentError
-from ..metrics.estimate import CONFIDENCE
-from ..metrics.kernels import GaussianRows, Rows, gamma_of
+from ..estimation.estimate import CONFIDENCE
+from ..estimation.kernels import GaussianRows, Rows, gamma_of
 from ..metrics.mmd import MmdReference
 
 Counts = NDArray[np.float64]

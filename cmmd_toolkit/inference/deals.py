@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from ..metrics.estimate import CONFIDENCE
-from ..metrics.kernels import KernelRows, Rows, blocks, in_parallel
-from .intervals import t_quantile, two_sided_p
-from .ustatistics import standard_error_of, zeta_between, zeta_within
+from ..estimation.estimate import CONFIDENCE
+from ..estimation.intervals import t_quantile, two_sided_p
+from ..estimation.kernels import KernelRows, Rows, blocks, in_parallel
+from ..estimation.ustatistics import standard_error_of, zeta_between, zeta_within
 
 Matrix = NDArray[np.float64]
 Block = Callable[[slice, slice], Rows]

@@ -22,16 +22,25 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import ArgumentError
+from ..estimation.frechet_errors import FrechetErrors
+from ..estimation.frechet_rows import rows_by_reference
+from ..estimation.gaussian import GaussianFit
+from ..estimation.intervals import LEAST_ROWS, t_quantile, two_sided_p
+from ..estimation.kernels import PairedRows, sums_between, sums_within
+from ..estimation.ustatistics import (
+    Spread,
+    Term,
+    pair_variance,
+    projections,
+    spread_of,
+    value_of,
+    zeta_of_pair,
+    zeta_of_set,
+)
 from ..metrics import frechet
 from ..metrics.frechet import FrechetScore
-from ..metrics.gaussian import GaussianFit
-from ..metrics.kernels import PairedRows, sums_between, sums_within
 from ..metrics.mmd import Bandwidth, MmdReference, MmdScore, check_bandwidth
 from .deals import Deals, DealtRows, affordable_deals, deal_rows, judged, swap_pairs
-from .frechet import FrechetErrors
-from .frechet_rows import rows_by_reference
-from .intervals import LEAST_ROWS, t_quantile, two_sided_p
-from .ustatistics import Spread, Term, pair_variance, projections, spread_of, value_of, zeta_of_pair, zeta_of_set
 
 _NORMAL = 0.01  # share of the pair remainders in the variance, below which T is taken as normal
 

@@ -20,12 +20,12 @@ from statistics import NormalDist
 import numpy as np
 
 from ..errors import ArgumentError
+from ..estimation.estimate import Estimate
+from ..estimation.ustatistics import pair_variance, projections
 from ..features.matrices import LARGEST, SMALLEST
-from ..metrics.estimate import Estimate
 from ..metrics.frechet import FrechetScore
 from ..metrics.mmd import MmdScore
 from .relative import RelativeTest
-from .ustatistics import pair_variance, projections
 
 LEAST = 20
 

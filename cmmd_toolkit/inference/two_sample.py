@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..common.arguments import MOST_REPEATS, check_seed, whole_number
 from ..errors import ArgumentError
-from ..metrics.kernels import GaussianRows, blocks, centre_of, gamma_of, in_parallel, upper_pairs
+from ..estimation.kernels import GaussianRows, blocks, centre_of, gamma_of, in_parallel, upper_pairs
 from ..metrics.mmd import Bandwidth, MmdReference, check_bandwidth, median_distance
 from ..pictures.sources import subset_rows
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..metrics.kernels import Between, Within
+from ..estimation.kernels import Between, Within
 from ..metrics.mmd import MmdScore
 
 Vector = NDArray[np.float64]

@@ -22,11 +22,11 @@ import scipy.linalg
 from scipy.linalg import lapack
 
 from ..errors import ArgumentError
+from ..estimation.estimate import Estimate
+from ..estimation.frechet_errors import FrechetErrors, frechet_errors, joint_spectrum, why_no_errors
+from ..estimation.gaussian import GaussianFit, Matrix
+from ..estimation.intervals import covering_copies, t_quantile, with_errors
 from ..features.matrices import check_digits
-from ..inference.frechet import FrechetErrors, frechet_errors, joint_spectrum, why_no_errors
-from ..inference.intervals import covering_copies, t_quantile, with_errors
-from .estimate import Estimate
-from .gaussian import GaussianFit, Matrix
 
 RELATIVE_TOLERANCE = 2e-10
 _EPS = float(np.finfo(np.float64).eps)

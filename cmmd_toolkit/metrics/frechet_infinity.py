@@ -20,10 +20,10 @@ from scipy.stats import linregress
 
 from ..common.arguments import check_seed, text
 from ..errors import ArgumentError
-from ..inference.intervals import t_interval
-from .estimate import Estimate
+from ..estimation.estimate import Estimate
+from ..estimation.gaussian import GaussianFit
+from ..estimation.intervals import t_interval
 from .frechet import distance, score
-from .gaussian import GaussianFit
 
 POINTS = 15
 LEAST_ROWS = 20

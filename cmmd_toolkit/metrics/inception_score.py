@@ -20,8 +20,8 @@ from scipy.stats import t as student_t
 
 from ..common.arguments import check_seed, text, whole_number
 from ..errors import ArgumentError
+from ..estimation.estimate import CONFIDENCE, Estimate
 from ..features.matrices import as_matrix
-from .estimate import CONFIDENCE, Estimate
 
 RECIPES = ("torch-fidelity", "torchmetrics", "dgm-eval")
 

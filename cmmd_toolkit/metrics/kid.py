@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from ..common.arguments import MOST_REPEATS, check_seed, real_number, text, whole_number
 from ..errors import ArgumentError
-from ..inference.intervals import covering_copies, distance_estimate
-from ..inference.shared_rows import without_copies
-from ..inference.ustatistics import Term, biased_value_of, value_of
-from .estimate import Estimate
-from .kernels import PolynomialRows, sums_between, sums_within
+from ..estimation.estimate import Estimate
+from ..estimation.intervals import covering_copies, distance_estimate
+from ..estimation.kernels import PolynomialRows, sums_between, sums_within
+from ..estimation.shared_rows import without_copies
+from ..estimation.ustatistics import Term, biased_value_of, value_of
 from .mmd import BIASED
 from .neighbours import checked_pair
 

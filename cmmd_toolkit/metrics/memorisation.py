@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from .estimate import CONFIDENCE, Estimate
+from ..estimation.estimate import CONFIDENCE, Estimate
 from .neighbours import checked_pair, kth_neighbours
 
 _CAVEAT = "standard error and interval (Wilson) are over draws of generated pictures; the training set is given"

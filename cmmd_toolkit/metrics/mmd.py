@@ -18,13 +18,22 @@ from numpy.typing import NDArray
 
 from ..common.arguments import check_seed, real_number
 from ..errors import ArgumentError
+from ..estimation.estimate import Estimate
+from ..estimation.intervals import covering_copies, distance_estimate
+from ..estimation.kernels import (
+    GaussianRows,
+    Rows,
+    Within,
+    centre_of,
+    gamma_of,
+    squared_distances,
+    sums_between,
+    sums_within,
+)
+from ..estimation.shared_rows import without_copies
+from ..estimation.ustatistics import Term, biased_value_of
 from ..features.features import GaussianStatistics
 from ..features.matrices import as_matrix, check_digits
-from ..inference.intervals import covering_copies, distance_estimate
-from ..inference.shared_rows import without_copies
-from ..inference.ustatistics import Term, biased_value_of
-from .estimate import Estimate
-from .kernels import GaussianRows, Rows, Within, centre_of, gamma_of, squared_distances, sums_between, sums_within
 
 Estimator = Literal["unbiased", "biased"]
 Bandwidth = float | Literal["median", "median-pooled"]

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from ..common.arguments import text, whole_number
 from ..errors import ArgumentError
+from ..estimation.estimate import Estimate
 from ..features.features import GaussianStatistics
 from ..features.matrices import as_matrix, check_digits
-from .estimate import Estimate
 
 BLOCK = 2**22  # numbers in a block of distances
 RECIPES = {

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..common.arguments import MOST_REPEATS, check_seed, text, whole_number
 from ..errors import ArgumentError
-from .estimate import Estimate
+from ..estimation.estimate import Estimate
 from .neighbours import checked_pair
 
 BLOCK = 2**22  # projected numbers at a time

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from ..common.arguments import real_number
 from ..errors import ArgumentError
+from ..estimation.estimate import Estimate
 from ..features.matrices import as_matrix
-from .estimate import Estimate
 
 BLOCK = 4096  # rows normalised at a time
 _NEAR_ONE = 1e-8  # nearer orders differ from Shannon's entropy by less than the rounding of their own formula

@@ -7,7 +7,7 @@ from itertools import combinations, groupby
 from typing import TYPE_CHECKING
 
 from ..common.text import p_phrase, p_text
-from ..inference.groups import alike
+from ..estimation.groups import alike
 
 if TYPE_CHECKING:
     from ..ordering import PairTest

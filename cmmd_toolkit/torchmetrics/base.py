@@ -10,8 +10,8 @@ from torchmetrics import Metric
 
 from ..backbones.base import full_float32
 from ..errors import ArgumentError
+from ..estimation.estimate import Estimate
 from ..features.matrices import LARGEST
-from ..metrics.estimate import Estimate
 from .network import ModuleFeatures, Registered
 
 NO_FLOAT64 = ("mps",)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..metrics.estimate import Estimate
+from ..estimation.estimate import Estimate
 from ..metrics.frechet import frechet_distance
 from ..recipes import find_recipe
 from . import base

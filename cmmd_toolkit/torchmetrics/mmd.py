@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..metrics.estimate import Estimate
+from ..estimation.estimate import Estimate
 from ..metrics.mmd import Bandwidth, check_bandwidth, squared_mmd
 from ..recipes import find_recipe
 from ..scoring import unit_rows

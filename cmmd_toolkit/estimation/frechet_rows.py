@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..metrics.gaussian import GaussianFit
-from ..metrics.kernels import Rows
+from .gaussian import GaussianFit
+from .kernels import Rows
 
 Matrix = NDArray[np.floating[Any]]
 _STEP = 1.25  # in log t: the sum is right to 1e-3

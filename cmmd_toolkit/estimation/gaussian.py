@@ -42,7 +42,7 @@ class GaussianFit:
     @cached_property
     def distinct(self) -> "GaussianFit":
         """The fit without exact copies of rows; itself where there are none."""
-        from ..inference.shared_rows import without_copies
+        from .shared_rows import without_copies
 
         if self.rows is None or len(rows := without_copies(self.rows)) in (1, self.n):
             return self

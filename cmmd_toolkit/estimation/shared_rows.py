@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..metrics.kernels import centre_of, squared_distances
+from .kernels import centre_of, squared_distances
 
 _NEAR = 0.01
 _EXPECTED_BY_CHANCE = 1e-3

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from ..metrics.kernels import Between, Vector, Within
+from .kernels import Between, Vector, Within
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,9 +32,9 @@ import numpy as np
 import scipy.linalg
 from scipy.linalg import blas, lapack
 
-from ..metrics.gaussian import GaussianFit, Matrix
-from ..metrics.kernels import sums_between, sums_within
 from .frechet_rows import FrechetRows, sample_rows
+from .gaussian import GaussianFit, Matrix
+from .kernels import sums_between, sums_within
 from .ustatistics import Spread, distance_interval, zeta_of_pair, zeta_of_set
 
 LEAST_ROWS = 50

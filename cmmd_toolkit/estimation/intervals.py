@@ -7,7 +7,7 @@ from typing import Any
 
 from scipy.special import stdtr, stdtrit
 
-from ..metrics.estimate import CONFIDENCE, Estimate
+from .estimate import CONFIDENCE, Estimate
 from .ustatistics import Term, biased_value_of, distance_interval, spread_of, value_of
 
 BELOW_ZERO = (

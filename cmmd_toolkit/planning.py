@@ -14,6 +14,7 @@ from .common.text import number_text
 from .embedding import OnError
 from .errors import ArgumentError, InputError
 from .gathering import Gathered, Networks, Options, Paths, Progress, gather
+from .inference.ordering import Score, relative, without_bias
 from .inference.sample_size import (
     Pilot,
     images_needed,
@@ -26,7 +27,6 @@ from .inference.sample_size import (
 from .inputs import as_sources
 from .metric_names import METRICS, MetricSpec, ranked_metric
 from .metrics.mmd import Bandwidth, MmdScore
-from .ordering import Score, relative, without_bias
 from .pictures.decode import MAX_PIXELS
 from .ranking import check_one_ruler, check_pairing, checked_level, frechet_scores, mmd_scores, rows_check
 from .report import Report

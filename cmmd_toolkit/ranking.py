@@ -15,13 +15,13 @@ from .errors import ArgumentError, InputError
 from .estimation.gaussian import GaussianFit
 from .features.features import Features, GaussianStatistics
 from .gathering import Check, Gathered, Networks, Options, Paths, Progress, gather
+from .inference.ordering import PairTest, Score, order_sets, without_bias
 from .inference.relative import kept_for_tests
 from .inputs import Side, as_sources
 from .metric_names import MetricSpec, ranked_metric
 from .metrics import frechet
 from .metrics.frechet import FrechetScore
 from .metrics.mmd import Bandwidth, MmdReference, MmdScore, check_bandwidth
-from .ordering import PairTest, Score, order_sets, without_bias
 from .pictures.decode import MAX_PIXELS
 from .recipes import Recipe
 from .report.verdict import Verdict, ordered_text

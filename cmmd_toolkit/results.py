@@ -8,10 +8,10 @@ from . import checks
 from .errors import ArgumentError
 from .estimation.estimate import Estimate
 from .gathering import Gathered
+from .inference.ordering import Score
 from .inputs import Stored
 from .metric_names import METRICS
 from .metrics.mmd import Bandwidth
-from .ordering import Score
 from .report import Result, Verdict
 from .scoring import SCORERS, Setting, side_count
 from .selection import Selection

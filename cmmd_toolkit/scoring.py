@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .estimation.estimate import Estimate
 from .estimation.gaussian import GaussianFit
 from .features.features import Features, GaussianStatistics
+from .inference.ordering import Score
 from .inference.relative import kept_for_tests
 from .inference.two_sample import two_sample_test
 from .inputs import Stored
@@ -19,7 +20,6 @@ from .metrics.memorisation import memorisation
 from .metrics.mmd import Bandwidth, MmdReference
 from .metrics.sliced import mind, sliced_wasserstein
 from .metrics.vendi import vendi_score
-from .ordering import Score
 from .recipes import Recipe
 
 _LEAST_SPLITS = 10  # of the Inception score

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from .inference.ordering import PairTest, Score, order_sets
 from .metric_names import METRICS
 from .metrics.mmd import MmdScore
-from .ordering import PairTest, Score, order_sets
 from .report.verdict import Verdict, ordered_text, single_text, untested_text
 
 ALPHA = 0.05

@@ -7,7 +7,7 @@ import pytest
 from conftest import gaussian
 
 from cmmd_toolkit import Features, compare, rank
-from cmmd_toolkit.ordering import PairTest
+from cmmd_toolkit.inference.ordering import PairTest
 from cmmd_toolkit.report.verdict import ordered_text
 
 NAMES = ("a", "b", "c", "d", "e")

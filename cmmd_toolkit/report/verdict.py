@@ -10,7 +10,7 @@ from ..common.text import p_phrase, p_text
 from ..estimation.groups import alike
 
 if TYPE_CHECKING:
-    from ..ordering import PairTest
+    from ..inference.ordering import PairTest
 
     Tests = Mapping[tuple[int, int], PairTest]
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from .errors import ArgumentError
-from .estimation.groups import holm, letters
-from .inference.relative import RelativeTest, compare_frechet, compare_mmd
-from .inference.sample_size import images_needed, pilot_of_test
-from .metrics.frechet import FrechetScore
-from .metrics.mmd import MmdScore
+from ..errors import ArgumentError
+from ..estimation.groups import holm, letters
+from ..metrics.frechet import FrechetScore
+from ..metrics.mmd import MmdScore
+from .relative import RelativeTest, compare_frechet, compare_mmd
+from .sample_size import images_needed, pilot_of_test
 
 Score = MmdScore | FrechetScore
 

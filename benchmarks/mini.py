@@ -17,8 +17,8 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from cmmd_toolkit import Backbone, Features, frechet_distance, load_backbone, squared_mmd
-from cmmd_toolkit.embedding import embed_source
 from cmmd_toolkit.pictures.sources import open_images
+from cmmd_toolkit.sets.embedding import embed_source
 
 SIZE = 64
 LEVELS = (1, 2, 3, 4, 5)

@@ -23,7 +23,7 @@ from .cli_rank import plan, rank
 from .common.streams import sturdy_streams
 from .errors import ArgumentError, CmmdError
 from .limits import ABOVE, BELOW, FORM, parse_limit
-from .metric_names import ALL, DEFAULTS, METRICS
+from .sets.metric_names import ALL, DEFAULTS, METRICS
 
 USAGE_ERROR, INTERRUPTED = 2, 130
 THRESHOLD_EXCEEDED = 1

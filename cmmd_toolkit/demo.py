@@ -12,10 +12,10 @@ from PIL import Image, ImageFilter
 
 from .common.text import number_text
 from .comparison import compare
-from .gathering import Progress
 from .pictures.decode import Picture
 from .pictures.sources import ImageSource
 from .report import Report
+from .sets.embed_sets import Progress
 
 SIZE = 64
 _SAMPLES = Path(__file__).with_name("demo_samples.npz")

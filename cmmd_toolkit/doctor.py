@@ -12,7 +12,7 @@ from rich.text import Text
 
 from .backbones.registry import SPECS, BackboneSpec
 from .common.versions import library_versions
-from .embedding import default_workers
+from .sets.embedding import default_workers
 
 
 def print_backbones() -> None:

@@ -8,23 +8,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import checks
 from .common.arguments import whole_number
 from .common.files import atomic_path, path_of
 from .common.json_text import json_text
-from .embedding import OnError
 from .errors import ArgumentError, InputError
 from .estimation.estimate import Estimate
 from .features.features import Features, GaussianStatistics
-from .gathering import Gathered, Networks, Options, Paths, Progress, gather
 from .inference.witness import Witness, witness
-from .inputs import Side, as_sources
 from .metrics.mmd import Bandwidth, MmdReference, check_bandwidth
 from .metrics.neighbours import kth_neighbours
 from .pictures.decode import MAX_PIXELS
 from .pictures.sources import Load
-from .recipes import Recipe
 from .scoring import unit_rows
+from .sets import warnings as checks
+from .sets.embed_sets import Gathered, Networks, Options, Paths, Progress, gather
+from .sets.embedding import OnError
+from .sets.recipes import Recipe
+from .sets.side import Side, as_sources
 
 SCHEMA_VERSION = 1
 Pictures = tuple[Load, ...] | str  # how to read each picture of a set again, or why that cannot be done

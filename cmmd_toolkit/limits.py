@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .common.text import beyond_text, p_text, plain
 from .errors import ArgumentError
-from .metric_names import ALL, DEFAULTS, METRICS
+from .sets.metric_names import ALL, DEFAULTS, METRICS
 
 if TYPE_CHECKING:
     from .report import Report, Result

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import checks
 from .errors import ArgumentError
 from .features.features import Features, GaussianStatistics
-from .inputs import Side, Stored
-from .metric_names import METRICS
 from .report import Result
 from .results import Task, run_passes
 from .scoring import least_pictures
+from .sets import warnings as checks
+from .sets.metric_names import METRICS
+from .sets.side import Side, Stored
 
 LEAST = 2
 Rows = dict[str, list[int]]

@@ -11,9 +11,7 @@ from typing import Any
 from .common.arguments import real_number
 from .common.files import check_exists, check_regular, path_of
 from .common.text import number_text
-from .embedding import OnError
 from .errors import ArgumentError, InputError
-from .gathering import Gathered, Networks, Options, Paths, Progress, gather
 from .inference.ordering import Score, relative, without_bias
 from .inference.sample_size import (
     Pilot,
@@ -24,12 +22,14 @@ from .inference.sample_size import (
     pilot_of_test,
     reference_needed,
 )
-from .inputs import as_sources
-from .metric_names import METRICS, MetricSpec, ranked_metric
 from .metrics.mmd import Bandwidth, MmdScore
 from .pictures.decode import MAX_PIXELS
 from .ranking import check_one_ruler, check_pairing, checked_level, frechet_scores, mmd_scores, rows_check
 from .report import Report
+from .sets.embed_sets import Gathered, Networks, Options, Paths, Progress, gather
+from .sets.embedding import OnError
+from .sets.metric_names import METRICS, MetricSpec, ranked_metric
+from .sets.side import as_sources
 
 SHARES = (0.5, 0.2, 0.1, 0.05)
 _MOST_PICTURES = 2**53

@@ -10,23 +10,23 @@ from .common.arguments import real_number
 from .common.files import atomic_path, path_of
 from .common.json_text import json_text
 from .common.text import p_phrase
-from .embedding import OnError
 from .errors import ArgumentError, InputError
 from .estimation.gaussian import GaussianFit
 from .features.features import Features, GaussianStatistics
-from .gathering import Check, Gathered, Networks, Options, Paths, Progress, gather
 from .inference.ordering import PairTest, Score, order_sets, without_bias
 from .inference.relative import kept_for_tests
-from .inputs import Side, as_sources
-from .metric_names import MetricSpec, ranked_metric
 from .metrics import frechet
 from .metrics.frechet import FrechetScore
 from .metrics.mmd import Bandwidth, MmdReference, MmdScore, check_bandwidth
 from .pictures.decode import MAX_PIXELS
-from .recipes import Recipe
 from .report.verdict import Verdict, ordered_text
 from .scoring import unit_rows
 from .selection import check_defined_on
+from .sets.embed_sets import Check, Gathered, Networks, Options, Paths, Progress, gather
+from .sets.embedding import OnError
+from .sets.metric_names import MetricSpec, ranked_metric
+from .sets.recipes import Recipe
+from .sets.side import Side, as_sources
 
 Metric = Literal["mmd", "fd"]
 SCHEMA_VERSION = 2

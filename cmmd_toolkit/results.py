@@ -4,17 +4,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from . import checks
 from .errors import ArgumentError
 from .estimation.estimate import Estimate
-from .gathering import Gathered
 from .inference.ordering import Score
-from .inputs import Stored
-from .metric_names import METRICS
 from .metrics.mmd import Bandwidth
 from .report import Result, Verdict
 from .scoring import SCORERS, Setting, side_count
 from .selection import Selection
+from .sets import warnings as checks
+from .sets.embed_sets import Gathered
+from .sets.metric_names import METRICS
+from .sets.side import Stored
 from .verdicts import verdict_metric, verdict_on
 
 

@@ -13,14 +13,14 @@ from .features.features import Features, GaussianStatistics
 from .inference.ordering import Score
 from .inference.relative import kept_for_tests
 from .inference.two_sample import two_sample_test
-from .inputs import Stored
-from .metric_names import MetricSpec
 from .metrics import frechet, inception_score, kid, neighbours
 from .metrics.memorisation import memorisation
 from .metrics.mmd import Bandwidth, MmdReference
 from .metrics.sliced import mind, sliced_wasserstein
 from .metrics.vendi import vendi_score
-from .recipes import Recipe
+from .sets.metric_names import MetricSpec
+from .sets.recipes import Recipe
+from .sets.side import Stored
 
 _LEAST_SPLITS = 10  # of the Inception score
 _NO_SCORE = "it is the outcome of a test"

@@ -7,10 +7,10 @@ from .backbones.base import Backbone
 from .backbones.registry import SPECS
 from .errors import ArgumentError
 from .features.features import GaussianStatistics
-from .inputs import Side, Stored
-from .metric_names import ALL, METRICS, NUMBERS, MetricSpec, find_metric
-from .recipes import Recipe
 from .scoring import least_pictures, side_count
+from .sets.metric_names import ALL, METRICS, NUMBERS, MetricSpec, find_metric
+from .sets.recipes import Recipe
+from .sets.side import Side, Stored
 
 _LOGIT_DIMS = 2048
 _NO_ROWS = (

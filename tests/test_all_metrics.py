@@ -26,7 +26,6 @@ from cmmd_toolkit import (
 from cmmd_toolkit.estimation.estimate import Estimate
 from cmmd_toolkit.inference.two_sample import two_sample_test
 from cmmd_toolkit.limits import parse_limit
-from cmmd_toolkit.metric_names import METRICS, NUMBERS
 from cmmd_toolkit.metrics.frechet_infinity import frechet_distance_infinity
 from cmmd_toolkit.metrics.inception_score import inception_score
 from cmmd_toolkit.metrics.kid import kernel_distance
@@ -34,8 +33,9 @@ from cmmd_toolkit.metrics.memorisation import memorisation
 from cmmd_toolkit.metrics.neighbours import neighbour_metrics
 from cmmd_toolkit.metrics.sliced import mind, sliced_wasserstein
 from cmmd_toolkit.metrics.vendi import vendi_score
-from cmmd_toolkit.recipes import RECIPES, find_recipe
 from cmmd_toolkit.scoring import SCORERS, Setting, least_pictures
+from cmmd_toolkit.sets.metric_names import METRICS, NUMBERS
+from cmmd_toolkit.sets.recipes import RECIPES, find_recipe
 
 
 def two_sample_estimate(reference: Features, generated: Features) -> Estimate:

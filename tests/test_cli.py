@@ -11,7 +11,7 @@ import pytest
 from conftest import gaussian, shared_path
 
 from cmmd_toolkit import Features, GaussianStatistics, cli, cli_options
-from cmmd_toolkit.recipes import RECIPES
+from cmmd_toolkit.sets.recipes import RECIPES
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:

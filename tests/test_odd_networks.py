@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from cmmd_toolkit import ArgumentError, WeightsError, embed, load_backbone
 from cmmd_toolkit.backbones import mini
-from cmmd_toolkit.embedding import embed_source
 from cmmd_toolkit.pictures.sources import open_images
+from cmmd_toolkit.sets.embedding import embed_source
 from cmmd_toolkit.torchmetrics import CMMD, FrechetDistance
 
 

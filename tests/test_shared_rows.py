@@ -7,10 +7,10 @@ import pytest
 from conftest import gaussian, write_pictures
 
 from cmmd_toolkit import Features, GaussianStatistics, compare, explain, plan, rank
-from cmmd_toolkit.checks import feature_copies
 from cmmd_toolkit.estimation import shared_rows
 from cmmd_toolkit.estimation.shared_rows import SharedRows
 from cmmd_toolkit.features.record import SetSummary
+from cmmd_toolkit.sets.warnings import feature_copies
 
 
 def single(n: int, dim: int, seed: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from ..embedding import Advance
+from ..sets.embedding import Advance
 
 
 class _SpeedColumn(ProgressColumn):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..common.labels import short_labels
 from ..common.text import align, p_text
-from ..metric_names import CLOSER, HIGHER, LOWER, METRICS
+from ..sets.metric_names import CLOSER, HIGHER, LOWER, METRICS
 from .report import Report, Result
 from .verdict import verdict_lines
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..estimation.estimate import Estimate
 from ..metrics.frechet import frechet_distance
-from ..recipes import find_recipe
+from ..sets.recipes import find_recipe
 from . import base
 from .base import SetDistance
 from .moments import extended, merged, statistics

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from .common.arguments import text
-from .common.nearest import hint
-from .errors import ArgumentError
+from ..common.arguments import text
+from ..common.nearest import hint
+from ..errors import ArgumentError
+from ..metrics.mmd import Bandwidth, Estimator
+from ..pictures.decode import DecodePolicy
 from .metric_names import DEFAULTS, NUMBERS
-from .metrics.mmd import Bandwidth, Estimator
-from .pictures.decode import DecodePolicy
 
 
 @dataclass(frozen=True)

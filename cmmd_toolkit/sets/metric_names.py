@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from .common.arguments import text
-from .common.nearest import hint
-from .errors import ArgumentError
+from ..common.arguments import text
+from ..common.nearest import hint
+from ..errors import ArgumentError
 
 ALL = "all"
 

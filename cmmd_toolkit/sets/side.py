@@ -5,15 +5,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .common.arguments import text
-from .common.arrays import shape_of
-from .common.files import path_of
-from .errors import ArgumentError, InputError
-from .features.features import Features, GaussianStatistics, is_stored, load_stored
-from .features.matrices import as_float32
-from .features.record import SetSummary
-from .pictures.decode import DecodePolicy
-from .pictures.sources import ImageSource, open_images, subset_rows
+from ..common.arguments import text
+from ..common.arrays import shape_of
+from ..common.files import path_of
+from ..errors import ArgumentError, InputError
+from ..features.features import Features, GaussianStatistics, is_stored, load_stored
+from ..features.matrices import as_float32
+from ..features.record import SetSummary
+from ..pictures.decode import DecodePolicy
+from ..pictures.sources import ImageSource, open_images, subset_rows
 
 Stored = Features | GaussianStatistics
 

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .estimation.shared_rows import SharedRows
-from .features.features import Features, GaussianStatistics
-from .features.record import SetSummary
+from ..estimation.shared_rows import SharedRows
+from ..features.features import Features, GaussianStatistics
+from ..features.record import SetSummary
+from ..report import Result
 from .metric_names import METRICS
-from .report import Result
 
 UNEQUAL_RATIO = 2.0
 _LOSSY_MARGIN = 0.5

@@ -7,21 +7,22 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import checks, stored_checks
-from .backbones.base import Backbone
-from .backbones.registry import INCEPTION_DIMS, load_backbone, spec_of
-from .backbones.remarks import REMARKS
-from .common.arguments import check_seed, whole_number
-from .common.labels import short_labels
-from .common.versions import library_versions
+from ..backbones.base import Backbone
+from ..backbones.registry import INCEPTION_DIMS, load_backbone, spec_of
+from ..backbones.remarks import REMARKS
+from ..common.arguments import check_seed, whole_number
+from ..common.labels import short_labels
+from ..common.versions import library_versions
+from ..errors import ArgumentError, InputError
+from ..features.features import Features
+from ..features.origin import Origin
+from ..pictures.decode import MAX_PIXELS
+from ..pictures.sources import open_images
+from . import stored_warnings as stored_checks
+from . import warnings as checks
 from .embedding import Advance, OnError, embed_source
-from .errors import ArgumentError, InputError
-from .features.features import Features
-from .features.origin import Origin
-from .inputs import Side, Stored, as_list, as_sources, check_same_backbone, for_backbone, open_side
-from .pictures.decode import MAX_PIXELS
-from .pictures.sources import open_images
 from .recipes import Recipe, find_recipe
+from .side import Side, Stored, as_list, as_sources, check_same_backbone, for_backbone, open_side
 
 Paths = str | Path | Mapping[str, str | Path] | None
 Progress = Callable[[str, int | None], AbstractContextManager[Advance]]

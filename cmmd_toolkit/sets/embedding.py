@@ -17,13 +17,13 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .backbones.base import Backbone
-from .backbones.preprocess import NetworkInput
-from .errors import InputError, PictureError
-from .features.features import Features
-from .features.record import DIGEST_SIZE, Kind, RecordBuilder, SetRecord
-from .features.record import SetSummary as SetSummary
-from .pictures.sources import ImageSource, Load
+from ..backbones.base import Backbone
+from ..backbones.preprocess import NetworkInput
+from ..errors import InputError, PictureError
+from ..features.features import Features
+from ..features.record import DIGEST_SIZE, Kind, RecordBuilder, SetRecord
+from ..features.record import SetSummary as SetSummary
+from ..pictures.sources import ImageSource, Load
 
 OnError = Literal["fail", "skip"]
 Advance = Callable[[int], None]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from .features.record import SetRecord
+from ..features.record import SetRecord
 
 
 def unrecorded(names: Sequence[str]) -> list[str]:

@@ -7,11 +7,11 @@ from typing import Any
 from .features.features import Features
 from .limits import Limit
 from .metrics.mmd import Bandwidth, check_bandwidth
-from .per_class import check_classes, score_classes
 from .pictures.decode import MAX_PIXELS
 from .report import Report
-from .results import score_all, tasks_of
-from .selection import Selection, select_metrics
+from .scoring.per_class import check_classes, score_classes
+from .scoring.results import score_all, tasks_of
+from .scoring.selection import Selection, select_metrics
 from .sets import warnings as checks
 from .sets.embed_sets import Networks, Options, Paths, Progress, embed_set, gather
 from .sets.embedding import OnError

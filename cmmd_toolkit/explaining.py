@@ -19,7 +19,7 @@ from .metrics.mmd import Bandwidth, MmdReference, check_bandwidth
 from .metrics.neighbours import kth_neighbours
 from .pictures.decode import MAX_PIXELS
 from .pictures.sources import Load
-from .scoring import unit_rows
+from .scoring.scorers import unit_rows
 from .sets import warnings as checks
 from .sets.embed_sets import Gathered, Networks, Options, Paths, Progress, gather
 from .sets.embedding import OnError

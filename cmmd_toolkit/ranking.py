@@ -20,8 +20,8 @@ from .metrics.frechet import FrechetScore
 from .metrics.mmd import Bandwidth, MmdReference, MmdScore, check_bandwidth
 from .pictures.decode import MAX_PIXELS
 from .report.verdict import Verdict, ordered_text
-from .scoring import unit_rows
-from .selection import check_defined_on
+from .scoring.scorers import unit_rows
+from .scoring.selection import check_defined_on
 from .sets.embed_sets import Check, Gathered, Networks, Options, Paths, Progress, gather
 from .sets.embedding import OnError
 from .sets.metric_names import MetricSpec, ranked_metric

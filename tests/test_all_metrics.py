@@ -33,7 +33,7 @@ from cmmd_toolkit.metrics.memorisation import memorisation
 from cmmd_toolkit.metrics.neighbours import neighbour_metrics
 from cmmd_toolkit.metrics.sliced import mind, sliced_wasserstein
 from cmmd_toolkit.metrics.vendi import vendi_score
-from cmmd_toolkit.scoring import SCORERS, Setting, least_pictures
+from cmmd_toolkit.scoring.scorers import SCORERS, Setting, least_pictures
 from cmmd_toolkit.sets.metric_names import METRICS, NUMBERS
 from cmmd_toolkit.sets.recipes import RECIPES, find_recipe
 

@@ -18,7 +18,7 @@ from cmmd_toolkit import (
     rank,
     relative_test,
 )
-from cmmd_toolkit.scoring import unit_rows
+from cmmd_toolkit.scoring.scorers import unit_rows
 
 
 def features(name: str, seed: int, shift: float = 0.0, n: int = 120, names: tuple[str, ...] = ()) -> Features:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..estimation.estimate import Estimate
 from ..metrics.mmd import Bandwidth, check_bandwidth, squared_mmd
-from ..scoring import unit_rows
+from ..scoring.scorers import unit_rows
 from ..sets.recipes import find_recipe
 from .base import SetDistance
 from .network import network_of

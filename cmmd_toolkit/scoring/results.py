@@ -4,17 +4,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .errors import ArgumentError
-from .estimation.estimate import Estimate
-from .inference.ordering import Score
-from .metrics.mmd import Bandwidth
-from .report import Result, Verdict
-from .scoring import SCORERS, Setting, side_count
+from ..errors import ArgumentError
+from ..estimation.estimate import Estimate
+from ..inference.ordering import Score
+from ..metrics.mmd import Bandwidth
+from ..report import Result, Verdict
+from ..sets import warnings as checks
+from ..sets.embed_sets import Gathered
+from ..sets.metric_names import METRICS
+from ..sets.side import Stored
+from .scorers import SCORERS, Setting, side_count
 from .selection import Selection
-from .sets import warnings as checks
-from .sets.embed_sets import Gathered
-from .sets.metric_names import METRICS
-from .sets.side import Stored
 from .verdicts import verdict_metric, verdict_on
 
 

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from .backbones.base import Backbone
-from .backbones.registry import SPECS
-from .errors import ArgumentError
-from .features.features import GaussianStatistics
-from .scoring import least_pictures, side_count
-from .sets.metric_names import ALL, METRICS, NUMBERS, MetricSpec, find_metric
-from .sets.recipes import Recipe
-from .sets.side import Side, Stored
+from ..backbones.base import Backbone
+from ..backbones.registry import SPECS
+from ..errors import ArgumentError
+from ..features.features import GaussianStatistics
+from ..sets.metric_names import ALL, METRICS, NUMBERS, MetricSpec, find_metric
+from ..sets.recipes import Recipe
+from ..sets.side import Side, Stored
+from .scorers import least_pictures, side_count
 
 _LOGIT_DIMS = 2048
 _NO_ROWS = (

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from .inference.ordering import PairTest, Score, order_sets
-from .metrics.mmd import MmdScore
-from .report.verdict import Verdict, ordered_text, single_text, untested_text
-from .sets.metric_names import METRICS
+from ..inference.ordering import PairTest, Score, order_sets
+from ..metrics.mmd import MmdScore
+from ..report.verdict import Verdict, ordered_text, single_text, untested_text
+from ..sets.metric_names import METRICS
 
 ALPHA = 0.05
 _OWN_RULERS = "with bandwidth median-pooled each set has a ruler of its own; take median or a number"

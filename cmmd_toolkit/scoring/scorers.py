@@ -7,20 +7,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .estimation.estimate import Estimate
-from .estimation.gaussian import GaussianFit
-from .features.features import Features, GaussianStatistics
-from .inference.ordering import Score
-from .inference.relative import kept_for_tests
-from .inference.two_sample import two_sample_test
-from .metrics import frechet, inception_score, kid, neighbours
-from .metrics.memorisation import memorisation
-from .metrics.mmd import Bandwidth, MmdReference
-from .metrics.sliced import mind, sliced_wasserstein
-from .metrics.vendi import vendi_score
-from .sets.metric_names import MetricSpec
-from .sets.recipes import Recipe
-from .sets.side import Stored
+from ..estimation.estimate import Estimate
+from ..estimation.gaussian import GaussianFit
+from ..features.features import Features, GaussianStatistics
+from ..inference.ordering import Score
+from ..inference.relative import kept_for_tests
+from ..inference.two_sample import two_sample_test
+from ..metrics import frechet, inception_score, kid, neighbours
+from ..metrics.memorisation import memorisation
+from ..metrics.mmd import Bandwidth, MmdReference
+from ..metrics.sliced import mind, sliced_wasserstein
+from ..metrics.vendi import vendi_score
+from ..sets.metric_names import MetricSpec
+from ..sets.recipes import Recipe
+from ..sets.side import Stored
 
 _LEAST_SPLITS = 10  # of the Inception score
 _NO_SCORE = "it is the outcome of a test"
@@ -63,7 +63,7 @@ def least_pictures(spec: MetricSpec, plan: Recipe) -> int:
     if spec.scorer == "kernel" and plan.name in kid.RECIPES and not kid.RECIPES[plan.name].shrink:
         return kid.SUBSET_SIZE
     if spec.scorer == "frechet-infinity":
-        from .metrics.frechet_infinity import LEAST_ROWS
+        from ..metrics.frechet_infinity import LEAST_ROWS
 
         return LEAST_ROWS
     return _LEAST_SPLITS if spec.scorer == "inception-score" else 2
@@ -80,7 +80,7 @@ def _frechet(setting: Setting) -> Scorer:
 
 
 def _frechet_infinity(setting: Setting) -> Scorer:
-    from .metrics.frechet_infinity import frechet_distance_infinity
+    from ..metrics.frechet_infinity import frechet_distance_infinity
 
     return lambda generated: Scored(
         {"fd-infinity": frechet_distance_infinity(reference=setting.reference, generated=generated, seed=setting.seed)}

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .errors import ArgumentError
-from .features.features import Features, GaussianStatistics
-from .report import Result
+from ..errors import ArgumentError
+from ..features.features import Features, GaussianStatistics
+from ..report import Result
+from ..sets import warnings as checks
+from ..sets.metric_names import METRICS
+from ..sets.side import Side, Stored
 from .results import Task, run_passes
-from .scoring import least_pictures
-from .sets import warnings as checks
-from .sets.metric_names import METRICS
-from .sets.side import Side, Stored
+from .scorers import least_pictures
 
 LEAST = 2
 Rows = dict[str, list[int]]

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .backbones import load_backbone
     from .backbones.base import Backbone
-    from .comparison import compare, embed
+    from .commands.compare import compare, embed
+    from .commands.explain import Explanation, explain
+    from .commands.plan import Plan, plan
+    from .commands.rank import Ranking, rank
     from .errors import ArgumentError, BackboneError, CmmdError, InputError, PictureError, WeightsError
     from .estimation.estimate import Estimate
-    from .explaining import Explanation, explain
     from .features.features import Features, GaussianStatistics
     from .inference.relative import RelativeTest, relative_test
     from .inference.two_sample import TwoSampleTest, two_sample_test
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from .metrics.neighbours import density_coverage, precision_recall
     from .metrics.sliced import mind, sliced_wasserstein
     from .metrics.vendi import vendi_score
-    from .planning import Plan, plan
-    from .ranking import Ranking, rank
     from .report import Report, Result
 
 __version__ = "0.1.0"
@@ -37,23 +37,23 @@ _HOMES = {
     "BackboneError": "errors",
     "CmmdError": "errors",
     "Estimate": "estimation.estimate",
-    "Explanation": "explaining",
+    "Explanation": "commands.explain",
     "Features": "features.features",
     "GaussianStatistics": "features.features",
     "InputError": "errors",
     "Memorisation": "metrics.memorisation",
     "PictureError": "errors",
-    "Plan": "planning",
-    "Ranking": "ranking",
+    "Plan": "commands.plan",
+    "Ranking": "commands.rank",
     "RelativeTest": "inference.relative",
     "Report": "report",
     "Result": "report",
     "TwoSampleTest": "inference.two_sample",
     "WeightsError": "errors",
-    "compare": "comparison",
+    "compare": "commands.compare",
     "density_coverage": "metrics.neighbours",
-    "embed": "comparison",
-    "explain": "explaining",
+    "embed": "commands.compare",
+    "explain": "commands.explain",
     "frechet_distance": "metrics.frechet",
     "frechet_distance_infinity": "metrics.frechet_infinity",
     "inception_score": "metrics.inception_score",
@@ -62,9 +62,9 @@ _HOMES = {
     "median_distance": "metrics.mmd",
     "memorisation": "metrics.memorisation",
     "mind": "metrics.sliced",
-    "plan": "planning",
+    "plan": "commands.plan",
     "precision_recall": "metrics.neighbours",
-    "rank": "ranking",
+    "rank": "commands.rank",
     "relative_test": "inference.relative",
     "sliced_wasserstein": "metrics.sliced",
     "squared_mmd": "metrics.mmd",

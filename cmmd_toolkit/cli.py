@@ -20,9 +20,9 @@ from .cli_options import (
     usage_text,
 )
 from .cli_rank import plan, rank
+from .commands.limits import ABOVE, BELOW, FORM, parse_limit
 from .common.streams import sturdy_streams
 from .errors import ArgumentError, CmmdError
-from .limits import ABOVE, BELOW, FORM, parse_limit
 from .sets.metric_names import ALL, DEFAULTS, METRICS
 
 USAGE_ERROR, INTERRUPTED = 2, 130
@@ -118,8 +118,8 @@ def compare(reference: str, generated: tuple[str, ...], json_file: str | None, *
     given["bandwidth"] = parse_bandwidth(given["bandwidth"])
     target = json_target(json_file)
 
+    from .commands.compare import compare as run
     from .common.progress import show_progress
-    from .comparison import compare as run
 
     report = run(reference, list(generated), progress=show_progress, command=command_line(), limits=limits, **given)
     deliver(lambda: _show(report, json_file), *([] if target is None else [lambda: report.save(target)]))
@@ -157,8 +157,8 @@ def embed(input: str, out: str, stats: bool, **given: Any) -> int:
     if target.suffix.lower() not in (".safetensors", ".npz"):
         raise ArgumentError(f"{out}: expected a name that ends in .safetensors or .npz")
 
+    from .commands.compare import embed as run
     from .common.progress import show_progress
-    from .comparison import embed as run
 
     features = run(input, progress=show_progress, **given)
     as_statistics = stats or target.suffix.lower() == ".npz"

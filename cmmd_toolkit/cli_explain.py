@@ -38,8 +38,8 @@ def explain(reference: str, generated: str, sheet_file: str | None, json_file: s
     if sheet_file is not None:
         _check_sheet(sheet_file)
 
+    from .commands.explain import explain as run
     from .common.progress import show_progress
-    from .explaining import explain as run
 
     explanation = run(reference, generated, progress=show_progress, command=command_line(), **given)
     text = explanation.to_json() if json_file == "-" else str(explanation)

@@ -48,8 +48,8 @@ def rank(
     given["bandwidth"] = parse_bandwidth(given["bandwidth"])
     target = json_target(json_file)
 
+    from .commands.rank import rank as run
     from .common.progress import show_progress
-    from .ranking import rank as run
 
     ranking = run(reference, list(generated), progress=show_progress, command=command_line(), **given)
     text = ranking.to_json() if json_file == "-" else str(ranking)
@@ -91,8 +91,8 @@ def plan(pilot: str, generated: tuple[str, ...], **given: Any) -> int:
         given[name] = parse_named(given[name], f"--{name}")
     given["bandwidth"] = parse_bandwidth(given["bandwidth"])
 
+    from .commands.plan import plan as run
     from .common.progress import show_progress
-    from .planning import plan as run
 
     differences = given.pop("difference")
     click.echo(

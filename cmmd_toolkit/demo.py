@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from .commands.compare import compare
 from .common.text import number_text
-from .comparison import compare
 from .pictures.decode import Picture
 from .pictures.sources import ImageSource
 from .report import Report

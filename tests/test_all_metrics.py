@@ -23,9 +23,9 @@ from cmmd_toolkit import (
     load_backbone,
     squared_mmd,
 )
+from cmmd_toolkit.commands.limits import parse_limit
 from cmmd_toolkit.estimation.estimate import Estimate
 from cmmd_toolkit.inference.two_sample import two_sample_test
-from cmmd_toolkit.limits import parse_limit
 from cmmd_toolkit.metrics.frechet_infinity import frechet_distance_infinity
 from cmmd_toolkit.metrics.inception_score import inception_score
 from cmmd_toolkit.metrics.kid import kernel_distance

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cmmd_toolkit import ArgumentError, Features, GaussianStatistics, InputError, cli, embed, squared_mmd
+from cmmd_toolkit.commands.explain import Entry, Explanation, explain
 from cmmd_toolkit.common.text import number_text
 from cmmd_toolkit.estimation import kernels
-from cmmd_toolkit.explaining import Entry, Explanation, explain
 from cmmd_toolkit.inference.witness import witness
 from cmmd_toolkit.metrics.mmd import Estimator, MmdReference, MmdScore
 from cmmd_toolkit.pictures.decode import Picture

@@ -10,8 +10,8 @@ import pytest
 from conftest import gaussian
 
 from cmmd_toolkit import ArgumentError, Features, compare
+from cmmd_toolkit.commands.limits import parse_limit
 from cmmd_toolkit.common.text import beyond_text, plain
-from cmmd_toolkit.limits import parse_limit
 
 
 def features(name: str, seed: int) -> Features:

@@ -7,7 +7,7 @@ from ..common.text import align, fixed_text, interval_text, number_text
 from .sheet import printable
 
 if TYPE_CHECKING:
-    from ..explaining import Entry, Explanation, Section
+    from ..commands.explain import Entry, Explanation, Section
 
 _LEGEND = (
     "Witness: mean similarity (kernel) to the reference less that to the generated pictures, the picture itself left "

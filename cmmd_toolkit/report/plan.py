@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from ..common.text import align, interval_text, number_text
 
 if TYPE_CHECKING:
-    from ..planning import Need, Plan
+    from ..commands.plan import Need, Plan
 
 _MOST = 1_000_000_000
 _ASSUMED = (

@@ -6,7 +6,7 @@ from ..common.text import align, interval_text, number_text, p_text
 from .verdict import verdict_lines
 
 if TYPE_CHECKING:
-    from ..ranking import Order, Ranking
+    from ..commands.rank import Order, Ranking
 
 _BIAS = (
     "fd without bias: the Frechet distance with the bias of few pictures taken off, so less than what other tools "

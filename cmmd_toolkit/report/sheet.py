@@ -14,7 +14,7 @@ from ..common.text import fixed_text, number_text
 from ..errors import ArgumentError, InputError
 
 if TYPE_CHECKING:
-    from ..explaining import Entry, Explanation, Pictures
+    from ..commands.explain import Entry, Explanation, Pictures
     from ..pictures.sources import Load
 
 COLUMNS, CELL, GAP, MARGIN = 8, 160, 14, 24

@@ -8,23 +8,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .common.arguments import whole_number
-from .common.files import atomic_path, path_of
-from .common.json_text import json_text
-from .errors import ArgumentError, InputError
-from .estimation.estimate import Estimate
-from .features.features import Features, GaussianStatistics
-from .inference.witness import Witness, witness
-from .metrics.mmd import Bandwidth, MmdReference, check_bandwidth
-from .metrics.neighbours import kth_neighbours
-from .pictures.decode import MAX_PIXELS
-from .pictures.sources import Load
-from .scoring.scorers import unit_rows
-from .sets import warnings as checks
-from .sets.embed_sets import Gathered, Networks, Options, Paths, Progress, gather
-from .sets.embedding import OnError
-from .sets.recipes import Recipe
-from .sets.side import Side, as_sources
+from ..common.arguments import whole_number
+from ..common.files import atomic_path, path_of
+from ..common.json_text import json_text
+from ..errors import ArgumentError, InputError
+from ..estimation.estimate import Estimate
+from ..features.features import Features, GaussianStatistics
+from ..inference.witness import Witness, witness
+from ..metrics.mmd import Bandwidth, MmdReference, check_bandwidth
+from ..metrics.neighbours import kth_neighbours
+from ..pictures.decode import MAX_PIXELS
+from ..pictures.sources import Load
+from ..scoring.scorers import unit_rows
+from ..sets import warnings as checks
+from ..sets.embed_sets import Gathered, Networks, Options, Paths, Progress, gather
+from ..sets.embedding import OnError
+from ..sets.recipes import Recipe
+from ..sets.side import Side, as_sources
 
 SCHEMA_VERSION = 1
 Pictures = tuple[Load, ...] | str  # how to read each picture of a set again, or why that cannot be done
@@ -130,12 +130,12 @@ class Explanation:
             ArgumentError: the name does not end in .png.
             InputError: neither set holds pictures, or one has changed meanwhile.
         """
-        from .report.sheet import save_sheet
+        from ..report.sheet import save_sheet
 
         save_sheet(self, path_of(path))
 
     def __str__(self) -> str:
-        from .report.explanation import explanation_text
+        from ..report.explanation import explanation_text
 
         return explanation_text(self)
 

@@ -4,19 +4,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .features.features import Features
+from ..features.features import Features
+from ..metrics.mmd import Bandwidth, check_bandwidth
+from ..pictures.decode import MAX_PIXELS
+from ..report import Report
+from ..scoring.per_class import check_classes, score_classes
+from ..scoring.results import score_all, tasks_of
+from ..scoring.selection import Selection, select_metrics
+from ..sets import warnings as checks
+from ..sets.embed_sets import Networks, Options, Paths, Progress, embed_set, gather
+from ..sets.embedding import OnError
+from ..sets.recipes import Recipe
+from ..sets.side import Side, as_list
 from .limits import Limit
-from .metrics.mmd import Bandwidth, check_bandwidth
-from .pictures.decode import MAX_PIXELS
-from .report import Report
-from .scoring.per_class import check_classes, score_classes
-from .scoring.results import score_all, tasks_of
-from .scoring.selection import Selection, select_metrics
-from .sets import warnings as checks
-from .sets.embed_sets import Networks, Options, Paths, Progress, embed_set, gather
-from .sets.embedding import OnError
-from .sets.recipes import Recipe
-from .sets.side import Side, as_list
 
 
 def compare(
@@ -51,7 +51,7 @@ def compare(
         generated: the same, a list of such sets, or a mapping from names to features. The reference is embedded once.
         backbone: one or several names (see `cmmd backbones`). Default: what stored features were made with, else the
             recipe's, else "clip".
-        metric: one or several names (`cmmd_toolkit.sets.metric_names.METRICS`): "fd" ("fid" on Inception), "mmd" ("cmmd"
+        metric: one or several names (`sets.metric_names.METRICS`): "fd" ("fid" on Inception), "mmd" ("cmmd"
             on CLIP, SigLIP, ALIGN and OpenCLIP), "p-value", "kd" ("kid" on Inception), "precision", "recall",
             "density", "coverage", "vendi", "mind", "sw", "fd-infinity"; "authpct" and "copies", whose reference is the
             training pictures; "is", on Inception; or "all", everything that these sets allow. Default: "fd" and "mmd",

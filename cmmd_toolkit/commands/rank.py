@@ -6,27 +6,27 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
-from .common.arguments import real_number
-from .common.files import atomic_path, path_of
-from .common.json_text import json_text
-from .common.text import p_phrase
-from .errors import ArgumentError, InputError
-from .estimation.gaussian import GaussianFit
-from .features.features import Features, GaussianStatistics
-from .inference.ordering import PairTest, Score, order_sets, without_bias
-from .inference.relative import kept_for_tests
-from .metrics import frechet
-from .metrics.frechet import FrechetScore
-from .metrics.mmd import Bandwidth, MmdReference, MmdScore, check_bandwidth
-from .pictures.decode import MAX_PIXELS
-from .report.verdict import Verdict, ordered_text
-from .scoring.scorers import unit_rows
-from .scoring.selection import check_defined_on
-from .sets.embed_sets import Check, Gathered, Networks, Options, Paths, Progress, gather
-from .sets.embedding import OnError
-from .sets.metric_names import MetricSpec, ranked_metric
-from .sets.recipes import Recipe
-from .sets.side import Side, as_sources
+from ..common.arguments import real_number
+from ..common.files import atomic_path, path_of
+from ..common.json_text import json_text
+from ..common.text import p_phrase
+from ..errors import ArgumentError, InputError
+from ..estimation.gaussian import GaussianFit
+from ..features.features import Features, GaussianStatistics
+from ..inference.ordering import PairTest, Score, order_sets, without_bias
+from ..inference.relative import kept_for_tests
+from ..metrics import frechet
+from ..metrics.frechet import FrechetScore
+from ..metrics.mmd import Bandwidth, MmdReference, MmdScore, check_bandwidth
+from ..pictures.decode import MAX_PIXELS
+from ..report.verdict import Verdict, ordered_text
+from ..scoring.scorers import unit_rows
+from ..scoring.selection import check_defined_on
+from ..sets.embed_sets import Check, Gathered, Networks, Options, Paths, Progress, gather
+from ..sets.embedding import OnError
+from ..sets.metric_names import MetricSpec, ranked_metric
+from ..sets.recipes import Recipe
+from ..sets.side import Side, as_sources
 
 Metric = Literal["mmd", "fd"]
 SCHEMA_VERSION = 2
@@ -116,7 +116,7 @@ class Ranking:
             temporary.write_text(self.to_json(), encoding="utf-8")
 
     def __str__(self) -> str:
-        from .report.ranking import ranking_text
+        from ..report.ranking import ranking_text
 
         return ranking_text(self)
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from math import isnan
 from typing import TYPE_CHECKING
 
-from .common.text import beyond_text, p_text, plain
-from .errors import ArgumentError
-from .sets.metric_names import ALL, DEFAULTS, METRICS
+from ..common.text import beyond_text, p_text, plain
+from ..errors import ArgumentError
+from ..sets.metric_names import ALL, DEFAULTS, METRICS
 
 if TYPE_CHECKING:
-    from .report import Report, Result
+    from ..report import Report, Result
 
 ABOVE, BELOW = "--fail-above", "--fail-below"
 FORM = "[BACKBONE:]METRIC[:corrected]=VALUE"

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .common.arguments import real_number
-from .common.files import check_exists, check_regular, path_of
-from .common.text import number_text
-from .errors import ArgumentError, InputError
-from .inference.ordering import Score, relative, without_bias
-from .inference.sample_size import (
+from ..common.arguments import real_number
+from ..common.files import check_exists, check_regular, path_of
+from ..common.text import number_text
+from ..errors import ArgumentError, InputError
+from ..inference.ordering import Score, relative, without_bias
+from ..inference.sample_size import (
     Pilot,
     images_needed,
     pilot_of_error,
@@ -22,14 +22,14 @@ from .inference.sample_size import (
     pilot_of_test,
     reference_needed,
 )
-from .metrics.mmd import Bandwidth, MmdScore
-from .pictures.decode import MAX_PIXELS
-from .ranking import check_one_ruler, check_pairing, checked_level, frechet_scores, mmd_scores, rows_check
-from .report import Report
-from .sets.embed_sets import Gathered, Networks, Options, Paths, Progress, gather
-from .sets.embedding import OnError
-from .sets.metric_names import METRICS, MetricSpec, ranked_metric
-from .sets.side import as_sources
+from ..metrics.mmd import Bandwidth, MmdScore
+from ..pictures.decode import MAX_PIXELS
+from ..report import Report
+from ..sets.embed_sets import Gathered, Networks, Options, Paths, Progress, gather
+from ..sets.embedding import OnError
+from ..sets.metric_names import METRICS, MetricSpec, ranked_metric
+from ..sets.side import as_sources
+from .rank import check_one_ruler, check_pairing, checked_level, frechet_scores, mmd_scores, rows_check
 
 SHARES = (0.5, 0.2, 0.1, 0.05)
 _MOST_PICTURES = 2**53
@@ -86,7 +86,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        from .report.plan import plan_text
+        from ..report.plan import plan_text
 
         return plan_text(self)
 

@@ -1,0 +1,1 @@
+"""`compare`, `rank`, `plan`, `explain` and `embed`, as Python functions."""

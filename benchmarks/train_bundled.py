@@ -56,7 +56,7 @@ def write_demo_samples(num: int = 450) -> None:
         model = load_checkpoint(f"digits-{name}")
         parts = [sample(model, settings, range(i, min(i + 50, num))) for i in range(0, num, 50)]
         samples[name] = np.concatenate(parts)[..., 0]
-    np.savez_compressed(TARGET.parents[1] / "cmmd_toolkit" / "demo_samples.npz", **samples)
+    np.savez_compressed(TARGET.parents[1] / "cmmd_toolkit" / "cli" / "demo_samples.npz", **samples)
 
 
 def main() -> None:

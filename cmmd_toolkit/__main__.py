@@ -1,5 +1,5 @@
 """`python -m cmmd_toolkit` is `cmmd`."""
 
-from .cli import main
+from .cli.main import main
 
 main()

@@ -16,13 +16,13 @@ from cmmd_toolkit import (
     CmmdError,
     Features,
     GaussianStatistics,
-    cli,
     compare,
     embed,
     frechet_distance,
     load_backbone,
     squared_mmd,
 )
+from cmmd_toolkit.cli import main as cli
 from cmmd_toolkit.commands.limits import parse_limit
 from cmmd_toolkit.estimation.estimate import Estimate
 from cmmd_toolkit.inference.two_sample import two_sample_test

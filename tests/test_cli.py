@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from conftest import gaussian, shared_path
 
-from cmmd_toolkit import Features, GaussianStatistics, cli, cli_options
+from cmmd_toolkit import Features, GaussianStatistics
+from cmmd_toolkit.cli import main as cli
+from cmmd_toolkit.cli import options as cli_options
 from cmmd_toolkit.sets.recipes import RECIPES
 
 

@@ -13,7 +13,8 @@ from conftest import gaussian, shared_path, smooth_picture, write_pictures
 from numpy.typing import NDArray
 from PIL import Image
 
-from cmmd_toolkit import ArgumentError, Features, GaussianStatistics, InputError, cli, embed, squared_mmd
+from cmmd_toolkit import ArgumentError, Features, GaussianStatistics, InputError, embed, squared_mmd
+from cmmd_toolkit.cli import main as cli
 from cmmd_toolkit.commands.explain import Entry, Explanation, explain
 from cmmd_toolkit.common.text import number_text
 from cmmd_toolkit.estimation import kernels
@@ -448,7 +449,7 @@ def test_every_mistake_is_one_line_and_code_2(real: Path, tmp_path: Path, capsys
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from cmmd_toolkit.cli_explain import explain\n"
+        "import sys; from cmmd_toolkit.cli.explain import explain\n"
         "try: explain(['--help'])\n"
         "except SystemExit: pass\n"
         "print(sorted({'torch', 'numpy', 'PIL', 'rich', 'matplotlib'} & set(sys.modules)), file=sys.stderr)"

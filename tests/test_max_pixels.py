@@ -12,8 +12,9 @@ from conftest import smooth_picture, write_pictures
 from hostile import png_header
 from PIL import Image
 
-from cmmd_toolkit import PictureError, cli_options, compare, embed
-from cmmd_toolkit.cli import main
+from cmmd_toolkit import PictureError, compare, embed
+from cmmd_toolkit.cli import options as cli_options
+from cmmd_toolkit.cli.main import main
 from cmmd_toolkit.pictures.decode import MAX_PIXELS, decode
 from dit_generators.data import load_pictures
 from dit_generators.errors import DataError

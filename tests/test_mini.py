@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter
 from cmmd_toolkit import ArgumentError, WeightsError, compare, embed, load_backbone, squared_mmd
 from cmmd_toolkit.backbones.mini import BUNDLED
 from cmmd_toolkit.backbones.remarks import MINI_REMARK
-from cmmd_toolkit.demo import digits
+from cmmd_toolkit.cli.demo import digits
 
 
 def test_the_weights_are_small_and_bundled() -> None:

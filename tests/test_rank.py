@@ -7,17 +7,8 @@ import numpy as np
 import pytest
 from conftest import gaussian
 
-from cmmd_toolkit import (
-    ArgumentError,
-    Features,
-    GaussianStatistics,
-    InputError,
-    cli,
-    compare,
-    plan,
-    rank,
-    relative_test,
-)
+from cmmd_toolkit import ArgumentError, Features, GaussianStatistics, InputError, compare, plan, rank, relative_test
+from cmmd_toolkit.cli import main as cli
 from cmmd_toolkit.scoring.scorers import unit_rows
 
 

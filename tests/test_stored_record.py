@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from cmmd_toolkit import Features, GaussianStatistics, InputError, compare, embed, explain, plan, rank
-from cmmd_toolkit.cli import main
+from cmmd_toolkit.cli.main import main
 from cmmd_toolkit.features.features import load_stored
 
 MINI = {"backbone": "mini", "workers": 1}

@@ -5,16 +5,8 @@ from typing import Any
 
 import click
 
-from .cli_options import (
-    command_line,
-    deliver,
-    json_target,
-    network_options,
-    parse_bandwidth,
-    parse_named,
-    picture_options,
-)
-from .errors import ArgumentError
+from ..errors import ArgumentError
+from .options import command_line, deliver, json_target, network_options, parse_bandwidth, parse_named, picture_options
 
 NOT_SO = 1
 
@@ -48,8 +40,8 @@ def rank(
     given["bandwidth"] = parse_bandwidth(given["bandwidth"])
     target = json_target(json_file)
 
-    from .commands.rank import rank as run
-    from .common.progress import show_progress
+    from ..commands.rank import rank as run
+    from ..common.progress import show_progress
 
     ranking = run(reference, list(generated), progress=show_progress, command=command_line(), **given)
     text = ranking.to_json() if json_file == "-" else str(ranking)
@@ -91,8 +83,8 @@ def plan(pilot: str, generated: tuple[str, ...], **given: Any) -> int:
         given[name] = parse_named(given[name], f"--{name}")
     given["bandwidth"] = parse_bandwidth(given["bandwidth"])
 
-    from .commands.plan import plan as run
-    from .common.progress import show_progress
+    from ..commands.plan import plan as run
+    from ..common.progress import show_progress
 
     differences = given.pop("difference")
     click.echo(

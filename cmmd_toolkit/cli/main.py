@@ -8,8 +8,12 @@ from typing import Any, NoReturn
 
 import click
 
-from .cli_explain import explain
-from .cli_options import (
+from ..commands.limits import ABOVE, BELOW, FORM, parse_limit
+from ..common.streams import sturdy_streams
+from ..errors import ArgumentError, CmmdError
+from ..sets.metric_names import ALL, DEFAULTS, METRICS
+from .explain import explain
+from .options import (
     command_line,
     deliver,
     json_target,
@@ -19,11 +23,7 @@ from .cli_options import (
     picture_options,
     usage_text,
 )
-from .cli_rank import plan, rank
-from .commands.limits import ABOVE, BELOW, FORM, parse_limit
-from .common.streams import sturdy_streams
-from .errors import ArgumentError, CmmdError
-from .sets.metric_names import ALL, DEFAULTS, METRICS
+from .rank import plan, rank
 
 USAGE_ERROR, INTERRUPTED = 2, 130
 THRESHOLD_EXCEEDED = 1
@@ -118,8 +118,8 @@ def compare(reference: str, generated: tuple[str, ...], json_file: str | None, *
     given["bandwidth"] = parse_bandwidth(given["bandwidth"])
     target = json_target(json_file)
 
-    from .commands.compare import compare as run
-    from .common.progress import show_progress
+    from ..commands.compare import compare as run
+    from ..common.progress import show_progress
 
     report = run(reference, list(generated), progress=show_progress, command=command_line(), limits=limits, **given)
     deliver(lambda: _show(report, json_file), *([] if target is None else [lambda: report.save(target)]))
@@ -135,7 +135,7 @@ def _show(report: Any, json_file: str | None) -> None:
         return
     from rich.console import Console
 
-    from .report.terminal import print_report
+    from ..report.terminal import print_report
 
     print_report(report, Console(highlight=False))
 
@@ -150,15 +150,15 @@ def _show(report: Any, json_file: str | None) -> None:
 @click.option("--stats", is_flag=True, help="Write mean and covariance only; .npz always does.")
 def embed(input: str, out: str, stats: bool, **given: Any) -> int:
     """Write the features of INPUT, or their mean and covariance, to FILE for later comparisons."""
-    from .common.files import check_writable, path_of
+    from ..common.files import check_writable, path_of
 
     target = path_of(out)
     check_writable(target)
     if target.suffix.lower() not in (".safetensors", ".npz"):
         raise ArgumentError(f"{out}: expected a name that ends in .safetensors or .npz")
 
-    from .commands.compare import embed as run
-    from .common.progress import show_progress
+    from ..commands.compare import embed as run
+    from ..common.progress import show_progress
 
     features = run(input, progress=show_progress, **given)
     as_statistics = stats or target.suffix.lower() == ".npz"
@@ -179,7 +179,7 @@ def demo(json_file: str) -> int:
     """Score real pictures offline, in seconds: handwritten digits against copies with known faults."""
     target = json_target(json_file)
 
-    from .common.progress import show_progress
+    from ..common.progress import show_progress
     from .demo import explanation, run_demo
 
     report = run_demo(show_progress, command_line())

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from .common.nearest import nearest
-from .errors import ArgumentError, CmmdError
+from ..common.nearest import nearest
+from ..errors import ArgumentError, CmmdError
 
 # Written out here, so that --help imports nothing; tests hold them against recipes.py and decode.py.
 _MAX_PIXELS = 100_000_000
@@ -97,7 +97,7 @@ def json_target(name: str | None) -> Path | None:
     """Where --json FILE is written, checked before hours of work; None without it and for stdout."""
     if name in (None, "-"):
         return None
-    from .common.files import check_writable, path_of
+    from ..common.files import check_writable, path_of
 
     check_writable(target := path_of(str(name)))
     return target

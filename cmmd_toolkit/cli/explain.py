@@ -4,15 +4,7 @@ from typing import Any
 
 import click
 
-from .cli_options import (
-    command_line,
-    deliver,
-    json_target,
-    network_options,
-    parse_bandwidth,
-    parse_named,
-    picture_options,
-)
+from .options import command_line, deliver, json_target, network_options, parse_bandwidth, parse_named, picture_options
 
 
 @click.command(short_help="Which pictures make the distance.")
@@ -38,8 +30,8 @@ def explain(reference: str, generated: str, sheet_file: str | None, json_file: s
     if sheet_file is not None:
         _check_sheet(sheet_file)
 
-    from .commands.explain import explain as run
-    from .common.progress import show_progress
+    from ..commands.explain import explain as run
+    from ..common.progress import show_progress
 
     explanation = run(reference, generated, progress=show_progress, command=command_line(), **given)
     text = explanation.to_json() if json_file == "-" else str(explanation)
@@ -51,8 +43,8 @@ def explain(reference: str, generated: str, sheet_file: str | None, json_file: s
 
 def _check_sheet(name: str) -> None:
     """Before hours of work: what is written after them."""
-    from .common.files import check_writable, path_of
-    from .report.sheet import check_sheet_name
+    from ..common.files import check_writable, path_of
+    from ..report.sheet import check_sheet_name
 
     check_sheet_name(path_of(name))
     check_writable(path_of(name))

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .backbones.registry import SPECS, BackboneSpec
-from .common.versions import library_versions
-from .sets.embedding import default_workers
+from ..backbones.registry import SPECS, BackboneSpec
+from ..common.versions import library_versions
+from ..sets.embedding import default_workers
 
 
 def print_backbones() -> None:
@@ -51,15 +51,15 @@ def availability(spec: BackboneSpec) -> tuple[bool, str]:
 
 def _find_weights(spec: BackboneSpec) -> Path | None:
     if spec.module == "inception":
-        from .backbones.inception import cached_weights
+        from ..backbones.inception import cached_weights
 
         path = cached_weights()
         return path if path.is_file() else None
     if spec.module == "openclip":
-        from .backbones.openclip import cached_weights as cached_openclip
+        from ..backbones.openclip import cached_weights as cached_openclip
 
         return cached_openclip(spec.default_model)
-    from .backbones.hub_files import cached_folder
+    from ..backbones.hub_files import cached_folder
 
     return cached_folder(spec.default_model)
 

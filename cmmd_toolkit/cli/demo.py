@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from .commands.compare import compare
-from .common.text import number_text
-from .pictures.decode import Picture
-from .pictures.sources import ImageSource
-from .report import Report
-from .sets.embed_sets import Progress
+from ..commands.compare import compare
+from ..common.text import number_text
+from ..pictures.decode import Picture
+from ..pictures.sources import ImageSource
+from ..report import Report
+from ..sets.embed_sets import Progress
 
 SIZE = 64
 _SAMPLES = Path(__file__).with_name("demo_samples.npz")

@@ -1,0 +1,1 @@
+"""cmmd_toolkit.cli"""

@@ -17,7 +17,7 @@ from dit_generators.attention import flex as flex_engine
 from dit_generators.attention.full import full_attention
 from dit_generators.attention.neighbours import Window
 from dit_generators.attention.window import engine_for, window_attention
-from dit_generators.peak_memory import peak_bytes
+from dit_generators.common.peak_memory import peak_bytes
 
 HEADS, WIDTH = 12, 64
 MASKED_LIMIT = 4096

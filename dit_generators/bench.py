@@ -17,12 +17,12 @@ from torch import Tensor
 from .attention.choose import measure_seconds
 from .attention.foreign import describe
 from .attention.pattern import AttentionSettings
+from .common.files import replacing
+from .common.peak_memory import peak_bytes
 from .config import DiTConfig
 from .errors import ArgumentError
-from .files import replacing
 from .model import DiT
 from .operations import attention_multiply_adds, attention_share, multiply_adds
-from .peak_memory import peak_bytes
 
 Level = Literal["operation", "block", "model"]
 LEVELS: tuple[Level, ...] = ("operation", "block", "model")

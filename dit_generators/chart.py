@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .bench import BenchSettings, Measurement, device_name
-from .files import replacing
+from .common.files import replacing
 
 
 def draw_bench(settings: BenchSettings, results: Sequence[Measurement], target: Path) -> None:

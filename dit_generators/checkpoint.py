@@ -20,10 +20,10 @@ from .checkpoint_names import (
     some,
     to_diffusers,
 )
+from .common.files import replacing, replacing_folder, write_safetensors, write_torch
 from .config import DiTConfig
 from .digest import weights_digest
 from .errors import ArgumentError, CheckpointError
-from .files import replacing, replacing_folder, write_safetensors, write_torch
 from .foreign_checkpoints import check_family, check_scheduler
 from .hub import bundled_file, find_on_hub
 from .model import DiT

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
+from .common.shell import INTERRUPTED, Shell, listed, say
 from .options import checkpoint_options, folder_of_results, sampling_options, shape_options, training_options
-from .shell import INTERRUPTED, Shell, listed, say
 
 
 @click.group(cls=Shell, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -48,10 +48,10 @@ def sample(out: str, num: int, npz: bool, preview_every: int | None, attention: 
     Image i depends on the checkpoint, the settings, the seed and i alone. The same command goes on with an unfinished
     folder. Under `torchrun --nproc-per-node P -m -- dit_generators sample ...` P processes share the work.
     """
+    from .common.processes import joined_processes
+    from .common.progress import show_progress
     from .folder import SampleFolder
     from .given import check_guidance_options
-    from .processes import joined_processes
-    from .progress import show_progress
     from .run import SampleRun, run_sampling
     from .setup import load_model, make_settings
 
@@ -101,9 +101,9 @@ def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[
     Interrupted, the same command goes on. Scores: cmmd compare real/ DIR/*/. Under `torchrun --nproc-per-node P
     -m -- dit_generators sweep ...` P processes share the cells.
     """
+    from .common.processes import joined_processes
+    from .common.progress import show_progress
     from .given import check_guidance_options
-    from .processes import joined_processes
-    from .progress import show_progress
     from .run import SampleRun
     from .setup import load_model, make_settings, switch_attention
     from .sweep import Sweep, run_sweep

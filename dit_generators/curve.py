@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .files import replacing
+from .common.files import replacing
 from .run_folder import is_number
 
 

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from .autoencoder import Autoencoder
 from .batches import Example
+from .common.files import locked, remove_leftovers, replacing, write_safetensors
 from .errors import DataError
-from .files import locked, remove_leftovers, replacing, write_safetensors
 from .run import Advance, ShowProgress
 
 _SHARD = 1024  # pictures

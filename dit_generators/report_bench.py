@@ -9,10 +9,10 @@ from rich.console import Console
 
 from .bench import LEVELS, BenchSettings, device_name, explain, measure, to_table, write_results
 from .chart import draw_bench
+from .common.processes import pick_device
+from .common.shell import listed, say
 from .config import DiTConfig
 from .errors import ArgumentError
-from .processes import pick_device
-from .shell import listed, say
 
 
 def run_bench(

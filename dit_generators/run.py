@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from .autoencoder import Autoencoder, check_latents
+from .common.files import locked
+from .common.processes import Processes
 from .digest import weights_digest
 from .errors import ArgumentError, CheckpointError
-from .files import locked
 from .folder import SampleFolder
 from .model import DiT
 from .noise import image_seed
-from .processes import Processes
 from .sampling import SampleSettings, makes_pixels, sample_states, to_pixels
 
 Advance = Callable[[float], None]

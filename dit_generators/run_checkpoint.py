@@ -17,9 +17,9 @@ from typing import Any
 import torch
 
 from .checkpoint import build_model, read_checkpoint, save_checkpoint
+from .common.files import replacing_folder, write_torch
 from .errors import CheckpointError
 from .faults import Faults
-from .files import replacing_folder, write_torch
 from .model import DiT
 from .training import TrainState
 

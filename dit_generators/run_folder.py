@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoint import checkpoints_in, save_checkpoint
+from .common.files import remove, remove_folder, remove_leftovers, replacing
 from .errors import CheckpointError, OutputError
 from .faults import Faults
-from .files import remove, remove_folder, remove_leftovers, replacing
 from .folder import differences
 from .run_checkpoint import Saved, is_regular, read_saved, settings_in, write_saved
 from .training import TrainState

@@ -9,14 +9,14 @@ import torch
 from .autoencoder import DEFAULT as DEFAULT_AUTOENCODER
 from .autoencoder import Autoencoder, check_latents, load_autoencoder
 from .checkpoint import Checkpoint, build_model, read_checkpoint
+from .common.processes import pick_device
+from .common.shell import listed, say
 from .errors import ArgumentError, CheckpointError
 from .given import check_window_options
 from .guidance import Guidance
 from .hub import bundled_file
 from .model import DiT
-from .processes import pick_device
 from .sampling import SampleSettings, makes_pixels
-from .shell import listed, say
 
 
 def make_settings(given: dict[str, Any], *, steps: str, scale: float) -> SampleSettings:

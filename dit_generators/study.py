@@ -21,15 +21,15 @@ from .autoencoder import Autoencoder
 from .bench import BenchSettings, measure, to_dict
 from .chart import draw_bench
 from .checkpoint import load_checkpoint
+from .common.files import replacing
+from .common.processes import ALONE, Processes
 from .config import DiTConfig
 from .data import Pictures
 from .digest import weights_digest
-from .files import replacing
 from .folder import SampleFolder, recorded_timing
 from .guidance import Guidance
 from .model import DiT
 from .pictures import read_picture
-from .processes import ALONE, Processes
 from .run import SampleRun, ShowProgress, run_sampling
 from .sampling import SampleSettings
 from .study_scores import SCORE_FIELDS, score_models

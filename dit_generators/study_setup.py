@@ -9,14 +9,14 @@ from typing import Any
 import click
 import torch
 
+from .common.files import locked, remove_leftovers
+from .common.processes import Processes, joined_processes
+from .common.progress import show_progress
+from .common.shell import INTERRUPTED, listed, say
 from .config import DiTConfig
 from .errors import ArgumentError, OutputError
-from .files import locked, remove_leftovers
 from .given import is_given
 from .model import DiT
-from .processes import Processes, joined_processes
-from .progress import show_progress
-from .shell import INTERRUPTED, listed, say
 from .study import MODELS, Say, Study, StudySettings, sampling_settings, sweep_settings
 from .study_report import write_report
 from .train_run import TrainRun

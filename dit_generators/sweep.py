@@ -7,15 +7,15 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from .common.files import locked, remove_leftovers, replacing
+from .common.processes import ALONE, Processes
+from .common.sheet import contact_sheet, save_image
 from .errors import ArgumentError, OutputError
-from .files import locked, remove_leftovers, replacing
 from .folder import recorded_timing
 from .pictures import read_picture
-from .processes import ALONE, Processes
 from .run import SampleRun, ShowProgress, run_sampling
 from .sampling import NUM_TRAIN_TIMESTEPS
 from .schedule import respaced_timesteps
-from .sheet import contact_sheet, save_image
 from .solvers import SOLVERS
 
 _SHOWN = 4  # images of a cell in the sheet

@@ -15,16 +15,16 @@ from cmmd_toolkit.common.text import number_text
 
 from .autoencoder import Autoencoder
 from .batches import Batch
+from .common.files import locked
+from .common.peak_memory import peak_bytes
+from .common.sheet import contact_sheet, save_image
 from .curve import draw_curve
 from .data import Pictures
 from .errors import CheckpointError, NotFiniteError, SamplingError, TrainingError
 from .evaluation import Evaluation
-from .files import locked
 from .model import DiT
-from .peak_memory import peak_bytes
 from .run_folder import RunFolder
 from .sampling import SampleSettings, sample
-from .sheet import contact_sheet, save_image
 from .training import MakeBatch, StepResult, TrainSettings, TrainState, train
 
 Say = Callable[[str], None]

@@ -11,6 +11,8 @@ import torch
 from .autoencoder import Autoencoder, load_autoencoder
 from .autoencoder_record import AutoencoderRecord
 from .batches import Example, make_batch, pixel_example
+from .common.progress import show_progress
+from .common.shell import say
 from .config import DiTConfig
 from .data import Pictures, load_pictures
 from .errors import ArgumentError, DataError
@@ -18,10 +20,8 @@ from .evaluation import Evaluation, features_of, unit_rows
 from .guidance import Guidance
 from .latents import encode_pictures, latent_example
 from .model import DiT
-from .progress import show_progress
 from .run_folder import RunFolder
 from .sampling import NUM_TRAIN_TIMESTEPS, SampleSettings
-from .shell import say
 from .train_run import Schedule, TrainRun, forecast
 from .training import TrainSettings, TrainState
 

@@ -13,8 +13,8 @@ from dit_generators.attention.naive import naive_attention
 from dit_generators.attention.pattern import AttentionSettings
 from dit_generators.attention.window import WINDOW_ENGINES, window_attention
 from dit_generators.attention.xformers import xformers_attention
+from dit_generators.common.peak_memory import peak_bytes
 from dit_generators.errors import ArgumentError, AttentionError
-from dit_generators.peak_memory import peak_bytes
 
 ENGINES = ("auto", "masked", "halo", "gather")
 GRIDS = [(8, 8), (7, 5), (5, 13), (9, 9), (16, 12), (1, 11)]

@@ -277,7 +277,7 @@ def test_a_signal_at_any_moment_ends_without_a_traceback(tmp_path, stop, code, l
 
 
 def test_two_commands_do_not_write_into_one_folder(tmp_path, capfd, pixels) -> None:
-    from dit_generators.files import locked
+    from dit_generators.common.files import locked
 
     make(capfd, pixels, tmp_path / "out")
     with locked(tmp_path / "out"):

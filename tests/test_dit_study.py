@@ -13,7 +13,7 @@ import pytest
 from dit_models import assert_refused, dit_gen
 from PIL import Image
 
-from dit_generators.files import locked
+from dit_generators.common.files import locked
 from dit_generators.study_report import score_table
 from dit_generators.study_scores import pairwise_verdict
 

@@ -232,7 +232,7 @@ def test_a_rate_at_which_training_explodes_says_each_way_out_that_it_tries_and_t
 
 
 def test_two_commands_do_not_write_into_one_run(tmp_path, capfd, pictures) -> None:
-    from dit_generators.files import locked
+    from dit_generators.common.files import locked
 
     assert train(capfd, pictures, tmp_path / "run", "--steps", 2).code == 0
     with locked(tmp_path / "run"):

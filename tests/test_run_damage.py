@@ -19,10 +19,10 @@ from dit_models import assert_refused, dit_gen
 from training_runs import SMALL, assert_same_end, small_run
 
 from dit_generators.checkpoint import checkpoints_in
+from dit_generators.common.files import locked, remove_leftovers, replacing, replacing_folder
 from dit_generators.curve import draw_curve
 from dit_generators.errors import CheckpointError, OutputError
 from dit_generators.faults import Faults
-from dit_generators.files import locked, remove_leftovers, replacing, replacing_folder
 from dit_generators.run_folder import RunFolder
 
 FILES = ("ema.safetensors", "model.safetensors", "optimiser.pt", "checkpoint.json", "SHA256SUMS")
@@ -308,7 +308,7 @@ def test_a_lock_on_a_file_that_was_removed_meanwhile_holds_nothing(tmp_path) -> 
         "    pathlib.Path(sys.argv[1], '.lock').unlink()\n"
         "    return real(*given)\n"
         "fcntl.flock = late\n"
-        "from dit_generators.files import locked\n"
+        "from dit_generators.common.files import locked\n"
         "with locked(pathlib.Path(sys.argv[1])):\n"
         "    print('held')\n"
     )
@@ -321,7 +321,7 @@ def test_a_lock_on_a_file_that_was_removed_meanwhile_holds_nothing(tmp_path) -> 
 
 
 def test_a_killed_process_does_not_keep_its_folder(tmp_path) -> None:
-    script = "import os, pathlib, sys\nfrom dit_generators.files import locked\n"
+    script = "import os, pathlib, sys\nfrom dit_generators.common.files import locked\n"
     script += "with locked(pathlib.Path(sys.argv[1])):\n    os.kill(os.getpid(), 9)\n"
     killed = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
     assert killed.returncode == -signal.SIGKILL

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from .errors import ArgumentError, AttentionChangedWarning, DitError
+from ..errors import ArgumentError, AttentionChangedWarning, DitError
 from .signals import CODES, INTERRUPTION, caught_signals, exit_at_once
 
 BAD_INPUT = 2

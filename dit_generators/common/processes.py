@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-from .errors import ArgumentError, ProcessError
+from ..errors import ArgumentError, ProcessError
 
 T = TypeVar("T")
 _STORE_WAIT = timedelta(seconds=5)

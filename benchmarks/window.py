@@ -13,8 +13,8 @@ import torch
 import torch._dynamo
 from torch import Tensor
 
-from dit_generators.attention import flex as flex_engine
-from dit_generators.attention.full import full_attention
+from dit_generators.attention.engines import flex as flex_engine
+from dit_generators.attention.engines.full import full_attention
 from dit_generators.attention.neighbours import Window
 from dit_generators.attention.window import engine_for, window_attention
 from dit_generators.common.peak_memory import peak_bytes

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from .attention.choose import measure_seconds
-from .attention.foreign import describe
-from .attention.pattern import AttentionSettings
+from .attention.engines.foreign import describe
+from .attention.settings import AttentionSettings
 from .common.files import replacing
 from .common.peak_memory import peak_bytes
 from .config import DiTConfig

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .attention.neighbours import Border
-from .attention.pattern import AttentionSettings
+from .attention.settings import AttentionSettings
 from .errors import ArgumentError
 
 # depth, hidden size, heads: Peebles & Xie, arXiv 2212.09748, table 1.

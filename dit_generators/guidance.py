@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .attention.pattern import AttentionSettings
+from .attention.settings import AttentionSettings
 from .errors import ArgumentError
 from .model import DiT
 from .samplers import Predict

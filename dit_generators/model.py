@@ -10,7 +10,7 @@ from torch.utils.checkpoint import checkpoint
 from .attention import Attention as Attend
 from .attention.choose import Choice, choose_attention
 from .attention.neighbours import Border
-from .attention.pattern import AttentionSettings
+from .attention.settings import AttentionSettings
 from .autoencoder_record import AutoencoderRecord
 from .config import DiTConfig
 from .embeddings import LabelEmbedder, TimestepEmbedder, position_table

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from dit_generators.attention.choose import choose_attention
-from dit_generators.attention.full import full_attention
-from dit_generators.attention.naive import naive_attention
-from dit_generators.attention.pattern import AttentionSettings
+from dit_generators.attention.engines.full import full_attention
+from dit_generators.attention.engines.naive import naive_attention
+from dit_generators.attention.engines.xformers import xformers_attention
+from dit_generators.attention.settings import AttentionSettings
 from dit_generators.attention.window import WINDOW_ENGINES, window_attention
-from dit_generators.attention.xformers import xformers_attention
 from dit_generators.common.peak_memory import peak_bytes
 from dit_generators.errors import ArgumentError, AttentionError
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from dit_generators.attention import foreign
+from dit_generators.attention.engines import foreign
 
 ROOT = Path(__file__).parents[1]
 FAILURES = ["RuntimeError('wheel of another torch')", "SystemError('bad call')", "OSError('libcudart.so.9: not here')"]
 CHECK = """
 import torch
-from dit_generators.attention.xformers import check_xformers
+from dit_generators.attention.engines.xformers import check_xformers
 from dit_generators.errors import AttentionError
 try:
     check_xformers(torch.device("cuda"))

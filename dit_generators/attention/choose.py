@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from ..errors import AttentionError
-from .foreign import describe
-from .natten import natten_may_work
+from .engines.foreign import describe
+from .engines.natten import natten_may_work
 from .neighbours import Window
-from .pattern import AttentionSettings
+from .settings import AttentionSettings
 
 _REPEATS = 5
 

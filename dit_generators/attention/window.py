@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from ..errors import ArgumentError
-from .flex import flex_window
-from .full import full_attention
-from .gather import gather_window
-from .halo import halo_window, keys_per_tile
-from .masked import masked_window
-from .natten import natten_window
+from .engines.flex import flex_window
+from .engines.full import full_attention
+from .engines.gather import gather_window
+from .engines.halo import halo_window, keys_per_tile
+from .engines.masked import masked_window
+from .engines.natten import natten_window
 from .neighbours import Border, Window
 
 WINDOW_ENGINES: dict[str, Callable[[Tensor, Tensor, Tensor, Window], Tensor]] = {

@@ -6,9 +6,9 @@ import sys
 import torch
 from torch import Tensor
 
-from ..errors import AttentionError
+from ...errors import AttentionError
+from ..neighbours import Window
 from .foreign import imported, probe, reasoned
-from .neighbours import Window
 
 
 def natten_window(query: Tensor, key: Tensor, value: Tensor, window: Window) -> Tensor:

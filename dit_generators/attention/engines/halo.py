@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from .neighbours import Window, additive
+from ..neighbours import Window, additive
 
 _CHUNK_BYTES = 2 << 20  # copies of one step that stay in a CPU's cache: measured, see benchmarks/window.py
 

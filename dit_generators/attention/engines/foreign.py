@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from ..errors import AttentionError
+from ...errors import AttentionError
 
 _working: set[tuple[str, torch.device, torch.dtype]] = set()
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..errors import AttentionError
+from ...errors import AttentionError
 from .foreign import imported, probe, reasoned
 
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from .neighbours import Window, additive
+from ..neighbours import Window, additive
 
 
 def gather_window(query: Tensor, key: Tensor, value: Tensor, window: Window) -> Tensor:

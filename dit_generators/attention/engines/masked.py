@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from .neighbours import Window, additive
+from ..neighbours import Window, additive
 
 
 def masked_window(query: Tensor, key: Tensor, value: Tensor, window: Window) -> Tensor:

@@ -8,13 +8,13 @@ import torch
 
 from ..errors import ArgumentError
 from . import Attention
-from .flex import check_flex
-from .full import full_attention
-from .naive import naive_attention
-from .natten import check_natten
+from .engines.flex import check_flex
+from .engines.full import full_attention
+from .engines.naive import naive_attention
+from .engines.natten import check_natten
+from .engines.xformers import check_xformers, xformers_attention
 from .neighbours import Border, Window
 from .window import WINDOW_ENGINES, check_engine, check_grid, window_attention
-from .xformers import check_xformers, xformers_attention
 
 DENSE = {"naive": naive_attention, "full": full_attention, "xformers": xformers_attention}
 KINDS = (*DENSE, "swa")

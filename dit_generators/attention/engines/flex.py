@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import AttentionError
+from ...errors import AttentionError
+from ..neighbours import Window
 from .foreign import probe, reasoned
-from .neighbours import Window
 
 
 def flex_window(query: Tensor, key: Tensor, value: Tensor, window: Window) -> Tensor:

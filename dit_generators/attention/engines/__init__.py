@@ -1,0 +1,1 @@
+"""One file an engine: query, key, value (B, heads, N, head_dim) to the same shape."""

@@ -15,7 +15,7 @@ from diffusers import DDIMScheduler, DiTPipeline, DiTTransformer2DModel
 from dit_generators import DiTConfig, Guidance, SampleSettings, load_checkpoint, sample
 from dit_generators.autoencoder import load_autoencoder
 from dit_generators.checkpoint import Checkpoint, write_checkpoint
-from dit_generators.model import DiT
+from dit_generators.network.model import DiT
 
 
 def make_folder(config: DiTConfig, folder: Path) -> Path:

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from .attention.window import window_attention
     from .autoencoder import Autoencoder, load_autoencoder
     from .checkpoint import load_checkpoint, save_checkpoint
-    from .config import DiTConfig
     from .errors import ArgumentError, AttentionChangedWarning, AttentionError, CheckpointError, DitError, OutputError
     from .guidance import Guidance
-    from .model import DiT
+    from .network.config import DiTConfig
+    from .network.model import DiT
     from .objective import diffusion_loss
     from .sampling import SampleSettings, sample
     from .schedule import linear_schedule, respace
@@ -24,8 +24,8 @@ _HOMES = {
     "AttentionError": "errors",
     "Autoencoder": "autoencoder",
     "CheckpointError": "errors",
-    "DiT": "model",
-    "DiTConfig": "config",
+    "DiT": "network.model",
+    "DiTConfig": "network.config",
     "DitError": "errors",
     "Guidance": "guidance",
     "OutputError": "errors",

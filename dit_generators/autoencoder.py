@@ -15,7 +15,7 @@ from .errors import CheckpointError
 from .hub import find_on_hub
 
 if TYPE_CHECKING:
-    from .model import DiT
+    from .network.model import DiT
 
 DEFAULT = "stabilityai/sd-vae-ft-ema"
 _CLASSES = ("AutoencoderKL", "AutoencoderTiny")

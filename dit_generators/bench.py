@@ -19,10 +19,10 @@ from .attention.engines.foreign import describe
 from .attention.settings import AttentionSettings
 from .common.files import replacing
 from .common.peak_memory import peak_bytes
-from .config import DiTConfig
 from .errors import ArgumentError
-from .model import DiT
-from .operations import attention_multiply_adds, attention_share, multiply_adds
+from .network.config import DiTConfig
+from .network.model import DiT
+from .network.multiply_adds import attention_multiply_adds, attention_share, multiply_adds
 
 Level = Literal["operation", "block", "model"]
 LEVELS: tuple[Level, ...] = ("operation", "block", "model")

@@ -21,12 +21,12 @@ from .checkpoint_names import (
     to_diffusers,
 )
 from .common.files import replacing, replacing_folder, write_safetensors, write_torch
-from .config import DiTConfig
 from .digest import weights_digest
 from .errors import ArgumentError, CheckpointError
 from .foreign_checkpoints import check_family, check_scheduler
 from .hub import bundled_file, find_on_hub
-from .model import DiT
+from .network.config import DiTConfig
+from .network.model import DiT
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from torch import Tensor
 from .autoencoder_record import AutoencoderRecord
 from .checkpoint_names import State
 from .checkpoint_wrappings import check_arguments, plain_state, told_classes, told_heads, unwrap
-from .config import DiTConfig
 from .digest import weights_digest
 from .errors import ArgumentError, CheckpointError
 from .foreign_checkpoints import check_args, check_content
+from .network.config import DiTConfig
 
 CONFIG_KEY = "dit_config"
 AUTOENCODER_KEY = "dit_autoencoder"

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from .checkpoint_names import State, some
-from .config import DiTConfig
 from .errors import ArgumentError, CheckpointError
 from .foreign_checkpoints import check_args, walk
+from .network.config import DiTConfig
 
 _ROLES = {
     "ema": (

@@ -10,7 +10,7 @@ from cmmd_toolkit import CmmdError, embed, squared_mmd
 
 from .autoencoder import Autoencoder
 from .errors import EvaluationError
-from .model import DiT
+from .network.model import DiT
 from .sampling import SampleSettings, sample
 
 Rows = NDArray[np.float64]

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from .errors import ArgumentError
-from .model import DiT
+from .network.model import DiT
 
 _GUIDANCE = ("guidance_by", "guidance_channels", "guidance_interval", "guidance_window")
 _WINDOW = ("window", "border", "dilation")

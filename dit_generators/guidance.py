@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .attention.settings import AttentionSettings
 from .errors import ArgumentError
-from .model import DiT
+from .network.model import DiT
 from .samplers import Predict
 
 _NUM_TRAIN_TIMESTEPS = 1000

@@ -11,8 +11,8 @@ from .bench import LEVELS, BenchSettings, device_name, explain, measure, to_tabl
 from .chart import draw_bench
 from .common.processes import pick_device
 from .common.shell import listed, say
-from .config import DiTConfig
 from .errors import ArgumentError
+from .network.config import DiTConfig
 
 
 def run_bench(

@@ -16,7 +16,7 @@ from .common.processes import Processes
 from .digest import weights_digest
 from .errors import ArgumentError, CheckpointError
 from .folder import SampleFolder
-from .model import DiT
+from .network.model import DiT
 from .noise import image_seed
 from .sampling import SampleSettings, makes_pixels, sample_states, to_pixels
 

@@ -20,7 +20,7 @@ from .checkpoint import build_model, read_checkpoint, save_checkpoint
 from .common.files import replacing_folder, write_torch
 from .errors import CheckpointError
 from .faults import Faults
-from .model import DiT
+from .network.model import DiT
 from .training import TrainState
 
 _RECORD, _SUMS = "checkpoint.json", "SHA256SUMS"

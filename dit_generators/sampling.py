@@ -12,7 +12,7 @@ from torch import Tensor
 from .autoencoder import Autoencoder
 from .errors import ArgumentError, SamplingError
 from .guidance import Guidance, guided
-from .model import DiT, check_labels
+from .network.model import DiT, check_labels
 from .noise import ImageNoise, image_label
 from .samplers import Predict, Step, ddim, ddpm
 from .schedule import linear_schedule, respace

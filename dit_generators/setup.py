@@ -15,7 +15,7 @@ from .errors import ArgumentError, CheckpointError
 from .given import check_window_options
 from .guidance import Guidance
 from .hub import bundled_file
-from .model import DiT
+from .network.model import DiT
 from .sampling import SampleSettings, makes_pixels
 
 

@@ -23,12 +23,12 @@ from .chart import draw_bench
 from .checkpoint import load_checkpoint
 from .common.files import replacing
 from .common.processes import ALONE, Processes
-from .config import DiTConfig
 from .data import Pictures
 from .digest import weights_digest
 from .folder import SampleFolder, recorded_timing
 from .guidance import Guidance
-from .model import DiT
+from .network.config import DiTConfig
+from .network.model import DiT
 from .pictures import read_picture
 from .run import SampleRun, ShowProgress, run_sampling
 from .sampling import SampleSettings

@@ -13,10 +13,10 @@ from .common.files import locked, remove_leftovers
 from .common.processes import Processes, joined_processes
 from .common.progress import show_progress
 from .common.shell import INTERRUPTED, listed, say
-from .config import DiTConfig
 from .errors import ArgumentError, OutputError
 from .given import is_given
-from .model import DiT
+from .network.config import DiTConfig
+from .network.model import DiT
 from .study import MODELS, Say, Study, StudySettings, sampling_settings, sweep_settings
 from .study_report import write_report
 from .train_run import TrainRun

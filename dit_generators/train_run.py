@@ -22,7 +22,7 @@ from .curve import draw_curve
 from .data import Pictures
 from .errors import CheckpointError, NotFiniteError, SamplingError, TrainingError
 from .evaluation import Evaluation
-from .model import DiT
+from .network.model import DiT
 from .run_folder import RunFolder
 from .sampling import SampleSettings, sample
 from .training import MakeBatch, StepResult, TrainSettings, TrainState, train

@@ -13,13 +13,13 @@ from .autoencoder_record import AutoencoderRecord
 from .batches import Example, make_batch, pixel_example
 from .common.progress import show_progress
 from .common.shell import say
-from .config import DiTConfig
 from .data import Pictures, load_pictures
 from .errors import ArgumentError, DataError
 from .evaluation import Evaluation, features_of, unit_rows
 from .guidance import Guidance
 from .latents import encode_pictures, latent_example
-from .model import DiT
+from .network.config import DiTConfig
+from .network.model import DiT
 from .run_folder import RunFolder
 from .sampling import NUM_TRAIN_TIMESTEPS, SampleSettings
 from .train_run import Schedule, TrainRun, forecast

@@ -16,7 +16,7 @@ from .batches import Batch
 from .ema import copy_model, update_average
 from .errors import ArgumentError, NotFiniteError
 from .faults import Faults
-from .model import DiT
+from .network.model import DiT
 from .objective import diffusion_loss
 from .schedule import linear_schedule
 

@@ -8,8 +8,8 @@ import torch
 
 from dit_generators.checkpoint import save_checkpoint
 from dit_generators.cli import main
-from dit_generators.config import DiTConfig
-from dit_generators.model import DiT
+from dit_generators.network.config import DiTConfig
+from dit_generators.network.model import DiT
 
 TINY: dict[str, Any] = {"patch_size": 2, "hidden_size": 32, "depth": 2, "num_heads": 2}
 

@@ -8,8 +8,8 @@ from conftest import shared_path
 from safetensors.torch import load_file
 from torch import Tensor
 
-from dit_generators.config import DiTConfig
-from dit_generators.model import DiT
+from dit_generators.network.config import DiTConfig
+from dit_generators.network.model import DiT
 
 
 def oracle_folder() -> Path:

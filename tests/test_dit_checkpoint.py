@@ -14,10 +14,10 @@ from dit_oracles import assert_rows_close, oracle, oracle_config, oracle_folder
 from safetensors.torch import load_file, save_file
 
 from dit_generators.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint, write_checkpoint
-from dit_generators.config import DiTConfig
 from dit_generators.errors import CheckpointError
 from dit_generators.hub import bundled_file, bundled_names
-from dit_generators.model import DiT
+from dit_generators.network.config import DiTConfig
+from dit_generators.network.model import DiT
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import pytest
 import torch
 from dit_models import TINY, random_model
 
-from dit_generators.config import PATCHES, SIZES, DiTConfig
 from dit_generators.errors import ArgumentError, AttentionChangedWarning, AttentionError
-from dit_generators.model import DiT
-from dit_generators.operations import attention_multiply_adds, attention_share, multiply_adds
+from dit_generators.network.config import PATCHES, SIZES, DiTConfig
+from dit_generators.network.model import DiT
+from dit_generators.network.multiply_adds import attention_multiply_adds, attention_share, multiply_adds
 
 
 @pytest.mark.parametrize(

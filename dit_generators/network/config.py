@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from .attention.neighbours import Border
-from .attention.settings import AttentionSettings
-from .errors import ArgumentError
+from ..attention.neighbours import Border
+from ..attention.settings import AttentionSettings
+from ..errors import ArgumentError
 
 # depth, hidden size, heads: Peebles & Xie, arXiv 2212.09748, table 1.
 SIZES = {"S": (12, 384, 6), "B": (12, 768, 12), "L": (24, 1024, 16), "XL": (28, 1152, 16)}

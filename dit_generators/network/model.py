@@ -7,14 +7,14 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .attention import Attention as Attend
-from .attention.choose import Choice, choose_attention
-from .attention.neighbours import Border
-from .attention.settings import AttentionSettings
-from .autoencoder_record import AutoencoderRecord
+from ..attention import Attention as Attend
+from ..attention.choose import Choice, choose_attention
+from ..attention.neighbours import Border
+from ..attention.settings import AttentionSettings
+from ..autoencoder_record import AutoencoderRecord
+from ..errors import ArgumentError, AttentionChangedWarning
 from .config import DiTConfig
 from .embeddings import LabelEmbedder, TimestepEmbedder, position_table
-from .errors import ArgumentError, AttentionChangedWarning
 
 _LAYER_NORM_EPS = 1e-6
 # Matrix products of fewer rows than this go through other CPU kernels and round differently: conditioning is

@@ -1,6 +1,6 @@
 """How many multiply-adds a DiT takes, and what share of them attention is: arithmetic from the layer shapes."""
 
-from .attention.settings import AttentionSettings
+from ..attention.settings import AttentionSettings
 from .config import DiTConfig
 
 

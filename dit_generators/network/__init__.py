@@ -1,0 +1,1 @@
+"""The network, its shapes, and what it costs."""

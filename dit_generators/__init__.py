@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from .attention.window import window_attention
     from .autoencoder import Autoencoder, load_autoencoder
     from .checkpoint import load_checkpoint, save_checkpoint
+    from .diffusion.guidance import Guidance
+    from .diffusion.loss import diffusion_loss
+    from .diffusion.schedule import linear_schedule, respace
     from .errors import ArgumentError, AttentionChangedWarning, AttentionError, CheckpointError, DitError, OutputError
-    from .guidance import Guidance
     from .network.config import DiTConfig
     from .network.model import DiT
-    from .objective import diffusion_loss
     from .sampling import SampleSettings, sample
-    from .schedule import linear_schedule, respace
 
 _HOMES = {
     "ArgumentError": "errors",
@@ -27,14 +27,14 @@ _HOMES = {
     "DiT": "network.model",
     "DiTConfig": "network.config",
     "DitError": "errors",
-    "Guidance": "guidance",
+    "Guidance": "diffusion.guidance",
     "OutputError": "errors",
     "SampleSettings": "sampling",
-    "diffusion_loss": "objective",
-    "linear_schedule": "schedule",
+    "diffusion_loss": "diffusion.loss",
+    "linear_schedule": "diffusion.schedule",
     "load_autoencoder": "autoencoder",
     "load_checkpoint": "checkpoint",
-    "respace": "schedule",
+    "respace": "diffusion.schedule",
     "sample": "sampling",
     "save_checkpoint": "checkpoint",
     "window_attention": "attention.window",

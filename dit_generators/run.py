@@ -13,11 +13,11 @@ from typing import Any
 from .autoencoder import Autoencoder, check_latents
 from .common.files import locked
 from .common.processes import Processes
+from .diffusion.noise import image_seed
 from .digest import weights_digest
 from .errors import ArgumentError, CheckpointError
 from .folder import SampleFolder
 from .network.model import DiT
-from .noise import image_seed
 from .sampling import SampleSettings, makes_pixels, sample_states, to_pixels
 
 Advance = Callable[[float], None]

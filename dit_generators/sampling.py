@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .autoencoder import Autoencoder
+from .diffusion.guidance import Guidance, guided
+from .diffusion.noise import ImageNoise, image_label
+from .diffusion.samplers import Predict, Step, ddim, ddpm
+from .diffusion.schedule import linear_schedule, respace
+from .diffusion.solvers import SOLVERS, solve
 from .errors import ArgumentError, SamplingError
-from .guidance import Guidance, guided
 from .network.model import DiT, check_labels
-from .noise import ImageNoise, image_label
-from .samplers import Predict, Step, ddim, ddpm
-from .schedule import linear_schedule, respace
-from .solvers import SOLVERS, solve
 
 SAMPLERS = ("ddpm", "ddim", *SOLVERS)
 NUM_TRAIN_TIMESTEPS = 1000

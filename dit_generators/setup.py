@@ -11,9 +11,9 @@ from .autoencoder import Autoencoder, check_latents, load_autoencoder
 from .checkpoint import Checkpoint, build_model, read_checkpoint
 from .common.processes import pick_device
 from .common.shell import listed, say
+from .diffusion.guidance import Guidance
 from .errors import ArgumentError, CheckpointError
 from .given import check_window_options
-from .guidance import Guidance
 from .hub import bundled_file
 from .network.model import DiT
 from .sampling import SampleSettings, makes_pixels

@@ -24,9 +24,9 @@ from .checkpoint import load_checkpoint
 from .common.files import replacing
 from .common.processes import ALONE, Processes
 from .data import Pictures
+from .diffusion.guidance import Guidance
 from .digest import weights_digest
 from .folder import SampleFolder, recorded_timing
-from .guidance import Guidance
 from .network.config import DiTConfig
 from .network.model import DiT
 from .pictures import read_picture

@@ -10,13 +10,13 @@ from pathlib import Path
 from .common.files import locked, remove_leftovers, replacing
 from .common.processes import ALONE, Processes
 from .common.sheet import contact_sheet, save_image
+from .diffusion.schedule import respaced_timesteps
+from .diffusion.solvers import SOLVERS
 from .errors import ArgumentError, OutputError
 from .folder import recorded_timing
 from .pictures import read_picture
 from .run import SampleRun, ShowProgress, run_sampling
 from .sampling import NUM_TRAIN_TIMESTEPS
-from .schedule import respaced_timesteps
-from .solvers import SOLVERS
 
 _SHOWN = 4  # images of a cell in the sheet
 Switch = Callable[[str | None], None]

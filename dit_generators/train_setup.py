@@ -14,9 +14,9 @@ from .batches import Example, make_batch, pixel_example
 from .common.progress import show_progress
 from .common.shell import say
 from .data import Pictures, load_pictures
+from .diffusion.guidance import Guidance
 from .errors import ArgumentError, DataError
 from .evaluation import Evaluation, features_of, unit_rows
-from .guidance import Guidance
 from .latents import encode_pictures, latent_example
 from .network.config import DiTConfig
 from .network.model import DiT

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from .batches import Batch
+from .diffusion.loss import diffusion_loss
+from .diffusion.schedule import linear_schedule
 from .ema import copy_model, update_average
 from .errors import ArgumentError, NotFiniteError
 from .faults import Faults
 from .network.model import DiT
-from .objective import diffusion_loss
-from .schedule import linear_schedule
 
 MakeBatch = Callable[[Sequence[int]], Batch]
 _LEAST_SCALE = 1e-4  # of fp16's losses; below it they vanish

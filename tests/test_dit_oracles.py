@@ -8,12 +8,20 @@ import torch
 from dit_oracles import assert_numbers_close, assert_rows_close, oracle, oracle_config, oracle_model
 from torch import Tensor
 
-from dit_generators.guidance import Guidance, forward_with_cfg, guided
+from dit_generators.diffusion.guidance import Guidance, forward_with_cfg, guided
+from dit_generators.diffusion.loss import add_noise, diffusion_loss
+from dit_generators.diffusion.samplers import (
+    ddim,
+    ddim_step,
+    ddpm,
+    ddpm_step,
+    log_variance,
+    posterior_mean,
+    predicted_x_0,
+)
+from dit_generators.diffusion.schedule import linear_schedule, respace
 from dit_generators.network.embeddings import position_table, timestep_frequencies
 from dit_generators.network.model import DiT
-from dit_generators.objective import add_noise, diffusion_loss
-from dit_generators.samplers import ddim, ddim_step, ddpm, ddpm_step, log_variance, posterior_mean, predicted_x_0
-from dit_generators.schedule import linear_schedule, respace
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 from torch import Tensor
 
+from dit_generators.diffusion.samplers import ddim, ddim_step, ddpm, ddpm_step
+from dit_generators.diffusion.schedule import linear_schedule, respace, respaced_timesteps
+from dit_generators.diffusion.solvers import SOLVERS, solve
 from dit_generators.errors import ArgumentError
-from dit_generators.samplers import ddim, ddim_step, ddpm, ddpm_step
-from dit_generators.schedule import linear_schedule, respace, respaced_timesteps
-from dit_generators.solvers import SOLVERS, solve
 
 
 def state(seed: int, channels: int = 4) -> Tensor:

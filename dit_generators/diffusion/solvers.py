@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .errors import ArgumentError
+from ..errors import ArgumentError
 from .samplers import Predict, Step
 from .schedule import Schedule
 

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .errors import ArgumentError
+from ..errors import ArgumentError
 
 Array = NDArray[np.float64]
 

@@ -6,9 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .attention.settings import AttentionSettings
-from .errors import ArgumentError
-from .network.model import DiT
+from ..attention.settings import AttentionSettings
+from ..errors import ArgumentError
+from ..network.model import DiT
 from .samplers import Predict
 
 _NUM_TRAIN_TIMESTEPS = 1000

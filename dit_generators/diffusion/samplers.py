@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .errors import ArgumentError
+from ..errors import ArgumentError
 from .schedule import Schedule, at
 
 Predict = Callable[[Tensor, Tensor], Tensor]

@@ -13,9 +13,9 @@ import torch
 from diffusers import DDIMScheduler, DiTPipeline, DiTTransformer2DModel
 
 from dit_generators import DiTConfig, Guidance, SampleSettings, load_checkpoint, sample
-from dit_generators.autoencoder import load_autoencoder
-from dit_generators.checkpoint import Checkpoint, write_checkpoint
 from dit_generators.network.model import DiT
+from dit_generators.weights.autoencoder import load_autoencoder
+from dit_generators.weights.checkpoint import Checkpoint, write_checkpoint
 
 
 def make_folder(config: DiTConfig, folder: Path) -> Path:

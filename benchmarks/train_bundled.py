@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from dit_generators import SampleSettings, load_checkpoint, sample
-from dit_generators.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from dit_generators.weights.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 
 TARGET = Path(__file__).parents[1] / "dit_generators" / "checkpoints"
 COMMON = ["--preset", "small", "--space", "pixel", "--learning-rate", "1e-3", "--warmup", "100"]

@@ -18,8 +18,8 @@ from diffusers import DDPMScheduler, DiTTransformer2DModel
 
 from dit_generators import DiT, DiTConfig
 from dit_generators.batches import make_batch, pixel_example
-from dit_generators.checkpoint_names import diffusers_config
 from dit_generators.training import TrainSettings, TrainState, train
+from dit_generators.weights.names import diffusers_config
 
 
 def make_plain_step(config: DiTConfig, batch: int) -> Callable[[], None]:

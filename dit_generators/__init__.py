@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .attention.window import window_attention
-    from .autoencoder import Autoencoder, load_autoencoder
-    from .checkpoint import load_checkpoint, save_checkpoint
     from .diffusion.guidance import Guidance
     from .diffusion.loss import diffusion_loss
     from .diffusion.schedule import linear_schedule, respace
@@ -17,12 +15,14 @@ if TYPE_CHECKING:
     from .network.config import DiTConfig
     from .network.model import DiT
     from .sampling import SampleSettings, sample
+    from .weights.autoencoder import Autoencoder, load_autoencoder
+    from .weights.checkpoint import load_checkpoint, save_checkpoint
 
 _HOMES = {
     "ArgumentError": "errors",
     "AttentionChangedWarning": "errors",
     "AttentionError": "errors",
-    "Autoencoder": "autoencoder",
+    "Autoencoder": "weights.autoencoder",
     "CheckpointError": "errors",
     "DiT": "network.model",
     "DiTConfig": "network.config",
@@ -32,11 +32,11 @@ _HOMES = {
     "SampleSettings": "sampling",
     "diffusion_loss": "diffusion.loss",
     "linear_schedule": "diffusion.schedule",
-    "load_autoencoder": "autoencoder",
-    "load_checkpoint": "checkpoint",
+    "load_autoencoder": "weights.autoencoder",
+    "load_checkpoint": "weights.checkpoint",
     "respace": "diffusion.schedule",
     "sample": "sampling",
-    "save_checkpoint": "checkpoint",
+    "save_checkpoint": "weights.checkpoint",
     "window_attention": "attention.window",
 }
 

@@ -189,8 +189,8 @@ def study(pictures: str, out: str, **given: Any) -> int:
 def convert(source: str, target: str, weights: str | None, num_heads: int | None, autoencoder: str | None) -> int:
     """Convert the checkpoint IN to OUT: a .safetensors file (ours, with the configuration inside), a .pt file
     (official) or a new folder (diffusers, as facebook/DiT-XL-2-256)."""
-    from .checkpoint import build_model, read_checkpoint, write_checkpoint
     from .setup import autoencoder_to_copy
+    from .weights.checkpoint import build_model, read_checkpoint, write_checkpoint
 
     checkpoint = read_checkpoint(source, num_heads=num_heads, weights=weights)
     model = build_model(checkpoint)  # every key and shape is right

@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .autoencoder import Autoencoder
 from .diffusion.guidance import Guidance, guided
 from .diffusion.noise import ImageNoise, image_label
 from .diffusion.samplers import Predict, Step, ddim, ddpm
@@ -17,6 +16,7 @@ from .diffusion.schedule import linear_schedule, respace
 from .diffusion.solvers import SOLVERS, solve
 from .errors import ArgumentError, SamplingError
 from .network.model import DiT, check_labels
+from .weights.autoencoder import Autoencoder
 
 SAMPLERS = ("ddpm", "ddim", *SOLVERS)
 NUM_TRAIN_TIMESTEPS = 1000

@@ -17,15 +17,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .autoencoder import Autoencoder
 from .bench import BenchSettings, measure, to_dict
 from .chart import draw_bench
-from .checkpoint import load_checkpoint
 from .common.files import replacing
 from .common.processes import ALONE, Processes
 from .data import Pictures
 from .diffusion.guidance import Guidance
-from .digest import weights_digest
 from .folder import SampleFolder, recorded_timing
 from .network.config import DiTConfig
 from .network.model import DiT
@@ -34,6 +31,9 @@ from .run import SampleRun, ShowProgress, run_sampling
 from .sampling import SampleSettings
 from .study_scores import SCORE_FIELDS, score_models
 from .sweep import Sweep, run_sweep
+from .weights.autoencoder import Autoencoder
+from .weights.checkpoint import load_checkpoint
+from .weights.digest import weights_digest
 
 Say = Callable[[str], None]
 MODELS = ("full", "swa")

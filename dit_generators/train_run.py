@@ -13,7 +13,6 @@ import torch
 
 from cmmd_toolkit.common.text import number_text
 
-from .autoencoder import Autoencoder
 from .batches import Batch
 from .common.files import locked
 from .common.peak_memory import peak_bytes
@@ -26,6 +25,7 @@ from .network.model import DiT
 from .run_folder import RunFolder
 from .sampling import SampleSettings, sample
 from .training import MakeBatch, StepResult, TrainSettings, TrainState, train
+from .weights.autoencoder import Autoencoder
 
 Say = Callable[[str], None]
 _SHEET_IMAGES = 16

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from .autoencoder import Autoencoder, load_autoencoder
-from .autoencoder_record import AutoencoderRecord
 from .batches import Example, make_batch, pixel_example
 from .common.progress import show_progress
 from .common.shell import say
@@ -24,6 +22,8 @@ from .run_folder import RunFolder
 from .sampling import NUM_TRAIN_TIMESTEPS, SampleSettings
 from .train_run import Schedule, TrainRun, forecast
 from .training import TrainSettings, TrainState
+from .weights.autoencoder import Autoencoder, load_autoencoder
+from .weights.autoencoder_record import AutoencoderRecord
 
 # The report trains an unconditional DiT-B/4 on 256-pixel latents; "small" is for two cores and an hour.
 PRESETS: dict[str, dict[str, Any]] = {

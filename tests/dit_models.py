@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import torch
 
-from dit_generators.checkpoint import save_checkpoint
 from dit_generators.cli import main
 from dit_generators.network.config import DiTConfig
 from dit_generators.network.model import DiT
+from dit_generators.weights.checkpoint import save_checkpoint
 
 TINY: dict[str, Any] = {"patch_size": 2, "hidden_size": 32, "depth": 2, "num_heads": 2}
 

@@ -13,9 +13,9 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from dit_generators import load_autoencoder, load_checkpoint, save_checkpoint
-from dit_generators.autoencoder_record import AutoencoderRecord
-from dit_generators.checkpoint import checkpoints_in, read_checkpoint, write_checkpoint
 from dit_generators.errors import CheckpointError
+from dit_generators.weights.autoencoder_record import AutoencoderRecord
+from dit_generators.weights.checkpoint import checkpoints_in, read_checkpoint, write_checkpoint
 
 SMALL = ["--preset", "small", "--hidden-size", "32", "--depth", "1", "--num-heads", "2", "--image-size", "16"]
 SMALL += ["--space", "latent", "--batch-size", "4", "--device", "cpu"]
@@ -160,7 +160,7 @@ def test_an_autoencoder_of_other_channels_is_refused(latent: Path, tmp_path: Pat
              '{"source": "a", "weights_sha256": "a", "scale": NaN, "shift": 0}']
 )  # fmt: skip
 def test_a_damaged_record_is_refused(tmp_path: Path, text: str) -> None:
-    from dit_generators.checkpoint_files import AUTOENCODER_KEY, CONFIG_KEY
+    from dit_generators.weights.files import AUTOENCODER_KEY, CONFIG_KEY
 
     model = random_model(in_channels=4)
     save_file(model.state_dict(), path := tmp_path / "m.safetensors",

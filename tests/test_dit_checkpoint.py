@@ -13,11 +13,11 @@ from dit_models import assert_refused, dit_gen, random_model, save_kl
 from dit_oracles import assert_rows_close, oracle, oracle_config, oracle_folder
 from safetensors.torch import load_file, save_file
 
-from dit_generators.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint, write_checkpoint
 from dit_generators.errors import CheckpointError
-from dit_generators.hub import bundled_file, bundled_names
 from dit_generators.network.config import DiTConfig
 from dit_generators.network.model import DiT
+from dit_generators.weights.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint, write_checkpoint
+from dit_generators.weights.hub import bundled_file, bundled_names
 
 
 @pytest.fixture

@@ -321,7 +321,7 @@ def test_previews_are_written_on_request(tmp_path, capfd, pixels) -> None:
 
 
 def test_without_a_bundled_checkpoint_the_command_says_what_is_missing(tmp_path, capfd, monkeypatch) -> None:
-    monkeypatch.setattr("dit_generators.hub._BUNDLED", tmp_path)
+    monkeypatch.setattr("dit_generators.weights.hub._BUNDLED", tmp_path)
     finished = dit_gen(capfd, "sample", "--attention", "swa", "--out", tmp_path / "out")
     assert_refused(finished, "this version comes without landscapes-swa and digits-swa, its defaults")
     with pytest.raises(Exception, match="without landscapes-full"):

@@ -18,10 +18,10 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from dit_generators.batches import make_batch, picture_at, pixel_example
-from dit_generators.checkpoint import checkpoints_in, load_checkpoint
 from dit_generators.data import load_pictures
 from dit_generators.errors import DataError, TrainingError
 from dit_generators.training import TrainSettings
+from dit_generators.weights.checkpoint import checkpoints_in, load_checkpoint
 
 COMMAND = [sys.executable, "-m", "dit_generators"]
 SMALL = ["--preset", "small", "--hidden-size", "32", "--depth", "2", "--num-heads", "2", "--image-size", "16"]

@@ -11,10 +11,10 @@ from conftest import write_pictures
 from training_runs import assert_same_end, final_state, log_of, poisoned, small_run, without
 
 from dit_generators.batches import Batch
-from dit_generators.checkpoint import checkpoints_in
 from dit_generators.errors import NotFiniteError, TrainingError
 from dit_generators.faults import Faults
 from dit_generators.training import _check_gradient
+from dit_generators.weights.checkpoint import checkpoints_in
 
 
 @pytest.fixture

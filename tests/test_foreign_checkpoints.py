@@ -16,9 +16,9 @@ from dit_models import assert_refused, dit_gen, random_model
 from safetensors.torch import save_file
 
 from dit_generators import load_checkpoint, save_checkpoint
-from dit_generators.checkpoint import read_checkpoint, write_checkpoint
 from dit_generators.errors import CheckpointError, SamplingError
 from dit_generators.sampling import SampleSettings, sample
+from dit_generators.weights.checkpoint import read_checkpoint, write_checkpoint
 
 
 def zipped() -> bytes:

@@ -18,12 +18,12 @@ from conftest import write_pictures
 from dit_models import assert_refused, dit_gen
 from training_runs import SMALL, assert_same_end, small_run
 
-from dit_generators.checkpoint import checkpoints_in
 from dit_generators.common.files import locked, remove_leftovers, replacing, replacing_folder
 from dit_generators.curve import draw_curve
 from dit_generators.errors import CheckpointError, OutputError
 from dit_generators.faults import Faults
 from dit_generators.run_folder import RunFolder
+from dit_generators.weights.checkpoint import checkpoints_in
 
 FILES = ("ema.safetensors", "model.safetensors", "optimiser.pt", "checkpoint.json", "SHA256SUMS")
 OPTIONS = ["--save-every", "2", "--log-every", "1"]

@@ -15,11 +15,11 @@ from safetensors.torch import load_file, save_file
 from test_run_damage import damages
 from training_runs import SMALL, assert_same_end, small_run
 
-from dit_generators.autoencoder import load_autoencoder
 from dit_generators.common.files import locked
 from dit_generators.common.progress import show_progress
 from dit_generators.errors import DataError
 from dit_generators.latents import encode_pictures
+from dit_generators.weights.autoencoder import load_autoencoder
 
 CPU = torch.device("cpu")
 

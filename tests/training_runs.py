@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import load_file
 
 from dit_generators.batches import Batch
-from dit_generators.checkpoint import checkpoints_in
 from dit_generators.cli import main
 from dit_generators.train_run import TrainRun
 from dit_generators.train_setup import make_run
+from dit_generators.weights.checkpoint import checkpoints_in
 
 SMALL = ["--preset", "small", "--hidden-size", "16", "--depth", "1", "--num-heads", "2", "--patch-size", "4"]
 SMALL += ["--image-size", "16", "--batch-size", "4", "--device", "cpu"]

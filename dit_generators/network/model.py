@@ -11,8 +11,8 @@ from ..attention import Attention as Attend
 from ..attention.choose import Choice, choose_attention
 from ..attention.neighbours import Border
 from ..attention.settings import AttentionSettings
-from ..autoencoder_record import AutoencoderRecord
 from ..errors import ArgumentError, AttentionChangedWarning
+from ..weights.autoencoder_record import AutoencoderRecord
 from .config import DiTConfig
 from .embeddings import LabelEmbedder, TimestepEmbedder, position_table
 

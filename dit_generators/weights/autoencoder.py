@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ..errors import CheckpointError
 from .digest import weights_digest
-from .errors import CheckpointError
 from .hub import find_on_hub
 
 if TYPE_CHECKING:
-    from .network.model import DiT
+    from ..network.model import DiT
 
 DEFAULT = "stabilityai/sd-vae-ft-ema"
 _CLASSES = ("AutoencoderKL", "AutoencoderTiny")

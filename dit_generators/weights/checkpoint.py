@@ -9,9 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..common.files import replacing, replacing_folder, write_safetensors, write_torch
+from ..errors import ArgumentError, CheckpointError
+from ..network.config import DiTConfig
+from ..network.model import DiT
 from .autoencoder_record import AutoencoderRecord
-from .checkpoint_files import AUTOENCODER_KEY, CHECKSUM_KEY, CONFIG_KEY, PICKLED, WeightsFile, check_depth, read_weights
-from .checkpoint_names import (
+from .digest import weights_digest
+from .files import AUTOENCODER_KEY, CHECKSUM_KEY, CONFIG_KEY, PICKLED, WeightsFile, check_depth, read_weights
+from .foreign import check_family, check_scheduler
+from .hub import bundled_file, find_on_hub
+from .names import (
     State,
     config_from_diffusers,
     config_from_shapes,
@@ -20,13 +27,6 @@ from .checkpoint_names import (
     some,
     to_diffusers,
 )
-from .common.files import replacing, replacing_folder, write_safetensors, write_torch
-from .digest import weights_digest
-from .errors import ArgumentError, CheckpointError
-from .foreign_checkpoints import check_family, check_scheduler
-from .hub import bundled_file, find_on_hub
-from .network.config import DiTConfig
-from .network.model import DiT
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from .errors import CheckpointError
+from ..errors import CheckpointError
 
-_BUNDLED = Path(__file__).parent / "checkpoints"
+_BUNDLED = Path(__file__).parents[1] / "checkpoints"
 _ID = re.compile(r"[\w.-]+/[\w.-]+")
 _CONNECT_SECONDS = 5.0
 

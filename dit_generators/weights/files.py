@@ -16,13 +16,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from ..errors import ArgumentError, CheckpointError
+from ..network.config import DiTConfig
 from .autoencoder_record import AutoencoderRecord
-from .checkpoint_names import State
-from .checkpoint_wrappings import check_arguments, plain_state, told_classes, told_heads, unwrap
 from .digest import weights_digest
-from .errors import ArgumentError, CheckpointError
-from .foreign_checkpoints import check_args, check_content
-from .network.config import DiTConfig
+from .foreign import check_args, check_content
+from .names import State
+from .wrappings import check_arguments, plain_state, told_classes, told_heads, unwrap
 
 CONFIG_KEY = "dit_config"
 AUTOENCODER_KEY = "dit_autoencoder"

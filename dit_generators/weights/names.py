@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .errors import CheckpointError
-from .network.config import DiTConfig
-from .network.embeddings import position_table
+from ..errors import CheckpointError
+from ..network.config import DiTConfig
+from ..network.embeddings import position_table
 
 State = dict[str, Tensor]
 

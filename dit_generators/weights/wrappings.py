@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .checkpoint_names import State, some
-from .errors import ArgumentError, CheckpointError
-from .foreign_checkpoints import check_args, walk
-from .network.config import DiTConfig
+from ..errors import ArgumentError, CheckpointError
+from ..network.config import DiTConfig
+from .foreign import check_args, walk
+from .names import State, some
 
 _ROLES = {
     "ema": (

@@ -1,0 +1,1 @@
+"""Checkpoints and autoencoders, wherever they come from."""

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from .common.files import remove_leftovers, replacing
 from .common.sheet import as_image, contact_sheet, save_image
+from .data.decode import read_picture
 from .errors import OutputError
-from .pictures import read_picture
 
 _RECORD = "samples.json"
 _RECORDED_LATER = ("autoencoder",)  # of a training run

@@ -21,12 +21,12 @@ from .bench import BenchSettings, measure, to_dict
 from .chart import draw_bench
 from .common.files import replacing
 from .common.processes import ALONE, Processes
-from .data import Pictures
+from .data.decode import read_picture
+from .data.pictures import Pictures
 from .diffusion.guidance import Guidance
 from .folder import SampleFolder, recorded_timing
 from .network.config import DiTConfig
 from .network.model import DiT
-from .pictures import read_picture
 from .run import SampleRun, ShowProgress, run_sampling
 from .sampling import SampleSettings
 from .study_scores import SCORE_FIELDS, score_models

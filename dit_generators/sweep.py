@@ -10,11 +10,11 @@ from pathlib import Path
 from .common.files import locked, remove_leftovers, replacing
 from .common.processes import ALONE, Processes
 from .common.sheet import contact_sheet, save_image
+from .data.decode import read_picture
 from .diffusion.schedule import respaced_timesteps
 from .diffusion.solvers import SOLVERS
 from .errors import ArgumentError, OutputError
 from .folder import recorded_timing
-from .pictures import read_picture
 from .run import SampleRun, ShowProgress, run_sampling
 from .sampling import NUM_TRAIN_TIMESTEPS
 

@@ -13,12 +13,12 @@ import torch
 
 from cmmd_toolkit.common.text import number_text
 
-from .batches import Batch
 from .common.files import locked
 from .common.peak_memory import peak_bytes
 from .common.sheet import contact_sheet, save_image
 from .curve import draw_curve
-from .data import Pictures
+from .data.batches import Batch
+from .data.pictures import Pictures
 from .errors import CheckpointError, NotFiniteError, SamplingError, TrainingError
 from .evaluation import Evaluation
 from .network.model import DiT

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from .batches import Example, make_batch, pixel_example
 from .common.progress import show_progress
 from .common.shell import say
-from .data import Pictures, load_pictures
+from .data.batches import Example, make_batch, pixel_example
+from .data.latents import encode_pictures, latent_example
+from .data.pictures import Pictures, load_pictures
 from .diffusion.guidance import Guidance
 from .errors import ArgumentError, DataError
 from .evaluation import Evaluation, features_of, unit_rows
-from .latents import encode_pictures, latent_example
 from .network.config import DiTConfig
 from .network.model import DiT
 from .run_folder import RunFolder

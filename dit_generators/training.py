@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from .batches import Batch
+from .data.batches import Batch
 from .diffusion.loss import diffusion_loss
 from .diffusion.schedule import linear_schedule
 from .ema import copy_model, update_average

@@ -17,8 +17,8 @@ from dit_models import assert_refused, dit_gen, save_kl
 from PIL import Image
 from safetensors.torch import load_file
 
-from dit_generators.batches import make_batch, picture_at, pixel_example
-from dit_generators.data import load_pictures
+from dit_generators.data.batches import make_batch, picture_at, pixel_example
+from dit_generators.data.pictures import load_pictures
 from dit_generators.errors import DataError, TrainingError
 from dit_generators.training import TrainSettings
 from dit_generators.weights.checkpoint import checkpoints_in, load_checkpoint

@@ -10,7 +10,7 @@ import torch
 from conftest import write_pictures
 from training_runs import assert_same_end, final_state, log_of, poisoned, small_run, without
 
-from dit_generators.batches import Batch
+from dit_generators.data.batches import Batch
 from dit_generators.errors import NotFiniteError, TrainingError
 from dit_generators.faults import Faults
 from dit_generators.training import _check_gradient

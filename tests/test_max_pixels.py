@@ -16,7 +16,7 @@ from cmmd_toolkit import PictureError, compare, embed
 from cmmd_toolkit.cli import options as cli_options
 from cmmd_toolkit.cli.main import main
 from cmmd_toolkit.pictures.decode import MAX_PIXELS, decode
-from dit_generators.data import load_pictures
+from dit_generators.data.pictures import load_pictures
 from dit_generators.errors import DataError
 
 _PEAK = """

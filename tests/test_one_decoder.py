@@ -9,7 +9,7 @@ from PIL import Image
 
 from cmmd_toolkit.pictures.sources import open_images
 from dit_generators import errors
-from dit_generators.data import load_pictures
+from dit_generators.data.pictures import load_pictures
 
 EDGE = 24
 

@@ -17,8 +17,8 @@ from training_runs import SMALL, assert_same_end, small_run
 
 from dit_generators.common.files import locked
 from dit_generators.common.progress import show_progress
+from dit_generators.data.latents import encode_pictures
 from dit_generators.errors import DataError
-from dit_generators.latents import encode_pictures
 from dit_generators.weights.autoencoder import load_autoencoder
 
 CPU = torch.device("cpu")
@@ -63,7 +63,7 @@ def test_going_on_with_changed_pictures_is_refused_by_name(tmp_path, capfd, pict
 def test_a_picture_that_vanishes_between_listing_and_reading_is_one_line(
     tmp_path, capfd, pictures, monkeypatch
 ) -> None:
-    from dit_generators import data
+    from dit_generators.data import pictures as data
 
     found = data.picture_names
 

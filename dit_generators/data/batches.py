@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .diffusion.noise import stream_seed
+from ..diffusion.noise import stream_seed
 
 _ORDER, _SAMPLE = 2, 3  # streams of their own, apart from those of sampling
 

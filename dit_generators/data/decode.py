@@ -9,7 +9,7 @@ from cmmd_toolkit import CmmdError
 from cmmd_toolkit.pictures.decode import MAX_PIXELS
 from cmmd_toolkit.pictures.sources import open_images
 
-from .errors import DataError
+from ..errors import DataError
 
 
 def read_picture(path: Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:

@@ -17,11 +17,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ..common.files import locked, remove_leftovers, replacing, write_safetensors
+from ..errors import DataError
+from ..run import Advance, ShowProgress
+from ..weights.autoencoder import Autoencoder
 from .batches import Example
-from .common.files import locked, remove_leftovers, replacing, write_safetensors
-from .errors import DataError
-from .run import Advance, ShowProgress
-from .weights.autoencoder import Autoencoder
 
 _SHARD = 1024  # pictures
 

@@ -16,8 +16,8 @@ from cmmd_toolkit.pictures.decode import MAX_PIXELS
 from cmmd_toolkit.pictures.sources import SUFFIXES, picture_names
 from cmmd_toolkit.sets.embedding import default_workers
 
-from .errors import DataError
-from .pictures import read_picture
+from ..errors import DataError
+from .decode import read_picture
 
 _RANDOM_MARGIN = 8 / 7  # random crops come from pictures this much larger than the model's input
 Crop = Literal["centre", "random"]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .errors import ArgumentError, AttentionChangedWarning, AttentionError, CheckpointError, DitError, OutputError
     from .network.config import DiTConfig
     from .network.model import DiT
-    from .sampling import SampleSettings, sample
+    from .sampling.sample import SampleSettings, sample
     from .weights.autoencoder import Autoencoder, load_autoencoder
     from .weights.checkpoint import load_checkpoint, save_checkpoint
 
@@ -29,13 +29,13 @@ _HOMES = {
     "DitError": "errors",
     "Guidance": "diffusion.guidance",
     "OutputError": "errors",
-    "SampleSettings": "sampling",
+    "SampleSettings": "sampling.sample",
     "diffusion_loss": "diffusion.loss",
     "linear_schedule": "diffusion.schedule",
     "load_autoencoder": "weights.autoencoder",
     "load_checkpoint": "weights.checkpoint",
     "respace": "diffusion.schedule",
-    "sample": "sampling",
+    "sample": "sampling.sample",
     "save_checkpoint": "weights.checkpoint",
     "window_attention": "attention.window",
 }

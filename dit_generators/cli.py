@@ -50,9 +50,9 @@ def sample(out: str, num: int, npz: bool, preview_every: int | None, attention: 
     """
     from .common.processes import joined_processes
     from .common.progress import show_progress
-    from .folder import SampleFolder
     from .given import check_guidance_options
-    from .run import SampleRun, run_sampling
+    from .sampling.folder import SampleFolder
+    from .sampling.run import SampleRun, run_sampling
     from .setup import load_model, make_settings
 
     settings = make_settings(given, steps=given.pop("steps"), scale=given["guidance_scale"])
@@ -104,9 +104,9 @@ def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[
     from .common.processes import joined_processes
     from .common.progress import show_progress
     from .given import check_guidance_options
-    from .run import SampleRun
+    from .sampling.run import SampleRun
+    from .sampling.sweep import Sweep, run_sweep
     from .setup import load_model, make_settings, switch_attention
-    from .sweep import Sweep, run_sweep
 
     kinds = attention if len(attention) > 1 else tuple(attention[0].split(",")) if attention else (None,)
     plan = Sweep(kinds, listed(guidance_scale, "--guidance-scale", float), tuple(map(str.strip, steps.split(","))))

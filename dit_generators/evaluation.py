@@ -10,7 +10,7 @@ from cmmd_toolkit import CmmdError, embed, squared_mmd
 
 from .errors import EvaluationError
 from .network.model import DiT
-from .sampling import SampleSettings, sample
+from .sampling.sample import SampleSettings, sample
 from .weights.autoencoder import Autoencoder
 
 Rows = NDArray[np.float64]

@@ -14,8 +14,8 @@ from typing import Any
 from .common.files import remove, remove_folder, remove_leftovers, replacing
 from .errors import CheckpointError, OutputError
 from .faults import Faults
-from .folder import differences
 from .run_checkpoint import Saved, is_regular, read_saved, settings_in, write_saved
+from .sampling.folder import differences
 from .training import TrainState
 from .weights.checkpoint import checkpoints_in, save_checkpoint
 

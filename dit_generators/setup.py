@@ -12,7 +12,7 @@ from .diffusion.guidance import Guidance
 from .errors import ArgumentError, CheckpointError
 from .given import check_window_options
 from .network.model import DiT
-from .sampling import SampleSettings, makes_pixels
+from .sampling.sample import SampleSettings, makes_pixels
 from .weights.autoencoder import DEFAULT as DEFAULT_AUTOENCODER
 from .weights.autoencoder import Autoencoder, check_latents, load_autoencoder
 from .weights.checkpoint import Checkpoint, build_model, read_checkpoint

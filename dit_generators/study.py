@@ -24,13 +24,13 @@ from .common.processes import ALONE, Processes
 from .data.decode import read_picture
 from .data.pictures import Pictures
 from .diffusion.guidance import Guidance
-from .folder import SampleFolder, recorded_timing
 from .network.config import DiTConfig
 from .network.model import DiT
-from .run import SampleRun, ShowProgress, run_sampling
-from .sampling import SampleSettings
+from .sampling.folder import SampleFolder, recorded_timing
+from .sampling.run import SampleRun, ShowProgress, run_sampling
+from .sampling.sample import SampleSettings
+from .sampling.sweep import Sweep, run_sweep
 from .study_scores import SCORE_FIELDS, score_models
-from .sweep import Sweep, run_sweep
 from .weights.autoencoder import Autoencoder
 from .weights.checkpoint import load_checkpoint
 from .weights.digest import weights_digest

@@ -23,7 +23,7 @@ from .errors import CheckpointError, NotFiniteError, SamplingError, TrainingErro
 from .evaluation import Evaluation
 from .network.model import DiT
 from .run_folder import RunFolder
-from .sampling import SampleSettings, sample
+from .sampling.sample import SampleSettings, sample
 from .training import MakeBatch, StepResult, TrainSettings, TrainState, train
 from .weights.autoencoder import Autoencoder
 

@@ -19,7 +19,7 @@ from .evaluation import Evaluation, features_of, unit_rows
 from .network.config import DiTConfig
 from .network.model import DiT
 from .run_folder import RunFolder
-from .sampling import NUM_TRAIN_TIMESTEPS, SampleSettings
+from .sampling.sample import NUM_TRAIN_TIMESTEPS, SampleSettings
 from .train_run import Schedule, TrainRun, forecast
 from .training import TrainSettings, TrainState
 from .weights.autoencoder import Autoencoder, load_autoencoder

@@ -374,7 +374,7 @@ def test_a_label_out_of_range_names_the_classes(tmp_path, capfd, labelled) -> No
 
 
 def test_a_full_disk_keeps_the_finished_pictures(tmp_path, capfd, pixels, monkeypatch) -> None:
-    from dit_generators import folder
+    from dit_generators.sampling import folder
 
     real, count = folder.save_image, iter(range(100))
 

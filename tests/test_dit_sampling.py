@@ -11,7 +11,7 @@ from torch import Tensor
 from dit_generators.diffusion.guidance import Guidance, guided
 from dit_generators.diffusion.noise import ImageNoise, image_label, image_seed
 from dit_generators.errors import ArgumentError, CheckpointError
-from dit_generators.sampling import SAMPLERS, SampleSettings, sample, sample_states, to_pixels
+from dit_generators.sampling.sample import SAMPLERS, SampleSettings, sample, sample_states, to_pixels
 from dit_generators.weights.autoencoder import load_autoencoder
 
 GUIDANCE = [Guidance(), Guidance(3.0), Guidance(3.0, channels="3"), Guidance(0.0), Guidance(2.0, by="window")]

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from dit_generators import load_checkpoint, save_checkpoint
 from dit_generators.errors import CheckpointError, SamplingError
-from dit_generators.sampling import SampleSettings, sample
+from dit_generators.sampling.sample import SampleSettings, sample
 from dit_generators.weights.checkpoint import read_checkpoint, write_checkpoint
 
 

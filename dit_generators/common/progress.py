@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ..run import Advance
+from ..sampling.run import Advance
 
 _SECONDS_BETWEEN_LINES = 30.0
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..common.files import locked, remove_leftovers, replacing, write_safetensors
 from ..errors import DataError
-from ..run import Advance, ShowProgress
+from ..sampling.run import Advance, ShowProgress
 from ..weights.autoencoder import Autoencoder
 from .batches import Example
 

@@ -9,14 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .diffusion.guidance import Guidance, guided
-from .diffusion.noise import ImageNoise, image_label
-from .diffusion.samplers import Predict, Step, ddim, ddpm
-from .diffusion.schedule import linear_schedule, respace
-from .diffusion.solvers import SOLVERS, solve
-from .errors import ArgumentError, SamplingError
-from .network.model import DiT, check_labels
-from .weights.autoencoder import Autoencoder
+from ..diffusion.guidance import Guidance, guided
+from ..diffusion.noise import ImageNoise, image_label
+from ..diffusion.samplers import Predict, Step, ddim, ddpm
+from ..diffusion.schedule import linear_schedule, respace
+from ..diffusion.solvers import SOLVERS, solve
+from ..errors import ArgumentError, SamplingError
+from ..network.model import DiT, check_labels
+from ..weights.autoencoder import Autoencoder
 
 SAMPLERS = ("ddpm", "ddim", *SOLVERS)
 NUM_TRAIN_TIMESTEPS = 1000

@@ -10,15 +10,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .common.files import locked
-from .common.processes import Processes
-from .diffusion.noise import image_seed
-from .errors import ArgumentError, CheckpointError
+from ..common.files import locked
+from ..common.processes import Processes
+from ..diffusion.noise import image_seed
+from ..errors import ArgumentError, CheckpointError
+from ..network.model import DiT
+from ..weights.autoencoder import Autoencoder, check_latents
+from ..weights.digest import weights_digest
 from .folder import SampleFolder
-from .network.model import DiT
-from .sampling import SampleSettings, makes_pixels, sample_states, to_pixels
-from .weights.autoencoder import Autoencoder, check_latents
-from .weights.digest import weights_digest
+from .sample import SampleSettings, makes_pixels, sample_states, to_pixels
 
 Advance = Callable[[float], None]
 ShowProgress = Callable[[str, int], AbstractContextManager[Advance]]

@@ -14,10 +14,10 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .common.files import remove_leftovers, replacing
-from .common.sheet import as_image, contact_sheet, save_image
-from .data.decode import read_picture
-from .errors import OutputError
+from ..common.files import remove_leftovers, replacing
+from ..common.sheet import as_image, contact_sheet, save_image
+from ..data.decode import read_picture
+from ..errors import OutputError
 
 _RECORD = "samples.json"
 _RECORDED_LATER = ("autoencoder",)  # of a training run

@@ -18,7 +18,7 @@ from diffusers import DDPMScheduler, DiTTransformer2DModel
 
 from dit_generators import DiT, DiTConfig
 from dit_generators.data.batches import make_batch, pixel_example
-from dit_generators.training import TrainSettings, TrainState, train
+from dit_generators.training.loop import TrainSettings, TrainState, train
 from dit_generators.weights.names import diffusers_config
 
 

@@ -11,7 +11,7 @@ from cmmd_toolkit import frechet_distance, median_distance, relative_test, squar
 from cmmd_toolkit.common.text import interval_text, number_text, p_phrase
 
 from .errors import EvaluationError
-from .evaluation import features_of, unit_rows
+from .training.evaluation import features_of, unit_rows
 
 Rows = NDArray[np.float64]
 _LEAST = 20  # pictures a side for a test

@@ -19,8 +19,8 @@ from .network.config import DiTConfig
 from .network.model import DiT
 from .study import MODELS, Say, Study, StudySettings, sampling_settings, sweep_settings
 from .study_report import write_report
-from .train_run import TrainRun
 from .train_setup import make_run
+from .training.run import TrainRun
 
 _FEW = 32
 _BACKBONES = ("mini", "inception", "clip", "siglip", "align", "dinov2")

@@ -15,13 +15,13 @@ from .data.latents import encode_pictures, latent_example
 from .data.pictures import Pictures, load_pictures
 from .diffusion.guidance import Guidance
 from .errors import ArgumentError, DataError
-from .evaluation import Evaluation, features_of, unit_rows
 from .network.config import DiTConfig
 from .network.model import DiT
-from .run_folder import RunFolder
 from .sampling.sample import NUM_TRAIN_TIMESTEPS, SampleSettings
-from .train_run import Schedule, TrainRun, forecast
-from .training import TrainSettings, TrainState
+from .training.evaluation import Evaluation, features_of, unit_rows
+from .training.folder import RunFolder
+from .training.loop import TrainSettings, TrainState
+from .training.run import Schedule, TrainRun, forecast
 from .weights.autoencoder import Autoencoder, load_autoencoder
 from .weights.autoencoder_record import AutoencoderRecord
 

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from dit_generators.data.batches import make_batch, picture_at, pixel_example
 from dit_generators.data.pictures import load_pictures
 from dit_generators.errors import DataError, TrainingError
-from dit_generators.training import TrainSettings
+from dit_generators.training.loop import TrainSettings
 from dit_generators.weights.checkpoint import checkpoints_in, load_checkpoint
 
 COMMAND = [sys.executable, "-m", "dit_generators"]

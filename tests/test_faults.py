@@ -12,8 +12,8 @@ from training_runs import assert_same_end, final_state, log_of, poisoned, small_
 
 from dit_generators.data.batches import Batch
 from dit_generators.errors import NotFiniteError, TrainingError
-from dit_generators.faults import Faults
-from dit_generators.training import _check_gradient
+from dit_generators.training.faults import Faults
+from dit_generators.training.loop import _check_gradient
 from dit_generators.weights.checkpoint import checkpoints_in
 
 

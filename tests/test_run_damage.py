@@ -19,10 +19,10 @@ from dit_models import assert_refused, dit_gen
 from training_runs import SMALL, assert_same_end, small_run
 
 from dit_generators.common.files import locked, remove_leftovers, replacing, replacing_folder
-from dit_generators.curve import draw_curve
 from dit_generators.errors import CheckpointError, OutputError
-from dit_generators.faults import Faults
-from dit_generators.run_folder import RunFolder
+from dit_generators.training.curve import draw_curve
+from dit_generators.training.faults import Faults
+from dit_generators.training.folder import RunFolder
 from dit_generators.weights.checkpoint import checkpoints_in
 
 FILES = ("ema.safetensors", "model.safetensors", "optimiser.pt", "checkpoint.json", "SHA256SUMS")
@@ -330,7 +330,7 @@ def test_a_killed_process_does_not_keep_its_folder(tmp_path) -> None:
 
 
 def test_the_error_of_a_damaged_checkpoint_is_of_the_tree(pictures, run) -> None:
-    from dit_generators.run_checkpoint import read_saved
+    from dit_generators.training.checkpoint import read_saved
 
     (run / "checkpoints" / "00000004" / "optimiser.pt").unlink()
     with pytest.raises(CheckpointError, match="00000004: damaged"):

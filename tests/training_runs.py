@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 
 from dit_generators.cli import main
 from dit_generators.data.batches import Batch
-from dit_generators.train_run import TrainRun
 from dit_generators.train_setup import make_run
+from dit_generators.training.run import TrainRun
 from dit_generators.weights.checkpoint import checkpoints_in
 
 SMALL = ["--preset", "small", "--hidden-size", "16", "--depth", "1", "--num-heads", "2", "--patch-size", "4"]

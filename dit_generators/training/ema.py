@@ -4,7 +4,7 @@ import copy
 
 import torch
 
-from .network.model import DiT
+from ..network.model import DiT
 
 
 def copy_model(model: DiT) -> DiT:

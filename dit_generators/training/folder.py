@@ -11,13 +11,13 @@ import math
 from pathlib import Path
 from typing import Any
 
-from .common.files import remove, remove_folder, remove_leftovers, replacing
-from .errors import CheckpointError, OutputError
+from ..common.files import remove, remove_folder, remove_leftovers, replacing
+from ..errors import CheckpointError, OutputError
+from ..sampling.folder import differences
+from ..weights.checkpoint import checkpoints_in, save_checkpoint
+from .checkpoint import Saved, is_regular, read_saved, settings_in, write_saved
 from .faults import Faults
-from .run_checkpoint import Saved, is_regular, read_saved, settings_in, write_saved
-from .sampling.folder import differences
-from .training import TrainState
-from .weights.checkpoint import checkpoints_in, save_checkpoint
+from .loop import TrainState
 
 _KEPT = 2
 

@@ -16,12 +16,12 @@ from typing import Any
 
 import torch
 
-from .common.files import replacing_folder, write_torch
-from .errors import CheckpointError
+from ..common.files import replacing_folder, write_torch
+from ..errors import CheckpointError
+from ..network.model import DiT
+from ..weights.checkpoint import build_model, read_checkpoint, save_checkpoint
 from .faults import Faults
-from .network.model import DiT
-from .training import TrainState
-from .weights.checkpoint import build_model, read_checkpoint, save_checkpoint
+from .loop import TrainState
 
 _RECORD, _SUMS = "checkpoint.json", "SHA256SUMS"
 _FILES = ("ema.safetensors", "model.safetensors", "optimiser.pt", _RECORD)

@@ -13,19 +13,19 @@ import torch
 
 from cmmd_toolkit.common.text import number_text
 
-from .common.files import locked
-from .common.peak_memory import peak_bytes
-from .common.sheet import contact_sheet, save_image
+from ..common.files import locked
+from ..common.peak_memory import peak_bytes
+from ..common.sheet import contact_sheet, save_image
+from ..data.batches import Batch
+from ..data.pictures import Pictures
+from ..errors import CheckpointError, NotFiniteError, SamplingError, TrainingError
+from ..network.model import DiT
+from ..sampling.sample import SampleSettings, sample
+from ..weights.autoencoder import Autoencoder
 from .curve import draw_curve
-from .data.batches import Batch
-from .data.pictures import Pictures
-from .errors import CheckpointError, NotFiniteError, SamplingError, TrainingError
 from .evaluation import Evaluation
-from .network.model import DiT
-from .run_folder import RunFolder
-from .sampling.sample import SampleSettings, sample
-from .training import MakeBatch, StepResult, TrainSettings, TrainState, train
-from .weights.autoencoder import Autoencoder
+from .folder import RunFolder
+from .loop import MakeBatch, StepResult, TrainSettings, TrainState, train
 
 Say = Callable[[str], None]
 _SHEET_IMAGES = 16

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .common.files import replacing
-from .run_folder import is_number
+from ..common.files import replacing
+from .folder import is_number
 
 
 def draw_curve(entries: Sequence[dict[str, Any]], backbone: str, target: Path) -> None:

@@ -12,13 +12,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from .data.batches import Batch
-from .diffusion.loss import diffusion_loss
-from .diffusion.schedule import linear_schedule
+from ..data.batches import Batch
+from ..diffusion.loss import diffusion_loss
+from ..diffusion.schedule import linear_schedule
+from ..errors import ArgumentError, NotFiniteError
+from ..network.model import DiT
 from .ema import copy_model, update_average
-from .errors import ArgumentError, NotFiniteError
 from .faults import Faults
-from .network.model import DiT
 
 MakeBatch = Callable[[Sequence[int]], Batch]
 _LEAST_SCALE = 1e-4  # of fp16's losses; below it they vanish

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from cmmd_toolkit import CmmdError, embed, squared_mmd
 
-from .errors import EvaluationError
-from .network.model import DiT
-from .sampling.sample import SampleSettings, sample
-from .weights.autoencoder import Autoencoder
+from ..errors import EvaluationError
+from ..network.model import DiT
+from ..sampling.sample import SampleSettings, sample
+from ..weights.autoencoder import Autoencoder
 
 Rows = NDArray[np.float64]
 

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .bench import BenchSettings, measure, to_dict
-from .chart import draw_bench
+from .bench.chart import draw_bench
+from .bench.measure import BenchSettings, measure, to_dict
 from .common.files import replacing
 from .common.processes import ALONE, Processes
 from .data.decode import read_picture

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from .bench import BenchSettings, Measurement, device_name
-from .common.files import replacing
+from ..common.files import replacing
+from .measure import BenchSettings, Measurement, device_name
 
 
 def draw_bench(settings: BenchSettings, results: Sequence[Measurement], target: Path) -> None:

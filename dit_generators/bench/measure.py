@@ -14,15 +14,15 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from .attention.choose import measure_seconds
-from .attention.engines.foreign import describe
-from .attention.settings import AttentionSettings
-from .common.files import replacing
-from .common.peak_memory import peak_bytes
-from .errors import ArgumentError
-from .network.config import DiTConfig
-from .network.model import DiT
-from .network.multiply_adds import attention_multiply_adds, attention_share, multiply_adds
+from ..attention.choose import measure_seconds
+from ..attention.engines.foreign import describe
+from ..attention.settings import AttentionSettings
+from ..common.files import replacing
+from ..common.peak_memory import peak_bytes
+from ..errors import ArgumentError
+from ..network.config import DiTConfig
+from ..network.model import DiT
+from ..network.multiply_adds import attention_multiply_adds, attention_share, multiply_adds
 
 Level = Literal["operation", "block", "model"]
 LEVELS: tuple[Level, ...] = ("operation", "block", "model")

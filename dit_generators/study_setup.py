@@ -17,8 +17,8 @@ from .errors import ArgumentError, OutputError
 from .given import is_given
 from .network.config import DiTConfig
 from .network.model import DiT
-from .study import MODELS, Say, Study, StudySettings, sampling_settings, sweep_settings
-from .study_report import write_report
+from .study.page import write_report
+from .study.run import MODELS, Say, Study, StudySettings, sampling_settings, sweep_settings
 from .train_setup import make_run
 from .training.run import TrainRun
 

@@ -14,8 +14,8 @@ from dit_models import assert_refused, dit_gen
 from PIL import Image
 
 from dit_generators.common.files import locked
-from dit_generators.study_report import score_table
-from dit_generators.study_scores import pairwise_verdict
+from dit_generators.study.page import score_table
+from dit_generators.study.scores import pairwise_verdict
 
 SMALL = ["--preset", "small", "--hidden-size", "32", "--depth", "1", "--num-heads", "2", "--image-size", "16"]
 SMALL += ["--batch-size", "4", "--steps", "3", "--samples", "8", "--sweep-steps", "2,3", "--sweep-images", "2"]
@@ -191,7 +191,7 @@ def test_the_table_of_a_study_has_fd_as_printed_and_without_bias() -> None:
 
 
 def test_the_scores_of_a_study_have_intervals_and_a_paired_test() -> None:
-    from dit_generators.study_scores import score_models
+    from dit_generators.study.scores import score_models
 
     random = np.random.default_rng(0)
     real = random.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)

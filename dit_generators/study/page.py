@@ -7,8 +7,8 @@ from typing import Any
 
 from cmmd_toolkit.common.text import number_text
 
-from .common.files import replacing
-from .study_scores import fd_texts, mmd_text, pairwise_verdict
+from ..common.files import replacing
+from .scores import fd_texts, mmd_text, pairwise_verdict
 
 # What the report published, for the reader's eye only: other pictures, other training, 32 samples.
 PUBLISHED = {

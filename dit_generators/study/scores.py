@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from cmmd_toolkit import frechet_distance, median_distance, relative_test, squared_mmd
 from cmmd_toolkit.common.text import interval_text, number_text, p_phrase
 
-from .errors import EvaluationError
-from .training.evaluation import features_of, unit_rows
+from ..errors import EvaluationError
+from ..training.evaluation import features_of, unit_rows
 
 Rows = NDArray[np.float64]
 _LEAST = 20  # pictures a side for a test

@@ -17,23 +17,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .bench.chart import draw_bench
-from .bench.measure import BenchSettings, measure, to_dict
-from .common.files import replacing
-from .common.processes import ALONE, Processes
-from .data.decode import read_picture
-from .data.pictures import Pictures
-from .diffusion.guidance import Guidance
-from .network.config import DiTConfig
-from .network.model import DiT
-from .sampling.folder import SampleFolder, recorded_timing
-from .sampling.run import SampleRun, ShowProgress, run_sampling
-from .sampling.sample import SampleSettings
-from .sampling.sweep import Sweep, run_sweep
-from .study_scores import SCORE_FIELDS, score_models
-from .weights.autoencoder import Autoencoder
-from .weights.checkpoint import load_checkpoint
-from .weights.digest import weights_digest
+from ..bench.chart import draw_bench
+from ..bench.measure import BenchSettings, measure, to_dict
+from ..common.files import replacing
+from ..common.processes import ALONE, Processes
+from ..data.decode import read_picture
+from ..data.pictures import Pictures
+from ..diffusion.guidance import Guidance
+from ..network.config import DiTConfig
+from ..network.model import DiT
+from ..sampling.folder import SampleFolder, recorded_timing
+from ..sampling.run import SampleRun, ShowProgress, run_sampling
+from ..sampling.sample import SampleSettings
+from ..sampling.sweep import Sweep, run_sweep
+from ..weights.autoencoder import Autoencoder
+from ..weights.checkpoint import load_checkpoint
+from ..weights.digest import weights_digest
+from .scores import SCORE_FIELDS, score_models
 
 Say = Callable[[str], None]
 MODELS = ("full", "swa")

@@ -6,7 +6,7 @@ from .common.signals import exit_at_once
 def start() -> None:
     """Run the command; interrupts count from before its first heavy import."""
     exit_at_once()
-    from .cli import main
+    from .cli.main import main
 
     main()
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from dit_generators.cli import main
+from dit_generators.cli.main import main
 from dit_generators.network.config import DiTConfig
 from dit_generators.network.model import DiT
 from dit_generators.weights.checkpoint import save_checkpoint

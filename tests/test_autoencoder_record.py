@@ -24,7 +24,7 @@ SMALL += ["--space", "latent", "--batch-size", "4", "--device", "cpu"]
 @pytest.fixture(scope="module")
 def latent(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with pictures, an autoencoder, and a run of two steps on its latents."""
-    from dit_generators.cli import main
+    from dit_generators.cli.main import main
 
     folder = tmp_path_factory.mktemp("latent")
     save_kl(folder / "vae")

@@ -14,7 +14,7 @@ import pytest
 from dit_models import assert_refused, dit_gen, save_kl, saved_model
 from PIL import Image
 
-from dit_generators.setup import default_checkpoint
+from dit_generators.cli.sampling import default_checkpoint
 
 GUIDED = ["--guidance-scale", "2", "--guidance-by", "window"]
 COMMAND = [sys.executable, "-m", "dit_generators"]

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from dit_generators.cli import main
+from dit_generators.cli.main import main
+from dit_generators.cli.training import make_run
 from dit_generators.data.batches import Batch
-from dit_generators.train_setup import make_run
 from dit_generators.training.run import TrainRun
 from dit_generators.weights.checkpoint import checkpoints_in
 

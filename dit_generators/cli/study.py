@@ -9,18 +9,18 @@ from typing import Any
 import click
 import torch
 
-from .common.files import locked, remove_leftovers
-from .common.processes import Processes, joined_processes
-from .common.progress import show_progress
-from .common.shell import INTERRUPTED, listed, say
-from .errors import ArgumentError, OutputError
+from ..common.files import locked, remove_leftovers
+from ..common.processes import Processes, joined_processes
+from ..common.progress import show_progress
+from ..common.shell import INTERRUPTED, listed, say
+from ..errors import ArgumentError, OutputError
+from ..network.config import DiTConfig
+from ..network.model import DiT
+from ..study.page import write_report
+from ..study.run import MODELS, Say, Study, StudySettings, sampling_settings, sweep_settings
+from ..training.run import TrainRun
 from .given import is_given
-from .network.config import DiTConfig
-from .network.model import DiT
-from .study.page import write_report
-from .study.run import MODELS, Say, Study, StudySettings, sampling_settings, sweep_settings
-from .train_setup import make_run
-from .training.run import TrainRun
+from .training import make_run
 
 _FEW = 32
 _BACKBONES = ("mini", "inception", "clip", "siglip", "align", "dinov2")

@@ -6,17 +6,17 @@ from typing import Any
 
 import torch
 
-from .common.processes import pick_device
-from .common.shell import listed, say
-from .diffusion.guidance import Guidance
-from .errors import ArgumentError, CheckpointError
+from ..common.processes import pick_device
+from ..common.shell import listed, say
+from ..diffusion.guidance import Guidance
+from ..errors import ArgumentError, CheckpointError
+from ..network.model import DiT
+from ..sampling.sample import SampleSettings, makes_pixels
+from ..weights.autoencoder import DEFAULT as DEFAULT_AUTOENCODER
+from ..weights.autoencoder import Autoencoder, check_latents, load_autoencoder
+from ..weights.checkpoint import Checkpoint, build_model, read_checkpoint
+from ..weights.hub import bundled_file
 from .given import check_window_options
-from .network.model import DiT
-from .sampling.sample import SampleSettings, makes_pixels
-from .weights.autoencoder import DEFAULT as DEFAULT_AUTOENCODER
-from .weights.autoencoder import Autoencoder, check_latents, load_autoencoder
-from .weights.checkpoint import Checkpoint, build_model, read_checkpoint
-from .weights.hub import bundled_file
 
 
 def make_settings(given: dict[str, Any], *, steps: str, scale: float) -> SampleSettings:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .common.shell import INTERRUPTED, Shell, listed, say
+from ..common.shell import INTERRUPTED, Shell, listed, say
 from .options import checkpoint_options, folder_of_results, sampling_options, shape_options, training_options
 
 
@@ -48,12 +48,12 @@ def sample(out: str, num: int, npz: bool, preview_every: int | None, attention: 
     Image i depends on the checkpoint, the settings, the seed and i alone. The same command goes on with an unfinished
     folder. Under `torchrun --nproc-per-node P -m -- dit_generators sample ...` P processes share the work.
     """
-    from .common.processes import joined_processes
-    from .common.progress import show_progress
+    from ..common.processes import joined_processes
+    from ..common.progress import show_progress
+    from ..sampling.folder import SampleFolder
+    from ..sampling.run import SampleRun, run_sampling
     from .given import check_guidance_options
-    from .sampling.folder import SampleFolder
-    from .sampling.run import SampleRun, run_sampling
-    from .setup import load_model, make_settings
+    from .sampling import load_model, make_settings
 
     settings = make_settings(given, steps=given.pop("steps"), scale=given["guidance_scale"])
     check_guidance_options(given, [given.pop("guidance_scale")])
@@ -101,12 +101,12 @@ def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[
     Interrupted, the same command goes on. Scores: cmmd compare real/ DIR/*/. Under `torchrun --nproc-per-node P
     -m -- dit_generators sweep ...` P processes share the cells.
     """
-    from .common.processes import joined_processes
-    from .common.progress import show_progress
+    from ..common.processes import joined_processes
+    from ..common.progress import show_progress
+    from ..sampling.run import SampleRun
+    from ..sampling.sweep import Sweep, run_sweep
     from .given import check_guidance_options
-    from .sampling.run import SampleRun
-    from .sampling.sweep import Sweep, run_sweep
-    from .setup import load_model, make_settings, switch_attention
+    from .sampling import load_model, make_settings, switch_attention
 
     kinds = attention if len(attention) > 1 else tuple(attention[0].split(",")) if attention else (None,)
     plan = Sweep(kinds, listed(guidance_scale, "--guidance-scale", float), tuple(map(str.strip, steps.split(","))))
@@ -140,7 +140,7 @@ def train(pictures: str, out: str, **given: Any) -> int:
     Ctrl-C finishes the step, saves and stops; the same command goes on, to the same bits on a CPU. Several processes:
     torchrun --nproc-per-node P -m -- dit_generators train ..., or accelerate launch.
     """
-    from .train_setup import make_run
+    from .training import make_run
 
     given["channels"] = int(given["channels"])
     run = make_run(Path(pictures), Path(out), given)
@@ -175,7 +175,7 @@ def study(pictures: str, out: str, **given: Any) -> int:
     Writes STUDY/evaluation_results.json, tables.md and index.html. Interrupted, the same command goes on. Under
     `torchrun --nproc-per-node P -m -- dit_generators study ...` P processes share training, samples and sweeps.
     """
-    from .study_setup import run_study
+    from .study import run_study
 
     return run_study(Path(pictures), Path(out), given)
 
@@ -189,8 +189,8 @@ def study(pictures: str, out: str, **given: Any) -> int:
 def convert(source: str, target: str, weights: str | None, num_heads: int | None, autoencoder: str | None) -> int:
     """Convert the checkpoint IN to OUT: a .safetensors file (ours, with the configuration inside), a .pt file
     (official) or a new folder (diffusers, as facebook/DiT-XL-2-256)."""
-    from .setup import autoencoder_to_copy
-    from .weights.checkpoint import build_model, read_checkpoint, write_checkpoint
+    from ..weights.checkpoint import build_model, read_checkpoint, write_checkpoint
+    from .sampling import autoencoder_to_copy
 
     checkpoint = read_checkpoint(source, num_heads=num_heads, weights=weights)
     model = build_model(checkpoint)  # every key and shape is right
@@ -223,7 +223,7 @@ def bench(
     All kinds run in one precision on one device, warmed up and synchronised. The default is the set-up of the published
     comparison, DiT-XL/4 on 32 x 32 latents: 64 tokens.
     """
-    from .report_bench import run_bench
+    from .bench import run_bench
 
     run_bench(model, input_size, batch_size, attention, level, window, out, given)
     return 0

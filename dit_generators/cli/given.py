@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from .errors import ArgumentError
-from .network.model import DiT
+from ..errors import ArgumentError
+from ..network.model import DiT
 
 _GUIDANCE = ("guidance_by", "guidance_channels", "guidance_interval", "guidance_window")
 _WINDOW = ("window", "border", "dilation")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .errors import OutputError
+from ..errors import OutputError
 
 
 def _apply(command: Callable[..., Any], options: tuple[Callable[..., Any], ...]) -> Callable[..., Any]:

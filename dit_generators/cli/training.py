@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from .common.progress import show_progress
-from .common.shell import say
-from .data.batches import Example, make_batch, pixel_example
-from .data.latents import encode_pictures, latent_example
-from .data.pictures import Pictures, load_pictures
-from .diffusion.guidance import Guidance
-from .errors import ArgumentError, DataError
-from .network.config import DiTConfig
-from .network.model import DiT
-from .sampling.sample import NUM_TRAIN_TIMESTEPS, SampleSettings
-from .training.evaluation import Evaluation, features_of, unit_rows
-from .training.folder import RunFolder
-from .training.loop import TrainSettings, TrainState
-from .training.run import Schedule, TrainRun, forecast
-from .weights.autoencoder import Autoencoder, load_autoencoder
-from .weights.autoencoder_record import AutoencoderRecord
+from ..common.progress import show_progress
+from ..common.shell import say
+from ..data.batches import Example, make_batch, pixel_example
+from ..data.latents import encode_pictures, latent_example
+from ..data.pictures import Pictures, load_pictures
+from ..diffusion.guidance import Guidance
+from ..errors import ArgumentError, DataError
+from ..network.config import DiTConfig
+from ..network.model import DiT
+from ..sampling.sample import NUM_TRAIN_TIMESTEPS, SampleSettings
+from ..training.evaluation import Evaluation, features_of, unit_rows
+from ..training.folder import RunFolder
+from ..training.loop import TrainSettings, TrainState
+from ..training.run import Schedule, TrainRun, forecast
+from ..weights.autoencoder import Autoencoder, load_autoencoder
+from ..weights.autoencoder_record import AutoencoderRecord
 
 # The report trains an unconditional DiT-B/4 on 256-pixel latents; "small" is for two cores and an hour.
 PRESETS: dict[str, dict[str, Any]] = {

@@ -7,12 +7,12 @@ import click
 import torch
 from rich.console import Console
 
-from .bench.chart import draw_bench
-from .bench.measure import LEVELS, BenchSettings, device_name, explain, measure, to_table, write_results
-from .common.processes import pick_device
-from .common.shell import listed, say
-from .errors import ArgumentError
-from .network.config import DiTConfig
+from ..bench.chart import draw_bench
+from ..bench.measure import LEVELS, BenchSettings, device_name, explain, measure, to_table, write_results
+from ..common.processes import pick_device
+from ..common.shell import listed, say
+from ..errors import ArgumentError
+from ..network.config import DiTConfig
 
 
 def run_bench(

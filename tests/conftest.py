@@ -1,46 +1,17 @@
-"""Shared fixtures: small real pictures made here, and the project's shared data where it is present."""
+"""Shared fixtures."""
 
 import os
 import signal
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
-from PIL import Image
+from pictures import write_pictures
 
 # Small networks, and tests that start commands beside others: more threads only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A shell's background job starts with interrupts ignored, and so would every command that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-SHARED = Path(os.environ.get("CMMD_SHARED", Path(__file__).parents[2] / "shared"))
-
-
-def shared_path(*parts: str) -> Path:
-    """A path in the shared data, or a skip that says what is missing."""
-    path = SHARED.joinpath(*parts)
-    if not path.exists():
-        pytest.skip(f"needs {'/'.join(parts)} of the shared data (set CMMD_SHARED)")
-    return path
-
-
-def smooth_picture(seed: int, size: tuple[int, int] = (48, 40)) -> Image.Image:
-    """A smooth random RGB picture of (width, height)."""
-    noise = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
-    return Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
-
-
-def write_pictures(folder: Path, count: int, *, first_seed: int = 0, suffix: str = ".png") -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for i in range(count):
-        smooth_picture(first_seed + i).save(folder / f"{i:03d}{suffix}")
-    return folder
-
-
-def gaussian(n: int, dim: int, *, seed: int = 0, shift: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
-    return shift + scale * np.random.default_rng(seed).standard_normal((n, dim))
 
 
 @pytest.fixture

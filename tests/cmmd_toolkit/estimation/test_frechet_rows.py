@@ -1,0 +1,66 @@
+"""Laws of the kernel of the Frechet distance's quadratic remainder."""
+
+import numpy as np
+import pytest
+from pictures import gaussian
+
+from cmmd_toolkit import frechet_distance
+from cmmd_toolkit.estimation.frechet_errors import frechet_errors
+from cmmd_toolkit.estimation.frechet_rows import FrechetRows, rows_by_reference, sample_rows
+from cmmd_toolkit.estimation.gaussian import GaussianFit
+
+ROOTS = [np.linspace(0.5, 2.0, 6), np.geomspace(1e-4, 3.0, 6), np.full(6, 7.0)]
+
+
+@pytest.mark.parametrize("roots", ROOTS)
+def test_the_sum_of_squares_is_the_double_sum(roots: np.ndarray) -> None:
+    a, b = gaussian(40, 6, seed=1), gaussian(30, 6, seed=2)
+    u, v = a * np.sqrt(roots), b * np.sqrt(roots)
+    products = np.einsum("ni,mi->nmi", u, v)
+    exact = a @ b.T / 5 + np.einsum("nmi,nmj,ij->nm", products, products, 1 / (roots[:, None] + roots)) / 2 / 5
+    one, two = FrechetRows(a, u, roots, 5.0), FrechetRows(b, v, roots, 5.0)
+    found = one.block(slice(None), two, slice(None))
+    assert found == pytest.approx(exact, abs=3e-3 * np.abs(exact).max())
+    whole = one.joined(two)
+    assert len(whole) == 70
+    assert whole.block(slice(0, 40), whole, slice(40, 70)) == pytest.approx(found, rel=1e-6)
+    own = FrechetRows(a, u, roots, 5.0)
+    assert own.diagonal() == pytest.approx(float(np.trace(own.block(slice(None), own, slice(None)))), rel=1e-4)
+
+
+def test_near_zero_the_frechet_distance_is_the_squared_mmd_of_this_kernel() -> None:
+    x, y = gaussian(2000, 5, seed=1), gaussian(1500, 5, seed=2) * 1.01 + 0.02
+    reference, generated = GaussianFit.of(x, "reference"), GaussianFit.of(y, "generated")
+    rows, others = (rows_by_reference(reference, fit) for fit in (reference, generated))
+    sampled = [sample_rows(side) for side in (x, y)]
+    assert [len(side) for side in sampled] == [1500, 1500]
+    means = [one.block(slice(None), two, slice(None)).mean(dtype=np.float64) for one, two in
+             ((rows, rows), (others, others), (rows, others))]  # fmt: skip
+    biased = (means[0] + means[1] - 2 * means[2]) * reference.trace
+    assert biased == pytest.approx(frechet_distance(reference=sampled[0], generated=sampled[1]).value, rel=0.05)
+
+
+def test_correlated_errors_of_covariance_entries_are_counted() -> None:
+    """Rows of unit length in clusters: their second moments move together."""
+    random = np.random.default_rng(0)
+    centres = random.standard_normal((6, 24)) * 3
+
+    def draw() -> np.ndarray:
+        rows = centres[random.integers(0, 6, 300)] + random.standard_normal((300, 24))
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    values, stated = [], []
+    for _ in range(80):
+        x, y = draw(), draw()
+        values.append(frechet_distance(reference=x, generated=y).corrected)
+        errors = frechet_errors(GaussianFit.of(x, "reference"), GaussianFit.of(y, "generated"))
+        stated.append(errors.spread.degenerate)
+    assert np.sqrt(np.mean(stated)) == pytest.approx(np.std(values), rel=0.25)
+
+
+def test_few_rows_that_carry_the_spread_have_a_reason_in_place_of_an_interval() -> None:
+    x = gaussian(200, 6, seed=1)
+    x[:3] *= 40
+    estimate = frechet_distance(reference=x, generated=gaussian(200, 6, seed=2))
+    assert estimate.interval is None
+    assert "few pictures carry most of the spread" in estimate.no_error_reason

@@ -13,6 +13,7 @@ lint:
 	ruff check .
 	ruff format --check .
 	mypy
+	lint-imports
 
 format:
 	ruff format .

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from .backbones import load_backbone
     from .backbones.base import Backbone
     from .commands.compare import compare, embed
-    from .commands.explain import Explanation, explain
-    from .commands.plan import Plan, plan
-    from .commands.rank import Ranking, rank
+    from .commands.explain import explain
+    from .commands.plan import plan
+    from .commands.rank import rank
     from .errors import ArgumentError, BackboneError, CmmdError, InputError, PictureError, WeightsError
     from .estimation.estimate import Estimate
     from .features.features import Features, GaussianStatistics
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from .metrics.sliced import mind, sliced_wasserstein
     from .metrics.vendi import vendi_score
     from .report import Report, Result
+    from .report.explanation import Explanation
+    from .report.plan import Plan
+    from .report.ranking import Ranking
 
 __version__ = "0.1.0"
 
@@ -37,14 +40,14 @@ _HOMES = {
     "BackboneError": "errors",
     "CmmdError": "errors",
     "Estimate": "estimation.estimate",
-    "Explanation": "commands.explain",
+    "Explanation": "report.explanation",
     "Features": "features.features",
     "GaussianStatistics": "features.features",
     "InputError": "errors",
     "Memorisation": "metrics.memorisation",
     "PictureError": "errors",
-    "Plan": "commands.plan",
-    "Ranking": "commands.rank",
+    "Plan": "report.plan",
+    "Ranking": "report.ranking",
     "RelativeTest": "inference.relative",
     "Report": "report",
     "Result": "report",

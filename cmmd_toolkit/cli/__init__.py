@@ -1,1 +1,1 @@
-"""cmmd_toolkit.cli"""
+"""The `cmmd` command: options in, one line for every mistake, text and files out."""

@@ -1,143 +1,25 @@
 """`explain`: which pictures make the squared MMD, and which odd ones are too few for it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..common.arguments import whole_number
-from ..common.files import atomic_path, path_of
-from ..common.json_text import json_text
 from ..errors import ArgumentError, InputError
-from ..estimation.estimate import Estimate
 from ..features.features import Features, GaussianStatistics
-from ..inference.witness import Witness, witness
+from ..features.matrices import unit_rows
+from ..inference.witness import witness
 from ..metrics.mmd import Bandwidth, MmdReference, check_bandwidth
 from ..metrics.neighbours import kth_neighbours
 from ..pictures.decode import MAX_PIXELS
-from ..pictures.sources import Load
-from ..scoring.scorers import unit_rows
+from ..report.explanation import Entry, Explanation, Pictures, Section
 from ..sets import warnings as checks
 from ..sets.embed_sets import Gathered, Networks, Options, Paths, Progress, gather
 from ..sets.embedding import OnError
 from ..sets.recipes import Recipe
 from ..sets.side import Side, as_sources
-
-SCHEMA_VERSION = 1
-Pictures = tuple[Load, ...] | str  # how to read each picture of a set again, or why that cannot be done
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One listed picture.
-
-    Attributes:
-        name: in its folder, archive or batch; "row 7" where stored features have no names.
-        row: its place among the usable pictures of its set, from 0.
-        witness: f, see `inference.witness`.
-        change: of squared MMD without this one picture; below zero, the sets would be closer. None in a set of two.
-        nearest: the name of the picture on the other side with the closest features.
-        distance: to that one, in feature units.
-    """
-
-    name: str
-    row: int
-    witness: float
-    change: float | None
-    nearest: str
-    distance: float
-
-
-@dataclass(frozen=True, eq=False)
-class Section:
-    """What one backbone sees.
-
-    Attributes:
-        squared_mmd: the unbiased estimate, with its interval and bandwidth.
-        alien: generated pictures, lowest witness first: far from the reference, crowded by generated ones.
-        uncovered: reference pictures, highest witness first: where generated pictures are rare.
-        strays: generated pictures, those first whose nearest reference picture is farthest; a few of them hardly move
-            a squared MMD, so they may be missing from `alien`.
-        witness: of every picture of both sets, in their order; not in the JSON form.
-    """
-
-    backbone: str
-    squared_mmd: Estimate
-    alien: tuple[Entry, ...]
-    uncovered: tuple[Entry, ...]
-    strays: tuple[Entry, ...]
-    witness: Witness = field(repr=False)
-
-
-@dataclass(frozen=True, eq=False)
-class Explanation:
-    """What `explain` returns.
-
-    Attributes:
-        reference, generated: the names of the sets.
-        sections: one for each backbone.
-        warnings, sets, provenance: as in `Report`.
-        pictures: how the pictures of either set are read again, or why they cannot be; not in the JSON form.
-    """
-
-    reference: str
-    generated: str
-    sections: tuple[Section, ...]
-    warnings: tuple[str, ...]
-    sets: tuple[Mapping[str, Any], ...]
-    provenance: Mapping[str, Any]
-    pictures: tuple[Pictures, Pictures] = field(repr=False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON form as a dictionary."""
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "reference": self.reference,
-            "generated": self.generated,
-            "sections": [
-                {
-                    "backbone": section.backbone,
-                    "squared_mmd": asdict(section.squared_mmd),
-                    "alien": [asdict(entry) for entry in section.alien],
-                    "uncovered": [asdict(entry) for entry in section.uncovered],
-                    "strays": [asdict(entry) for entry in section.strays],
-                }
-                for section in self.sections
-            ],
-            "warnings": list(self.warnings),
-            "sets": list(self.sets),
-            "provenance": dict(self.provenance),
-        }
-
-    def to_json(self) -> str:
-        """Sorted, indented JSON."""
-        return json_text(self.to_dict())
-
-    def save(self, path: str | Path) -> None:
-        """Write the JSON form atomically."""
-        with atomic_path(path_of(path)) as temporary:
-            temporary.write_text(self.to_json(), encoding="utf-8")
-
-    def save_sheet(self, path: str | Path) -> None:
-        """Write the listed pictures as a contact sheet, a PNG, atomically; each is read again from its set.
-
-        A set that holds no pictures leaves its title and the reason on the sheet.
-
-        Raises:
-            ArgumentError: the name does not end in .png.
-            InputError: neither set holds pictures, or one has changed meanwhile.
-        """
-        from ..report.sheet import save_sheet
-
-        save_sheet(self, path_of(path))
-
-    def __str__(self) -> str:
-        from ..report.explanation import explanation_text
-
-        return explanation_text(self)
 
 
 def explain(

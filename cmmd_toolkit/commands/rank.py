@@ -1,26 +1,23 @@
 """`rank`: several generated sets in order, with intervals, tests of all pairs, and groups that cannot be told apart."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
 from ..common.arguments import real_number
-from ..common.files import atomic_path, path_of
-from ..common.json_text import json_text
-from ..common.text import p_phrase
 from ..errors import ArgumentError, InputError
 from ..estimation.gaussian import GaussianFit
 from ..features.features import Features, GaussianStatistics
-from ..inference.ordering import PairTest, Score, order_sets, without_bias
+from ..features.matrices import unit_rows
+from ..inference.ordering import Score, order_sets, without_bias
 from ..inference.relative import kept_for_tests
 from ..metrics import frechet
 from ..metrics.frechet import FrechetScore
 from ..metrics.mmd import Bandwidth, MmdReference, MmdScore, check_bandwidth
 from ..pictures.decode import MAX_PIXELS
+from ..report.ranking import Order, Place, Ranking
 from ..report.verdict import Verdict, ordered_text
-from ..scoring.scorers import unit_rows
 from ..scoring.selection import check_defined_on
 from ..sets.embed_sets import Check, Gathered, Networks, Options, Paths, Progress, gather
 from ..sets.embedding import OnError
@@ -29,96 +26,6 @@ from ..sets.recipes import Recipe
 from ..sets.side import Side, as_sources
 
 Metric = Literal["mmd", "fd"]
-SCHEMA_VERSION = 2
-
-
-@dataclass(frozen=True)
-class Place:
-    """One generated set in the order of one backbone.
-
-    Attributes:
-        generated: the set's name; n_generated: its pictures.
-        score: the distance without bias; standard_error, interval: 95 %, of that, no interval where it would lie wholly
-            below zero; no_error_reason says so.
-        value: the distance as other tools print it, biased if it is a Frechet distance.
-        groups: letters; sets that share one cannot be told apart.
-    """
-
-    generated: str
-    n_generated: int
-    score: float
-    standard_error: float
-    interval: tuple[float, float] | None
-    groups: str
-    value: float
-    no_error_reason: str | None = None
-
-
-@dataclass(frozen=True)
-class Order:
-    """The sets under one backbone, best first, and the tests of all pairs."""
-
-    backbone: str
-    metric: str
-    places: tuple[Place, ...]
-    pairs: tuple[PairTest, ...]
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """What `rank` returns.
-
-    Attributes:
-        reference, n_reference: the reference set.
-        orders: one for each backbone.
-        agreement: Kendall's rank correlation of each pair of backbones, -1 to 1.
-        alpha: the level of the groups; the chance of any wrong split under one backbone.
-        paired: whether pictures with one name were taken to share a seed.
-        warnings, provenance: as in `Report`.
-        verdicts: one for each backbone, in words.
-    """
-
-    reference: str
-    n_reference: int
-    orders: tuple[Order, ...]
-    agreement: tuple[tuple[str, str, float], ...]
-    alpha: float
-    paired: bool
-    warnings: tuple[str, ...]
-    provenance: dict[str, Any]
-    verdicts: tuple[Verdict, ...] = ()
-
-    def holds(self, better: str, worse: str) -> tuple[bool, str]:
-        """Whether `better` is closer than `worse` under every backbone, significantly; and a sentence."""
-        found = [
-            (order.backbone, pair)
-            for order in self.orders
-            for pair in order.pairs
-            if {pair.better, pair.worse} == {_known(self, better), _known(self, worse)}
-        ]
-        for backbone, pair in found:
-            if pair.better != _known(self, better):
-                return False, f"on {backbone} {worse} is closer than {better} ({p_phrase(pair.p_adjusted)})"
-            if pair.p_adjusted >= self.alpha:
-                return (
-                    False,
-                    f"on {backbone} {better} is not significantly closer than {worse} ({p_phrase(pair.p_adjusted)})",
-                )
-        return True, f"{better} is closer than {worse} on {', '.join(backbone for backbone, _ in found)}"
-
-    def to_json(self) -> str:
-        """Sorted, indented JSON."""
-        return json_text({"schema_version": SCHEMA_VERSION, **asdict(self)})
-
-    def save(self, path: str | Path) -> None:
-        """Write the JSON form atomically."""
-        with atomic_path(path_of(path)) as temporary:
-            temporary.write_text(self.to_json(), encoding="utf-8")
-
-    def __str__(self) -> str:
-        from ..report.ranking import ranking_text
-
-        return ranking_text(self)
 
 
 def rank(
@@ -206,15 +113,6 @@ def check_one_ruler(bandwidth: Bandwidth | None) -> None:
     """Raise ArgumentError for a bandwidth that would differ from set to set."""
     if bandwidth is not None and check_bandwidth(bandwidth) == "median-pooled":
         raise ArgumentError("bandwidth: expected a number or median, since all sets need one ruler, got median-pooled")
-
-
-def _known(ranking: Ranking, name: str) -> str:
-    """The short name of a set that was named in full or in short."""
-    names = [place.generated for place in ranking.orders[0].places]
-    short = name if name in names else Path(name).name
-    if short not in names:
-        raise ArgumentError(f"{name}: no such set in this ranking; there are {', '.join(names)}")
-    return short
 
 
 def checked_level(alpha: Any) -> float:

@@ -1,7 +1,7 @@
 """Plain tables and numbers: how many digits are printed, everywhere the same."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 
 _MOST_DECIMALS = 15  # what is smaller is rounding; JSON keeps every digit
@@ -98,3 +98,10 @@ def p_bound(p_value: float) -> str:
         return plain(_LEAST_P)
     exponent = math.floor(math.log10(p_value)) + 1 if p_value > 0 else _LEAST_EXPONENT
     return f"1e{max(exponent, _LEAST_EXPONENT)}"
+
+
+def first_names(names: Iterable[str], most: int = 6) -> str:
+    """The first names, and how many more there are."""
+    first = list(names)
+    more = f" and {len(first) - most} more" if len(first) > most else ""
+    return ", ".join(first[:most]) + more

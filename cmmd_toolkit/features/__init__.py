@@ -1,1 +1,1 @@
-"""cmmd_toolkit.features"""
+"""Features and statistics of a set, how they are stored, and the record of the pictures they came from."""

@@ -78,3 +78,13 @@ def _eps(rows: NDArray[Any]) -> float:
     if rows.dtype.kind != "f":
         return 0.0
     return _EPS_64 if rows.dtype.itemsize == 8 else _EPS_32
+
+
+def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each row divided by its Euclidean length; a zero row stays zero."""
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    beyond = ~((lengths > 1e-15) & (lengths < 1e15))[:, 0]  # where squares leave float32
+    lengths[beyond] = np.linalg.norm(rows[beyond].astype(np.float64), axis=1, keepdims=True)
+    unit: NDArray[np.float32] = (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)
+    return unit

@@ -1,17 +1,68 @@
 """A plan as plain text."""
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from ..common.text import align, interval_text, number_text
-
-if TYPE_CHECKING:
-    from ..commands.plan import Need, Plan
 
 _MOST = 1_000_000_000
 _ASSUMED = (
     "Same way: both models fail as the pilot does, one more than the other. Different ways: nothing of their faults is "
     "shared; plan for these unless you know better."
 )
+
+
+@dataclass(frozen=True)
+class Size:
+    """Pictures in each generated set for one difference, None where no number suffices.
+
+    Attributes:
+        difference: in units of the distance; about: what it is, in words.
+        alike, unlike: pictures if both models fail in the same way, and if they fail in different ways. Equal where
+            both models are at hand.
+        reference_alike, reference_unlike: the least reference with which any number suffices.
+    """
+
+    difference: float
+    about: str
+    alike: int | None
+    unlike: int | None
+    reference_alike: int
+    reference_unlike: int
+
+
+@dataclass(frozen=True)
+class Need:
+    """For one pilot (a set, or two sets with their relative test): pictures a set for each difference.
+
+    Attributes:
+        backbone, metric, about: what was looked at, in words.
+        value: the pilot's distance, or the difference of its two sets; interval: 95 %, of that.
+        sizes: one for each difference.
+        both: whether both models are at hand, so that nothing is assumed about the way they fail.
+        remark: what makes the numbers doubtful, or "".
+    """
+
+    backbone: str
+    metric: str
+    about: str
+    value: float
+    interval: tuple[float, float] | None
+    sizes: tuple[Size, ...]
+    both: bool
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `plan` returns; `power` and `alpha` of the two-sided test that it is for, and what is odd about the sets."""
+
+    needs: tuple[Need, ...]
+    power: float
+    alpha: float
+    warnings: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return plan_text(self)
 
 
 def plan_text(plan: "Plan") -> str:

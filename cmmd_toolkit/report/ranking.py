@@ -1,17 +1,119 @@
 """A ranking as plain text."""
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
-from ..common.text import align, interval_text, number_text, p_text
-from .verdict import verdict_lines
-
-if TYPE_CHECKING:
-    from ..commands.rank import Order, Ranking
+from ..common.files import atomic_path, path_of
+from ..common.json_text import json_text
+from ..common.text import align, interval_text, number_text, p_phrase, p_text
+from ..errors import ArgumentError
+from ..inference.ordering import PairTest
+from .verdict import Verdict, verdict_lines
 
 _BIAS = (
     "fd without bias: the Frechet distance with the bias of few pictures taken off, so less than what other tools "
     "print; the interval belongs to it."
 )
+
+
+SCHEMA_VERSION = 2
+
+
+@dataclass(frozen=True)
+class Place:
+    """One generated set in the order of one backbone.
+
+    Attributes:
+        generated: the set's name; n_generated: its pictures.
+        score: the distance without bias; standard_error, interval: 95 %, of that, no interval where it would lie wholly
+            below zero; no_error_reason says so.
+        value: the distance as other tools print it, biased if it is a Frechet distance.
+        groups: letters; sets that share one cannot be told apart.
+    """
+
+    generated: str
+    n_generated: int
+    score: float
+    standard_error: float
+    interval: tuple[float, float] | None
+    groups: str
+    value: float
+    no_error_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """The sets under one backbone, best first, and the tests of all pairs."""
+
+    backbone: str
+    metric: str
+    places: tuple[Place, ...]
+    pairs: tuple[PairTest, ...]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What `rank` returns.
+
+    Attributes:
+        reference, n_reference: the reference set.
+        orders: one for each backbone.
+        agreement: Kendall's rank correlation of each pair of backbones, -1 to 1.
+        alpha: the level of the groups; the chance of any wrong split under one backbone.
+        paired: whether pictures with one name were taken to share a seed.
+        warnings, provenance: as in `Report`.
+        verdicts: one for each backbone, in words.
+    """
+
+    reference: str
+    n_reference: int
+    orders: tuple[Order, ...]
+    agreement: tuple[tuple[str, str, float], ...]
+    alpha: float
+    paired: bool
+    warnings: tuple[str, ...]
+    provenance: dict[str, Any]
+    verdicts: tuple[Verdict, ...] = ()
+
+    def holds(self, better: str, worse: str) -> tuple[bool, str]:
+        """Whether `better` is closer than `worse` under every backbone, significantly; and a sentence."""
+        found = [
+            (order.backbone, pair)
+            for order in self.orders
+            for pair in order.pairs
+            if {pair.better, pair.worse} == {_known(self, better), _known(self, worse)}
+        ]
+        for backbone, pair in found:
+            if pair.better != _known(self, better):
+                return False, f"on {backbone} {worse} is closer than {better} ({p_phrase(pair.p_adjusted)})"
+            if pair.p_adjusted >= self.alpha:
+                return (
+                    False,
+                    f"on {backbone} {better} is not significantly closer than {worse} ({p_phrase(pair.p_adjusted)})",
+                )
+        return True, f"{better} is closer than {worse} on {', '.join(backbone for backbone, _ in found)}"
+
+    def to_json(self) -> str:
+        """Sorted, indented JSON."""
+        return json_text({"schema_version": SCHEMA_VERSION, **asdict(self)})
+
+    def save(self, path: str | Path) -> None:
+        """Write the JSON form atomically."""
+        with atomic_path(path_of(path)) as temporary:
+            temporary.write_text(self.to_json(), encoding="utf-8")
+
+    def __str__(self) -> str:
+        return ranking_text(self)
+
+
+def _known(ranking: Ranking, name: str) -> str:
+    """The short name of a set that was named in full or in short."""
+    names = [place.generated for place in ranking.orders[0].places]
+    short = name if name in names else Path(name).name
+    if short not in names:
+        raise ArgumentError(f"{name}: no such set in this ranking; there are {', '.join(names)}")
+    return short
 
 
 def ranking_text(ranking: "Ranking") -> str:

@@ -14,8 +14,8 @@ from ..common.text import fixed_text, number_text
 from ..errors import ArgumentError, InputError
 
 if TYPE_CHECKING:
-    from ..commands.explain import Entry, Explanation, Pictures
     from ..pictures.sources import Load
+    from .explanation import Entry, Explanation, Pictures
 
 COLUMNS, CELL, GAP, MARGIN = 8, 160, 14, 24
 HEAD = 62  # of a block: title and note

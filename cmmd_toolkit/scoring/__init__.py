@@ -1,1 +1,1 @@
-"""cmmd_toolkit.scoring"""
+"""From embedded sets to results: which metrics, each of them, class by class, and what is odd about them."""

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..common.text import first_names
 from ..errors import ArgumentError
 from ..features.features import Features, GaussianStatistics
 from ..report import Result
-from ..sets import warnings as checks
 from ..sets.metric_names import METRICS
 from ..sets.side import Side, Stored
 from .results import Task, run_passes
 from .scorers import least_pictures
+from .warnings import class_rank_warnings, class_warnings
 
 LEAST = 2
 Rows = dict[str, list[int]]
@@ -47,15 +48,15 @@ def score_classes(tasks: Sequence[Task]) -> tuple[dict[str, tuple[Result, ...]],
     sets = [(side.short, class_rows(own)) for side, own in zip(gathered.sides, names, strict=True)]
     _check_common(sets)
     usable = [{label: rows for label, rows in own.items() if len(rows) >= LEAST} for _, own in sets]
-    remarks = checks.class_warnings(sets, [len(own) for own in names], LEAST)
+    remarks = class_warnings(sets, [len(own) for own in names], LEAST)
     gaps: dict[str, list[str]] = {}
     results = {}
     for label in usable[0]:
         if found := [result for task in tasks for result in _score_class(task, label, usable, gaps)]:
             results[label] = tuple(sorted(found, key=lambda result: _place(gathered.sides, result)))
-    remarks += [f"per class: {reason}; left out in {checks.listed(labels)}" for reason, labels in gaps.items()]
+    remarks += [f"per class: {reason}; left out in {first_names(labels)}" for reason, labels in gaps.items()]
     dims = {task.name: gathered.under(task.backbone)[0].dim for task in tasks}
-    return results, remarks + checks.class_rank_warnings(results, dims)
+    return results, remarks + class_rank_warnings(results, dims)
 
 
 def _score_class(task: Task, label: str, usable: Sequence[Rows], gaps: dict[str, list[str]]) -> list[Result]:
@@ -110,5 +111,5 @@ def _known_names(side: Side) -> Sequence[str] | None:
 def _check_common(sets: Sequence[tuple[str, Rows]]) -> None:
     (label, reference), *others = sets
     if not any(set(reference) & set(own) for _, own in others):
-        found = "; ".join(f"{name} has {checks.listed(own) if own else 'none'}" for name, own in sets)
+        found = "; ".join(f"{name} has {first_names(own) if own else 'none'}" for name, own in sets)
         raise ArgumentError(f"per class: expected class folders such as {label}/dog/1.png on both sides, got {found}")

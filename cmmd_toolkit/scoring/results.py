@@ -9,13 +9,13 @@ from ..estimation.estimate import Estimate
 from ..inference.ordering import Score
 from ..metrics.mmd import Bandwidth
 from ..report import Result, Verdict
-from ..sets import warnings as checks
 from ..sets.embed_sets import Gathered
 from ..sets.metric_names import METRICS
 from ..sets.side import Stored
 from .scorers import SCORERS, Setting, side_count
 from .selection import Selection
 from .verdicts import verdict_metric, verdict_on
+from .warnings import interval_warnings, negative_warnings, rank_warnings
 
 
 class Problem(NamedTuple):
@@ -108,10 +108,10 @@ def _score(task: Task) -> tuple[list[list[Result]], list[str], Verdict | None]:
     if not flat:
         raise ArgumentError(found.problems[0].reason)
     remarks = [f"{', '.join(problem.metrics)} on {task.name} left out: {problem.reason}" for problem in found.problems]
-    remarks += [*checks.negative_warnings(flat), *checks.interval_warnings(flat)]
+    remarks += [*negative_warnings(flat), *interval_warnings(flat)]
     if any(METRICS[name].number == "fd" for name in names):
         sides = zip(task.gathered.sides, (reference, *generated), strict=True)
-        remarks += checks.rank_warnings([(side.short, side_count(own)) for side, own in sides], reference.dim)
+        remarks += rank_warnings([(side.short, side_count(own)) for side, own in sides], reference.dim)
     verdict = None if decisive is None else _verdict(task, decisive, found.scores)
     return results, [*task.selection.remarks, *remarks], verdict
 

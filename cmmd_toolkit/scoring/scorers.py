@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..estimation.estimate import Estimate
 from ..estimation.gaussian import GaussianFit
 from ..features.features import Features, GaussianStatistics
+from ..features.matrices import unit_rows
 from ..inference.ordering import Score
 from ..inference.relative import kept_for_tests
 from ..inference.two_sample import two_sample_test
@@ -102,16 +103,6 @@ def _mmd(setting: Setting) -> Scorer:
 def _mmd_rows(features: Stored, plan: Recipe) -> NDArray[np.float32]:
     assert isinstance(features, Features)
     return unit_rows(features.values) if plan.normalize else features.values
-
-
-def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Each row divided by its Euclidean length; a zero row stays zero."""
-    with np.errstate(over="ignore"):
-        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    beyond = ~((lengths > 1e-15) & (lengths < 1e15))[:, 0]  # where squares leave float32
-    lengths[beyond] = np.linalg.norm(rows[beyond].astype(np.float64), axis=1, keepdims=True)
-    unit: NDArray[np.float32] = (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32, copy=False)
-    return unit
 
 
 def _two_sample(setting: Setting) -> Scorer:

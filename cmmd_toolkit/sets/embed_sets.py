@@ -12,6 +12,7 @@ from ..backbones.registry import INCEPTION_DIMS, load_backbone, spec_of
 from ..backbones.remarks import REMARKS
 from ..common.arguments import check_seed, whole_number
 from ..common.labels import short_labels
+from ..common.progress import Advance
 from ..common.versions import library_versions
 from ..errors import ArgumentError, InputError
 from ..features.features import Features
@@ -20,7 +21,7 @@ from ..pictures.decode import MAX_PIXELS
 from ..pictures.sources import open_images
 from . import stored_warnings as stored_checks
 from . import warnings as checks
-from .embedding import Advance, OnError, embed_source
+from .embedding import OnError, embed_source
 from .recipes import Recipe, find_recipe
 from .side import Side, Stored, as_list, as_sources, check_same_backbone, for_backbone, open_side
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..backbones.base import Backbone
 from ..backbones.preprocess import NetworkInput
+from ..common.progress import Advance
 from ..errors import InputError, PictureError
 from ..features.features import Features
 from ..features.record import DIGEST_SIZE, Kind, RecordBuilder, SetRecord
@@ -26,7 +27,6 @@ from ..features.record import SetSummary as SetSummary
 from ..pictures.sources import ImageSource, Load
 
 OnError = Literal["fail", "skip"]
-Advance = Callable[[int], None]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

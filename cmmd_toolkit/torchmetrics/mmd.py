@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ..estimation.estimate import Estimate
+from ..features.matrices import unit_rows
 from ..metrics.mmd import Bandwidth, check_bandwidth, squared_mmd
-from ..scoring.scorers import unit_rows
 from ..sets.recipes import find_recipe
 from .base import SetDistance
 from .network import network_of

@@ -1,1 +1,1 @@
-"""dit_generators.bench"""
+"""What attention costs."""

@@ -1,1 +1,1 @@
-"""dit_generators.cli"""
+"""The `dit-gen` command: options in, one line for every mistake, text and files out."""

@@ -15,6 +15,7 @@ from ..data.latents import encode_pictures, latent_example
 from ..data.pictures import Pictures, load_pictures
 from ..diffusion.guidance import Guidance
 from ..errors import ArgumentError, DataError
+from ..network.autoencoder_record import AutoencoderRecord
 from ..network.config import DiTConfig
 from ..network.model import DiT
 from ..sampling.sample import NUM_TRAIN_TIMESTEPS, SampleSettings
@@ -23,7 +24,6 @@ from ..training.folder import RunFolder
 from ..training.loop import TrainSettings, TrainState
 from ..training.run import Schedule, TrainRun, forecast
 from ..weights.autoencoder import Autoencoder, load_autoencoder
-from ..weights.autoencoder_record import AutoencoderRecord
 
 # The report trains an unconditional DiT-B/4 on 256-pixel latents; "small" is for two cores and an hour.
 PRESETS: dict[str, dict[str, Any]] = {

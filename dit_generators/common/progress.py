@@ -2,14 +2,14 @@
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ..sampling.run import Advance
-
+Advance = Callable[[float], None]
+ShowProgress = Callable[[str, int], AbstractContextManager[Advance]]
 _SECONDS_BETWEEN_LINES = 30.0
 
 

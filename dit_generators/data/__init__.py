@@ -1,1 +1,1 @@
-"""dit_generators.data"""
+"""Pictures to batches and to latents."""

@@ -18,8 +18,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ..common.files import locked, remove_leftovers, replacing, write_safetensors
+from ..common.progress import Advance, ShowProgress
 from ..errors import DataError
-from ..sampling.run import Advance, ShowProgress
 from ..weights.autoencoder import Autoencoder
 from .batches import Example
 

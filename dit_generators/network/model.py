@@ -12,7 +12,7 @@ from ..attention.choose import Choice, choose_attention
 from ..attention.neighbours import Border
 from ..attention.settings import AttentionSettings
 from ..errors import ArgumentError, AttentionChangedWarning
-from ..weights.autoencoder_record import AutoencoderRecord
+from .autoencoder_record import AutoencoderRecord
 from .config import DiTConfig
 from .embeddings import LabelEmbedder, TimestepEmbedder, position_table
 

@@ -1,1 +1,1 @@
-"""dit_generators.sampling"""
+"""From a model and settings to a folder of images, resumable."""

@@ -4,7 +4,7 @@ import dataclasses
 import platform
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 from ..common.files import locked
 from ..common.processes import Processes
+from ..common.progress import Advance, ShowProgress
 from ..diffusion.noise import image_seed
 from ..errors import ArgumentError, CheckpointError
 from ..network.model import DiT
@@ -20,8 +21,6 @@ from ..weights.digest import weights_digest
 from .folder import SampleFolder
 from .sample import SampleSettings, makes_pixels, sample_states, to_pixels
 
-Advance = Callable[[float], None]
-ShowProgress = Callable[[str, int], AbstractContextManager[Advance]]
 Finish = Callable[[SampleFolder], None]
 _LIBRARIES = ("cmmd-toolkit", "torch", "diffusers", "numpy")
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from ..common.files import locked, remove_leftovers, replacing
 from ..common.processes import ALONE, Processes
+from ..common.progress import ShowProgress
 from ..common.sheet import contact_sheet, save_image
 from ..data.decode import read_picture
 from ..diffusion.schedule import respaced_timesteps
 from ..diffusion.solvers import SOLVERS
 from ..errors import ArgumentError, OutputError
 from .folder import recorded_timing
-from .run import SampleRun, ShowProgress, run_sampling
+from .run import SampleRun, run_sampling
 from .sample import NUM_TRAIN_TIMESTEPS
 
 _SHOWN = 4  # images of a cell in the sheet

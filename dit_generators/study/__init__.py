@@ -1,1 +1,1 @@
-"""dit_generators.study"""
+"""Two models that differ in attention only, from pictures to a page."""

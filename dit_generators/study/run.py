@@ -21,13 +21,14 @@ from ..bench.chart import draw_bench
 from ..bench.measure import BenchSettings, measure, to_dict
 from ..common.files import replacing
 from ..common.processes import ALONE, Processes
+from ..common.progress import ShowProgress
 from ..data.decode import read_picture
 from ..data.pictures import Pictures
 from ..diffusion.guidance import Guidance
 from ..network.config import DiTConfig
 from ..network.model import DiT
 from ..sampling.folder import SampleFolder, recorded_timing
-from ..sampling.run import SampleRun, ShowProgress, run_sampling
+from ..sampling.run import SampleRun, run_sampling
 from ..sampling.sample import SampleSettings
 from ..sampling.sweep import Sweep, run_sweep
 from ..weights.autoencoder import Autoencoder

@@ -1,1 +1,1 @@
-"""dit_generators.training"""
+"""Training as a loop of steps, its folder and checkpoints, faults, scores and curve."""

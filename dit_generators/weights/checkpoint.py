@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ..common.files import replacing, replacing_folder, write_safetensors, write_torch
 from ..errors import ArgumentError, CheckpointError
+from ..network.autoencoder_record import AutoencoderRecord
 from ..network.config import DiTConfig
 from ..network.model import DiT
-from .autoencoder_record import AutoencoderRecord
 from .digest import weights_digest
 from .files import AUTOENCODER_KEY, CHECKSUM_KEY, CONFIG_KEY, PICKLED, WeightsFile, check_depth, read_weights
 from .foreign import check_family, check_scheduler

@@ -17,8 +17,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ..errors import ArgumentError, CheckpointError
+from ..network.autoencoder_record import AutoencoderRecord
 from ..network.config import DiTConfig
-from .autoencoder_record import AutoencoderRecord
 from .digest import weights_digest
 from .foreign import check_args, check_content
 from .names import State

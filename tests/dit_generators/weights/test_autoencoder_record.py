@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from dit_generators import load_autoencoder, load_checkpoint, save_checkpoint
 from dit_generators.errors import CheckpointError
-from dit_generators.weights.autoencoder_record import AutoencoderRecord
+from dit_generators.network.autoencoder_record import AutoencoderRecord
 from dit_generators.weights.checkpoint import checkpoints_in, read_checkpoint, write_checkpoint
 
 SMALL = ["--preset", "small", "--hidden-size", "32", "--depth", "1", "--num-heads", "2", "--image-size", "16"]

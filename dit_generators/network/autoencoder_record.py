@@ -5,12 +5,25 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ..errors import CheckpointError
 
-if TYPE_CHECKING:
-    from .autoencoder import Autoencoder
+
+class Recorded(Protocol):
+    """What the record takes from an autoencoder."""
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def weights_sha256(self) -> str: ...
+
+    @property
+    def scale(self) -> float: ...
+
+    @property
+    def shift(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -23,7 +36,7 @@ class AutoencoderRecord:
     shift: float
 
     @classmethod
-    def of(cls, autoencoder: "Autoencoder") -> "AutoencoderRecord":
+    def of(cls, autoencoder: Recorded) -> "AutoencoderRecord":
         """The record of an autoencoder at hand; a folder's path is kept whole, to be found from elsewhere."""
         folder = Path(autoencoder.source).expanduser()
         source = str(folder.absolute()) if folder.exists() else autoencoder.source
@@ -54,7 +67,7 @@ class AutoencoderRecord:
         """One line of JSON."""
         return json.dumps(dataclasses.asdict(self))
 
-    def check(self, autoencoder: "Autoencoder") -> None:
+    def check(self, autoencoder: Recorded) -> None:
         """Raise CheckpointError when `autoencoder` is another than the one that the model was trained with."""
         found = AutoencoderRecord.of(autoencoder)
         for name in ("weights_sha256", "scale", "shift"):

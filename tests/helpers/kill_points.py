@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 OPERATIONS = ("os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.chmod", "os.truncate", "os.link")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 IMPORTS = {
-    "dit_generators": ["cli", "train_setup", "run", "setup"],
-    "cmmd_toolkit": ["cli", "embedding", "features"],
+    "dit_generators": ["cli.main", "cli.training", "sampling.run", "cli.sampling"],
+    "cmmd_toolkit": ["cli.main", "sets.embedding", "features.features"],
     "torch": ["_dynamo", "utils.tensorboard", "distributed.fsdp"],
     "accelerate": ["utils"],
     "matplotlib": ["figure", "backends.backend_agg"],

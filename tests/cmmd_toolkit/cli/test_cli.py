@@ -39,7 +39,7 @@ def sides(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from cmmd_toolkit import cli\n"
+        "import sys; from cmmd_toolkit.cli import main as cli\n"
         "try: cli.main(['compare', '--help'])\n"
         "except SystemExit: pass\n"
         "print(sorted({'torch', 'numpy', 'PIL', 'rich', 'transformers'} & set(sys.modules)), file=sys.stderr)"

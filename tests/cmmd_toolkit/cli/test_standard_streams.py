@@ -24,7 +24,7 @@ def stored(tmp_path: Path) -> Path:
 def shell(folder: Path, command: str, streams: str) -> tuple[int, str]:
     """The exit code of `cmmd command` with its streams redirected, and stderr."""
     line = f"{sys.executable} -m cmmd_toolkit {command} {streams}; exit ${{PIPESTATUS[0]}}"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     done = subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, text=True, env=environment)
     return done.returncode, done.stderr
 
@@ -81,7 +81,7 @@ def test_nothing_printed_ends_in_a_file_that_took_the_place_of_stdout() -> None:
         "    sys.exit(int(os.fstat(file.fileno()).st_size > 0))\n"
     )
     line = f'{sys.executable} -c "{code}" >&-'
-    assert subprocess.run(["bash", "-c", line], cwd=Path(__file__).parent.parent).returncode == 0
+    assert subprocess.run(["bash", "-c", line], cwd=Path(__file__).parents[3]).returncode == 0
 
 
 def test_a_full_stdout_is_one_error_at_every_write(capsys: pytest.CaptureFixture[str]) -> None:

@@ -518,7 +518,7 @@ def test_bench_refuses(capfd, options, message) -> None:
 def test_help_and_version_import_nothing_heavy() -> None:
     code = (
         "import sys; sys.argv[1:] = ['--help']\n"
-        "from dit_generators.cli import main\n"
+        "from dit_generators.cli.main import main\n"
         "try: main()\n"
         "except SystemExit as end: assert end.code == 0\n"
         "assert not {'torch', 'numpy', 'diffusers', 'rich', 'PIL'} & set(sys.modules)"

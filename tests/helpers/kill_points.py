@@ -73,7 +73,7 @@ def _main(package: str, arguments: list[str], errors: Path) -> int:
     os.dup2(stream, 1)
     os.dup2(stream, 2)
     try:
-        importlib.import_module(f"{package}.cli").main(arguments)
+        importlib.import_module(f"{package}.cli.main").main(arguments)
     except SystemExit as stopped:
         return int(stopped.code or 0)
     return 1

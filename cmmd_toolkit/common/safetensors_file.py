@@ -23,12 +23,7 @@ _CHECKSUM = "sha256"
 def write_safetensors(tensors: Mapping[str, NDArray[Any]], path: Path, metadata: Mapping[str, str]) -> None:
     """Write arrays, and a checksum among the metadata, which the format lacks."""
     little = {name: _little(tensor) for name, tensor in tensors.items()}
-    parts = {
-        name: Part(
-            f"{_KINDS[array.dtype.kind]}{8 * array.dtype.itemsize}", array.shape, array.dtype.itemsize, array.data
-        )
-        for name, array in little.items()
-    }
+    parts = {name: _part(array) for name, array in little.items()}
     write_parts(parts, path, {**metadata, _CHECKSUM: _checksum(little, metadata)})
 
 
@@ -68,7 +63,7 @@ def write_parts(parts: Mapping[str, Part], path: Path, metadata: Mapping[str, st
 
 def is_whole(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bool:
     """Whether what was read is what was written; files without a checksum, of older versions and other tools, pass."""
-    return metadata.get(_CHECKSUM) in (None, _checksum(tensors, metadata))
+    return _CHECKSUM not in metadata or metadata[_CHECKSUM] == _checksum(tensors, metadata)
 
 
 def _checksum(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> str:

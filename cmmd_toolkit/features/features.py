@@ -187,7 +187,8 @@ def is_stored(path: Path) -> bool:
     """Whether `path` names stored features or statistics rather than pictures."""
     suffix = path.suffix.lower()
     if suffix == ".npz" and path.is_file():
-        return {"mu", "sigma"} <= set(_npz_keys(path)) and "arr_0" not in _npz_keys(path)
+        keys = _npz_keys(path)
+        return {"mu", "sigma"} <= keys and "arr_0" not in keys
     return suffix == ".safetensors"
 
 
@@ -201,12 +202,12 @@ def load_stored(path: Path) -> Features | GaussianStatistics:
         raise InputError(f"{path}: {error}") from error
 
 
-def _npz_keys(path: Path) -> list[str]:
+def _npz_keys(path: Path) -> set[str]:
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return list(archive.files)
+            return set(archive.files)
     except Exception:  # unreadable: whoever opens it next says why
-        return []
+        return set()
 
 
 def _load_npz(path: Path) -> GaussianStatistics:

@@ -1,5 +1,6 @@
 """Files: atomic writes."""
 
+import json
 import os
 import re
 import shutil
@@ -7,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from cmmd_toolkit.common.files import umask
 
 from ..errors import OutputError
 
@@ -19,7 +22,7 @@ def replacing(target: Path) -> Iterator[Path]:
     """
     with _temporary_folder(target) as folder:
         yield (temporary := folder / target.name)
-        temporary.chmod(0o666 & ~_umask())  # some writers leave files that only their owner can read
+        temporary.chmod(0o666 & ~umask())  # some writers leave files that only their owner can read
         temporary.replace(target)
 
 
@@ -29,7 +32,7 @@ def replacing_folder(target: Path) -> Iterator[Path]:
     with _temporary_folder(target) as temporary:
         yield temporary
         for path in temporary.rglob("*"):
-            path.chmod((0o777 if path.is_dir() else 0o666) & ~_umask())
+            path.chmod((0o777 if path.is_dir() else 0o666) & ~umask())
         temporary.rename(target)
 
 
@@ -63,6 +66,14 @@ def remove_leftovers(folder: Path, names: Sequence[str] = ()) -> None:
     for path in sorted(folder.glob(".*")):
         if temporary.fullmatch(path.name):
             remove(path)
+
+
+def read_json(path: Path) -> Any:
+    """The content, or None where there is none that can be read, as after a crash of the machine."""
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
 
 
 def remove(path: Path) -> None:
@@ -133,9 +144,3 @@ def write_torch(content: dict[str, Any], path: Path) -> None:
             if isinstance(error.__context__, OSError):
                 raise error.__context__ from error
             raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

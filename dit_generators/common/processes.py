@@ -62,14 +62,6 @@ ALONE = Processes(0, 1)
 
 
 @contextmanager
-def _peers() -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:  # gloo: connection closed by peer, or reset
-        raise ProcessError("another process of this run has ended; the same command goes on") from error
-
-
-@contextmanager
 def joined_processes() -> Iterator[Processes]:
     """The processes of this launch: one, unless the launcher set WORLD_SIZE."""
     count = int(os.environ.get("WORLD_SIZE", "1"))

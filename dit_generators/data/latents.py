@@ -17,6 +17,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from cmmd_toolkit.common.files import sha256
+
 from ..common.files import locked, remove_leftovers, replacing, write_safetensors
 from ..common.progress import Advance, ShowProgress
 from ..errors import DataError
@@ -60,7 +62,7 @@ def _fill(
             continue
         with replacing(folder / name) as temporary:
             write_safetensors({"latents": encode(part)}, temporary)
-        shards[name] = _sha256(folder / name)
+        shards[name] = sha256(folder / name)
         with replacing(folder / "index.json") as temporary:
             temporary.write_text(json.dumps({"identity": identity, "shards": shards}, indent=1))
 
@@ -113,7 +115,7 @@ def _read_index(folder: Path, identity: dict[str, Any]) -> dict[str, str]:
 
 
 def _verified(path: Path, digest: str, count: int) -> Tensor:
-    if not path.is_file() or _sha256(path) != digest:
+    if not path.is_file() or sha256(path) != digest:
         raise DataError(f"{path}: is missing or damaged; remove the folder {path.parent} to encode again")
     try:
         latents = load_file(path)["latents"]
@@ -125,7 +127,3 @@ def _verified(path: Path, digest: str, count: int) -> Tensor:
             "encode again"
         )
     return latents
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..bench.chart import draw_bench
 from ..bench.measure import BenchSettings, measure, to_dict
-from ..common.files import replacing
+from ..common.files import read_json, replacing
 from ..common.processes import ALONE, Processes
 from ..common.progress import ShowProgress
 from ..data.decode import read_picture
@@ -167,7 +167,7 @@ class Study:
     def _stage(self, name: str, asked: Mapping[str, Any], work: Callable[[], Any]) -> Any:
         """The stage's result: from its file where that answers the same question, else from work."""
         target, question = self.path / name, json.loads(json.dumps(asked))
-        before = _read_json(target)
+        before = read_json(target)
         if isinstance(before, dict) and before.get("asked") == question and "result" in before:
             return before["result"]
         _write_json(target, {"asked": question, "result": work()})
@@ -193,14 +193,6 @@ def _seconds_per_image(folder: Path) -> float | None:
 def _weak_window(name: str) -> int:
     """A window that is weaker than the model's own: the swa model has 3 x 3, so its weak model sees one token."""
     return 3 if name == "full" else 1
-
-
-def _read_json(path: Path) -> Any:
-    """What a stage left; a file that no JSON is in, as after a crash of the machine, is as good as none."""
-    try:
-        return json.loads(path.read_text())
-    except (FileNotFoundError, ValueError, RecursionError):
-        return None
 
 
 def _write_json(target: Path, content: Any) -> None:

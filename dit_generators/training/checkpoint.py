@@ -6,7 +6,6 @@
 00000100/SHA256SUMS                            for `sha256sum -c`
 """
 
-import hashlib
 import json
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from cmmd_toolkit.common.files import sha256
 
 from ..common.files import replacing_folder, write_torch
 from ..errors import CheckpointError
@@ -56,7 +57,7 @@ def write_saved(target: Path, state: TrainState, scaler: Any, settings: dict[str
         rest["scaler"] = scaler.state_dict() if scaler else None
         write_torch(_interned(rest), folder / "optimiser.pt")
         (folder / _RECORD).write_text(json.dumps(record, indent=1) + "\n")
-        (folder / _SUMS).write_text("".join(f"{_sha256(folder / name)}  {name}\n" for name in _FILES))
+        (folder / _SUMS).write_text("".join(f"{sha256(folder / name)}  {name}\n" for name in _FILES))
 
 
 def read_saved(folder: Path, state: TrainState) -> Saved:
@@ -114,7 +115,7 @@ def _record(folder: Path) -> dict[str, Any]:
 def _verify(folder: Path, names: Sequence[str]) -> None:
     lines = (folder / _SUMS).read_text().splitlines()
     for name in names:
-        if f"{_sha256(folder / name)}  {name}" not in lines:
+        if f"{sha256(folder / name)}  {name}" not in lines:
             raise CheckpointError(f"{name} is not what was written")
 
 
@@ -133,11 +134,3 @@ def _check_rest(rest: dict[str, Any], model: DiT, state: TrainState, step: int) 
             raise ValueError("the moments have other shapes than the weights")
     if not isinstance(rest["optimiser"]["param_groups"], list) or "scaler" not in rest:
         raise ValueError("optimiser.pt lacks a part")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while part := file.read(1 << 20):
-            digest.update(part)
-    return digest.hexdigest()

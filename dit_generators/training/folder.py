@@ -2,7 +2,7 @@
 
 RUN/run.json                      settings of the run
 RUN/log.jsonl                     a line a logged step, and a line a fault
-RUN/checkpoints/00000100/         see run_checkpoint.py; a damaged one is set aside as 00000100.damaged
+RUN/checkpoints/00000100/         see checkpoint.py; a damaged one is set aside as 00000100.damaged
 RUN/best/ema.safetensors          the average with the best score, where scores are taken
 """
 
@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ..common.files import remove, remove_folder, remove_leftovers, replacing
+from ..common.files import read_json, remove, remove_folder, remove_leftovers, replacing
 from ..errors import CheckpointError, OutputError
 from ..sampling.folder import differences
 from ..weights.checkpoint import checkpoints_in, save_checkpoint
@@ -36,7 +36,7 @@ class RunFolder:
         """
         self._check()  # another run may have begun in it since
         record = self.path / "run.json"
-        damaged = bool(checkpoints_in(self.path)) and _read_json(record) != self.settings
+        damaged = bool(checkpoints_in(self.path)) and read_json(record) != self.settings
         for folder in (self.path, *(self.path / name for name in ("checkpoints", "best", "samples"))):
             remove_leftovers(folder)
         with replacing(record) as temporary:
@@ -160,18 +160,10 @@ class RunFolder:
             if any(not path.name.startswith(".") for path in self.path.iterdir()):
                 raise OutputError(f"{self.path}: is not empty and holds no run.json; name a new folder")
             return None
-        settings = _read_json(record)
+        settings = read_json(record)
         if not isinstance(settings, dict):
             raise OutputError(f"{record}: is damaged, and no checkpoint says what it held; name another folder")
         return settings
-
-
-def _read_json(path: Path) -> Any:
-    """The content, or None where there is none that can be read."""
-    try:
-        return json.loads(path.read_text())
-    except (FileNotFoundError, ValueError, RecursionError):
-        return None
 
 
 def _line(entry: dict[str, Any]) -> str:

@@ -79,7 +79,7 @@ def _read_safetensors(path: Path) -> WeightsFile:
             f"{path}: damaged or cut short ({_first_line(error)}); fetch or write it again"
         ) from error
     checksum = metadata.pop(CHECKSUM_KEY, None)
-    if checksum not in (None, weights_digest(state, metadata)):
+    if checksum is not None and checksum != weights_digest(state, metadata):
         raise CheckpointError(f"{path}: damaged, its checksum differs; fetch or write it again")
     check_args(metadata, str(path))
     config = _parse_config(metadata[CONFIG_KEY], path, len(state)) if CONFIG_KEY in metadata else None

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ..common.shell import INTERRUPTED, Shell, listed, say
+from ..common.shell import INTERRUPTED, Shell, listed
 from .options import checkpoint_options, folder_of_results, sampling_options, shape_options, training_options
 
 
@@ -140,14 +140,12 @@ def train(pictures: str, out: str, **given: Any) -> int:
     Ctrl-C finishes the step, saves and stops; the same command goes on, to the same bits on a CPU. Several processes:
     torchrun --nproc-per-node P -m -- dit_generators train ..., or accelerate launch.
     """
-    from .training import make_run
+    from ..common.processes import joined_processes
+    from .training import run_training
 
     given["channels"] = int(given["channels"])
-    run = make_run(Path(pictures), Path(out), given)
-    finished = run.run()
-    if run.main:
-        say(f"{out}: {run.state.step} steps are done" + ("" if finished else "; the same command goes on"))
-    return 0 if finished else INTERRUPTED
+    with joined_processes():
+        return 0 if run_training(Path(pictures), Path(out), given) else INTERRUPTED
 
 
 @main.command(short_help="The whole report from a folder of pictures.")

@@ -40,6 +40,14 @@ _LEAST_SCORED = 4  # pictures a side
 _AUTOENCODER = "stabilityai/sd-vae-ft-ema"
 
 
+def run_training(pictures: Path, out: Path, given: dict[str, Any]) -> bool:
+    """Train to the end and say how far it came; returns False when Ctrl-C stopped it."""
+    run = make_run(pictures, out, given)
+    finished = run.run()
+    run.say(f"{out}: {run.state.step} steps are done" + ("" if finished else "; the same command goes on"))
+    return finished
+
+
 def make_run(pictures: Path, out: Path, given: dict[str, Any]) -> TrainRun:
     """Read the pictures, build the model, and open the folder; everything is checked before the first step."""
     from accelerate import Accelerator

@@ -1,5 +1,6 @@
 """Several processes, started by torchrun or accelerate launch: who am I, wait for the others, fail with one line."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -73,6 +74,7 @@ def joined_processes() -> Iterator[Processes]:
     try:
         yield Processes(torch.distributed.get_rank(), count)
     finally:
+        gc.collect()  # a wrapped model, a circle of references, holds the group: freed at exit it aborts the process
         torch.distributed.destroy_process_group()
 
 

@@ -1,6 +1,6 @@
 """`python -m dit_generators` is `dit-gen`."""
 
-from .common.signals import exit_at_once
+from cmmd_toolkit.common.signals import exit_at_once
 
 
 def start() -> None:

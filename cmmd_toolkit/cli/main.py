@@ -1,16 +1,12 @@
 """The `cmmd` command. Heavy imports happen inside the commands, so that --help is instant."""
 
-import io
-import sys
-import warnings
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from ..commands.limits import ABOVE, BELOW, FORM, parse_limit
-from ..common.streams import sturdy_streams
-from ..errors import ArgumentError, CmmdError
+from ..common.shell import Shell
+from ..errors import ArgumentError
 from ..sets.metric_names import ALL, DEFAULTS, METRICS
 from .explain import explain
 from .options import (
@@ -21,57 +17,14 @@ from .options import (
     parse_bandwidth,
     parse_named,
     picture_options,
-    usage_text,
 )
 from .rank import plan, rank
 
-USAGE_ERROR, INTERRUPTED = 2, 130
 THRESHOLD_EXCEEDED = 1
 _DEFAULT = f"[default: {' and '.join(DEFAULTS)}]"
 
 
-class OneLineErrors(click.Group):
-    """A group whose every error is one line on stderr and exit code 2, results excepted."""
-
-    def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> NoReturn:
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
-        if args is None and not sys.warnoptions:
-            warnings.simplefilter("ignore")  # libraries' own; what users should know is a line of ours
-        with sturdy_streams():
-            code = self._run(args, extra)
-        sys.exit(code)
-
-    def _run(self, args: Sequence[str] | None, extra: dict[str, Any]) -> int:
-        try:
-            code = super().main(args, prog_name="cmmd", standalone_mode=False, **extra)
-            if sys.stdout is not None:
-                sys.stdout.flush()
-            return code if isinstance(code, int) else 0
-        except click.exceptions.NoArgsIsHelpError as error:
-            click.echo(error.format_message(), err=True)
-            return USAGE_ERROR
-        except click.UsageError as error:
-            where = error.ctx.command_path if error.ctx else "cmmd"
-            return _failed(f"{usage_text(error)} (see {where} --help)")
-        except click.ClickException as error:
-            return _failed(error.format_message())
-        except click.exceptions.Abort:
-            click.echo("cmmd: interrupted", err=True)
-            return INTERRUPTED
-        except CmmdError as error:
-            return _failed(str(error))
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            return _failed(f"{where}{error.strerror or error}")
-
-
-def _failed(message: str) -> int:
-    click.echo("cmmd: error: " + " ".join(message.split()), err=True)
-    return USAGE_ERROR
-
-
-@click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Shell, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="cmmd-toolkit", message="%(package)s %(version)s")
 def main() -> None:
     """How close is a set of generated images to real ones?

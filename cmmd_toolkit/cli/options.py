@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from ..common.nearest import nearest
 from ..errors import ArgumentError, CmmdError
 
 # Written out here, so that --help imports nothing; tests hold them against recipes.py and decode.py.
@@ -114,25 +113,6 @@ def deliver(show: Callable[[], None], *saves: Callable[[], None]) -> None:
     show()
     for failure in failures:
         raise failure
-
-
-def usage_text(error: click.UsageError) -> str:
-    """What was typed wrongly, with a suggestion only where one is near: click would take --csv for --recursive."""
-    typed = getattr(error, "option_name", None) or getattr(error, "command_name", None)
-    if not typed or error.ctx is None:
-        return error.format_message()
-    dashes = "--" if typed.startswith("-") else ""
-    near = nearest(typed.lstrip("-"), _known(error.ctx, dashes))
-    return f"{error.message} Did you mean {dashes}{near}?" if near else error.message
-
-
-def _known(context: click.Context, dashes: str) -> list[str]:
-    """The long options of a command without their dashes, or the commands of a group."""
-    command = context.command
-    if not dashes:
-        return list(command.commands) if isinstance(command, click.Group) else []
-    options = [name for parameter in command.get_params(context) for name in parameter.opts]
-    return [name.removeprefix("--") for name in options if name.startswith("--")]
 
 
 def command_line() -> str:

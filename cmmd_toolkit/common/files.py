@@ -1,19 +1,16 @@
-"""Files: names, kinds, atomic writes, leftovers of killed processes, checksums."""
+"""Files: names, kinds, reports written whole, checksums."""
 
-import glob
 import hashlib
 import os
-import re
-import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import ArgumentError, InputError
+from .writing import remove_leftovers, replacing
 
-_MOST_NAME = 50  # characters of the target's name in that of its temporary; a file system takes 255 bytes
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
@@ -91,70 +88,9 @@ def _passing(target: Path) -> Iterator[Path]:
 
 
 def _replacing(target: Path) -> Iterator[Path]:
-    _remove_leftovers(target)
-    with _temporary(target) as temporary:
+    remove_leftovers(target.parent, [target.name])
+    with replacing(target) as temporary:
         yield temporary
-        temporary.chmod(0o666 & ~umask())
-        temporary.replace(target)
-
-
-@contextmanager
-def _temporary(target: Path) -> Iterator[Path]:
-    """A path in a new hidden folder beside `target`, for libraries leave temporaries of their own beside a file.
-
-    The folder's .lock is held for as long as it is in use: by that the living are known.
-    """
-    while True:
-        folder = Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))
-        handle = _hold(folder, create=True)
-        if handle is not None:
-            break  # or another process has just taken it for a leftover
-    try:
-        yield folder / target.name
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(handle)
-
-
-def _prefix(target: Path) -> str:
-    return f".{target.name[:_MOST_NAME]}."
-
-
-def _remove_leftovers(target: Path) -> None:
-    """Remove what killed processes left of writing `target`: temporary folders that nobody holds."""
-    pattern = re.compile(re.escape(_prefix(target)) + "[a-z0-9_]{8}")
-    for folder in target.parent.glob(f"{glob.escape(_prefix(target))}*"):
-        if pattern.fullmatch(folder.name) and folder.is_dir():
-            with suppress(OSError):
-                handle = _hold(folder, create=False)
-                if handle is not None:
-                    shutil.rmtree(folder)
-                    os.close(handle)
-
-
-def _hold(folder: Path, *, create: bool) -> int | None:
-    """The open and locked .lock of a temporary folder, or None where another process holds it or removed it.
-
-    A disk or a system without locks takes nothing for a leftover.
-    """
-    path = folder / ".lock"
-    try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT)
-    except FileNotFoundError:
-        return None
-    try:
-        import fcntl
-
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        held = os.path.samestat(os.fstat(handle), path.stat())
-    except (BlockingIOError, FileNotFoundError):
-        held = False
-    except (ImportError, OSError):
-        held = create
-    if held:
-        return handle
-    os.close(handle)
-    return None
 
 
 def check_writable(target: Path) -> None:
@@ -182,10 +118,3 @@ def _is_inherited(pipe: Path) -> bool:
 
 def _kind(mode: int) -> str:
     return _KINDS.get(stat.S_IFMT(mode), "something else")
-
-
-def umask() -> int:
-    """The permissions that new files of this process lack."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

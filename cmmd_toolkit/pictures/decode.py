@@ -23,8 +23,9 @@ from .tiff_layout import silence_libtiff
 
 DecodePolicy = Literal["upright", "plain"]
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
-# Rows times columns. A worker then stays below 900 MB besides the file itself; 16-bit colour takes 1.1 GB, WebP 1.6 GB.
-MAX_PIXELS = 100_000_000
+MAX_PIXELS = 100_000_000  # rows times columns; a worker then stays below 900 MB besides the file itself
+_BYTES_PER_PIXEL = 9  # while a picture is decoded, three times its RGB, at the most
+_BYTES_PER_PIXEL_OF_WEBP = 16  # Pillow decodes each as an animation
 _EXIF_ORIENTATION = 0x0112
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its lines go to the terminal; ours say the same
 
@@ -128,10 +129,14 @@ def _opened(data: bytes) -> Image.Image:
 
 
 def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
-    if image.width * image.height > max_pixels:
-        size, most = f"{image.width} x {image.height}", f"{max_pixels:,}"
+    most, suspicion = max_pixels, "perhaps a decompression bomb"
+    if image.format == "WEBP":
+        most = max_pixels * _BYTES_PER_PIXEL // _BYTES_PER_PIXEL_OF_WEBP
+        suspicion = f"for a WebP takes the memory of {max_pixels:,} pixels of another format"
+    if image.width * image.height > most:
         raise PictureError(
-            f"{name}: {size} pixels are more than {most}, perhaps a decompression bomb; reduce it or raise --max-pixels"
+            f"{name}: {image.width} x {image.height} pixels are more than {most:,}, {suspicion}; "
+            "reduce it or raise --max-pixels"
         )
 
 

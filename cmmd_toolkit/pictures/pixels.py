@@ -4,7 +4,7 @@ Deep pictures: Pillow reads 16-bit grey as it is, and of 16-bit colour only the 
 the second time with the byte order turned, which gives the lower bytes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from PIL import Image, ImagePalette
 
 from ..errors import PictureError
 
-STRIP = 1 << 18  # pixels converted at a time
+STRIP = 1 << 16  # pixels converted at a time
 _ALPHA_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
 _GREY16_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR, _COLOURS = 258, 262, 284, 320
@@ -23,7 +23,8 @@ _WHITE_IS_ZERO = 0
 _OTHER_ORDER = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B", "RGBA;16B": "RGBA;16L", "RGBA;16L": "RGBA;16B"}
 _OTHER_ORDER |= {"CMYK;16B": "CMYK;16L", "CMYK;16L": "CMYK;16B"}
 _OTHER_ORDER |= {f"{mode};16N": f"{mode};16B" for mode in ("RGB", "RGBA", "CMYK")}  # the machines in use are "L"
-Strip = Callable[[tuple[int, int, int, int]], NDArray[np.uint8]]
+Box = tuple[int, int, int, int]
+Strip = Callable[[Box], NDArray[np.uint8]]
 
 
 def raw_modes(image: Image.Image) -> list[str]:
@@ -42,7 +43,7 @@ def is_deep(modes: list[str]) -> bool:
 
 
 def lower_bytes(image: Image.Image) -> Image.Image | None:
-    """The same picture, not yet loaded, so that it yields the lower bytes; None where Pillow cannot."""
+    """A picture that is not loaded yet so that it will yield the lower bytes; None where Pillow cannot."""
     modes = raw_modes(image)
     if getattr(image, "tag_v2", {}).get(_PLANAR) == 2 or not all(mode in _OTHER_ORDER for mode in modes):
         return None
@@ -50,7 +51,6 @@ def lower_bytes(image: Image.Image) -> Image.Image | None:
         tile._replace(args=(_OTHER_ORDER[mode], *tile.args[1:]) if isinstance(tile.args, tuple) else _OTHER_ORDER[mode])
         for tile, mode in zip(_tiles(image), modes, strict=True)
     ]
-    image.load()
     return image
 
 
@@ -87,16 +87,40 @@ def mend_palette_and_key(image: Image.Image, modes: list[str]) -> None:
 
 
 def to_rgb(image: Image.Image, low: Image.Image | None, name: str, notes: list[str], turn: int) -> NDArray[np.uint8]:
-    """A loaded picture as RGB (H, W, 3), turned by the EXIF orientation `turn`; `notes` gains what was converted."""
-    strip = _strips(image, low, name, notes)
-    width, height = image.size
+    """A loaded picture as RGB (H, W, 3), turned by the EXIF orientation `turn`; `notes` gains what was converted.
+
+    With the lower bytes, `low`, the picture is closed in between, so that only one of both is in memory.
+    """
+    strip = _strips(image, name, notes)
+    if low is not None:
+        return _turned(_deep_colour(image, low), turn)
+    pixels, target = _empty(image.size, turn)
+    for box in _boxes(image.size):
+        target[box[1] : box[3]] = strip(box)
+    return pixels
+
+
+def _turned(stored: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
+    if turn == 1 and stored.flags.c_contiguous:
+        return stored
+    pixels, target = _empty((stored.shape[1], stored.shape[0]), turn)
+    target[:] = stored
+    return pixels
+
+
+def _empty(size: tuple[int, int], turn: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Room for the upright pixels of a stored picture (width, height), and its view in the order of the file."""
+    width, height = size
     pixels = np.empty((width, height, 3) if turn > 4 else (height, width, 3), np.uint8)
-    target = _source_view(pixels, turn)
+    return pixels, _source_view(pixels, turn)
+
+
+def _boxes(size: tuple[int, int]) -> Iterator[Box]:
+    """Strips of whole rows from the top: left, upper, right, lower."""
+    width, height = size
     rows = max(1, STRIP // max(width, 1))
     for top in range(0, height, rows):
-        bottom = min(top + rows, height)
-        target[top:bottom] = strip((0, top, width, bottom))
-    return pixels
+        yield 0, top, width, min(top + rows, height)
 
 
 def _source_view(pixels: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
@@ -106,7 +130,7 @@ def _source_view(pixels: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
     return view[:, ::-1] if turn in (2, 3, 7, 8) else view
 
 
-def _strips(image: Image.Image, low: Image.Image | None, name: str, notes: list[str]) -> Strip:
+def _strips(image: Image.Image, name: str, notes: list[str]) -> Strip:
     """The function that gives RGB of a box of `image`."""
     key = image.info.get("transparency")
     if image.mode in _GREY16_MODES:
@@ -115,21 +139,30 @@ def _strips(image: Image.Image, low: Image.Image | None, name: str, notes: list[
         raise PictureError(
             f"{name}: pixels of type {image.mode} (32 bits) have no defined white; save it with 8 or 16 bits a channel"
         )
-    deep_key = key if low is not None and isinstance(key, tuple) else None
     if image.mode in _ALPHA_MODES or key is not None:
         notes.append("alpha placed over white")
     elif image.mode != "RGB":
         notes.append({"L": "grey", "1": "black and white", "P": "palette"}.get(image.mode, image.mode) + " to RGB")
 
-    def strip(box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
-        part = image.crop(box)
-        if low is None:
-            return _shallow(part)
-        values = np.asarray(part).astype(np.uint32) * 256 + np.asarray(low.crop(box))
-        rgb = _shallow(Image.frombytes(image.mode, part.size, _eight_bits(values, 65535).tobytes()))
-        return rgb if deep_key is None else np.where((values == deep_key).all(2, keepdims=True), np.uint8(255), rgb)
+    return lambda box: _shallow(image.crop(box))
 
-    return strip
+
+def _deep_colour(image: Image.Image, low: Image.Image) -> NDArray[np.uint8]:
+    """RGB (H, W, 3) of the upper and the lower bytes, made in the place of the upper ones."""
+    mode, key = image.mode, image.info.get("transparency")
+    pixels = np.empty((image.height, image.width, len(image.getbands())), np.uint8)
+    for box in _boxes(image.size):
+        pixels[box[1] : box[3]] = np.asarray(image.crop(box))
+    image.close()
+    for box in _boxes(low.size):
+        strip = pixels[box[1] : box[3]]
+        values = strip.astype(np.uint32) * 256 + np.asarray(low.crop(box))
+        rgb = _shallow(Image.frombytes(mode, (box[2], box[3] - box[1]), _eight_bits(values, 65535).tobytes()))
+        if isinstance(key, tuple):
+            rgb = np.where((values == key).all(2, keepdims=True), np.uint8(255), rgb)
+        strip[..., :3] = rgb
+    low.close()
+    return pixels[..., :3]
 
 
 def _shallow(part: Image.Image) -> NDArray[np.uint8]:
@@ -150,7 +183,7 @@ def _deep_grey(image: Image.Image, key: Any, notes: list[str]) -> Strip:
     if key is not None:
         notes.append("alpha placed over white")
 
-    def strip(box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    def strip(box: Box) -> NDArray[np.uint8]:
         values = np.asarray(image.crop(box)).astype(np.uint32)
         grey = _eight_bits(np.minimum(values, white), white)
         grey = 255 - grey if inverted else grey

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..common.files import replacing
+from cmmd_toolkit.common.writing import remove_leftovers, replacing
+
 from .measure import BenchSettings, Measurement, device_name
 
 
@@ -32,5 +33,6 @@ def draw_bench(settings: BenchSettings, results: Sequence[Measurement], target: 
         f"{settings.name}, {settings.config.num_tokens} tokens, {settings.precision}, {pass_name}, "
         f"{device_name(settings.device)}"
     )
+    remove_leftovers(target.parent, [target.name])
     with replacing(target) as temporary:
         figure.savefig(temporary, format="png", dpi=110)

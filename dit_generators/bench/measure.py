@@ -14,10 +14,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from cmmd_toolkit.common.writing import remove_leftovers, replacing
+
 from ..attention.choose import measure_seconds
 from ..attention.engines.foreign import describe
 from ..attention.settings import AttentionSettings
-from ..common.files import replacing
 from ..common.peak_memory import peak_bytes
 from ..errors import ArgumentError
 from ..network.config import DiTConfig
@@ -99,6 +100,7 @@ def _least_seconds(
 
 def write_results(settings: BenchSettings, results: Sequence[Measurement], target: Path) -> None:
     """Write `to_dict` as JSON, atomically."""
+    remove_leftovers(target.parent, [target.name])
     with replacing(target) as temporary:
         temporary.write_text(json.dumps(to_dict(settings, results), indent=1) + "\n")
 

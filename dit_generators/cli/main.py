@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from ..common.shell import INTERRUPTED, Shell, listed
+from ..common.shell import INTERRUPTED, DitShell, listed
 from .options import checkpoint_options, folder_of_results, sampling_options, shape_options, training_options
 
 
-@click.group(cls=Shell, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=DitShell, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="cmmd-toolkit", message="%(package)s %(version)s")
 def main() -> None:
     """Diffusion Transformers with full, xformers and sliding-window attention: make image sets to be scored.

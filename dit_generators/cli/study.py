@@ -9,7 +9,9 @@ from typing import Any
 import click
 import torch
 
-from ..common.files import locked, remove_leftovers
+from cmmd_toolkit.common.writing import remove_leftovers
+
+from ..common.files import locked
 from ..common.processes import Processes, joined_processes
 from ..common.progress import show_progress
 from ..common.shell import INTERRUPTED, listed, say

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from .files import replacing
+from cmmd_toolkit.common.writing import replacing
 
 _LEAST_EDGE = 64  # smaller pictures are enlarged by whole factors, or nobody sees them
 _LEAST_EDGE_WITH_CAPTION = 112

@@ -18,8 +18,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from cmmd_toolkit.common.files import sha256
+from cmmd_toolkit.common.writing import remove_leftovers, replacing
 
-from ..common.files import locked, remove_leftovers, replacing, write_safetensors
+from ..common.files import locked, write_safetensors
 from ..common.progress import Advance, ShowProgress
 from ..errors import DataError
 from ..weights.autoencoder import Autoencoder

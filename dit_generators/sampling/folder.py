@@ -14,7 +14,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..common.files import remove_leftovers, replacing
+from cmmd_toolkit.common.writing import remove_leftovers, replacing
+
 from ..common.sheet import as_image, contact_sheet, save_image
 from ..data.decode import read_picture
 from ..errors import OutputError

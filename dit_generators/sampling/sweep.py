@@ -7,7 +7,9 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from ..common.files import locked, remove_leftovers, replacing
+from cmmd_toolkit.common.writing import remove_leftovers, replacing
+
+from ..common.files import locked
 from ..common.processes import ALONE, Processes
 from ..common.progress import ShowProgress
 from ..common.sheet import contact_sheet, save_image

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from cmmd_toolkit.common.text import number_text
+from cmmd_toolkit.common.writing import replacing
 
-from ..common.files import replacing
 from .scores import fd_texts, mmd_text, pairwise_verdict
 
 # What the report published, for the reader's eye only: other pictures, other training, 32 samples.

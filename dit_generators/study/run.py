@@ -17,9 +17,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cmmd_toolkit.common.writing import replacing
+
 from ..bench.chart import draw_bench
 from ..bench.measure import BenchSettings, measure, to_dict
-from ..common.files import read_json, replacing
+from ..common.files import read_json
 from ..common.processes import ALONE, Processes
 from ..common.progress import ShowProgress
 from ..data.decode import read_picture

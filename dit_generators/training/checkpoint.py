@@ -16,8 +16,9 @@ from typing import Any
 import torch
 
 from cmmd_toolkit.common.files import sha256
+from cmmd_toolkit.common.writing import replacing_folder
 
-from ..common.files import replacing_folder, write_torch
+from ..common.files import write_torch
 from ..errors import CheckpointError
 from ..network.model import DiT
 from ..weights.checkpoint import build_model, read_checkpoint, save_checkpoint

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..common.files import replacing
+from cmmd_toolkit.common.writing import replacing
+
 from .folder import is_number
 
 

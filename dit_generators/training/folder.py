@@ -11,7 +11,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ..common.files import read_json, remove, remove_folder, remove_leftovers, replacing
+from cmmd_toolkit.common.writing import remove_folder, remove_leftovers, replacing
+
+from ..common.files import read_json, remove
 from ..errors import CheckpointError, OutputError
 from ..sampling.folder import differences
 from ..weights.checkpoint import checkpoints_in, save_checkpoint

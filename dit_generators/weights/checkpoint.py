@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..common.files import replacing, replacing_folder, write_safetensors, write_torch
+from cmmd_toolkit.common.writing import remove_leftovers, replacing, replacing_folder
+
+from ..common.files import write_safetensors, write_torch
 from ..errors import ArgumentError, CheckpointError
 from ..network.autoencoder_record import AutoencoderRecord
 from ..network.config import DiTConfig
@@ -143,6 +145,7 @@ def write_checkpoint(checkpoint: Checkpoint, target: str | Path, autoencoder: Pa
     target = Path(target)
     if not target.parent.is_dir():
         raise CheckpointError(f"{target}: the folder {target.parent} does not exist; create it first")
+    remove_leftovers(target.parent, [target.name])
     state = {name: value.detach().cpu().contiguous() for name, value in checkpoint.state.items()}
     if target.suffix == ".safetensors":
         with replacing(target) as temporary:

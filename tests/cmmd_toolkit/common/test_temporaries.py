@@ -10,6 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from cmmd_toolkit.common.files import atomic_path
+from cmmd_toolkit.common.writing import remove_folder, remove_leftovers, replacing, replacing_folder, umask
 from cmmd_toolkit.errors import InputError
 
 WRITER = """
@@ -42,10 +43,10 @@ def names(folder: Path) -> list[str]:
 def test_what_a_killed_process_left_goes_with_the_next_write_and_nothing_else_does(tmp_path) -> None:
     target = tmp_path / "x.json"
     writer(target).communicate()
-    kept = [".x.json.abc", ".y.json.abcdefgh", ".x.json.abcdefgh.txt"]
+    kept = [".x.json.abc.tmp", ".y.json.abcdefgh.tmp", ".x.json.abcdefgh.txt", ".x.json.abcdefgh"]
     for name in kept:
         (tmp_path / name).mkdir()
-    assert len(names(tmp_path)) == 4
+    assert len(names(tmp_path)) == 5
     with atomic_path(target) as temporary:
         temporary.write_text("new")
     assert names(tmp_path) == sorted([*kept, "x.json"])
@@ -79,3 +80,57 @@ def _fail_while_writing(target: Path) -> None:
     with atomic_path(target) as temporary:
         (temporary.parent / ".tmpA1b2C3").write_text("")
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_folder_appears_whole_or_not_at_all_and_vanishes_at_once(tmp_path) -> None:
+    with replacing_folder(tmp_path / "new") as temporary:
+        (temporary / "inner").mkdir()
+        (temporary / "inner" / "x").write_text("x")
+        assert not (tmp_path / "new").exists()
+    assert names(tmp_path) == ["new"]
+    assert (tmp_path / "new" / "inner" / "x").stat().st_mode & 0o777 == 0o666 & ~umask()
+    with pytest.raises(KeyboardInterrupt):
+        _stop_while_filling(tmp_path / "other")
+    assert names(tmp_path) == ["new"]
+    remove_folder(tmp_path / "new")
+    assert names(tmp_path) == []
+
+
+def _stop_while_filling(target: Path) -> None:
+    with replacing_folder(target) as temporary:
+        (temporary / "x").write_text("x")
+        raise KeyboardInterrupt
+
+
+def test_leftovers_of_a_folder_go_but_what_lives_and_what_is_not_ours_stays(tmp_path) -> None:
+    (tmp_path / ".model.safetensors.abcdefgh.tmp").mkdir()
+    (tmp_path / ".model.safetensors.abcdefgh.tmp" / "model.safetensors").write_text("half")
+    (tmp_path / ".00000004.hgfedcba.tmp" / "inner").mkdir(parents=True)
+    (tmp_path / ".link.abcdefgh.tmp").symlink_to(tmp_path / ".git")
+    kept = [".link.abcdefgh.tmp", ".git", ".cache.settings", "a.abcdefgh.tmp"]
+    for name in kept[1:]:
+        (tmp_path / name).mkdir()
+    (tmp_path / ".x.abcdefgh.tmp").write_text("a file of somebody")
+    with replacing(tmp_path / "x.json") as living:
+        living.write_text("x")
+        remove_leftovers(tmp_path)
+        assert names(tmp_path) == sorted([*kept, ".x.abcdefgh.tmp", living.parent.name])
+    assert names(tmp_path) == sorted([*kept, ".x.abcdefgh.tmp", "x.json"])
+
+
+def test_with_names_only_leftovers_of_these_targets_go(tmp_path) -> None:
+    for name in (".fake.npz.abcdefgh.tmp", ".fake2.npz.abcdefgh.tmp", ".fake.npz.sheet.png.abcdefgh.tmp"):
+        (tmp_path / name).mkdir()
+    remove_leftovers(tmp_path, ["fake.npz"])
+    assert names(tmp_path) == [".fake.npz.sheet.png.abcdefgh.tmp", ".fake2.npz.abcdefgh.tmp"]
+
+
+def test_where_nothing_can_be_locked_files_are_written_and_nothing_is_taken_for_a_leftover(tmp_path) -> None:
+    script = "import errno, fcntl, sys\n"
+    script += "def refuse(*_): raise OSError(errno.ENOTSUP, 'Operation not supported')\n"
+    script += "fcntl.flock = refuse\n"
+    script += "from pathlib import Path\nfrom cmmd_toolkit.common.files import atomic_path\n"
+    script += "with atomic_path(Path(sys.argv[1])) as temporary:\n    temporary.write_text('x')\n"
+    (tmp_path / ".x.json.abcdefgh.tmp").mkdir()
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "x.json")], check=True)
+    assert names(tmp_path) == [".x.json.abcdefgh.tmp", "x.json"]

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import struct
 import zlib
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from pictures import smooth_picture
 from PIL import Image
-from png_bytes import _chunk
+from png_bytes import png16
 from tiff_bytes import raw_tiff
 
 from cmmd_toolkit import PictureError
@@ -19,14 +18,6 @@ from cmmd_toolkit.pictures.decode import decode
 
 DEEP = np.random.default_rng(0).integers(0, 65536, (6, 9, 4)).astype(np.uint16)
 SCALED = np.rint(DEEP / 257.0).astype(np.uint8)
-
-
-def png16(values: NDArray[np.uint16], key: tuple[int, ...] = ()) -> bytes:
-    height, width, channels = values.shape
-    head = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-    chunks = [_chunk(b"IHDR", head)] + ([_chunk(b"tRNS", struct.pack(f">{len(key)}H", *key))] if key else [])
-    return b"\x89PNG\r\n\x1a\n" + b"".join([*chunks, _chunk(b"IDAT", zlib.compress(rows)), _chunk(b"IEND", b"")])
 
 
 def tiff(values: NDArray[Any], photometric: int, *, order: str = "<", planar: int = 1, packed: bool = False) -> bytes:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pictures import smooth_picture
 from PIL import Image
-from png_bytes import _chunk
+from png_bytes import chunk
 from tiff_bytes import raw_tiff
 
 from cmmd_toolkit.errors import PictureError
@@ -24,9 +24,9 @@ Change = Callable[[bytes], bytes]
 def png(
     packed: bytes, *, kind: int = 0, bits: int = 8, size: tuple[int, int] = (7, 6), before: Any = (), after: Any = ()
 ) -> bytes:
-    head = _chunk(b"IHDR", struct.pack(">IIBBBBB", *size, bits, kind, 0, 0, 0))
-    parts = [head, *(_chunk(*part) for part in before), _chunk(b"IDAT", packed), *(_chunk(*part) for part in after)]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts) + _chunk(b"IEND", b"")
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", *size, bits, kind, 0, 0, 0))
+    parts = [head, *(chunk(*part) for part in before), chunk(b"IDAT", packed), *(chunk(*part) for part in after)]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts) + chunk(b"IEND", b"")
 
 
 def refusal(data: bytes) -> str:
@@ -85,8 +85,8 @@ def _interlaced(data: bytes) -> bytes:
     ):
         columns, rows = len(range(x, width, dx)), len(range(y, height, dy))
         packed += bytes(1 + (columns * bits * channels + 7) // 8) * rows if columns else b""
-    before = _chunk(b"PLTE", bytes(768)) if kind == 3 else b""
-    parts = [_chunk(b"IHDR", data[16:28] + b"\1"), before, _chunk(b"IDAT", zlib.compress(packed)), _chunk(b"IEND", b"")]
+    before = chunk(b"PLTE", bytes(768)) if kind == 3 else b""
+    parts = [chunk(b"IHDR", data[16:28] + b"\1"), before, chunk(b"IDAT", zlib.compress(packed)), chunk(b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pictures import smooth_picture, write_pictures
 from PIL import Image
-from png_bytes import png_header
+from png_bytes import png16, png_header
 
 from cmmd_toolkit import PictureError, compare, embed
 from cmmd_toolkit.cli import options as cli_options
@@ -99,14 +99,33 @@ def test_the_written_out_default_is_that_of_the_decoder() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from /proc")
-@pytest.mark.parametrize(("kind", "turn"), [("PNG", 1), ("PNG", 6), ("JPEG", 1), ("JPEG", 8)])
+@pytest.mark.parametrize(("kind", "turn"), [("PNG", 1), ("PNG", 6), ("JPEG", 1), ("JPEG", 8), ("TIFF", 6), ("GIF", 1)])
 def test_a_worker_stays_within_three_times_the_picture(kind: str, turn: int, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = turn
     for name, size in (("small", (64, 64)), ("large", (5000, 4000))):
-        Image.fromarray(np.full((size[1], size[0], 3), 90, np.uint8)).save(
-            tmp_path / name, kind, exif=exif, **({"compress_level": 1} if kind == "PNG" else {})
-        )
-    files = [str(tmp_path / "small"), str(tmp_path / "large")]
-    found = subprocess.run([sys.executable, "-c", _PEAK, *files], capture_output=True, text=True, check=True)
-    assert int(found.stdout) < 3 * 3 * 5000 * 4000
+        options = {"PNG": {"compress_level": 1}, "TIFF": {"compression": "tiff_lzw"}}.get(kind, {})
+        Image.fromarray(np.full((size[1], size[0], 3), 90, np.uint8)).save(tmp_path / name, kind, exif=exif, **options)
+    assert peak_of_decoding(tmp_path) < 3 * 3 * 5000 * 4000
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from /proc")
+@pytest.mark.parametrize("channels", [3, 4])
+def test_so_it_does_with_16_bits_a_channel(channels: int, tmp_path: Path) -> None:
+    for name, size in (("small", (64, 64)), ("large", (5000, 4000))):
+        (tmp_path / name).write_bytes(png16(np.full((size[1], size[0], channels), 23130, np.uint16)))
+    assert peak_of_decoding(tmp_path) < 3 * 3 * 5000 * 4000
+
+
+def test_a_webp_has_a_lower_limit_for_it_takes_more_memory() -> None:
+    stream = io.BytesIO()
+    smooth_picture(1, (30, 20)).save(stream, "WEBP")
+    assert decode(stream.getvalue(), "x", max_pixels=1067).pixels.shape == (20, 30, 3)
+    with pytest.raises(PictureError, match=r"30 x 20 pixels are more than 599, .* of 1,066 pixels .*--max-pixels"):
+        decode(stream.getvalue(), "x", max_pixels=1066)
+
+
+def peak_of_decoding(folder: Path) -> int:
+    """Bytes that the picture `large` takes beyond those that `small` took, with mini's preprocessing."""
+    files = [str(folder / "small"), str(folder / "large")]
+    return int(subprocess.run([sys.executable, "-c", _PEAK, *files], capture_output=True, text=True, check=True).stdout)

@@ -107,7 +107,7 @@ def test_an_unfinished_folder_is_gone_on_with_and_can_grow(tmp_path, capfd, pixe
     make(capfd, pixels, tmp_path / "whole", num=7)
     make(capfd, pixels, tmp_path / "part", num=5)
     (tmp_path / "part" / "000002.png").unlink()
-    (tmp_path / "part" / ".000003.png.77.png").write_bytes(b"half a picture of a killed process")
+    (tmp_path / "part" / ".000003.png.abcdefgh.tmp").mkdir()  # of a killed process
     finished = make(capfd, pixels, tmp_path / "part", "--batch-size", 2, num=7)
     assert "3 images made" in finished.out
     assert "4 were there already" in finished.out

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import resource
 import shutil
 import signal
@@ -18,7 +17,7 @@ from dit_models import assert_refused, dit_gen
 from pictures import write_pictures
 from training_runs import SMALL, assert_same_end, small_run
 
-from dit_generators.common.files import locked, remove_leftovers, replacing, replacing_folder
+from dit_generators.common.files import locked
 from dit_generators.errors import CheckpointError, OutputError
 from dit_generators.training.curve import draw_curve
 from dit_generators.training.faults import Faults
@@ -250,35 +249,6 @@ def test_a_disk_that_is_full_at_any_file_is_one_line_and_the_next_run_reaches_th
 
 def _limited(limit: int) -> Callable[[], None]:
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-
-def test_temporaries_in_a_held_folder_go_whatever_process_and_machine_they_name(tmp_path) -> None:
-    for name in (".model.safetensors.1.safetensors", ".run.json.4194304.json", ".x.png.99.png"):
-        (tmp_path / name).write_text("")
-    (tmp_path / ".00000004.1").mkdir()
-    kept = [".lock", ".hidden", "a.1.png", ".gitignore"]
-    for name in kept:
-        (tmp_path / name).write_text("")
-    remove_leftovers(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
-
-
-def test_a_temporary_of_a_process_with_the_same_number_is_no_hindrance(tmp_path) -> None:
-    """In containers every run has the same one."""
-    (tmp_path / f".x.json.{os.getpid()}").mkdir()
-    (tmp_path / f".folder.{os.getpid()}" / "inner").mkdir(parents=True)
-    with replacing(tmp_path / "x.json") as temporary:
-        temporary.write_text("x")
-    with replacing_folder(tmp_path / "folder") as temporary:
-        (temporary / "y").write_text("y")
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["folder", "x.json", "y"]
-
-
-def test_beside_a_held_folder_only_its_own_temporaries_go(tmp_path) -> None:
-    for name in (".fake.npz.7.npz", ".fake2.npz.7.npz", ".fake.npz.contact-sheet.png.7.png"):
-        (tmp_path / name).write_text("")
-    remove_leftovers(tmp_path, ["fake.npz"])
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".fake.npz.contact-sheet.png.7.png", ".fake2.npz.7.npz"]
 
 
 def test_a_lock_on_a_file_that_was_removed_meanwhile_holds_nothing(tmp_path) -> None:

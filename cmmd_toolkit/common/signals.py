@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-INTERRUPTION = "dit-gen: interrupted; what is finished is kept, and the same command goes on from there"
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
@@ -19,17 +18,17 @@ def exit_at_once() -> None:
 
 
 @contextmanager
-def caught_signals() -> Iterator[list[int]]:
+def caught_signals(message: str) -> Iterator[list[int]]:
     """Both signals raise KeyboardInterrupt, so that temporaries go, and end the process when they come again.
 
-    Yields the numbers of those that came.
+    Yields the numbers of those that came. `message` is printed where no exception could carry the news.
     """
     came: list[int] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         importing = _is_importing(frame)
         if importing and not came:
-            os.write(2, f"{INTERRUPTION}\n".encode())
+            os.write(2, f"{message}\n".encode())
         if importing or came:
             os._exit(CODES[signal.Signals(number)])
         came.append(number)

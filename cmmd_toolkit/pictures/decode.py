@@ -24,8 +24,7 @@ from .tiff_layout import silence_libtiff
 DecodePolicy = Literal["upright", "plain"]
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 MAX_PIXELS = 100_000_000  # rows times columns; a worker then stays below 900 MB besides the file itself
-_BYTES_PER_PIXEL = 9  # while a picture is decoded, three times its RGB, at the most
-_BYTES_PER_PIXEL_OF_WEBP = 16  # Pillow decodes each as an animation
+_BYTES_PER_PIXEL = 9  # while a picture is decoded, three times its RGB; what takes more has a lower limit
 _EXIF_ORIENTATION = 0x0112
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its lines go to the terminal; ours say the same
 
@@ -129,15 +128,25 @@ def _opened(data: bytes) -> Image.Image:
 
 
 def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
-    most, suspicion = max_pixels, "perhaps a decompression bomb"
-    if image.format == "WEBP":
-        most = max_pixels * _BYTES_PER_PIXEL // _BYTES_PER_PIXEL_OF_WEBP
-        suspicion = f"for a WebP takes the memory of {max_pixels:,} pixels of another format"
-    if image.width * image.height > most:
-        raise PictureError(
-            f"{name}: {image.width} x {image.height} pixels are more than {most:,}, {suspicion}; "
-            "reduce it or raise --max-pixels"
-        )
+    size, taken = image.width * image.height, _bytes_per_pixel(image)
+    if size * max(taken, _BYTES_PER_PIXEL) > max_pixels * _BYTES_PER_PIXEL:
+        most, why = f"{max_pixels:,}", "perhaps a decompression bomb"
+        if size <= max_pixels:
+            most = f"{int(max_pixels * _BYTES_PER_PIXEL / taken):,}"
+            why = f"the limit for a {image.format} that takes {taken:g} bytes a pixel while it is decoded"
+        shown = f"{image.width} x {image.height}"
+        raise PictureError(f"{name}: {shown} pixels are more than {most}, {why}; reduce it or raise --max-pixels")
+
+
+def _bytes_per_pixel(image: Image.Image) -> float:
+    """What decoding takes where it may be more than for other pictures: coefficients, or an animation."""
+    if image.format == "WEBP":  # Pillow decodes each as an animation: two canvases, a frame and its copy
+        return 16
+    layers = [(wide, tall) for _, wide, tall, _ in getattr(image, "layer", ())]
+    if not image.info.get("progressive") or not layers:
+        return 0
+    whole = max(wide for wide, _ in layers) * max(tall for _, tall in layers)
+    return float(4 + 2 * sum(wide * tall for wide, tall in layers) / whole)  # pixels, and 16 bits a coefficient
 
 
 def _orientation(image: Image.Image) -> int:

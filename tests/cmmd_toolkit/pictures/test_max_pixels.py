@@ -5,6 +5,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,12 +118,23 @@ def test_so_it_does_with_16_bits_a_channel(channels: int, tmp_path: Path) -> Non
     assert peak_of_decoding(tmp_path) < 3 * 3 * 5000 * 4000
 
 
-def test_a_webp_has_a_lower_limit_for_it_takes_more_memory() -> None:
+@pytest.mark.parametrize(
+    ("kind", "options", "taken"),
+    [
+        ("WEBP", {}, 16),
+        ("JPEG", {"progressive": True, "subsampling": 0}, 10),
+        ("JPEG", {"progressive": True, "subsampling": 2}, 9),
+        ("JPEG", {"subsampling": 0}, 9),
+    ],
+)
+def test_what_takes_more_memory_has_a_lower_limit(kind: str, options: dict[str, Any], taken: int) -> None:
     stream = io.BytesIO()
-    smooth_picture(1, (30, 20)).save(stream, "WEBP")
-    assert decode(stream.getvalue(), "x", max_pixels=1067).pixels.shape == (20, 30, 3)
-    with pytest.raises(PictureError, match=r"30 x 20 pixels are more than 599, .* of 1,066 pixels .*--max-pixels"):
-        decode(stream.getvalue(), "x", max_pixels=1066)
+    smooth_picture(1, (30, 20)).save(stream, kind, **options)
+    least = -(-600 * taken // 9)
+    assert decode(stream.getvalue(), "x", max_pixels=least).pixels.shape == (20, 30, 3)
+    with pytest.raises(PictureError, match=r"30 x 20 pixels are more than 599, .*--max-pixels") as caught:
+        decode(stream.getvalue(), "x", max_pixels=least - 1)
+    assert (f"takes {taken} bytes a pixel" in str(caught.value)) == (taken > 9)
 
 
 def peak_of_decoding(folder: Path) -> int:

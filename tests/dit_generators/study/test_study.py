@@ -130,12 +130,12 @@ def test_damaged_results_of_a_stage_are_made_anew_and_rests_of_killed_runs_go(tm
     scores = (out / "scores.json").read_text()
     (out / "scores.json").write_bytes(b'{"asked": \xff\x00')
     (out / "bench.json").write_text("[" * 100_000)
-    (out / ".tables.md.1").mkdir()
+    (out / ".tables.md.abcdefgh.tmp").mkdir()
     again = study(capfd, pictures, out, "--backbone", "mini")
     assert again.code == 0, again.err
     assert (out / "scores.json").read_text() == scores
     assert json.loads((out / "bench.json").read_text())["result"]["model"] == "DiT-S/8"
-    assert not (out / ".tables.md.1").exists()
+    assert not (out / ".tables.md.abcdefgh.tmp").exists()
     with locked(out):
         refused = study(capfd, pictures, out, "--backbone", "mini")
     assert_refused(refused, "another process is writing into it")

@@ -1,0 +1,36 @@
+"""The help of every command, as docs/commands.md holds it.
+
+python tests/helpers/help_texts.py > docs/commands.md
+"""
+
+import importlib
+
+import click
+
+_PROGRAMS = {"cmmd": "cmmd_toolkit.cli.main", "dit-gen": "dit_generators.cli.main"}
+_TITLE = "# Commands\n\nWhat `--help` prints; a test holds this page against it.\n"
+
+
+def help_page() -> str:
+    """The page in Markdown."""
+    parts = [_TITLE]
+    for program, module in _PROGRAMS.items():
+        group: click.Group = importlib.import_module(module).main
+        with click.Context(group, info_name=program, **_settings(group)) as context:
+            parts.append(_part(program, group.get_help(context)))
+            for name, command in sorted(group.commands.items()):
+                with click.Context(command, parent=context, info_name=name, **_settings(group)) as inner:
+                    parts.append(_part(f"{program} {name}", command.get_help(inner)))
+    return "\n".join(parts)
+
+
+def _settings(group: click.Group) -> dict[str, object]:
+    return {**group.context_settings, "terminal_width": 110}
+
+
+def _part(title: str, text: str) -> str:
+    return f"## {title}\n\n```text\n{text}\n```\n"
+
+
+if __name__ == "__main__":
+    print(help_page(), end="")

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from .network.config import DiTConfig
     from .network.model import DiT
     from .sampling.sample import SampleSettings, sample
+    from .study.options import StudyOptions
+    from .study.run import run_study
+    from .training.options import TrainOptions
+    from .training.start import make_run
     from .weights.autoencoder import Autoencoder, load_autoencoder
     from .weights.checkpoint import load_checkpoint, save_checkpoint
 
@@ -30,11 +34,15 @@ _HOMES = {
     "Guidance": "diffusion.guidance",
     "OutputError": "errors",
     "SampleSettings": "sampling.sample",
+    "StudyOptions": "study.options",
+    "TrainOptions": "training.options",
     "diffusion_loss": "diffusion.loss",
     "linear_schedule": "diffusion.schedule",
     "load_autoencoder": "weights.autoencoder",
     "load_checkpoint": "weights.checkpoint",
+    "make_run": "training.start",
     "respace": "diffusion.schedule",
+    "run_study": "study.run",
     "sample": "sampling.sample",
     "save_checkpoint": "weights.checkpoint",
     "window_attention": "attention.window",
@@ -52,11 +60,15 @@ __all__ = [
     "Guidance",
     "OutputError",
     "SampleSettings",
+    "StudyOptions",
+    "TrainOptions",
     "diffusion_loss",
     "linear_schedule",
     "load_autoencoder",
     "load_checkpoint",
+    "make_run",
     "respace",
+    "run_study",
     "sample",
     "save_checkpoint",
     "window_attention",

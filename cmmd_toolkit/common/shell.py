@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from ..errors import CmmdError, InputError
+from .flags import in_flags
 from .nearest import nearest
 from .signals import CODES, caught_signals, exit_at_once
 from .streams import sturdy_streams
@@ -89,7 +90,7 @@ class Shell(click.Group):
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             return self._line(f"{where}{error.strerror or error}{self._kept() if full else ''}")
         if isinstance(error, (CmmdError, *self.errors)):
-            return self._line(str(error))
+            return self._line(in_flags(str(error), self))
         if isinstance(error, MemoryError) or _is_out_of_memory(error):
             cause = f" ({str(error).splitlines()[0]})" if str(error) else ""
             return self._line(f"not enough memory{cause}; take a smaller --batch-size{self._kept()}")

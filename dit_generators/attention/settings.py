@@ -8,13 +8,12 @@ import torch
 
 from ..errors import ArgumentError
 from . import Attention
-from .engines.flex import check_flex
 from .engines.full import full_attention
 from .engines.naive import naive_attention
 from .engines.natten import check_natten
 from .engines.xformers import check_xformers, xformers_attention
 from .neighbours import Border, Window
-from .window import WINDOW_ENGINES, check_engine, check_grid, window_attention
+from .window import USER_ENGINES, check_engine, check_grid, window_attention
 
 DENSE = {"naive": naive_attention, "full": full_attention, "xformers": xformers_attention}
 KINDS = (*DENSE, "swa")
@@ -76,8 +75,6 @@ class AttentionSettings:
             return DENSE[name]
         if engine == "natten":
             check_natten(Window(grid, (self.window, self.window), self.border), device)
-        if engine == "flex":
-            check_flex(device)
         return partial(
             window_attention,
             grid=grid,
@@ -93,9 +90,9 @@ def _expand(item: str, pattern: str) -> list[str]:
     if not match or match[1] not in KINDS or match[3] == "0" or (match[2] and match[1] != "swa"):
         raise ArgumentError(
             f"attention {pattern!r}: expected {', '.join(KINDS)}, auto, or a pattern of them over the layers such as "
-            f"swa*3,full; swa:ENGINE fixes the engine ({', '.join(WINDOW_ENGINES)})"
+            f"swa*3,full; swa:ENGINE fixes the engine ({', '.join(USER_ENGINES)})"
         )
     if match[2]:
-        check_engine(match[2])
+        check_engine(match[2], USER_ENGINES)
     kind = f"{match[1]}:{match[2]}" if match[2] else match[1]
     return [kind] * int(match[3] or 1)

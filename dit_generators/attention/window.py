@@ -1,6 +1,6 @@
 """2-D sliding-window attention: the public function, and which of its engines computes it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import get_args
 
@@ -23,6 +23,7 @@ WINDOW_ENGINES: dict[str, Callable[[Tensor, Tensor, Tensor, Window], Tensor]] = 
     "flex": flex_window,
     "natten": natten_window,
 }
+USER_ENGINES = ("masked", "halo", "natten")  # those that "auto" chooses among; the others are there to compare with
 
 
 def window_attention(
@@ -47,7 +48,8 @@ def window_attention(
         border: "shift" moves the window inwards at edges, so that each query sees a full window (NATTEN);
             "truncate" leaves out what lies outside the grid.
         dilation: distance of neighbours; each of the dilation^2 interleaved sub-grids attends within itself.
-        engine: "auto" (by size, see docs/attention.md), "masked", "halo", "gather", "flex", "natten": one result.
+        engine: "auto" (by size, see docs/attention.md), "masked", "halo", "natten"; "gather" and "flex", which "auto"
+            never takes, are there to compare with. One result.
 
     Returns:
         (B, heads, N, head_dim).
@@ -106,10 +108,10 @@ def check_grid(
     return grid
 
 
-def check_engine(engine: str) -> None:
-    """Raise ArgumentError for an unknown engine of window attention."""
-    if engine != "auto" and engine not in WINDOW_ENGINES:
-        raise ArgumentError(f"window engine {engine!r}: expected auto, {', '.join(WINDOW_ENGINES)}")
+def check_engine(engine: str, known: Collection[str] = ("auto", *WINDOW_ENGINES)) -> None:
+    """Raise ArgumentError for an engine of window attention that is none of these."""
+    if engine not in known:
+        raise ArgumentError(f"window engine {engine!r}: expected {', '.join(known)}")
 
 
 def as_pair(value: int | tuple[int, int]) -> tuple[int, int]:

@@ -15,34 +15,47 @@ from ..errors import ArgumentError
 from ..network.config import DiTConfig
 
 
-def run_bench(
+def bench_settings(
+    *,
     model: str,
     input_size: int,
     batch_size: str,
     attention: str,
     level: str,
     window: int,
-    out: str | None,
-    given: dict[str, Any],
-) -> None:
-    """Measure, print as it goes on stderr, then the table on stdout."""
-    if out is not None and (not out or any(Path(f"{out}.{kind}").is_dir() for kind in ("json", "png"))):
-        raise ArgumentError(f"--out {out}: expected a name for NAME.json and NAME.png")
-    if out is not None and not Path(out).parent.is_dir():
-        raise ArgumentError(f"--out {out}: the folder {Path(out).parent} does not exist; create it first")
-    if given["tf32"]:
-        torch.backends.cuda.matmul.allow_tf32 = True
-    settings = BenchSettings(
+    precision: str,
+    backward: bool,
+    repeats: int,
+    device: str,
+) -> BenchSettings:
+    """The record of what click gives."""
+    return BenchSettings(
         name=model,
         config=DiTConfig.preset(model, input_size=input_size, window=window),
         attention=tuple(attention.split(",")),
         batch_sizes=listed(batch_size, "--batch-size", int),
         levels=tuple(_level(name) for name in level.split(",")),
-        device=pick_device(given["device"]),
-        precision=given["precision"],
-        repeats=given["repeats"],
-        backward=given["backward"],
+        device=pick_device(device),
+        precision=precision,
+        repeats=repeats,
+        backward=backward,
     )
+
+
+def check_target(out: str | None) -> None:
+    """Raise ArgumentError for a NAME whose NAME.json and NAME.png could not be written."""
+    if out is None:
+        return
+    if not out or any(Path(f"{out}.{kind}").is_dir() for kind in ("json", "png")):
+        raise ArgumentError(f"--out {out}: expected a name for NAME.json and NAME.png")
+    if not Path(out).parent.is_dir():
+        raise ArgumentError(f"--out {out}: the folder {Path(out).parent} does not exist; create it first")
+
+
+def run_bench(settings: BenchSettings, out: str | None, *, tf32: bool) -> None:
+    """Measure, print as it goes on stderr, then the table on stdout."""
+    if tf32:
+        torch.backends.cuda.matmul.allow_tf32 = True
     results, said = [], set()
     for result in measure(settings):
         results.append(result)
@@ -57,7 +70,7 @@ def run_bench(
         draw_bench(settings, results, Path(f"{out}.png"))
     console = Console()
     with console.capture() as table:
-        console.print(f"{model}, {settings.precision}, {device_name(settings.device)}", highlight=False)
+        console.print(f"{settings.name}, {settings.precision}, {device_name(settings.device)}", highlight=False)
         console.print(to_table(results))
     click.echo(table.get(), nl=False)
     click.echo(explain(settings, results))

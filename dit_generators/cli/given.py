@@ -1,12 +1,12 @@
 """Options that would say nothing: refused, never ignored."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
 from ..errors import ArgumentError
 from ..network.model import DiT
+from ..sampling.sample import SampleSettings
 
 _GUIDANCE = ("guidance_by", "guidance_channels", "guidance_interval", "guidance_window")
 _WINDOW = ("window", "border", "dilation")
@@ -18,15 +18,16 @@ def is_given(name: str) -> bool:
     return source not in (None, click.core.ParameterSource.DEFAULT, click.core.ParameterSource.DEFAULT_MAP)
 
 
-def check_guidance_options(given: dict[str, Any], scales: Sequence[float]) -> None:
+def check_guidance_options(settings: SampleSettings, scales: Sequence[float]) -> None:
     """Raise ArgumentError for options of guidance where nothing is guided, or of another guidance."""
     named = next((name for name in _GUIDANCE if is_given(name)), None)
     if named and all(scale == 1 for scale in scales):
         raise ArgumentError(f"{option(named)}: nothing is guided at --guidance-scale 1; give another scale")
-    if is_given("guidance_window") and given["guidance_by"] == "label":
+    guidance = settings.guidance
+    if is_given("guidance_window") and guidance.by == "label":
         raise ArgumentError("--guidance-window: is for --guidance-by window")
-    everywhere = given["guidance_by"] == "label" and given["guidance_channels"] == "all"
-    if given["labels"] and everywhere and given["guidance_interval"] is None and all(scale == 0 for scale in scales):
+    everywhere = guidance.by == "label" and guidance.channels == "all" and guidance.interval is None
+    if settings.labels is not None and everywhere and all(scale == 0 for scale in scales):
         raise ArgumentError(
             "--labels: count for nothing at --guidance-scale 0, which is the null label; leave them out"
         )

@@ -42,7 +42,16 @@ def main() -> None:
     metavar="DIR",
     help="Folder for 000000.png, ... and samples.json.",
 )
-def sample(out: str, num: int, npz: bool, preview_every: int | None, attention: str | None, **given: Any) -> int:
+def sample(
+    out: str,
+    num: int,
+    npz: bool,
+    preview_every: int | None,
+    attention: str | None,
+    steps: str,
+    guidance_scale: float,
+    **given: Any,
+) -> int:
     """Make N images in DIR, and DIR.contact-sheet.png beside it.
 
     Image i depends on the checkpoint, the settings, the seed and i alone. The same command goes on with an unfinished
@@ -53,13 +62,14 @@ def sample(out: str, num: int, npz: bool, preview_every: int | None, attention: 
     from ..sampling.folder import SampleFolder
     from ..sampling.run import SampleRun, run_sampling
     from .given import check_guidance_options
-    from .sampling import load_model, make_settings
+    from .sampling import SamplingKeywords, load_model
 
-    settings = make_settings(given, steps=given.pop("steps"), scale=given["guidance_scale"])
-    check_guidance_options(given, [given.pop("guidance_scale")])
+    asked = SamplingKeywords(**given)
+    settings = asked.settings(steps, guidance_scale)
+    check_guidance_options(settings, [guidance_scale])
     with joined_processes() as processes:
-        model, autoencoder, source = load_model(given, attention, settings)
-        run = SampleRun(model, settings, Path(out), num, given["batch_size"], source, autoencoder, preview_every)
+        model, autoencoder, source = load_model(asked, attention, settings)
+        run = SampleRun(model, settings, Path(out), num, asked.batch_size, source, autoencoder, preview_every)
         written: list[Path] = []
 
         def finish(folder: SampleFolder) -> None:
@@ -106,16 +116,17 @@ def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[
     from ..sampling.run import SampleRun
     from ..sampling.sweep import Sweep, run_sweep
     from .given import check_guidance_options
-    from .sampling import load_model, make_settings, switch_attention
+    from .sampling import SamplingKeywords, load_model
 
     kinds = attention if len(attention) > 1 else tuple(attention[0].split(",")) if attention else (None,)
     plan = Sweep(kinds, listed(guidance_scale, "--guidance-scale", float), tuple(map(str.strip, steps.split(","))))
-    settings = make_settings(given, steps=plan.steps[0], scale=1.0)
-    check_guidance_options(given, plan.scales)
+    asked = SamplingKeywords(**given)
+    settings = asked.settings(plan.steps[0], 1.0)
+    check_guidance_options(settings, plan.scales)
     with joined_processes() as processes:
-        model, autoencoder, source = load_model(given, None, settings, kinds)
-        base = SampleRun(model, settings, Path(out), num, given["batch_size"], source, autoencoder)
-        switch = partial(switch_attention, model, given=given)
+        model, autoencoder, source = load_model(asked, None, settings, kinds)
+        base = SampleRun(model, settings, Path(out), num, asked.batch_size, source, autoencoder)
+        switch = partial(asked.switch, model)
         cells = run_sweep(base, plan, switch, show_progress, processes)
     if processes.is_main:
         click.echo("\n".join(map(str, [*cells, Path(out, "sweep.png")])))
@@ -141,11 +152,11 @@ def train(pictures: str, out: str, **given: Any) -> int:
     torchrun --nproc-per-node P -m -- dit_generators train ..., or accelerate launch.
     """
     from ..common.processes import joined_processes
-    from .training import run_training
+    from .training import run_training, train_options
 
-    given["channels"] = int(given["channels"])
+    options = train_options(**given)
     with joined_processes():
-        return 0 if run_training(Path(pictures), Path(out), given) else INTERRUPTED
+        return 0 if run_training(Path(pictures), Path(out), options) else INTERRUPTED
 
 
 @main.command(short_help="The whole report from a folder of pictures.")
@@ -173,9 +184,20 @@ def study(pictures: str, out: str, **given: Any) -> int:
     Writes STUDY/evaluation_results.json, tables.md and index.html. Interrupted, the same command goes on. Under
     `torchrun --nproc-per-node P -m -- dit_generators study ...` P processes share training, samples and sweeps.
     """
-    from .study import run_study
+    from ..common.processes import joined_processes
+    from ..common.progress import show_progress
+    from ..common.shell import say
+    from ..study.run import run_study
+    from .study import study_options
 
-    return run_study(Path(pictures), Path(out), given)
+    options = study_options(**given)
+    with joined_processes() as processes:
+        page = run_study(pictures, out, options, say=say, show_progress=show_progress, processes=processes)
+    if page is None:
+        return INTERRUPTED
+    if processes.is_main:
+        click.echo(page)
+    return 0
 
 
 @main.command(short_help="Convert a checkpoint.")
@@ -213,15 +235,14 @@ def convert(source: str, target: str, weights: str | None, num_heads: int | None
 @click.option("--repeats", type=int, default=5, show_default=True, metavar="N", help="The least of N is taken.")
 @click.option("--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda:1.")
 @click.option("--out", metavar="NAME", help="Write NAME.json and NAME.png, too.")
-def bench(
-    model: str, input_size: int, batch_size: str, attention: str, level: str, window: int, out: str | None, **given: Any
-) -> int:
+def bench(out: str | None, tf32: bool, **given: Any) -> int:
     """Time every kind of attention, as the operation alone, in one block, and in the whole model.
 
     All kinds run in one precision on one device, warmed up and synchronised. The default is the set-up of the published
     comparison, DiT-XL/4 on 32 x 32 latents: 64 tokens.
     """
-    from .bench import run_bench
+    from .bench import bench_settings, check_target, run_bench
 
-    run_bench(model, input_size, batch_size, attention, level, window, out, given)
+    check_target(out)
+    run_bench(bench_settings(**given), out, tf32=tf32)
     return 0

@@ -1,14 +1,16 @@
 """From the options of a command to a model that is ready to sample."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import torch
 
+from ..attention.neighbours import Border
 from ..common.processes import pick_device
 from ..common.shell import listed, say
-from ..diffusion.guidance import Guidance
+from ..diffusion.guidance import Channels, Guidance
 from ..errors import ArgumentError, CheckpointError
 from ..network.model import DiT
 from ..sampling.sample import SampleSettings, makes_pixels
@@ -19,58 +21,98 @@ from ..weights.hub import bundled_file
 from .given import check_window_options
 
 
-def make_settings(given: dict[str, Any], *, steps: str, scale: float) -> SampleSettings:
-    """The settings of `dit-gen sample` and of one cell of `dit-gen sweep`."""
-    interval = given["guidance_interval"]
-    bounds = None if interval is None else listed(interval, "--guidance-interval", int)
-    if bounds is not None and len(bounds) != 2:
-        raise ArgumentError(f"--guidance-interval {interval}: expected LOW,HIGH")
-    labels = None if given["labels"] is None else listed(given["labels"], "--labels", int)
-    guidance = Guidance(
-        scale=scale,
-        by=given["guidance_by"],
-        channels=given["guidance_channels"],
-        interval=None if bounds is None else (bounds[0], bounds[1]),
-        window=given["guidance_window"],
-    )
-    return SampleSettings(
-        sampler=given["sampler"],
-        steps=steps,
-        eta=given["eta"],
-        guidance=guidance,
-        seed=given["seed"],
-        labels=labels,
-        precision=given["precision"],
-    )
+@dataclass(frozen=True)
+class SamplingKeywords:
+    """What `sample` and `sweep` share, as click gives it: see `checkpoint_options` and `sampling_options`."""
+
+    checkpoint: str | None
+    weights: Literal["ema", "model"] | None
+    num_heads: int | None
+    sampler: str
+    eta: float
+    guidance_by: Literal["label", "window"]
+    guidance_channels: Channels
+    guidance_interval: str | None
+    guidance_window: int
+    window: int | None
+    border: Border | None
+    dilation: int | None
+    labels: str | None
+    seed: int
+    batch_size: int
+    autoencoder: str | None
+    device: str
+    precision: Literal["fp32", "bf16"]
+    tf32: bool
+    compiled: bool
+
+    def settings(self, steps: str, scale: float) -> SampleSettings:
+        """Of `dit-gen sample`, and of one cell of `dit-gen sweep`."""
+        guidance = Guidance(
+            scale=scale,
+            by=self.guidance_by,
+            channels=self.guidance_channels,
+            interval=self._interval(),
+            window=self.guidance_window,
+        )
+        return SampleSettings(
+            sampler=self.sampler,
+            steps=steps,
+            eta=self.eta,
+            guidance=guidance,
+            seed=self.seed,
+            labels=None if self.labels is None else listed(self.labels, "--labels", int),
+            precision=self.precision,
+        )
+
+    def switch(self, model: DiT, attention: str | None) -> None:
+        """Set this attention, None for the model's own, with the window that is asked for; `auto` says its choice."""
+        choice = model.set_attention(
+            model.config.attention if attention is None else attention,
+            window=self.window,
+            border=self.border,
+            dilation=self.dilation,
+            batch_size=self.batch_size,
+        )
+        if choice is not None:
+            say(str(choice))
+
+    def _interval(self) -> tuple[int, int] | None:
+        if self.guidance_interval is None:
+            return None
+        bounds = listed(self.guidance_interval, "--guidance-interval", int)
+        if len(bounds) != 2:
+            raise ArgumentError(f"--guidance-interval {self.guidance_interval}: expected LOW,HIGH")
+        return bounds[0], bounds[1]
 
 
 def load_model(
-    given: dict[str, Any], attention: str | None, settings: SampleSettings, kinds: Sequence[str | None] = ()
+    asked: SamplingKeywords, attention: str | None, settings: SampleSettings, kinds: Sequence[str | None] = ()
 ) -> tuple[DiT, Autoencoder | None, str]:
     """The model on its device with its attention, the autoencoder where it needs one, and the checkpoint's name.
 
     `kinds` are all that it will have, where that is more than `attention`.
     """
-    source = given["checkpoint"] or default_checkpoint(attention)
-    checkpoint = read_checkpoint(source, num_heads=given["num_heads"], weights=given["weights"])
+    source = asked.checkpoint or default_checkpoint(attention)
+    checkpoint = read_checkpoint(source, num_heads=asked.num_heads, weights=asked.weights)
     model = build_model(checkpoint)
-    device = pick_device(given["device"])
-    if given["tf32"]:
+    device = pick_device(asked.device)
+    if asked.tf32:
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
         if device.type == "cpu":
             say("--tf32: says nothing on a CPU, which multiplies in float32")
     model.to(device)
     check_window_options(model, kinds or (attention,))
-    switch_attention(model, attention, given)
+    asked.switch(model, attention)
     settings.check(model)
-    if given["compiled"]:
+    if asked.compiled:
         model.compile()
     if makes_pixels(model):
-        if given["autoencoder"]:
+        if asked.autoencoder:
             raise ArgumentError("--autoencoder: the model makes pixels and needs none")
         return model, None, source
-    autoencoder = find_autoencoder(checkpoint, given["autoencoder"], device)
+    autoencoder = find_autoencoder(checkpoint, asked.autoencoder, device)
     check_latents(model, autoencoder)
     return model, autoencoder, source
 
@@ -93,19 +135,6 @@ def find_autoencoder(checkpoint: Checkpoint, given: str | None, device: torch.de
             f"the model was trained with the autoencoder {checkpoint.record.source}, which cannot be read here "
             f"({error}); give it by --autoencoder PATH"
         ) from error
-
-
-def switch_attention(model: DiT, attention: str | None, given: dict[str, Any]) -> None:
-    """Set the attention that the options ask for; `auto` says what it chose."""
-    choice = model.set_attention(
-        model.config.attention if attention is None else attention,
-        window=given["window"],
-        border=given["border"],
-        dilation=given["dilation"],
-        batch_size=given["batch_size"],
-    )
-    if choice is not None:
-        say(str(choice))
 
 
 def autoencoder_to_copy(model: DiT, checkpoint: Checkpoint, target: str, given: str | None) -> Path | None:

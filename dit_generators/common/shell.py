@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import click
 
+from cmmd_toolkit.common.flags import in_flags
 from cmmd_toolkit.common.shell import INTERRUPTED, Shell
 
 from ..errors import ArgumentError, AttentionChangedWarning, DitError
@@ -31,8 +32,10 @@ class DitShell(Shell):
 
 
 def say(message: str) -> None:
-    """One line on stderr."""
-    click.echo("dit-gen: " + " ".join(str(message).split()), err=True)
+    """One line on stderr, with flags for what the library calls arguments."""
+    context = click.get_current_context(silent=True)
+    text = message if context is None else in_flags(message, context.command)
+    click.echo("dit-gen: " + " ".join(text.split()), err=True)
 
 
 def listed(text: str, title: str, parse: Callable[[str], T]) -> tuple[T, ...]:

@@ -106,18 +106,5 @@ def combine(strong: Tensor, weak: Tensor, scale: float, channels: Channels, in_c
     return torch.cat([noise, strong[:, count:]], dim=1)
 
 
-def forward_with_cfg(model: DiT, x: Tensor, timesteps: Tensor, class_labels: Tensor, cfg_scale: float) -> Tensor:
-    """The official guided step on 2n rows: n labels, then n null labels; the second half of `x` is ignored.
-
-    Channels 0, 1, 2 are guided and shared by both halves; every other channel is each half's own.
-    """
-    first = x[: len(x) // 2]
-    conditional, unconditional = model(torch.cat([first, first]), timesteps, class_labels).chunk(2)
-    guided_half = combine(conditional, unconditional, cfg_scale, "3", x.shape[1])
-    count = min(3, x.shape[1])
-    other_half = torch.cat([guided_half[:, :count], unconditional[:, count:]], dim=1)
-    return torch.cat([guided_half, other_half])
-
-
 def _active(guidance: Guidance, timestep: int) -> bool:
     return guidance.interval is None or guidance.interval[0] <= timestep <= guidance.interval[1]

@@ -34,7 +34,7 @@ def ddpm(predict: Predict, x_t: Tensor, schedule: Schedule, draw: Draw) -> Itera
         index = torch.full((len(x_t),), i, device=x_t.device)
         output = predict(x_t, _timesteps(schedule, index))
         x_0 = predicted_x_0(output, x_t, schedule, index)
-        x_t = _ddpm_from(x_0, output, x_t, schedule, index, draw())
+        x_t = ddpm_step(x_0, output, x_t, schedule, index, draw())
         yield Step(i, x_t, x_0)
 
 
@@ -45,29 +45,19 @@ def ddim(predict: Predict, x_t: Tensor, schedule: Schedule, draw: Draw, eta: flo
         index = torch.full((len(x_t),), i, device=x_t.device)
         output = predict(x_t, _timesteps(schedule, index))
         x_0 = predicted_x_0(output, x_t, schedule, index)
-        x_t = _ddim_from(x_0, x_t, schedule, index, draw(), eta)
+        x_t = ddim_step(x_0, x_t, schedule, index, draw(), eta)
         yield Step(i, x_t, x_0)
 
 
-def ddpm_step(output: Tensor, x_t: Tensor, schedule: Schedule, index: Tensor, noise: Tensor) -> Tensor:
+def ddpm_step(x_0: Tensor, output: Tensor, x_t: Tensor, schedule: Schedule, index: Tensor, noise: Tensor) -> Tensor:
     """mean + exp(log variance / 2) noise, no noise at index 0; index (B,) counts steps of `schedule`."""
-    return _ddpm_from(predicted_x_0(output, x_t, schedule, index), output, x_t, schedule, index, noise)
-
-
-def _ddpm_from(x_0: Tensor, output: Tensor, x_t: Tensor, schedule: Schedule, index: Tensor, noise: Tensor) -> Tensor:
     mean = posterior_mean(x_0, x_t, schedule, index)
     deviation = torch.exp(0.5 * log_variance(output, x_t, schedule, index))
     return mean + _not_last(index, x_t) * deviation * noise
 
 
-def ddim_step(
-    output: Tensor, x_t: Tensor, schedule: Schedule, index: Tensor, noise: Tensor, eta: float = 0.0
-) -> Tensor:
+def ddim_step(x_0: Tensor, x_t: Tensor, schedule: Schedule, index: Tensor, noise: Tensor, eta: float) -> Tensor:
     """x_0 sqrt(a_prev) + sqrt(1 - a_prev - sigma^2) eps + sigma noise, no noise at index 0."""
-    return _ddim_from(predicted_x_0(output, x_t, schedule, index), x_t, schedule, index, noise, eta)
-
-
-def _ddim_from(x_0: Tensor, x_t: Tensor, schedule: Schedule, index: Tensor, noise: Tensor, eta: float) -> Tensor:
     alpha, alpha_prev = (at(a, index, x_t) for a in (schedule.alphas_cumprod, schedule.alphas_cumprod_prev))
     # The noise is derived again from x_0, as published: the same up to rounding.
     epsilon = (_unscale(x_t, schedule, index) - x_0) / at((1 / schedule.alphas_cumprod - 1) ** 0.5, index, x_t)

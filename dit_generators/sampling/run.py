@@ -4,7 +4,7 @@ import dataclasses
 import platform
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +19,7 @@ from ..network.model import DiT
 from ..weights.autoencoder import Autoencoder, check_latents
 from ..weights.digest import weights_digest
 from .folder import SampleFolder
+from .quiet import show_no_progress
 from .sample import SampleSettings, makes_pixels, sample_states, to_pixels
 
 Finish = Callable[[SampleFolder], None]
@@ -111,7 +112,8 @@ def _fill(run: SampleRun, folder: SampleFolder, processes: Processes, show_progr
     processes.wait()  # and has seen the same pictures before any makes new ones
     mine = missing[processes.rank :: processes.count]
     start = time.perf_counter()
-    with show_progress(str(run.out), len(mine)) if mine else nullcontext(_nothing) as advance:
+    show = show_progress if mine else show_no_progress
+    with show(str(run.out), len(mine)) as advance:
         for first in range(0, len(mine), run.batch_size):
             _make_batch(run, folder, mine[first : first + run.batch_size], advance)
     processes.wait()
@@ -120,10 +122,6 @@ def _fill(run: SampleRun, folder: SampleFolder, processes: Processes, show_progr
         timing = {"images": len(missing), "seconds": seconds} if missing else folder.timing
         folder.write_record(_record(run, folder) | {"complete": True, "timing": timing})
     return SampleResult(len(missing), run.num - len(missing), seconds, folder)
-
-
-def _nothing(_: float) -> None:
-    """Progress of nothing."""
 
 
 def _make_batch(run: SampleRun, folder: SampleFolder, indices: list[int], advance: Advance) -> None:

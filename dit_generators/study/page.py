@@ -1,7 +1,6 @@
 """The study's tables, figure and page, from its results."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -87,48 +86,13 @@ def _range(values: Sequence[float]) -> str:
 
 
 def _page(results: Mapping[str, Any], table: Sequence[Sequence[str]], verdicts: Sequence[str]) -> str:
-    rows = [f"<tr>{''.join(f'<th>{escape(cell)}</th>' for cell in table[0])}</tr>"]
-    rows += [f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table[1:]]
-    published = "".join(
-        f"<tr><td>{escape(name)}</td><td>{full}</td><td>{swa}</td></tr>" for name, (full, swa) in PUBLISHED.items()
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
     )
-    bench = results["bench"]
-    share = 100 * bench["attention_share"]
-    sheets = "".join(
-        f"<figure><img src='samples/{name}.contact-sheet.png' alt='samples of the {name} model'>"
-        f"<figcaption>{name}</figcaption></figure>"
-        for name in results["sweeps"]
-    )
-    sweeps = "".join(
-        f"<figure><img src='sweeps/{name}/sweep.png' alt='sweep of the {name} model'>"
-        f"<figcaption>{name}</figcaption></figure>"
-        for name in results["sweeps"]
-    )
-    return f"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Full against sliding-window attention</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222 }}
-table {{ border-collapse: collapse; margin: 1rem 0 }}
-td, th {{ border: 1px solid #ccc; padding: .3rem .6rem; text-align: left }}
-img {{ max-width: 100%; image-rendering: pixelated }}
-figure {{ display: inline-block; margin: .5rem; vertical-align: top }}
-</style>
-<h1>Full against sliding-window attention</h1>
-<p>Two Diffusion Transformers, trained on {results["pictures"]} pictures with identical settings but for attention, and
-{results["samples"]} samples of each from the same seeds.</p>
-<h2>Scores</h2>
-<table>{"".join(rows)}</table>
-<ul>{"".join(f"<li>{escape(verdict)}</li>" for verdict in verdicts)}</ul>
-<img src="scores.png" alt="scores with intervals">
-<p>Dot and bar: all samples and the 95 % interval; the interval of FD belongs to the number without bias. Grey:
-draws of {results["few"]} samples a side.</p>
-<h2>Samples</h2>{sheets}
-<h2>Guidance and steps</h2>{sweeps}
-<h2>Attention on this machine</h2>
-<p>{escape(bench["model"])}, {escape(bench["device"])}: attention is {share:.2g} % of the multiply-adds.</p>
-<img src="bench.png" alt="time of attention">
-<h2>What the report published</h2>
-<table><tr><th>metric, 32 samples</th><th>full</th><th>swa</th></tr>{published}</table>
-<p>Other training, another sampler and 32 samples: compare the order, not the values.</p>
-</html>
-"""
+    template = templates.get_template("page.html.jinja")
+    return template.render(results=results, table=table, verdicts=verdicts, published=PUBLISHED)

@@ -1,202 +1,119 @@
-"""The whole report from one folder of pictures: two models that differ in attention only, and what they score.
+"""A whole study: train both models, then every other stage, then the page."""
 
-    STUDY/models/full, swa        training runs          STUDY/samples/full, swa     samples from the same seeds
-    STUDY/sweeps/full, swa        guidance x steps       STUDY/bench.json, .png      attention on this machine
-    STUDY/scores.json             every backbone         STUDY/evaluation_results.json, index.html, tables.md
-
-Every stage leaves its result behind, and the same command goes on after the last one that is whole.
-"""
-
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import itertools
+import os
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from cmmd_toolkit.common.writing import replacing
+from cmmd_toolkit.common.writing import remove_leftovers
 
-from ..bench.chart import draw_bench
-from ..bench.measure import BenchSettings, measure, to_dict
-from ..common.files import read_json
+from ..common.files import locked
 from ..common.processes import ALONE, Processes
 from ..common.progress import ShowProgress
-from ..data.decode import read_picture
-from ..data.pictures import Pictures
-from ..diffusion.guidance import Guidance
+from ..errors import OutputError
 from ..network.config import DiTConfig
 from ..network.model import DiT
-from ..sampling.folder import SampleFolder, recorded_timing
-from ..sampling.run import SampleRun, run_sampling
-from ..sampling.sample import SampleSettings
-from ..sampling.sweep import Sweep, run_sweep
-from ..weights.autoencoder import Autoencoder
-from ..weights.checkpoint import load_checkpoint
-from ..weights.digest import weights_digest
-from .scores import SCORE_FIELDS, score_models
-
-Say = Callable[[str], None]
-MODELS = ("full", "swa")
+from ..sampling.quiet import Say, say_nothing, show_no_progress
+from ..training.run import TrainRun
+from ..training.start import make_run
+from .options import MODELS, StudyOptions
+from .page import write_report
+from .stages import Study
 
 
-@dataclass(frozen=True)
-class StudySettings:
-    """What is asked.
+def run_study(
+    pictures: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    options: StudyOptions | None = None,
+    *,
+    say: Say = say_nothing,
+    show_progress: ShowProgress = show_no_progress,
+    processes: Processes = ALONE,
+) -> Path | None:
+    """Train a full and a swa model with identical settings, sample both from the same seeds, sweep, score.
 
-    Attributes:
-        samples: pictures a model that are scored.
-        few: how many the report used, 32; `draws` random draws of so many show what they can tell.
-        steps: of the scored samples.
-        scales, sweep_steps, sweep_images: the sweep, guided by a 3 x 3 window (full) or a single token (swa).
-        backbones: name -> options of cmmd_toolkit.embed (weights, dims).
-        bench_model: whose attention is timed, the operation and one block.
+        page = run_study("photographs/", "study/", StudyOptions(training=TrainOptions.preset("small")))
+
+    Every stage leaves its result in `out`, and the same call goes on after the last one that is whole.
+
+    Args:
+        pictures: folder of training pictures, read with all below it.
+        out: folder of the study: models, samples, sweeps, evaluation_results.json, tables.md and index.html.
+        options: see `StudyOptions`; None is the report's.
+        say: is called with one line for everything that a user wants to know.
+        show_progress: a context manager of a name and a total, which gives a function to call with what is done.
+        processes: those that share the work, one by default.
+
+    Returns:
+        The page, `out`/index.html; None when Ctrl-C stopped the training of a model.
+
+    Raises what `make_run` and `TrainRun.run` raise; ArgumentError, before anything is trained, for samples or cells
+    that the models could not make.
     """
-
-    samples: int
-    few: int
-    draws: int
-    steps: str
-    scales: tuple[float, ...]
-    sweep_steps: tuple[str, ...]
-    sweep_images: int
-    batch_size: int
-    seed: int
-    backbones: Mapping[str, dict[str, Any]]
-    bench_model: str
+    options, folder = options or StudyOptions(), Path(out)
+    say = say if processes.is_main else say_nothing
+    with ExitStack() as held:
+        study = _train(Path(pictures), folder, options, say, show_progress, processes, held)
+        if study is None:
+            return None
+        results = study.run()
+        processes.by_main(lambda: write_report(results or {}, folder))
+    return folder / "index.html"
 
 
-@dataclass(frozen=True)
-class Study:
-    """A study in its folder, once both models are trained."""
-
-    path: Path
-    settings: StudySettings
-    pictures: Pictures
-    autoencoder: Autoencoder | None
-    device: torch.device
-    say: Say
-    show_progress: ShowProgress
-    processes: Processes = ALONE
-
-    def run(self) -> dict[str, Any] | None:
-        """Every stage after training. Returns what is in evaluation_results.json; None in all but the main process.
-
-        Processes share samples and sweeps; the main one scores, while the others wait.
-        """
-        sampling = {name: self._sample(name) for name in MODELS}
-        sweeps = {name: self._sweep(name) for name in MODELS}
-        return self.processes.by_main(lambda: self._results(sampling, sweeps))
-
-    def _results(self, sampling: Mapping[str, Any], sweeps: Mapping[str, Any]) -> dict[str, Any]:
-        asked = vars(self.settings) | {name: weights_digest(self.model(name).state_dict()) for name in MODELS}
-        scores = self._stage("scores.json", {**asked, "fields": SCORE_FIELDS}, self._score)
-        bench = self._stage("bench.json", {"model": self.settings.bench_model, "device": str(self.device)}, self._bench)
-        results = {
-            "pictures": len(self.pictures),
-            "samples": self.settings.samples,
-            "few": self.settings.few,
-            "seconds_per_image": sampling,
-            "scores": scores,
-            "sweeps": sweeps,
-            "bench": bench,
-        }
-        _write_json(self.path / "evaluation_results.json", results)
-        return results
-
-    def model(self, name: str) -> DiT:
-        """The average of a trained model."""
-        return load_checkpoint(self.path / "models" / name, device=self.device)
-
-    def _run(self, name: str, out: Path, num: int, settings: SampleSettings) -> SampleRun:
-        source = str(self.path / "models" / name)
-        return SampleRun(self.model(name), settings, out, num, self.settings.batch_size, source, self.autoencoder)
-
-    def _sample(self, name: str) -> float | None:
-        out, settings = self.path / "samples" / name, sampling_settings(self.settings)
-        run = self._run(name, out, self.settings.samples, settings)
-
-        def finish(folder: SampleFolder) -> None:
-            folder.write_sheet(run.num, None)
-
-        run_sampling(run, self.processes, self.show_progress, finish)
-        return self.processes.by_main(lambda: _seconds_per_image(out))
-
-    def _sweep(self, name: str) -> list[dict[str, Any]]:
-        out, settings = self.path / "sweeps" / name, sweep_settings(self.settings, name)
-        base = self._run(name, out, self.settings.sweep_images, settings)
-        plan = Sweep((None,), self.settings.scales, self.settings.sweep_steps)
-        return [vars(cell) for cell in run_sweep(base, plan, lambda _: None, self.show_progress, self.processes)]
-
-    def _score(self) -> Any:
-        generated = {name: self._read_samples(name) for name in MODELS}
-        return score_models(
-            self.pictures.pixels,
-            generated,
-            self.settings.backbones,
-            few=self.settings.few,
-            draws=self.settings.draws,
-            seed=self.settings.seed,
-            say=self.say,
-        )
-
-    def _read_samples(self, name: str) -> NDArray[np.uint8]:
-        folder = self.path / "samples" / name
-        return np.stack([read_picture(folder / f"{i:06d}.png") for i in range(self.settings.samples)])
-
-    def _bench(self) -> Any:
-        settings = BenchSettings(
-            name=self.settings.bench_model,
-            config=DiTConfig.preset(self.settings.bench_model),
-            attention=("naive", "full", "xformers", "swa"),
-            batch_sizes=(10, 50, 100, 200),
-            levels=("operation", "block"),
-            device=self.device,
-        )
-        results, left_out = [], set()
-        for result in measure(settings):
-            results.append(result)
-            if result.seconds is not None:
-                self.say(f"bench, {result.level}, batch {result.batch_size}, {result.attention}")
-            elif (reason := f"{result.attention} is not measured: {result.note}") not in left_out:
-                left_out.add(reason)
-                self.say(f"bench, {reason}")
-        draw_bench(settings, results, self.path / "bench.png")
-        return to_dict(settings, results)
-
-    def _stage(self, name: str, asked: Mapping[str, Any], work: Callable[[], Any]) -> Any:
-        """The stage's result: from its file where that answers the same question, else from work."""
-        target, question = self.path / name, json.loads(json.dumps(asked))
-        before = read_json(target)
-        if isinstance(before, dict) and before.get("asked") == question and "result" in before:
-            return before["result"]
-        _write_json(target, {"asked": question, "result": work()})
-        return json.loads(target.read_text())["result"]
+def _train(
+    pictures: Path,
+    out: Path,
+    options: StudyOptions,
+    say: Say,
+    show_progress: ShowProgress,
+    processes: Processes,
+    held: ExitStack,
+) -> Study | None:
+    """Both models, by all processes as `train` does it; None when Ctrl-C stopped one."""
+    is_new = not out.is_dir()
+    if not is_new:
+        _hold(out, processes, held)
+    for name in MODELS:
+        run = _prepare(pictures, out, options, name, say, show_progress)
+        if is_new and name == MODELS[0]:
+            _hold(out, processes, held)
+        say(f"training the {name} model")
+        if not run.run():
+            say(f"{out}: interrupted; the same command goes on")
+            return None
+    return Study(out, options, run.pictures, run.autoencoder, run.accelerator.device, say, show_progress, processes)
 
 
-def sampling_settings(settings: StudySettings) -> SampleSettings:
-    """Of the samples that are scored."""
-    return SampleSettings(steps=settings.steps, seed=settings.seed)
+def _hold(out: Path, processes: Processes, held: ExitStack) -> None:
+    """No other study writes into the folder until `held` ends."""
+    if processes.is_main:
+        held.enter_context(locked(out))
+        remove_leftovers(out)
 
 
-def sweep_settings(settings: StudySettings, name: str, scale: float = 1.0, steps: str = "50") -> SampleSettings:
-    """Of a cell of a model's sweep."""
-    guidance = Guidance(scale, by="window", window=_weak_window(name))
-    return SampleSettings(steps=steps, seed=settings.seed, guidance=guidance)
+def _prepare(
+    pictures: Path, study: Path, options: StudyOptions, name: str, say: Say, show_progress: ShowProgress
+) -> TrainRun:
+    """A training run, once everything that is to be done with its model is found to be possible."""
+    if study.exists() and not study.is_dir():
+        raise OutputError(f"{study}: is a file; name a folder")
+    training = replace(options.training, attention=name)
+    run = make_run(pictures, study / "models" / name, training, say=say, show_progress=show_progress)
+    run.announce()
+    for each in MODELS:
+        _check_models(options, replace(run.state.model.config, attention=each), each)
+    (study / "models").mkdir(parents=True, exist_ok=True)
+    return run
 
 
-def _seconds_per_image(folder: Path) -> float | None:
-    timing = recorded_timing(folder)
-    return float(timing["seconds"] / timing["images"]) if timing else None
-
-
-def _weak_window(name: str) -> int:
-    """A window that is weaker than the model's own: the swa model has 3 x 3, so its weak model sees one token."""
-    return 3 if name == "full" else 1
-
-
-def _write_json(target: Path, content: Any) -> None:
-    with replacing(target) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n")
+def _check_models(options: StudyOptions, config: DiTConfig, name: str) -> None:
+    """Raise ArgumentError for samples or cells that this model could not make, before hours of training."""
+    with torch.device("meta"):
+        model = DiT(config)
+    options.sampling.check(model)
+    for scale, steps in itertools.product(options.scales, options.sweep_steps):
+        options.sweep_cell(name, scale, steps).check(model)

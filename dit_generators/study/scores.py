@@ -15,6 +15,7 @@ from ..training.evaluation import features_of, unit_rows
 
 Rows = NDArray[np.float64]
 _LEAST = 20  # pictures a side for a test
+_LEVEL = 0.05  # of the test
 
 
 @dataclass(frozen=True)
@@ -100,18 +101,29 @@ def _p_value(reference: Any, first: Any, second: Any) -> float | None:
 
 
 def pairwise_verdict(scores: Sequence[Mapping[str, Any]], backbone: str, few: int) -> str:
-    """Which model is closer under a backbone, and how often a few samples would have said so."""
+    """Which model is closer under a backbone, where that can be told, and how often a few samples would say so."""
     first, second = [score for score in scores if score["backbone"] == backbone]
     better, worse = (first, second) if first["mmd"] <= second["mmd"] else (second, first)
-    gap = worse["mmd"] - better["mmd"]
-    error = min((score["mmd_error"] for score in (better, worse) if score["mmd_error"]), default=None)
-    if gap == 0:
+    gap = _gap_text(worse["mmd"] - better["mmd"], [better["mmd_error"], worse["mmd_error"]])
+    if gap is None:
         return f"{backbone}: both score the same."
-    agreed = np.mean([a < b for a, b in zip(better["few_mmd"], worse["few_mmd"], strict=True)])
+    agreed = 100 * np.mean([a < b for a, b in zip(better["few_mmd"], worse["few_mmd"], strict=True)])
     p_value = first["p_value"]
     sure = "too few samples for a test" if p_value is None else f"{p_phrase(p_value)}, paired by seed"
-    said = f"{few} samples a side say so in {100 * agreed:.0f} % of draws"
-    return f"{backbone}: {better['model']} is closer by {number_text(gap, error)} ({sure}); {said}."
+    if p_value is not None and p_value >= _LEVEL:
+        return (
+            f"{backbone}: the two cannot be told apart: the MMD of {better['model']} is lower by {gap} ({sure}), "
+            f"and so it is in {agreed:.0f} % of draws of {few} samples a side."
+        )
+    said = f"{few} samples a side say so in {agreed:.0f} % of draws"
+    return f"{backbone}: {better['model']} is closer by {gap} ({sure}); {said}."
+
+
+def _gap_text(gap: float, errors: Sequence[float | None]) -> str | None:
+    """A difference to the digits of the smaller error, or to two of its own where those would be zeros; None for 0."""
+    error = min((error for error in errors if error), default=None)
+    texts = (number_text(gap, error), number_text(gap, significant=2))
+    return next((text for text in texts if float(text) > 0), None)
 
 
 def _score(backbone: str, model: str, reference: Any, rows: Any, few: int, draws: int, seed: int) -> StudyScore:

@@ -2,6 +2,7 @@
 
 import math
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,52 +21,55 @@ from ..data.batches import Batch
 from ..data.pictures import Pictures
 from ..errors import CheckpointError, NotFiniteError, SamplingError, TrainingError
 from ..network.model import DiT
-from ..sampling.sample import SampleSettings, sample
+from ..sampling.quiet import Say
+from ..sampling.sample import sample
 from ..weights.autoencoder import Autoencoder
 from .curve import draw_curve
 from .evaluation import Evaluation
 from .folder import RunFolder
 from .loop import MakeBatch, StepResult, TrainSettings, TrainState, train
+from .options import TrainOptions
 
-Say = Callable[[str], None]
 _SHEET_IMAGES = 16
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """After how many steps what happens; None is never."""
-
-    steps: int
-    log: int = 50
-    save: int = 1000
-    sample: int | None = None
-    evaluate: int | None = None
 
 
 @dataclass
 class TrainRun:
-    """One run: what is trained on what, in which folder; `initial` makes the model of the start again."""
+    """One run, as `make_run` gives it: what is trained on what, in which folder.
+
+    `make` gives the batch at some positions, `initial` the model of the start again.
+    """
 
     pictures: Pictures
+    options: TrainOptions
     state: TrainState
-    settings: TrainSettings
-    schedule: Schedule
     make: MakeBatch
     initial: Callable[[], DiT]
     folder: RunFolder
     accelerator: Any
     say: Say
-    show: SampleSettings
     autoencoder: Autoencoder | None = None
     evaluation: Evaluation | None = None
-    compiled: bool = False
     best: float = math.inf
     board: Any = None
     losses: list[StepResult] = field(default_factory=list)
     start: tuple[dict[str, Any], dict[str, Any] | None] = ({}, None)  # optimiser and scaler before the first step
 
+    def announce(self) -> None:
+        """Say what is trained on what and, before the first step, how long it takes: all processes together."""
+        self.say(self._describe())
+        if not self.folder.has_checkpoint():
+            told = forecast(self.state.model, self.settings, self.make, self.options.steps, self.accelerator)
+            self.say(f"forecast: {told}")
+
     def run(self) -> bool:
-        """Train to the end. Returns False when Ctrl-C stopped it after a whole step, saved."""
+        """Train to the end, or go on to it. Returns False when Ctrl-C or SIGTERM stopped it: that step is saved.
+
+        Raises:
+            TrainingError: the loss stays NaN or infinite, whatever is left out.
+            CheckpointError: every checkpoint in the folder is damaged.
+            OutputError: another process writes into the folder.
+        """
         with ExitStack() as held:
             if self.main:
                 self.folder.path.mkdir(parents=True, exist_ok=True)
@@ -77,10 +81,10 @@ class TrainRun:
     def _train(self) -> bool:
         self._begin()
         network, self.state.optimiser = self.accelerator.prepare(self.state.model, self.state.optimiser)
-        if self.compiled:
+        if self.options.compiled:
             network.compile()
-        if self.state.step >= self.schedule.steps:
-            self.say(f"{self.state.step} steps are done already, {self.schedule.steps} were asked for: nothing to do")
+        if self.state.step >= self.options.steps:
+            self.say(f"{self.state.step} steps are done already, {self.options.steps} were asked for: nothing to do")
             return True
         with _stop_signal() as stopped:
             while True:
@@ -119,22 +123,27 @@ class TrainRun:
             self.say(f"warning: {error}; renamed to {aside.name}, the checkpoint before is used")
 
     @property
+    def settings(self) -> TrainSettings:
+        """What decides the weights besides the pictures and the shape of the model."""
+        return self.options.settings
+
+    @property
     def main(self) -> bool:
         """Whether this process writes what is common to all."""
         return bool(self.accelerator.is_main_process)
 
     def _steps(self, network: Any, stopped: Callable[[], bool]) -> bool:
-        for result in train(self.state, self.settings, self.make, self.schedule.steps, network, self.accelerator):
+        for result in train(self.state, self.settings, self.make, self.options.steps, network, self.accelerator):
             self.losses.append(result)
-            step, last = result.step, result.step == self.schedule.steps
+            step, last = result.step, result.step == self.options.steps
             stopping = self._agree(stopped())
-            if step % self.schedule.log == 0 or last or stopping:
+            if step % self.options.log_every == 0 or last or stopping:
                 self._log(result)
-            if _due(step, self.schedule.sample) and self.main:
+            if _due(step, self.options.sample_every) and self.main:
                 self._show(step)
-            if _due(step, self.schedule.evaluate) and self.main:
+            if _due(step, self.options.eval_every) and self.main:
                 self._evaluate(step)
-            if step % self.schedule.save == 0 or last or stopping:
+            if step % self.options.save_every == 0 or last or stopping:
                 self._save()
             if stopping:
                 return False
@@ -149,7 +158,7 @@ class TrainRun:
         return float(self.accelerator.reduce(flag, "sum")) > 0
 
     def _save(self) -> None:
-        step, regular = self.state.step, self.state.step % self.schedule.save == 0
+        step, regular = self.state.step, self.state.step % self.options.save_every == 0
         if not all(bool(torch.isfinite(weight).all()) for weight in self.state.model.parameters()):
             raise NotFiniteError(step, "the weights are not finite")
         if regular:
@@ -167,7 +176,7 @@ class TrainRun:
         if faults.exhausted:
             raise TrainingError(
                 f"{error}, again after going back to the last checkpoint {faults.in_a_row} times; "
-                "take a smaller --learning-rate, --clip 1, or --precision fp32"
+                'take a smaller `learning_rate`, `clip=1`, or `precision="fp32"`'
             ) from error
         after = faults.after(error.step)
         self.accelerator.wait_for_everyone()
@@ -223,9 +232,9 @@ class TrainRun:
         if not self.main:
             return
         self._write(entry)
-        left = (self.schedule.steps - result.step) * seconds / len(window)
+        left = (self.options.steps - result.step) * seconds / len(window)
         self.say(
-            f"step {result.step}/{self.schedule.steps}: loss {entry['loss']:.4f}, "
+            f"step {result.step}/{self.options.steps}: loss {entry['loss']:.4f}, "
             f"{entry['images_per_second']:.3g} images/s, waiting {100 * entry['waiting_share']:.0f} %, "
             f"{entry['memory_bytes'] / 1e9:.2g} GB, {time_text(left)} left"
         )
@@ -246,7 +255,7 @@ class TrainRun:
         target = self.folder.path / "samples" / f"{step:08d}.png"
         target.parent.mkdir(exist_ok=True)
         try:
-            pictures = sample(self.state.average, self.show, range(_SHEET_IMAGES), self.autoencoder)
+            pictures = sample(self.state.average, self.options.sampling, range(_SHEET_IMAGES), self.autoencoder)
         except SamplingError as error:
             self.say(f"step {step}: no sheet: {error}")
             return
@@ -268,6 +277,15 @@ class TrainRun:
             self.best = score.value
             self.folder.save_best(self.state)
         draw_curve(self.folder.entries(), self.evaluation.backbone, self.folder.path / "curve.png")
+
+    def _describe(self) -> str:
+        config, classes = self.state.model.config, len(self.pictures.classes)
+        held_out = f", {len(self.evaluation.reference)} held out" if self.evaluation else ""
+        return (
+            f"{len(self.pictures)} pictures to train on{held_out}, {classes or 'no'} classes; "
+            f"{config.depth} blocks of {config.hidden_size}, {config.num_tokens} tokens, "
+            f"attention {config.attention_settings.describe()}"
+        )
 
 
 def forecast(model: DiT, settings: TrainSettings, make: MakeBatch, steps: int, accelerator: Any) -> str:
@@ -313,7 +331,13 @@ def time_text(seconds: float) -> str:
 
 @contextmanager
 def _stop_signal() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM ask to stop after the step at hand; a second Ctrl-C stops at once."""
+    """Ctrl-C and SIGTERM ask to stop after the step at hand; a second Ctrl-C stops at once.
+
+    Only the main thread may take signals: a run in another is not stopped by them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
     asked: list[float] = []
 
     def ask(number: int, _frame: object) -> None:

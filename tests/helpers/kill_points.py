@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 OPERATIONS = ("os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.chmod", "os.truncate", "os.link")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 IMPORTS = {
-    "dit_generators": ["cli.main", "cli.training", "sampling.run", "cli.sampling"],
+    "dit_generators": ["cli.main", "cli.training", "training.start", "sampling.run", "cli.sampling"],
     "cmmd_toolkit": ["cli.main", "sets.embedding", "features.features"],
     "torch": ["_dynamo", "utils.tensorboard", "distributed.fsdp"],
     "accelerate": ["utils"],

@@ -8,9 +8,10 @@ import torch
 from safetensors.torch import load_file
 
 from dit_generators.cli.main import main
-from dit_generators.cli.training import make_run
+from dit_generators.cli.training import train_options
 from dit_generators.data.batches import Batch
 from dit_generators.training.run import TrainRun
+from dit_generators.training.start import make_run
 from dit_generators.weights.checkpoint import checkpoints_in
 
 SMALL = ["--preset", "small", "--hidden-size", "16", "--depth", "1", "--num-heads", "2", "--patch-size", "4"]
@@ -22,7 +23,7 @@ def small_run(pictures: Path, out: Path, *options: object) -> TrainRun:
     """The run that `dit-gen train` would start."""
     given = dict(main.commands["train"].make_context("train", ["x", "--out", "x", *SMALL, *map(str, options)]).params)
     given = {name: value for name, value in given.items() if name not in ("pictures", "out")}
-    return make_run(pictures, out, {**given, "channels": int(given["channels"])})
+    return make_run(pictures, out, train_options(**given))
 
 
 def poisoned(make: MakeBatch, batches: Sequence[int] | range) -> MakeBatch:

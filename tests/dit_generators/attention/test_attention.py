@@ -233,7 +233,20 @@ def test_equal_meanings_of_different_engines() -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["", "flash", "swa*", "swa*0", "full:halo", "swa:fast", "swa,,full", "swa*3 full*x", "auto,full"]
+    "pattern",
+    [
+        "",
+        "flash",
+        "swa*",
+        "swa*0",
+        "full:halo",
+        "swa:fast",
+        "swa:gather",
+        "swa:flex",
+        "swa,,full",
+        "swa*3 full*x",
+        "auto,full",
+    ],
 )
 def test_a_wrong_pattern_is_an_error_that_names_the_kinds(pattern) -> None:
     with pytest.raises(ArgumentError, match=r"expected .*masked|expected naive, full, xformers, swa"):

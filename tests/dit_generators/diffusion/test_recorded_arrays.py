@@ -5,16 +5,23 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from dit_oracles import assert_numbers_close, assert_rows_close, oracle, oracle_config, oracle_model
+from dit_oracles import (
+    assert_numbers_close,
+    assert_rows_close,
+    ddim_step,
+    ddpm_step,
+    forward_with_cfg,
+    oracle,
+    oracle_config,
+    oracle_model,
+)
 from torch import Tensor
 
-from dit_generators.diffusion.guidance import Guidance, forward_with_cfg, guided
+from dit_generators.diffusion.guidance import Guidance, guided
 from dit_generators.diffusion.loss import add_noise, diffusion_loss
 from dit_generators.diffusion.samplers import (
     ddim,
-    ddim_step,
     ddpm,
-    ddpm_step,
     log_variance,
     posterior_mean,
     predicted_x_0,

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
+from dit_oracles import ddim_step, ddpm_step
 from torch import Tensor
 
-from dit_generators.diffusion.samplers import ddim, ddim_step, ddpm, ddpm_step
+from dit_generators.diffusion.samplers import ddim, ddpm
 from dit_generators.diffusion.schedule import linear_schedule, respace, respaced_timesteps
 from dit_generators.diffusion.solvers import SOLVERS, solve
 from dit_generators.errors import ArgumentError

@@ -14,7 +14,7 @@ from dit_models import assert_refused, dit_gen
 from PIL import Image
 
 from dit_generators.common.files import locked
-from dit_generators.study.page import score_table
+from dit_generators.study.page import score_table, write_report
 from dit_generators.study.scores import pairwise_verdict
 
 SMALL = ["--preset", "small", "--hidden-size", "32", "--depth", "1", "--num-heads", "2", "--image-size", "16"]
@@ -179,6 +179,28 @@ def test_the_verdict_names_the_closer_model_and_how_sure_that_is() -> None:
     table = score_table(scores, 32)
     assert table[2][:4] == ["mini", "swa", "9", "0.200 (0.180 to 0.220)"]
     assert dict(zip(table[0], table[2], strict=True))["FD without bias (95 %)"] == "unknown"
+
+
+def test_a_difference_that_is_not_significant_is_told_as_such_and_never_printed_as_zero() -> None:
+    scores = [score("full", 0.20004, [0.2, 0.4, 0.3, 0.3], 0.26), score("swa", 0.20, [0.1, 0.5, 0.2, 0.2], 0.26)]
+    assert pairwise_verdict(scores, "mini", 32) == (
+        "mini: the two cannot be told apart: the MMD of swa is lower by 0.000040 (p = 0.26, paired by seed), and so it "
+        "is in 75 % of draws of 32 samples a side."
+    )
+    same = [score("full", 0.20000000000000004, [0.2], 0.9), score("swa", 0.2, [0.1], 0.9)]
+    assert pairwise_verdict(same, "mini", 32) == "mini: both score the same."
+
+
+def test_the_page_escapes_what_it_is_given(tmp_path) -> None:
+    scores = [{**score(model, 0.2, [0.1], 0.5), "backbone": "<b>"} for model in ("full", "swa")]
+    bench = {"model": "DiT-S/8", "device": "A & B", "attention_share": 0.0123}
+    page = write_report(
+        {"pictures": 9, "samples": 9, "few": 32, "scores": scores, "sweeps": {"full": [], "swa": []}, "bench": bench},
+        tmp_path,
+    ).read_text()
+    assert "<td>&lt;b&gt;</td>" in page
+    assert "DiT-S/8, A &amp; B: attention is 1.2 % of the multiply-adds." in page
+    assert page.count("<figure>") == 4
 
 
 def test_the_table_of_a_study_has_fd_as_printed_and_without_bias() -> None:

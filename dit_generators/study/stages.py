@@ -1,0 +1,158 @@
+"""The stages of a study once both models are trained: samples, sweeps, scores, bench.
+
+    STUDY/models/full, swa        training runs          STUDY/samples/full, swa     samples from the same seeds
+    STUDY/sweeps/full, swa        guidance x steps       STUDY/bench.json, .png      attention on this machine
+    STUDY/scores.json             every backbone         STUDY/evaluation_results.json, index.html, tables.md
+
+Every stage leaves its result behind, and the same command goes on after the last one that is whole.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cmmd_toolkit.common.writing import replacing
+
+from ..bench.chart import draw_bench
+from ..bench.measure import BenchSettings, measure, to_dict
+from ..common.files import read_json
+from ..common.processes import ALONE, Processes
+from ..common.progress import ShowProgress
+from ..data.decode import read_picture
+from ..data.pictures import Pictures
+from ..network.config import DiTConfig
+from ..network.model import DiT
+from ..sampling.folder import SampleFolder, recorded_timing
+from ..sampling.quiet import Say
+from ..sampling.run import SampleRun, run_sampling
+from ..sampling.sample import SampleSettings
+from ..sampling.sweep import Sweep, run_sweep
+from ..weights.autoencoder import Autoencoder
+from ..weights.checkpoint import load_checkpoint
+from ..weights.digest import weights_digest
+from .options import FEW, MODELS, SAMPLING_BATCH, StudyOptions
+from .scores import SCORE_FIELDS, score_models
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study in its folder, once both models are trained."""
+
+    path: Path
+    options: StudyOptions
+    pictures: Pictures
+    autoencoder: Autoencoder | None
+    device: torch.device
+    say: Say
+    show_progress: ShowProgress
+    processes: Processes = ALONE
+
+    def run(self) -> dict[str, Any] | None:
+        """Every stage after training. Returns what is in evaluation_results.json; None in all but the main process.
+
+        Processes share samples and sweeps; the main one scores, while the others wait.
+        """
+        sampling = {name: self._sample(name) for name in MODELS}
+        sweeps = {name: self._sweep(name) for name in MODELS}
+        return self.processes.by_main(lambda: self._results(sampling, sweeps))
+
+    def _results(self, sampling: Mapping[str, Any], sweeps: Mapping[str, Any]) -> dict[str, Any]:
+        asked = self.options.to_dict() | {name: weights_digest(self.model(name).state_dict()) for name in MODELS}
+        scores = self._stage("scores.json", {**asked, "fields": SCORE_FIELDS}, self._score)
+        bench = self._stage("bench.json", {"model": self.options.bench_model, "device": str(self.device)}, self._bench)
+        results = {
+            "pictures": len(self.pictures),
+            "samples": self.options.samples,
+            "few": FEW,
+            "seconds_per_image": sampling,
+            "scores": scores,
+            "sweeps": sweeps,
+            "bench": bench,
+        }
+        _write_json(self.path / "evaluation_results.json", results)
+        return results
+
+    def model(self, name: str) -> DiT:
+        """The average of a trained model."""
+        return load_checkpoint(self.path / "models" / name, device=self.device)
+
+    def _run(self, name: str, out: Path, num: int, settings: SampleSettings) -> SampleRun:
+        source = str(self.path / "models" / name)
+        return SampleRun(self.model(name), settings, out, num, SAMPLING_BATCH, source, self.autoencoder)
+
+    def _sample(self, name: str) -> float | None:
+        out, settings = self.path / "samples" / name, self.options.sampling
+        run = self._run(name, out, self.options.samples, settings)
+
+        def finish(folder: SampleFolder) -> None:
+            folder.write_sheet(run.num, None)
+
+        run_sampling(run, self.processes, self.show_progress, finish)
+        return self.processes.by_main(lambda: _seconds_per_image(out))
+
+    def _sweep(self, name: str) -> list[dict[str, Any]]:
+        out, settings = self.path / "sweeps" / name, self.options.sweep_cell(name)
+        base = self._run(name, out, self.options.sweep_images, settings)
+        plan = Sweep((None,), self.options.scales, self.options.sweep_steps)
+        return [vars(cell) for cell in run_sweep(base, plan, lambda _: None, self.show_progress, self.processes)]
+
+    def _score(self) -> Any:
+        generated = {name: self._read_samples(name) for name in MODELS}
+        return score_models(
+            self.pictures.pixels,
+            generated,
+            {name: self.options.embedding(name) for name in self.options.backbones},
+            few=FEW,
+            draws=self.options.draws,
+            seed=self.options.training.seed,
+            say=self.say,
+        )
+
+    def _read_samples(self, name: str) -> NDArray[np.uint8]:
+        folder = self.path / "samples" / name
+        return np.stack([read_picture(folder / f"{i:06d}.png") for i in range(self.options.samples)])
+
+    def _bench(self) -> Any:
+        settings = BenchSettings(
+            name=self.options.bench_model,
+            config=DiTConfig.preset(self.options.bench_model),
+            attention=("naive", "full", "xformers", "swa"),
+            batch_sizes=(10, 50, 100, 200),
+            levels=("operation", "block"),
+            device=self.device,
+        )
+        results, left_out = [], set()
+        for result in measure(settings):
+            results.append(result)
+            if result.seconds is not None:
+                self.say(f"bench, {result.level}, batch {result.batch_size}, {result.attention}")
+            elif (reason := f"{result.attention} is not measured: {result.note}") not in left_out:
+                left_out.add(reason)
+                self.say(f"bench, {reason}")
+        draw_bench(settings, results, self.path / "bench.png")
+        return to_dict(settings, results)
+
+    def _stage(self, name: str, asked: Mapping[str, Any], work: Callable[[], Any]) -> Any:
+        """The stage's result: from its file where that answers the same question, else from work."""
+        target, question = self.path / name, json.loads(json.dumps(asked))
+        before = read_json(target)
+        if isinstance(before, dict) and before.get("asked") == question and "result" in before:
+            return before["result"]
+        _write_json(target, {"asked": question, "result": work()})
+        return json.loads(target.read_text())["result"]
+
+
+def _seconds_per_image(folder: Path) -> float | None:
+    timing = recorded_timing(folder)
+    return float(timing["seconds"] / timing["images"]) if timing else None
+
+
+def _write_json(target: Path, content: Any) -> None:
+    with replacing(target) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n")

@@ -1,0 +1,163 @@
+"""All that can be asked of a training run besides its pictures and its folder: one record, checked when it is made."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from cmmd_toolkit.pictures.decode import MAX_PIXELS
+
+from ..attention.neighbours import Border
+from ..data.pictures import Crop
+from ..errors import ArgumentError
+from ..network.config import DiTConfig
+from ..sampling.sample import SampleSettings
+from .loop import TrainSettings
+
+LEAST_SCORED = 4  # pictures a side
+_CHOICES: dict[str, tuple[object, ...]] = {
+    "space": ("latent", "pixel"),
+    "channels": (1, 3),
+    "border": ("shift", "truncate"),
+    "crop": ("centre", "random"),
+    "precision": ("fp32", "bf16", "fp16"),
+    "device": ("auto", "cpu"),
+}
+# Beside the defaults, which are those of the report: "small" is for two cores and an hour.
+_SMALL: dict[str, Any] = {
+    "model": "DiT-S/2", "image_size": 32, "space": "pixel", "batch_size": 32, "learning_rate": 5e-4,
+    "ema_decay": 0.999, "steps": 3000, "save_every": 200, "hidden_size": 192, "depth": 6, "num_heads": 6,
+}  # fmt: skip
+PRESETS: dict[str, dict[str, Any]] = {"report": {}, "small": _SMALL}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """A training run: the shape of the model, how pictures become batches, the steps, and what happens between them.
+
+    The defaults are those of the report: an unconditional DiT-B/4 on the latents of 256-pixel pictures.
+
+    Attributes:
+        model: a published shape, DiT-S/8 to DiT-XL/2.
+        hidden_size, depth, num_heads, patch_size: other numbers than the shape's; None is the shape's.
+        attention: kind of each layer: naive, full, xformers, swa, or a pattern such as "swa*3,full".
+        window, border, dilation: of the layers that are swa; the window is odd, in tokens.
+        learn_sigma: learn the variance, too.
+        image_size: rows (= columns) of the pictures, in pixels.
+        space: "latent" trains on an autoencoder's latents, "pixel" on the pixels themselves.
+        channels: 3 for colour, 1 for grey.
+        max_pixels: a file with more (rows times columns) is refused before it is decoded.
+        conditional: the folders among the pictures are classes.
+        crop: "centre", or "random" squares of pixels.
+        flip: mirror half of the pictures.
+        autoencoder: a folder or an id on the hub, for latents; None is stabilityai/sd-vae-ft-ema.
+        latents: folder that keeps the encoded pictures; None is the run's folder with .latents at its end.
+        steps: until the end, 1 or more.
+        batch_size, learning_rate, warmup, ema_decay, clip, accumulate, precision, recompute, seed: see `TrainSettings`.
+        compiled: by torch.compile.
+        log_every, save_every: steps from one line of the log, one checkpoint, to the next, 1 or more.
+        sample_every, eval_every: the same for a sheet of samples and for a score; None is never.
+        sample_steps: of the samples of sheets and scores, out of 1000.
+        eval_backbone, eval_images: what scores are taken on, and of how many samples, 4 or more.
+        held_out: share of the pictures that scores compare with, above 0 and below 1; none where there are no scores.
+        device: "auto" is a GPU where there is one, else the CPU.
+
+    Raises ArgumentError for a value that cannot be.
+    """
+
+    model: str = "DiT-B/4"
+    hidden_size: int | None = None
+    depth: int | None = None
+    num_heads: int | None = None
+    patch_size: int | None = None
+    attention: str = "full"
+    window: int = 3
+    border: Border = "shift"
+    dilation: int = 1
+    learn_sigma: bool = True
+    image_size: int = 256
+    space: Literal["latent", "pixel"] = "latent"
+    channels: Literal[1, 3] = 3
+    max_pixels: int = MAX_PIXELS
+    conditional: bool = False
+    crop: Crop = "centre"
+    flip: bool = True
+    autoencoder: str | Path | None = None
+    latents: str | Path | None = None
+    steps: int = 100_000
+    batch_size: int = 64
+    learning_rate: float = 1e-4
+    warmup: int = 0
+    ema_decay: float = 0.9999
+    clip: float = 0.0
+    accumulate: int = 1
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    recompute: bool = False
+    compiled: bool = False
+    seed: int = 0
+    log_every: int = 50
+    save_every: int = 1000
+    sample_every: int | None = None
+    sample_steps: int = 50
+    eval_every: int | None = None
+    eval_backbone: str = "mini"
+    eval_images: int = 256
+    held_out: float = 0.1
+    device: Literal["auto", "cpu"] = "auto"
+
+    @classmethod
+    def preset(cls, name: str = "report", **changes: Any) -> "TrainOptions":
+        """A preset by its name, "report" or "small"; keywords change its fields, and None leaves them as they are."""
+        if name not in PRESETS:
+            raise ArgumentError(f"preset {name!r}: expected {' or '.join(PRESETS)}")
+        given = {field: value for field, value in changes.items() if value is not None}
+        return cls(**{**PRESETS[name], **given})
+
+    def __post_init__(self) -> None:
+        for name, expected in _CHOICES.items():
+            if getattr(self, name) not in expected:
+                choices = ", ".join(map(str, expected))
+                raise ArgumentError(f"{name}: expected one of {choices}, got {getattr(self, name)!r}")
+        _ = self.settings  # checks its own
+        for name in ("image_size", "max_pixels", "steps", "log_every", "save_every", "sample_every", "eval_every"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ArgumentError(f"{name.replace('_', ' ')}: expected 1 or more, got {value}")
+        if not 0 < self.held_out < 1:
+            raise ArgumentError(f"held out: expected a share between 0 and 1, got {self.held_out}")
+        if self.eval_images < LEAST_SCORED:
+            raise ArgumentError(f"eval images: expected {LEAST_SCORED} or more, got {self.eval_images}")
+        if self.crop == "random" and self.space == "latent":
+            raise ArgumentError('`crop="random"`: latents are encoded once, from the centre; take `crop="centre"`')
+        if self.autoencoder and self.space == "pixel":
+            raise ArgumentError('`autoencoder`: is for `space="latent"`')
+        if self.space == "pixel":
+            self.config(self.image_size, self.channels, num_classes=0)
+        DiTConfig.preset(self.model)
+
+    @property
+    def settings(self) -> TrainSettings:
+        """What decides the weights besides the pictures and the shape of the model."""
+        return TrainSettings(**{field.name: getattr(self, field.name) for field in dataclasses.fields(TrainSettings)})
+
+    @property
+    def sampling(self) -> SampleSettings:
+        """Of the samples of sheets and scores."""
+        return SampleSettings(steps=str(self.sample_steps), seed=self.seed)
+
+    def config(self, input_size: int, in_channels: int, num_classes: int) -> DiTConfig:
+        """The model's configuration for inputs (in_channels, input_size, input_size)."""
+        names = ("hidden_size", "depth", "num_heads", "patch_size")
+        shape = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return DiTConfig.preset(
+            self.model,
+            input_size=input_size,
+            in_channels=in_channels,
+            num_classes=num_classes,
+            learn_sigma=self.learn_sigma,
+            attention=self.attention,
+            window=self.window,
+            window_border=self.border,
+            window_dilation=self.dilation,
+            **shape,
+        )

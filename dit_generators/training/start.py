@@ -1,0 +1,187 @@
+"""From pictures and options to a run that is ready to start."""
+
+import dataclasses
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..common.progress import ShowProgress
+from ..data.batches import Example, make_batch, pixel_example
+from ..data.latents import encode_pictures, latent_example
+from ..data.pictures import Pictures, load_pictures
+from ..errors import ArgumentError, DataError
+from ..network.autoencoder_record import AutoencoderRecord
+from ..network.config import DiTConfig
+from ..network.model import DiT
+from ..sampling.quiet import Say, say_nothing, show_no_progress
+from ..sampling.sample import NUM_TRAIN_TIMESTEPS
+from ..weights.autoencoder import DEFAULT as DEFAULT_AUTOENCODER
+from ..weights.autoencoder import Autoencoder, load_autoencoder
+from .evaluation import Evaluation, features_of, unit_rows
+from .folder import RunFolder
+from .loop import TrainState
+from .options import LEAST_SCORED, TrainOptions
+from .run import TrainRun
+
+
+def make_run(
+    pictures: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    options: TrainOptions | None = None,
+    *,
+    say: Say = say_nothing,
+    show_progress: ShowProgress = show_no_progress,
+) -> TrainRun:
+    """A training run on a folder of pictures, everything checked; its `run()` trains to the end.
+
+        run = make_run("photographs/", "run/", TrainOptions.preset("small", attention="swa"))
+        finished = run.run()
+
+    Reads the pictures into memory, uint8 (N, size, size, channels), builds the model, and encodes latents where the
+    model is one of latents. A folder that holds an unfinished run of equal options is gone on with, to equal bits on
+    a CPU. accelerate keeps one device and one precision a process, and the global seed is set.
+
+    Args:
+        pictures: folder, read with all below it; with `conditional` its folders are the classes.
+        out: folder of the run: checkpoints, run.json, log.jsonl, sheets and scores. Made by `run()`.
+        options: see `TrainOptions`; None is an unconditional DiT-B/4 on latents.
+        say: is called with one line for everything that a user wants to know.
+        show_progress: a context manager of a name and a total, which gives a function to call with what is done.
+
+    Raises:
+        ArgumentError: options that cannot be, together or here.
+        DataError: pictures that are absent, unreadable or too few.
+        CheckpointError: an autoencoder that cannot be read.
+        EvaluationError: a backbone that cannot be used here.
+        OutputError: `out` holds something else, or a run with other options.
+    """
+    folder, out, options = Path(pictures), Path(out), options or TrainOptions()
+    accelerator = _accelerator(options)
+    options.settings.share(0, 0, accelerator.num_processes)
+    data, held_out = _read_pictures(folder, options)
+    autoencoder = None
+    if options.space == "latent":
+        autoencoder = load_autoencoder(options.autoencoder or DEFAULT_AUTOENCODER, accelerator.device)
+    config = _config(options, data, autoencoder)
+    run_folder = RunFolder(out, _identity(config, options, data, autoencoder))
+
+    def initial() -> DiT:
+        from accelerate.utils import set_seed
+
+        set_seed(options.seed)
+        model = DiT(config)
+        model.autoencoder_record = None if autoencoder is None else AutoencoderRecord.of(autoencoder)
+        return model
+
+    state = TrainState.start(initial(), options.settings)
+    if options.sample_every or options.eval_every:
+        options.sampling.check(state.model)
+    example = _example(data, config, options, autoencoder, out, accelerator, show_progress)
+    return TrainRun(
+        pictures=data,
+        options=options,
+        state=state,
+        make=lambda positions: make_batch(
+            options.seed, positions, example, data.labels,
+            num_timesteps=NUM_TRAIN_TIMESTEPS, dropout=config.class_dropout_prob,
+        ),
+        initial=initial,
+        folder=run_folder,
+        accelerator=accelerator,
+        say=say if accelerator.is_main_process else say_nothing,
+        autoencoder=autoencoder,
+        evaluation=None if held_out is None else _evaluation(held_out, options, autoencoder),
+    )  # fmt: skip
+
+
+def _accelerator(options: TrainOptions) -> Any:
+    from accelerate import Accelerator
+
+    if options.precision == "fp16" and (options.device == "cpu" or not torch.accelerator.is_available()):
+        raise ArgumentError('`precision="fp16"`: runs on GPUs only, and this is a CPU; take bf16 or fp32')
+    precision = "no" if options.precision == "fp32" else options.precision
+    return Accelerator(cpu=options.device == "cpu", mixed_precision=precision)
+
+
+def _read_pictures(folder: Path, options: TrainOptions) -> tuple[Pictures, Pictures | None]:
+    """Those to train on, and those held out for scores."""
+    found = load_pictures(
+        folder,
+        options.image_size,
+        channels=options.channels,
+        crop=options.crop,
+        conditional=options.conditional,
+        max_pixels=options.max_pixels,
+    )
+    held_out = None
+    if options.eval_every is not None:
+        count = round(len(found) * options.held_out)
+        if count < LEAST_SCORED:
+            raise DataError(
+                f"{folder}: `held_out={options.held_out}` of {len(found)} pictures leaves {count} to score with"
+            )
+        order = np.random.default_rng(options.seed).permutation(len(found)).tolist()
+        found, held_out = found.subset(sorted(order[count:])), found.subset(sorted(order[:count]))
+    if len(found) < options.batch_size:
+        raise DataError(
+            f"{folder}: {len(found)} pictures are too few for a batch of {options.batch_size}; "
+            "take a smaller `batch_size`"
+        )
+    return found, held_out
+
+
+def _config(options: TrainOptions, data: Pictures, autoencoder: Autoencoder | None) -> DiTConfig:
+    size, channels = options.image_size, int(options.channels)
+    if autoencoder is not None:
+        device = next(autoencoder.network.parameters()).device
+        mean, _ = autoencoder.encode(torch.zeros(1, 3, size, size, device=device))
+        _, channels, size, _ = mean.shape
+    return options.config(size, channels, len(data.classes))
+
+
+def _identity(
+    config: DiTConfig, options: TrainOptions, data: Pictures, autoencoder: Autoencoder | None
+) -> dict[str, Any]:
+    """What must not change when a run goes on."""
+    return {
+        **dataclasses.asdict(config),
+        **dataclasses.asdict(options.settings),
+        "image_size": options.image_size,
+        "space": options.space,
+        "crop": options.crop,
+        "flip": options.flip,
+        "conditional": options.conditional,
+        "pictures": len(data),
+        "pictures_sha256": hashlib.sha256(np.ascontiguousarray(data.pixels).data).hexdigest(),
+        "classes": list(data.classes),
+        **({"autoencoder": dataclasses.asdict(AutoencoderRecord.of(autoencoder))} if autoencoder else {}),
+    }
+
+
+def _example(
+    data: Pictures,
+    config: DiTConfig,
+    options: TrainOptions,
+    autoencoder: Autoencoder | None,
+    out: Path,
+    accelerator: Any,
+    show_progress: ShowProgress,
+) -> Example:
+    if autoencoder is None:
+        return pixel_example(data.pixels, config.input_size, flip=options.flip)
+    cache = Path(options.latents or out.with_name(out.name + ".latents"))
+    with accelerator.main_process_first():
+        latents = encode_pictures(data.pixels, autoencoder, cache, accelerator.device, show_progress)
+    return latent_example(latents, flip=options.flip)
+
+
+def _evaluation(held_out: Pictures, options: TrainOptions, autoencoder: Autoencoder | None) -> Evaluation:
+    size = options.image_size
+    start = (held_out.pixels.shape[1] - size) // 2
+    pixels = held_out.pixels[:, start : start + size, start : start + size]
+    reference = unit_rows(features_of(pixels, options.eval_backbone))
+    return Evaluation(reference, options.eval_backbone, options.eval_images, options.sampling, autoencoder)

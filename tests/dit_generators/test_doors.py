@@ -1,0 +1,159 @@
+"""The Python doors of training and of the study: typed, silent, and the same work as the commands."""
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dit_generators.cli.flags import in_flags
+from dit_models import dit_gen
+from pictures import write_pictures
+from training_runs import SMALL, assert_same_end
+
+import dit_generators
+from dit_generators import ArgumentError, StudyOptions, TrainOptions, make_run, run_study
+from dit_generators.cli.main import main
+from dit_generators.errors import DataError
+
+TINY: dict[str, Any] = {"hidden_size": 16, "depth": 1, "num_heads": 2, "patch_size": 4, "image_size": 16}
+TINY |= {"batch_size": 4, "device": "cpu"}
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    return write_pictures(tmp_path / "pictures", 12)
+
+
+def tiny(**changes: Any) -> TrainOptions:
+    return TrainOptions.preset("small", **{**TINY, "steps": 4, **changes})
+
+
+def test_public_names_are_sorted_there_and_light_until_used() -> None:
+    assert dit_generators.__all__ == sorted(dit_generators.__all__)
+    assert set(dit_generators.__all__) == set(dit_generators._HOMES)
+    assert all(getattr(dit_generators, name).__doc__ for name in dit_generators.__all__)
+    code = "import sys, dit_generators; assert not {'torch', 'numpy', 'click'} & set(sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_run_from_python_prints_nothing_and_has_the_weights_of_the_command(tmp_path, capfd, pictures) -> None:
+    run = make_run(str(pictures), str(tmp_path / "python"), tiny())
+    assert run.run() is True
+    assert capfd.readouterr() == ("", "")
+    assert dit_gen(capfd, "train", pictures, "--out", tmp_path / "command", *SMALL, "--steps", 4).code == 0
+    assert_same_end(tmp_path / "python", tmp_path / "command")
+    records = [json.loads((tmp_path / name / "run.json").read_text()) for name in ("python", "command")]
+    assert records[0] == records[1]
+
+
+def test_what_a_user_wants_to_know_goes_to_the_caller(tmp_path, pictures) -> None:
+    said: list[str] = []
+    run = make_run(pictures, tmp_path / "run", tiny(), say=said.append)
+    run.announce()
+    assert run.run()
+    assert said[0].startswith("12 pictures to train on, no classes; 1 blocks of 16, 16 tokens, attention full")
+    assert said[1].startswith("forecast: ")
+    assert said[2].startswith("step 4/4: loss ")
+    more = make_run(pictures, tmp_path / "run", tiny(steps=6), say=said.append)
+    assert more.run()
+    assert "going on after step 4" in said
+
+
+def test_a_run_in_a_thread_trains_too(tmp_path, pictures) -> None:
+    run, ended = make_run(pictures, tmp_path / "run", tiny()), []
+    thread = threading.Thread(target=lambda: ended.append(run.run()))
+    thread.start()
+    thread.join()
+    assert ended == [True]
+
+
+def test_a_preset_is_merged_and_checked_when_the_options_are_made() -> None:
+    assert TrainOptions() == TrainOptions.preset("report")
+    small = TrainOptions.preset("small", depth=None, steps=7)
+    assert (small.depth, small.steps, small.space) == (6, 7, "pixel")
+    assert (small.settings.batch_size, small.settings.learning_rate) == (32, 5e-4)
+    assert TrainOptions.preset("small", space="latent").settings == small.settings
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 0}, "steps: expected 1 or more, got 0"),
+        ({"batch_size": 0}, "batch_size: expected a number above 0"),
+        ({"space": "pixels"}, "space: expected one of latent, pixel, got 'pixels'"),
+        ({"channels": "3"}, "channels: expected one of 1, 3, got '3'"),
+        ({"model": "DiT-Q/1"}, "no such preset"),
+        ({"attention": "swa", "window": 99}, "does not fit the grid"),
+        ({"held_out": 1.0}, "expected a share between 0 and 1"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_before_any_picture_is_read(changes, message) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        tiny(**changes)
+    with pytest.raises(ArgumentError, match="preset 'large': expected report or small"):
+        TrainOptions.preset("large")
+    with pytest.raises(TypeError):
+        TrainOptions.preset("small", stepps=3)
+
+
+def test_samples_that_could_not_be_made_are_refused_before_the_first_step(tmp_path, pictures) -> None:
+    with pytest.raises(ArgumentError, match="2 steps or more"):
+        make_run(pictures, tmp_path / "run", tiny(sample_every=2, sample_steps=1))
+    with pytest.raises(DataError, match="no such folder of pictures"):
+        make_run(tmp_path / "absent", tmp_path / "run", tiny())
+    assert not (tmp_path / "run").exists()
+
+
+def test_errors_name_the_argument_in_python_and_the_flag_on_the_command_line(tmp_path, capfd, pictures) -> None:
+    with pytest.raises(DataError, match="take a smaller `batch_size`$"):
+        make_run(pictures, tmp_path / "run", tiny(batch_size=13))
+    finished = dit_gen(capfd, "train", pictures, "--out", tmp_path / "run", *SMALL, "--batch-size", 13)
+    assert finished.err.endswith("take a smaller --batch-size\n")
+    with pytest.raises(ArgumentError, match='^`precision="fp16"`: runs on GPUs only'):
+        make_run(pictures, tmp_path / "run", tiny(precision="fp16"))
+    finished = dit_gen(capfd, "train", pictures, "--out", tmp_path / "run", *SMALL, "--precision", "fp16")
+    assert finished.err.startswith("dit-gen: error: --precision fp16: runs on GPUs only")
+
+
+def test_only_options_of_the_command_become_flags() -> None:
+    train = main.commands["train"]
+    assert in_flags('`seed`: x `compiled` `image_size=3` `crop="random"`', train) == (
+        "--seed: x --compile --image-size 3 --crop random"
+    )
+    assert in_flags("the file `a b`, `nothing`, `sampler`", train) == "the file `a b`, `nothing`, `sampler`"
+
+
+def test_a_study_from_python_prints_nothing_and_gives_its_page(tmp_path, capfd, pictures) -> None:
+    said: list[str] = []
+    options = StudyOptions(
+        training=tiny(steps=2, sample_steps=2),
+        samples=4, draws=2, scales=(1,), sweep_steps=("2",), sweep_images=1,
+        backbones={"mini": None}, bench_model="DiT-S/8",
+    )  # fmt: skip
+    page = run_study(pictures, tmp_path / "study", options, say=said.append)
+    assert page == tmp_path / "study" / "index.html"
+    assert page.read_text().startswith("<!doctype html>")
+    assert capfd.readouterr() == ("", "")
+    assert [line for line in said if line.startswith("training")] == [
+        "training the full model",
+        "training the swa model",
+    ]
+    results = json.loads((tmp_path / "study" / "evaluation_results.json").read_text())
+    assert [score["model"] for score in results["scores"]] == ["full", "swa"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"samples": 1}, "samples: expected more, got 1"),
+        ({"sweep_images": 0}, "sweep images: expected more, got 0"),
+        ({"bench_model": "DiT-Q/1"}, "no such preset"),
+        ({"dims": 64, "backbones": {"mini": None}}, "is of inception, which is not asked for"),
+    ],
+)
+def test_a_study_that_cannot_be_is_refused_when_its_options_are_made(changes, message) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        StudyOptions(**changes)

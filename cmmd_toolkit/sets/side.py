@@ -9,7 +9,7 @@ from ..common.arguments import text
 from ..common.arrays import shape_of
 from ..common.files import path_of
 from ..errors import ArgumentError, InputError
-from ..features.features import Features, GaussianStatistics, is_stored, load_stored
+from ..features.features import Features, GaussianStatistics, is_stored, load_stored, rows_needed
 from ..features.matrices import as_float32
 from ..features.record import SetSummary
 from ..pictures.decode import DecodePolicy
@@ -39,6 +39,18 @@ class Side:
     def backbone(self) -> str | None:
         """The backbone that made the stored features, None when unknown."""
         return None if self.stored is None else self.stored.provenance.get("backbone")
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether every picture has its features, now or once it is embedded."""
+        return not isinstance(self.stored, GaussianStatistics)
+
+    def picture_names(self) -> Sequence[str]:
+        """The names of the pictures, once they are embedded; "row 7" where stored features have none."""
+        if self.summary is not None:
+            return self.summary.names
+        assert isinstance(self.stored, Features)
+        return self.stored.names or [f"row {row}" for row in range(len(self.stored))]
 
 
 def open_side(
@@ -106,6 +118,13 @@ def _named(name: str, item: Any) -> Features:
     if not _is_matrix(item):
         raise ArgumentError(f"{name}: expected features (N, D) in a mapping of sets, got {type(item).__name__}")
     return Features(as_float32(item, name), {"source": name})
+
+
+def check_rows(sides: Sequence[Side], what: str) -> None:
+    """Raise InputError for a side that holds mean and covariance only."""
+    for side in sides:
+        if not side.has_rows:
+            raise InputError(rows_needed(side.label, what))
 
 
 def check_same_backbone(side: Side, provenance: Mapping[str, Any]) -> str | None:

@@ -92,7 +92,7 @@ def load_backbone(
     """
     spec = spec_of(name)
     if dims is not None and spec.name != "inception":
-        raise ArgumentError(f"dims: only inception has a choice of dimensions, {name} does not; leave out --dims")
+        raise ArgumentError(f"dims: only inception has a choice of dimensions, {name} does not; leave out `dims`")
     if dims is not None:
         dims = whole_number(dims, "dims", 1)
     if model is not None:
@@ -100,7 +100,7 @@ def load_backbone(
     if preprocessing is not None:
         text(preprocessing, "preprocessing")
     if spec.name == "inception" and model is not None:
-        raise ArgumentError("model: inception has one published network; leave out --model, or give --weights PATH")
+        raise ArgumentError("model: inception has one published network; leave out `model`, or give `weights=PATH`")
     _check_preprocessing(spec, preprocessing)
     load: Callable[..., Backbone] = _loader(spec)
     local = None if weights is None else _local(weights)

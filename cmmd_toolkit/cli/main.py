@@ -4,6 +4,7 @@ import io
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -17,10 +18,12 @@ from .options import (
     check_json,
     command_line,
     deliver,
+    in_flags,
     json_option,
     network_options,
     parse_shared,
     picture_options,
+    root_command,
     usage_text,
 )
 from .rank import plan, rank
@@ -63,7 +66,7 @@ class OneLineErrors(click.Group):
             click.echo("cmmd: interrupted", err=True)
             return INTERRUPTED
         except CmmdError as error:
-            return _failed(str(error))
+            return _failed(in_flags(str(error), self))
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             return _failed(f"{where}{error.strerror or error}")
@@ -135,7 +138,8 @@ def _show(report: "Report") -> None:
 
     from ..report.terminal import print_report
 
-    print_report(report, Console(highlight=False))
+    typed = tuple(in_flags(warning, root_command()) for warning in report.warnings)
+    print_report(replace(report, warnings=typed), Console(highlight=False))
 
 
 @main.command(short_help="Write features or statistics to a file.")

@@ -1,5 +1,6 @@
 """Options and parsing that several commands share."""
 
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from ..errors import ArgumentError, CmmdError
 if TYPE_CHECKING:
     from ..report.document import Document
 
+_ARGUMENT = re.compile(r"`(\w+)(?:='?([^`']*)'?)?`")  # `weights`, `weights=PATH`, `on_error='skip'`
 # Written out here, so that --help imports nothing; tests hold them against recipes.py and decode.py.
 _MAX_PIXELS = 100_000_000
 _RECIPE_NAMES = ("google-cmmd", "pytorch-fid", "clean-fid", "torch-fidelity", "torchmetrics")
@@ -134,9 +136,29 @@ def deliver(
     if show is not None and json_file != "-":
         show()
     else:
-        click.echo(document.to_json() if json_file == "-" else str(document), nl=False)
+        shown = document.to_json() if json_file == "-" else in_flags(str(document), root_command())
+        click.echo(shown, nl=False)
     for failure in failures:
         raise failure
+
+
+def in_flags(text: str, command: click.Command) -> str:
+    """What the library says, with its arguments as they are typed: `on_error='skip'` becomes --on-error skip."""
+    commands = command.commands.values() if isinstance(command, click.Group) else [command]
+    options = [own for each in commands for own in each.params if isinstance(own, click.Option)]
+    flags = {str(own.name): own.opts[0] for own in options}
+
+    def typed(found: re.Match[str]) -> str:
+        name, value = found.groups()
+        return found[0] if name not in flags else flags[name] if value is None else f"{flags[name]} {value}"
+
+    first, colon, rest = _ARGUMENT.sub(typed, text).partition(": ")
+    return flags.get(first, first) + colon + rest if colon else first
+
+
+def root_command() -> click.Command:
+    """The command that is running, the whole of `cmmd` as a rule."""
+    return click.get_current_context().find_root().command
 
 
 def usage_text(error: click.UsageError) -> str:

@@ -111,7 +111,7 @@ def plan(
     )
     if generated is None or (isinstance(generated, (list, tuple)) and not generated):
         if paired or backbone:
-            raise ArgumentError("a report has its backbones and no pairs; leave out backbone and paired")
+            raise ArgumentError("a report has its backbones and no pairs; leave out `backbone` and `paired`")
         name, report = _report_of(pilot)
         pilots = _from_report(name, report, None if metric is None else spec)
         about: tuple[Any, Any, Any] = (), _sets_of(report), {**run.made_now(), "report": report.get("provenance")}
@@ -167,7 +167,7 @@ def _from_sets(
         return _Pilot(name, metric, about, value, interval, parts, _shares(value), remark)
     test = relative(*scores, paired=paired)
     if test.difference == 0:
-        raise InputError(f"{names[0]} and {names[1]} score the same; plan for one of them with --difference")
+        raise InputError(f"{names[0]} and {names[1]} score the same; plan for one of them with `differences`")
     about = f"{names[0]} less {names[1]}" + (", paired" if paired else "")
     remark = _doubt(test.interval, "the difference")
     nearer = min(map(abs, test.interval))
@@ -184,7 +184,7 @@ def _doubt(interval: Sequence[float] | None, what: str) -> str:
     if interval is None or not interval[0] <= 0 <= interval[1]:
         return ""
     low, high = (number_text(end, significant=2) for end in interval)
-    return f"{what} may be zero (95 % interval {low} to {high}), and then shares of it mean nothing; give --difference"
+    return f"{what} may be zero (95 % interval {low} to {high}), and then shares of it mean nothing; give `differences`"
 
 
 def _from_report(name: str, report: Mapping[str, Any], spec: MetricSpec | None) -> list[_Pilot]:
@@ -273,5 +273,5 @@ def _parse_difference(text: float | str) -> tuple[float, bool]:
     except ValueError:
         size = float("nan")
     if not size > 0:
-        raise ArgumentError(f"difference {text}: expected a number > 0, or a share such as 10%")
+        raise ArgumentError(f"differences: expected a number > 0, or a share such as 10%, got {text}")
     return (size / 100, True) if relative else (size, False)

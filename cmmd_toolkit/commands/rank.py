@@ -152,11 +152,11 @@ def check_pairing(sets: EmbeddedSets) -> None:
         names = side.picture_names()
         if len(wanted) != len(names):
             counts = f"has {len(names)} pictures and {first.label} has {len(wanted)}"
-            raise InputError(f"{side.label}: {counts}, so they are no pairs; leave out --paired")
+            raise InputError(f"{side.label}: {counts}, so they are no pairs; leave out `paired`")
         for here, there in zip(names, wanted, strict=True):
             if here != there:
                 raise InputError(
-                    f"{side.label}: {here} would be paired with {there} of {first.label}; leave out --paired"
+                    f"{side.label}: {here} would be paired with {there} of {first.label}; leave out `paired`"
                 )
 
 

@@ -14,12 +14,12 @@ from ..sets.side import Side
 from .scorers import least_pictures
 
 _LOGIT_DIMS = 2048
-_NO_ROWS = rows_needed("one side", "it", "use --metric fd, or ")
+_NO_ROWS = rows_needed("one side", "it", "use `metric='fd'`, or ")
 _STORED_LOGITS = (
     "class logits need Inception's last layer, and stored features come without it; give at least one set as pictures"
 )
-_OTHER_DIMS = f"class logits need Inception's {_LOGIT_DIMS:,} dimensions; leave out --dims"
-_NO_CLASSIFIER = "the backbone's weights hold no fc.weight for class logits; give pytorch-fid's file as --weights"
+_OTHER_DIMS = f"class logits need Inception's {_LOGIT_DIMS:,} dimensions; leave out `dims`"
+_NO_CLASSIFIER = "the backbone's weights hold no fc.weight for class logits; give pytorch-fid's file as `weights`"
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def check_defined_on(spec: MetricSpec, backbones: Sequence[str]) -> None:
     """Raise ArgumentError when a published name is asked for on another network than its own."""
     for backbone in backbones:
         if not _defined_on(spec, backbone):
-            instead = f"--metric {spec.general}" if spec.general else "--backbone inception"
+            instead = f"`metric='{spec.general}'`" if spec.general else "`backbone='inception'`"
             raise ArgumentError(f"{spec.name} is not defined on {backbone}; use {instead}")
 
 

@@ -102,8 +102,8 @@ def _load_networks(names: list[str], recipe: Recipe, run: Run, dims: int | None)
     return {
         name: load_backbone(
             name,
-            weights=for_backbone(run.weights, name, names, "--weights"),
-            model=for_backbone(run.model, name, names, "--model") or recipe.model,
+            weights=for_backbone(run.weights, name, names, "weights"),
+            model=for_backbone(run.model, name, names, "model") or recipe.model,
             dims=dims if name == "inception" else None,
             device=run.device,
             preprocessing=recipe.preprocessing,

@@ -51,14 +51,14 @@ def backbone_names(run: Run, recipe: Recipe, sides: Sequence[Side]) -> list[str]
         family = spec_of(name).name
         if recipe.backbone not in (None, family):
             raise ArgumentError(
-                f"recipe {recipe.name} is defined on {recipe.backbone}, not on {name}; leave out --backbone"
+                f"recipe {recipe.name} is defined on {recipe.backbone}, not on {name}; leave out `backbone`"
             )
     made = _made_with(sides, asked)
     has_pictures = any(side.source is not None for side in sides)
     fallback = recipe.backbone or DEFAULT_BACKBONE if has_pictures else "features"
     names = asked or made or [fallback]
     if run.dims is not None and "inception" not in names:
-        raise ArgumentError(f"dims: only inception has a choice of dimensions, {names[0]} does not; leave out --dims")
+        raise ArgumentError(f"dims: only inception has a choice of dimensions, {names[0]} does not; leave out `dims`")
     return names
 
 
@@ -69,7 +69,7 @@ def _made_with(sides: Sequence[Side], asked: Sequence[str]) -> list[str]:
     if len(made) > 1:
         raise InputError(f"stored features of different backbones ({', '.join(made)}); embed all sets with one")
     if stored and len(asked) > 1:
-        raise ArgumentError(f"{stored[0].label}: stored features belong to one backbone; give one --backbone or none")
+        raise ArgumentError(f"{stored[0].label}: stored features belong to one backbone; give one `backbone` or none")
     if made and asked and list(asked) != made:
         raise InputError(f"{stored[0].label}: made with backbone {made[0]}, not {asked[0]}; embed both sides alike")
     return made

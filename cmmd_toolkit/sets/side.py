@@ -159,15 +159,17 @@ def as_list(value: str | Iterable[str] | None) -> list[str]:
 
 
 def for_backbone(option: Any, name: str, backbones: Sequence[str], title: str) -> Any:
-    """The part of `--weights` or `--model` that belongs to `name`: a mapping's entry, or the one value there is."""
+    """The part of `weights` or `model` that belongs to `name`: a mapping's entry, or the one value there is."""
     if option is None:
         return None
     if not isinstance(option, Mapping):
         if len(backbones) > 1:
-            raise ArgumentError(f"{title}: with several backbones say which: {title} {backbones[0]}={option}")
+            raise ArgumentError(
+                f"{title}: with several backbones say which, {backbones[0]}={option} (from Python a mapping)"
+            )
         return option
     if unknown := set(option) - {*backbones, *(backbone.split(":")[0] for backbone in backbones)}:
         raise ArgumentError(
-            f"{title}: {min(unknown)} is not among the backbones of this run ({', '.join(backbones)}); add --backbone"
+            f"{title}: {min(unknown)} is not among the backbones of this run ({', '.join(backbones)}); add `backbone`"
         )
     return option.get(name, option.get(name.split(":")[0]))

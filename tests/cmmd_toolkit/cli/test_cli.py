@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pictures import gaussian, shared_path
 
-from cmmd_toolkit import Features, GaussianStatistics
+from cmmd_toolkit import CmmdError, Features, GaussianStatistics, compare
 from cmmd_toolkit.cli import main as cli
 from cmmd_toolkit.cli import options as cli_options
 from cmmd_toolkit.sets.recipes import RECIPES
@@ -225,3 +225,37 @@ def test_a_damaged_picture_ends_in_one_line_without_a_report(tmp_path: Path, rea
     assert not target.exists()
     assert run("compare", real, real, *options, "--on-error", "skip").returncode == 0
     assert target.exists()
+
+
+def test_the_command_line_calls_an_argument_by_its_flag(
+    sides: tuple[Path, Path], real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Errors of the library name its arguments; what is printed names what is typed."""
+    features, other = Features(gaussian(30, 5)), Features(gaussian(30, 5, seed=1))
+    features.statistics().save(tmp_path / "stats.safetensors")
+    for arguments, call_of_the_library, python, typed in (
+        (("--batch-size", 0), {"batch_size": 0}, "batch_size: expected a whole number", "--batch-size: expected"),
+        (("--dims", 64), {"dims": 64}, "leave out `dims`", "leave out --dims"),
+        (
+            ("--backbone", "mini", "--metric", "fid"),
+            {"backbone": "mini", "metric": "fid"},
+            "use `metric='fd'`",
+            "use --metric fd",
+        ),
+    ):
+        with pytest.raises(CmmdError) as refused:
+            compare(features, other, **call_of_the_library)
+        assert python in str(refused.value)
+        code, _, err = call(capsys, "compare", *sides, *arguments)
+        assert code == 2
+        assert typed in err
+        assert "`" not in err
+    code, out, _ = call(capsys, "compare", tmp_path / "stats.safetensors", sides[1], "--metric", "all")
+    assert code == 0
+    assert (
+        "left out: one side holds mean and covariance only, and it needs every picture's features; use --metric fd"
+        in out
+    )
+    code, out, _ = call(capsys, "plan", *sides)
+    assert code == 0
+    assert "shares of it mean nothing; give --difference" in out

@@ -10,6 +10,7 @@ from pictures import gaussian
 
 from cmmd_toolkit import Explanation, Features, InputError, Plan, Ranking, Report, compare, explain, plan, rank
 from cmmd_toolkit.cli import main as cli
+from cmmd_toolkit.cli.options import in_flags
 from cmmd_toolkit.report.document import Document, read_object
 
 NAMES = tuple(f"{label}/{i}.png" for label in ("cat", "dog") for i in range(20))
@@ -117,4 +118,4 @@ def test_every_command_writes_its_record_and_prints_it(tmp_path: Path, capsys: p
             shown = json.loads(out) if json_file == "-" else read_object(target, "")
             assert shown["kind"] == kind.kind
             assert shown["provenance"]["command"].startswith("cmmd ")
-        assert out == str(kind.load(target))
+        assert out == in_flags(str(kind.load(target)), cli.main)

@@ -165,7 +165,7 @@ def test_a_recipe_refuses_what_it_does_not_define(recipe: str, junk: Path) -> No
 @pytest.mark.parametrize("name", ROWS)
 def test_mean_and_covariance_refuse_what_needs_rows_before_a_picture_is_read(name: str, junk: Path) -> None:
     statistics = GaussianStatistics(np.zeros(256), np.eye(256), 300, {"backbone": "unknown"})
-    with pytest.raises(ArgumentError, match=f"{name}: one side holds mean and covariance only.*use --metric fd"):
+    with pytest.raises(ArgumentError, match=f"{name}: one side holds mean and covariance only.*use `metric='fd'`"):
         compare(statistics, junk, metric=name)
 
 
@@ -299,7 +299,7 @@ def test_without_class_logits_the_inception_score_is_refused(
         ((wide, wide), {}, "is: class logits need Inception's last layer, and stored features come without it"),
         ((junk, junk), {**inception, "dims": 64}, other_dims),
         ((narrow, junk), inception, other_dims),
-        ((junk, junk), {"backbone": "clip"}, "is is not defined on clip; use --backbone inception"),
+        ((junk, junk), {"backbone": "clip"}, "is is not defined on clip; use `backbone='inception'`"),
         ((wide, pictures), {**inception, "weights": tmp_path / "bare.pth"}, "is: .* hold no fc.weight"),
     ):
         with pytest.raises(CmmdError, match=message):

@@ -109,7 +109,7 @@ def check_defined_on(spec: MetricSpec, backbones: Sequence[str]) -> None:
 def _defined_on(spec: MetricSpec, backbone: str) -> bool:
     """Features of an unknown network are taken for what the name says."""
     row = SPECS.get(backbone.split(":")[0])
-    return not spec.family or row is None or row.about == spec.family
+    return not spec.family or row is None or row.family == spec.family
 
 
 def _why_not(spec: MetricSpec, sets: OpenedSets) -> str | None:

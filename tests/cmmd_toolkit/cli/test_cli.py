@@ -192,11 +192,16 @@ def test_a_device_is_written_to_and_never_replaced(
 def test_backbones_and_doctor_say_what_runs_here(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call(capsys, "backbones")
     assert code == 0
-    names = [line.split("\t")[0] for line in out.splitlines()]
-    assert names == [
+    table, *reasons = out.split("\n\n")
+    rows = [line.split() for line in table.splitlines()]
+    assert [row[0] for row in rows] == [
         *("Backbone", "inception", "clip", "siglip", "siglip2", "align", "dinov2", "mini"),
         "openclip:ARCHITECTURE/PRETRAINED",
     ]
+    not_ready = [row[0].split(":")[0] for row in rows if row[-1] == "no"]
+    named = [line.split(": ")[1].split(", ") for line in reasons]
+    assert sorted(name for own in named for name in own) == sorted(not_ready)
+    assert ["mini", "yes"] in [[row[0], row[-1]] for row in rows]
     code, out, _ = call(capsys, "doctor")
     assert code == 0
     for key in ("torch ", "cpu threads", "hugging face cache", "backbone inception"):

@@ -101,7 +101,7 @@ def _architecture(name: str, files: HubFiles) -> str:
     model_type = str(files.config.get("model_type"))
     if model_type not in _MODEL_TYPES[name]:
         other = next((family for family, types in _MODEL_TYPES.items() if model_type in types), None)
-        hint = f"use --backbone {other}" if other else f"expected model type {_MODEL_TYPES[name][0]}"
+        hint = f"use `backbone='{other}'`" if other else f"expected model type {_MODEL_TYPES[name][0]}"
         raise WeightsError(f"{files.folder}: holds a model of type {model_type}, not {name}; {hint}")
     named = files.config.get("architectures")
     saved = named[0] if isinstance(named, list) and named else ""

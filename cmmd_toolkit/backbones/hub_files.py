@@ -106,5 +106,5 @@ def not_reachable(backbone: str, model: str, wanted: str, error: Exception) -> W
     files = "model.safetensors, config.json, preprocessor_config.json" if wanted == "FOLDER" else "its checkpoint"
     return WeightsError(
         f"{backbone}: {model} ({files}) is neither in {HF_HUB_CACHE} nor on a reachable hub ({reason}); "
-        f"copy it to this machine and give --weights {wanted}, or use --backbone mini, which needs neither"
+        f"copy it to this machine and give `weights={wanted}`, or use `backbone='mini'`, which needs neither"
     )

@@ -158,7 +158,7 @@ def _dims_that_work(state: Mapping[str, torch.Tensor]) -> str:
         if not all(stage == _POOL or any(key.startswith(stage + ".") for key in state) for stage in names):
             break
         complete.append(width)
-    return f"use --dims {complete[-1]}" if complete else f"give a checkpoint with the names of {_WEIGHTS_NAME}"
+    return f"use `dims={complete[-1]}`" if complete else f"give a checkpoint with the names of {_WEIGHTS_NAME}"
 
 
 def _folded(module: nn.Module) -> nn.Module:
@@ -196,5 +196,5 @@ def _download(target: Path) -> None:
     except Exception as error:  # URLError, RuntimeError (wrong hash), OSError
         raise WeightsError(
             f"inception: no weights in {target} and no download ({error}); fetch {FID_WEIGHTS_URL} elsewhere and give "
-            "--weights PATH, or use --backbone mini, which needs neither"
+            "`weights=PATH`, or use `backbone='mini'`, which needs neither"
         ) from error

@@ -30,7 +30,7 @@ def load(
 ) -> Backbone:
     """See `load_backbone`. `weights` is a file of benchmarks/train_mini.py, None for the bundled one."""
     if model is not None:
-        raise ArgumentError("model: mini has one network; leave out --model")
+        raise ArgumentError("model: mini has one network; leave out `model`")
     path = weights or BUNDLED
     network = _load_network(path).to(device)
     threads = max(1, torch.get_num_threads() // 2)
@@ -62,7 +62,7 @@ def preprocess(pixels: Pixels) -> NetworkInput:
 def _load_network(path: Path) -> nn.Module:
     network = MiniNetwork()
     if path.is_dir():
-        raise WeightsError(f"{path}: is a folder; give a file of mini's weights, or leave out --weights")
+        raise WeightsError(f"{path}: is a folder; give a file of mini's weights, or leave out `weights`")
     try:
         state = {key: value.float() for key, value in load_file(path).items() if is_weight(key, value)}
         counters = {key: value for key, value in network.state_dict().items() if key.endswith("num_batches_tracked")}
@@ -70,7 +70,7 @@ def _load_network(path: Path) -> nn.Module:
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise WeightsError(
-            f"{path}: not weights of mini ({reason}); leave out --weights for the bundled ones"
+            f"{path}: not weights of mini ({reason}); leave out `weights` for the bundled ones"
         ) from error
     return _folded(network).requires_grad_(False).to(memory_format=torch.channels_last)
 

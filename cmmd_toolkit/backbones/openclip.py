@@ -58,7 +58,7 @@ def _checkpoint(architecture: str, pretrained: str, weights: Path | None) -> Pat
         known = ", ".join(open_clip.list_pretrained_tags_by_model(architecture)) or "none"
         raise BackboneError(
             f"openclip: {architecture} has no published weights named {pretrained!r} (known: {known}); "
-            f"use openclip:{architecture}/TAG or give --weights FILE"
+            f"use openclip:{architecture}/TAG or give `weights=FILE`"
         )
     if found := cached_weights(f"{architecture}/{pretrained}"):
         return found

@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ..common.arguments import text, whole_number
 from ..common.files import check_regular, path_of
@@ -13,18 +14,33 @@ from .base import Backbone, check_works, resolve_device
 from .preprocess import INCEPTION_PREPROCESSES
 
 INCEPTION_DIMS = (64, 192, 768, 2048)
+Family = Literal["inception", "picture-text", "dinov2", "mini"]
+_SCORES: dict[Family, str] = {
+    "inception": "FID",
+    "picture-text": "CMMD",
+    "dinov2": "FD-DINOv2",
+    "mini": "monitoring",
+}
 
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """One row of the table: how a backbone is named, loaded and described."""
+    """One row of the table: how a backbone is named, loaded and described.
+
+    `family` decides which published metrics are defined on it.
+    """
 
     name: str
     module: str
     default_model: str
     dims: str
     package: str
-    about: str
+    family: Family
+
+    @property
+    def score(self) -> str:
+        """What is published on it."""
+        return _SCORES[self.family]
 
     @property
     def distribution(self) -> str:
@@ -41,15 +57,15 @@ SPECS: dict[str, BackboneSpec] = {
             "pt_inception-2015-12-05",
             ", ".join(map(str, INCEPTION_DIMS)),
             "pytorch_fid",
-            "FID",
+            "inception",
         ),
-        BackboneSpec("clip", "hub", "openai/clip-vit-base-patch32", "512 (base)", "transformers", "CMMD"),
-        BackboneSpec("siglip", "hub", "google/siglip-base-patch16-224", "768 (base)", "transformers", "CMMD"),
-        BackboneSpec("siglip2", "hub", "google/siglip2-base-patch16-224", "768 (base)", "transformers", "CMMD"),
-        BackboneSpec("align", "hub", "kakaobrain/align-base", "640 (base)", "transformers", "CMMD"),
-        BackboneSpec("dinov2", "hub", "facebook/dinov2-large", "1024 (large)", "transformers", "FD-DINOv2"),
-        BackboneSpec("mini", "mini", "bundled", "256", "torch", "monitoring"),
-        BackboneSpec("openclip", "openclip", "ViT-B-32/laion2b_s34b_b79k", "512 (B/32)", "open_clip", "CMMD"),
+        BackboneSpec("clip", "hub", "openai/clip-vit-base-patch32", "512 (base)", "transformers", "picture-text"),
+        BackboneSpec("siglip", "hub", "google/siglip-base-patch16-224", "768 (base)", "transformers", "picture-text"),
+        BackboneSpec("siglip2", "hub", "google/siglip2-base-patch16-224", "768 (base)", "transformers", "picture-text"),
+        BackboneSpec("align", "hub", "kakaobrain/align-base", "640 (base)", "transformers", "picture-text"),
+        BackboneSpec("dinov2", "hub", "facebook/dinov2-large", "1024 (large)", "transformers", "dinov2"),
+        BackboneSpec("mini", "mini", "bundled", "256", "torch", "mini"),
+        BackboneSpec("openclip", "openclip", "ViT-B-32/laion2b_s34b_b79k", "512 (B/32)", "open_clip", "picture-text"),
     )
 }
 
@@ -92,7 +108,7 @@ def load_backbone(
     """
     spec = spec_of(name)
     if dims is not None and spec.name != "inception":
-        raise ArgumentError(f"dims: only inception has a choice of dimensions, {name} does not; leave out --dims")
+        raise ArgumentError(f"dims: only inception has a choice of dimensions, {name} does not; leave out `dims`")
     if dims is not None:
         dims = whole_number(dims, "dims", 1)
     if model is not None:
@@ -100,7 +116,7 @@ def load_backbone(
     if preprocessing is not None:
         text(preprocessing, "preprocessing")
     if spec.name == "inception" and model is not None:
-        raise ArgumentError("model: inception has one published network; leave out --model, or give --weights PATH")
+        raise ArgumentError("model: inception has one published network; leave out `model`, or give `weights=PATH`")
     _check_preprocessing(spec, preprocessing)
     load: Callable[..., Backbone] = _loader(spec)
     local = None if weights is None else _local(weights)

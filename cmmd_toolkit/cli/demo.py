@@ -15,7 +15,7 @@ from ..common.text import number_text
 from ..pictures.decode import Picture
 from ..pictures.sources import ImageSource
 from ..report import Report
-from ..sets.embed_sets import Progress
+from ..sets.run import Progress
 
 SIZE = 64
 _SAMPLES = Path(__file__).with_name("demo_samples.npz")

@@ -3,26 +3,31 @@
 import importlib.util
 import os
 import platform
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from ..backbones.registry import SPECS, BackboneSpec
+from ..common.text import align
 from ..common.versions import library_versions
 from ..sets.embedding import default_workers
 
 
 def print_backbones() -> None:
-    """One row a backbone: name, default model, dimensions, weights, whether it can run and why not."""
-    rows = []
+    """One line per backbone: name, default model, dimensions, published score, ready or not; below, why not."""
+    rows, reasons = [], dict[str, list[str]]()
     for spec in SPECS.values():
         ready, reason = availability(spec)
         name = spec.name if spec.name != "openclip" else "openclip:ARCHITECTURE/PRETRAINED"
-        rows.append((name, spec.default_model, spec.dims, spec.about, "yes" if ready else "no", reason))
-    _print_rows(("Backbone", "Default model", "Dimensions", "Score", "Ready", "Weights"), rows)
+        rows.append((name, spec.default_model, spec.dims, spec.score, "yes" if ready else "no"))
+        if not ready:
+            reasons.setdefault(reason, []).append(spec.name)
+    console = Console(highlight=False, soft_wrap=True)
+    for line in align([("Backbone", "Default model", "Dimensions", "Score", "Ready"), *rows], left=range(5)):
+        console.print(Text(line))
+    for reason, names in reasons.items():
+        console.print(Text(f"\nNot ready: {', '.join(names)}: {reason}"))
 
 
 def print_doctor() -> None:
@@ -91,17 +96,3 @@ def _caches() -> list[tuple[str, str]]:
         ("torch cache", str(Path(torch.hub.get_dir()) / "checkpoints")),
         ("hub", "switched off by HF_HUB_OFFLINE" if offline else "used when the caches have no weights"),
     ]
-
-
-def _print_rows(headings: Iterable[str], rows: Sequence[tuple[str, ...]]) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        for row in [tuple(headings), *rows]:
-            console.file.write("\t".join(row) + "\n")
-        return
-    table = Table()
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    console.print(table)

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from .options import command_line, deliver, json_target, network_options, parse_bandwidth, parse_named, picture_options
+from .options import check_json, command_line, deliver, json_option, network_options, parse_shared, picture_options
 
 
 @click.command(short_help="Which pictures make the distance.")
@@ -15,7 +15,7 @@ from .options import command_line, deliver, json_target, network_options, parse_
 @click.option("--bandwidth", metavar="VALUE", help="MMD kernel: a number, median (of the reference) or median-pooled.")
 @picture_options
 @click.option("--sheet", "sheet_file", metavar="FILE.png", help="Write the listed pictures as a contact sheet.")
-@click.option("--json", "json_file", metavar="FILE", help="Write the lists as JSON; - is stdout.")
+@json_option
 def explain(reference: str, generated: str, sheet_file: str | None, json_file: str | None, **given: Any) -> int:
     """Say which pictures make the squared MMD of GENERATED to REFERENCE.
 
@@ -23,10 +23,8 @@ def explain(reference: str, generated: str, sheet_file: str | None, json_file: s
     ones) and the least covered reference pictures (where generated ones are rare), by the witness function of MMD;
     and strays, the generated pictures farthest from every reference one, of which MMD hardly sees a few.
     """
-    for name in ("weights", "model"):
-        given[name] = parse_named(given[name], f"--{name}")
-    given["bandwidth"] = parse_bandwidth(given["bandwidth"])
-    target = json_target(json_file)
+    parse_shared(given)
+    check_json(json_file)
     if sheet_file is not None:
         _check_sheet(sheet_file)
 
@@ -34,10 +32,7 @@ def explain(reference: str, generated: str, sheet_file: str | None, json_file: s
     from ..common.progress import show_progress
 
     explanation = run(reference, generated, progress=show_progress, command=command_line(), **given)
-    text = explanation.to_json() if json_file == "-" else str(explanation)
-    saves = [] if target is None else [lambda: explanation.save(target)]
-    saves += [] if sheet_file is None else [lambda: explanation.save_sheet(sheet_file)]
-    deliver(lambda: click.echo(text, nl=False), *saves)
+    deliver(explanation, json_file, *([] if sheet_file is None else [lambda: explanation.save_sheet(sheet_file)]))
     return 0
 
 

@@ -1,24 +1,30 @@
 """The `cmmd` command. Heavy imports happen inside the commands, so that --help is instant."""
 
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..commands.limits import ABOVE, BELOW, FORM, parse_limit
+from ..common.flags import in_flags
 from ..common.shell import Shell
 from ..errors import ArgumentError
 from ..sets.metric_names import ALL, DEFAULTS, METRICS
 from .explain import explain
 from .options import (
+    check_json,
     command_line,
     deliver,
-    json_target,
+    json_option,
     network_options,
-    parse_bandwidth,
-    parse_named,
+    parse_shared,
     picture_options,
+    root_command,
 )
 from .rank import plan, rank
+
+if TYPE_CHECKING:
+    from ..report import Report
 
 THRESHOLD_EXCEEDED = 1
 _DEFAULT = f"[default: {' and '.join(DEFAULTS)}]"
@@ -53,7 +59,7 @@ main.add_command(plan)
 @click.option("--per-class", is_flag=True, help="Also score each class folder (dog/ on both sides) by itself.")
 @click.option("--bandwidth", metavar="VALUE", help="MMD kernel: a number, median (of the reference) or median-pooled.")
 @picture_options
-@click.option("--json", "json_file", metavar="FILE", help="Write the full report as JSON; - is stdout.")
+@json_option
 @click.option(ABOVE, multiple=True, metavar=FORM, help="Repeatable: exit with code 1 when a result is above.")
 @click.option(BELOW, multiple=True, metavar=FORM, help="The same where higher is better, and for p-value.")
 def compare(reference: str, generated: tuple[str, ...], json_file: str | None, **given: Any) -> int:
@@ -66,31 +72,27 @@ def compare(reference: str, generated: tuple[str, ...], json_file: str | None, *
     """
     limits = [parse_limit(ABOVE, text, given["metric"]) for text in given.pop("fail_above")]
     limits += [parse_limit(BELOW, text, given["metric"]) for text in given.pop("fail_below")]
-    for name in ("weights", "model"):
-        given[name] = parse_named(given[name], f"--{name}")
-    given["bandwidth"] = parse_bandwidth(given["bandwidth"])
-    target = json_target(json_file)
+    parse_shared(given)
+    check_json(json_file)
 
     from ..commands.compare import compare as run
     from ..common.progress import show_progress
 
     report = run(reference, list(generated), progress=show_progress, command=command_line(), limits=limits, **given)
-    deliver(lambda: _show(report, json_file), *([] if target is None else [lambda: report.save(target)]))
+    deliver(report, json_file, show=lambda: _show(report))
     exceeded = [line for limit in limits for line in limit.failures(report)]
     for line in exceeded:
         click.echo(f"cmmd: {line}", err=True)
     return THRESHOLD_EXCEEDED if exceeded else 0
 
 
-def _show(report: Any, json_file: str | None) -> None:
-    if json_file == "-":
-        click.echo(report.to_json(), nl=False)
-        return
+def _show(report: "Report") -> None:
     from rich.console import Console
 
     from ..report.terminal import print_report
 
-    print_report(report, Console(highlight=False))
+    typed = tuple(in_flags(warning, root_command()) for warning in report.warnings)
+    print_report(replace(report, warnings=typed), Console(highlight=False))
 
 
 @main.command(short_help="Write features or statistics to a file.")
@@ -130,14 +132,14 @@ def embed(input: str, out: str, stats: bool, **given: Any) -> int:
 )
 def demo(json_file: str) -> int:
     """Score real pictures offline, in seconds: handwritten digits against copies with known faults."""
-    target = json_target(json_file)
+    check_json(json_file)
 
     from ..common.progress import show_progress
     from .demo import explanation, run_demo
 
     report = run_demo(show_progress, command_line())
-    deliver(lambda: _show(report, json_file), *([] if target is None else [lambda: report.save(target)]))
-    if target is not None:
+    deliver(report, json_file, show=lambda: _show(report))
+    if json_file != "-":
         click.echo(f"\n{explanation(report)}\nThe full report is in {json_file}. On your own folders:")
         click.echo("    cmmd compare real/ fake/ --backbone mini")
     return 0

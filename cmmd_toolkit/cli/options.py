@@ -4,11 +4,15 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..common.flags import in_flags
 from ..errors import ArgumentError, CmmdError
+
+if TYPE_CHECKING:
+    from ..report.document import Document
 
 # Written out here, so that --help imports nothing; tests hold them against recipes.py and decode.py.
 _MAX_PIXELS = 100_000_000
@@ -92,27 +96,53 @@ def parse_bandwidth(text: str | None) -> float | str | None:
         return text
 
 
-def json_target(name: str | None) -> Path | None:
-    """Where --json FILE is written, checked before hours of work; None without it and for stdout."""
-    if name in (None, "-"):
-        return None
-    from ..common.files import check_writable, path_of
-
-    check_writable(target := path_of(str(name)))
-    return target
+def parse_shared(given: dict[str, Any]) -> None:
+    """Turn what was typed for the options of `network_options` and --bandwidth into what the functions take."""
+    for name in ("weights", "model"):
+        given[name] = parse_named(given[name], f"--{name}")
+    given["bandwidth"] = parse_bandwidth(given["bandwidth"])
 
 
-def deliver(show: Callable[[], None], *saves: Callable[[], None]) -> None:
-    """Write the files of a result, then print it: where one cannot be written, the other and the print still come."""
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Where the JSON form of the result goes, besides its text."""
+    return click.option("--json", "json_file", metavar="FILE", help="Write everything as JSON; - is stdout.")(command)
+
+
+def check_json(json_file: str | None) -> None:
+    """Raise InputError before hours of work when --json FILE cannot be written after them."""
+    if json_file not in (None, "-"):
+        from ..common.files import check_writable, path_of
+
+        check_writable(path_of(str(json_file)))
+
+
+def deliver(
+    document: "Document",
+    json_file: str | None,
+    *saves: Callable[[], None],
+    show: Callable[[], None] | None = None,
+) -> None:
+    """Write the files of a result, then print it: where one cannot be written, the others and the print still come."""
+    if json_file not in (None, "-"):
+        saves = (lambda: document.save(str(json_file)), *saves)
     failures: list[CmmdError] = []
     for save in saves:
         try:
             save()
         except CmmdError as error:
             failures.append(error)
-    show()
+    if show is not None and json_file != "-":
+        show()
+    else:
+        shown = document.to_json() if json_file == "-" else in_flags(str(document), root_command())
+        click.echo(shown, nl=False)
     for failure in failures:
         raise failure
+
+
+def root_command() -> click.Command:
+    """The command that is running, the whole of `cmmd` as a rule."""
+    return click.get_current_context().find_root().command
 
 
 def command_line() -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from ..errors import ArgumentError
-from .options import command_line, deliver, json_target, network_options, parse_bandwidth, parse_named, picture_options
+from .options import check_json, command_line, deliver, json_option, network_options, parse_shared, picture_options
 
 NOT_SO = 1
 
@@ -22,7 +22,7 @@ NOT_SO = 1
 @click.option("--bandwidth", metavar="VALUE", help="MMD kernel: a number, or median (of the reference; the default).")
 @network_options
 @picture_options
-@click.option("--json", "json_file", metavar="FILE", help="Write everything as JSON; - is stdout.")
+@json_option
 @click.option(
     "--fail-unless", multiple=True, metavar="A<B", help="Repeatable: exit with code 1 unless A is significantly closer."
 )
@@ -35,17 +35,14 @@ def rank(
     test, corrected for many comparisons. Exit codes: 0 done, 1 not as --fail-unless says, 2 bad input.
     """
     wanted = [_parse_order(text, generated) for text in fail_unless]
-    for name in ("weights", "model"):
-        given[name] = parse_named(given[name], f"--{name}")
-    given["bandwidth"] = parse_bandwidth(given["bandwidth"])
-    target = json_target(json_file)
+    parse_shared(given)
+    check_json(json_file)
 
     from ..commands.rank import rank as run
     from ..common.progress import show_progress
 
     ranking = run(reference, list(generated), progress=show_progress, command=command_line(), **given)
-    text = ranking.to_json() if json_file == "-" else str(ranking)
-    deliver(lambda: click.echo(text, nl=False), *([] if target is None else [lambda: ranking.save(target)]))
+    deliver(ranking, json_file)
     failed = [sentence for holds, sentence in (ranking.holds(*pair) for pair in wanted) if not holds]
     for sentence in failed:
         click.echo(f"cmmd: {sentence}", err=True)
@@ -63,7 +60,13 @@ def _parse_order(text: str, generated: tuple[str, ...]) -> tuple[str, str]:
 @click.command(short_help="How many pictures tell a difference of a given size.")
 @click.argument("pilot")
 @click.argument("generated", nargs=-1)
-@click.option("--difference", multiple=True, metavar="D", help="Repeatable: a number, or 10% of the present value.")
+@click.option(
+    "--difference",
+    "differences",
+    multiple=True,
+    metavar="D",
+    help="Repeatable: a number, or 10% of the present value.",
+)
 @click.option("--power", type=float, default=0.8, show_default=True, help="The chance to find it.")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Level of the two-sided test.")
 @click.option("--metric", metavar="NAME", help="mmd (cmmd) or fd (fid). [default: mmd; of a report all]")
@@ -71,7 +74,8 @@ def _parse_order(text: str, generated: tuple[str, ...]) -> tuple[str, str]:
 @click.option("--bandwidth", metavar="VALUE", help="MMD kernel: a number, or median (of the reference; the default).")
 @network_options
 @picture_options
-def plan(pilot: str, generated: tuple[str, ...], **given: Any) -> int:
+@json_option
+def plan(pilot: str, generated: tuple[str, ...], json_file: str | None, **given: Any) -> int:
     """How many pictures a generated set needs.
 
     \b
@@ -79,15 +83,12 @@ def plan(pilot: str, generated: tuple[str, ...], **given: Any) -> int:
     cmmd plan real/ a/ b/       these two models
     cmmd plan report.json       from a report of `cmmd compare --json`
     """
-    for name in ("weights", "model"):
-        given[name] = parse_named(given[name], f"--{name}")
-    given["bandwidth"] = parse_bandwidth(given["bandwidth"])
+    parse_shared(given)
+    check_json(json_file)
 
     from ..commands.plan import plan as run
     from ..common.progress import show_progress
 
-    differences = given.pop("difference")
-    click.echo(
-        str(run(pilot, list(generated), differences=differences or None, progress=show_progress, **given)), nl=False
-    )
+    given["differences"] = given["differences"] or None
+    deliver(run(pilot, list(generated), progress=show_progress, command=command_line(), **given), json_file)
     return 0

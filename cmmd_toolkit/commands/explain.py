@@ -7,19 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..common.arguments import whole_number
-from ..errors import ArgumentError, InputError
-from ..features.features import Features, GaussianStatistics
-from ..features.matrices import unit_rows
+from ..errors import ArgumentError
+from ..features.features import Features
 from ..inference.witness import witness
 from ..metrics.mmd import Bandwidth, MmdReference, check_bandwidth
 from ..metrics.neighbours import kth_neighbours
 from ..pictures.decode import MAX_PIXELS
 from ..report.explanation import Entry, Explanation, Pictures, Section
-from ..sets import warnings as checks
-from ..sets.embed_sets import Gathered, Networks, Options, Paths, Progress, gather
+from ..sets.embed_sets import EmbeddedSets, embed_sets
 from ..sets.embedding import OnError
-from ..sets.recipes import Recipe
-from ..sets.side import Side, as_sources
+from ..sets.open_sets import OpenedSets, open_sets
+from ..sets.run import Paths, Progress, Run
+from ..sets.side import Side, as_sources, check_rows
 
 
 def explain(
@@ -27,12 +26,12 @@ def explain(
     generated: Any,
     *,
     top: int = 16,
+    bandwidth: Bandwidth | None = None,
     backbone: str | Iterable[str] | None = None,
     weights: Paths = None,
     model: str | Mapping[str, str] | None = None,
     dims: int | None = None,
     recipe: str | None = None,
-    bandwidth: Bandwidth | None = None,
     batch_size: int = 32,
     workers: int | None = None,
     device: str = "auto",
@@ -56,8 +55,8 @@ def explain(
     Args:
         reference, generated: as `compare`, but one generated set, and no mean and covariance.
         top: pictures a list, at least 1; all of a smaller set.
-        recipe: one that defines an MMD; it fixes the network, decoding, normalisation and bandwidth.
         bandwidth: of the kernel: a number > 0, "median" (of the reference; the default) or "median-pooled".
+        recipe: one that defines an MMD; it fixes the network, decoding, normalisation and bandwidth.
         others: as `compare`.
 
     Returns:
@@ -73,66 +72,67 @@ def explain(
         check_bandwidth(bandwidth)
     if len(as_sources(generated)) != 1:
         raise ArgumentError(f"generated: expected one set, got {len(as_sources(generated))}; explain each by itself")
-    gathered = gather(
-        reference,
-        generated,
-        Networks(backbone, recipe, weights, model, dims),
-        Options(batch_size, workers, device, max_images, seed, recursive, on_error, max_pixels),
-        check=_check,
+    run = Run(
+        backbone=backbone,
+        weights=weights,
+        model=model,
+        dims=dims,
+        recipe=recipe,
+        batch_size=batch_size,
+        workers=workers,
+        device=device,
+        max_images=max_images,
+        seed=seed,
+        recursive=recursive,
+        on_error=on_error,
+        max_pixels=max_pixels,
         progress=progress,
         command=command,
     )
-    names = [_names(side) for side in gathered.sides]
-    sections = tuple(_section(gathered, k, bandwidth, top, names) for k in range(len(gathered.names)))
-    remarks = [*gathered.warnings, *_row_remarks(gathered), *(text for one in sections for text in _remarks(one))]
-    first, second = gathered.sides
+    sets = open_sets(reference, generated, run)
+    _check_explainable(sets)
+    embedded = embed_sets(sets)
+    return _explanation(embedded, [_section(embedded, k, bandwidth, top) for k in range(len(embedded.backbones))])
+
+
+def _check_explainable(sets: OpenedSets) -> None:
+    """Refuse what has no witness function."""
+    if "mmd" not in sets.recipe.metrics:
+        raise ArgumentError(
+            f"recipe: expected one that defines an MMD, got {sets.recipe.name}; take google-cmmd or none"
+        )
+    check_rows(sets.sides, "an explanation")
+
+
+def _explanation(sets: EmbeddedSets, sections: Sequence[Section]) -> Explanation:
+    first, second = sets.sides
+    remarks = [*sets.warnings, *_row_remarks(sets), *(text for one in sections for text in _remarks(one))]
     return Explanation(
         first.label,
         second.label,
-        sections,
+        tuple(sections),
         tuple(dict.fromkeys(remarks)),
-        tuple(checks.describe(side.summary) for side in gathered.sides if side.summary is not None),
-        gathered.provenance(["mmd"]),
+        sets.descriptions(),
+        sets.provenance(["mmd"]),
         (_pictures(first), _pictures(second)),
     )
 
 
-def _check(plan: Recipe, names: list[str], sides: list[Side]) -> list[str]:
-    """Refuse what has no witness function."""
-    if "mmd" not in plan.metrics:
-        raise ArgumentError(f"recipe: expected one that defines an MMD, got {plan.name}; take google-cmmd or none")
-    for side in sides:
-        if isinstance(side.stored, GaussianStatistics):
-            raise InputError(
-                f"{side.label}: expected every picture's features, got mean and covariance; "
-                "make it with `cmmd embed` without --stats"
-            )
-    return []
-
-
-def _section(
-    gathered: Gathered, backbone: int, bandwidth: Bandwidth | None, top: int, names: Sequence[Sequence[str]]
-) -> Section:
-    plan, tables = gathered.plan, gathered.under(backbone)
-    x, y = (_rows(table, plan.normalize) for table in tables)
-    chosen = plan.bandwidth if bandwidth is None else bandwidth
-    score = MmdReference(x, chosen, "unbiased", gathered.options.seed).score(y).without_rows()
+def _section(sets: EmbeddedSets, backbone: int, bandwidth: Bandwidth | None, top: int) -> Section:
+    x, y = (sets.recipe.mmd_rows(features) for features in sets.features_on(backbone))
+    score = MmdReference(x, sets.recipe.bandwidth_or(bandwidth), "unbiased", sets.run.seed).score(y).without_rows()
     found = witness(score)
     lowest, highest = _first(found.generated, top), _first(-found.reference, top)
     near_x, near_y = kth_neighbours(y, x, 1), kth_neighbours(x[highest], y, 1)
     farthest = _first(-near_x[1], top)
+    reference, generated = (side.picture_names() for side in sets.sides)
 
-    def listed(rows: NDArray[np.int64]) -> tuple[Entry, ...]:
+    def entries(rows: NDArray[np.int64]) -> tuple[Entry, ...]:
         nearest = near_x[0][rows], near_x[1][rows]
-        return _entries(rows, found.generated, found.generated_change, names[1], names[0], nearest)
+        return _entries(rows, found.generated, found.generated_change, generated, reference, nearest)
 
-    uncovered = _entries(highest, found.reference, found.reference_change, names[0], names[1], near_y)
-    return Section(gathered.names[backbone], score.estimate, listed(lowest), uncovered, listed(farthest), found)
-
-
-def _rows(features: Any, normalize: bool) -> NDArray[np.float32]:
-    assert isinstance(features, Features)
-    return unit_rows(features.values) if normalize else features.values
+    uncovered = _entries(highest, found.reference, found.reference_change, reference, generated, near_y)
+    return Section(sets.backbones[backbone], score.estimate, entries(lowest), uncovered, entries(farthest), found)
 
 
 def _first(values: NDArray[np.float64], top: int) -> NDArray[np.int64]:
@@ -161,13 +161,6 @@ def _entries(
     )
 
 
-def _names(side: Side) -> Sequence[str]:
-    if side.summary is not None:
-        return side.summary.names
-    assert isinstance(side.stored, Features)
-    return side.stored.names or [f"row {row}" for row in range(len(side.stored))]
-
-
 def _pictures(side: Side) -> Pictures:
     """The loaders of the usable pictures; both lists are in the source's order, and one may lack what was skipped."""
     if side.source is None or side.summary is None:
@@ -178,14 +171,12 @@ def _pictures(side: Side) -> Pictures:
     return tuple(next(load for name, load in items if name == used) for used in side.summary.names)
 
 
-def _row_remarks(gathered: Gathered) -> list[str]:
+def _row_remarks(sets: EmbeddedSets) -> list[str]:
     """Row numbers count within the subset, when one was drawn."""
     return [
         f"{side.short}: features without names, so pictures are called by their row in the subset of max_images"
-        for side in gathered.sides
-        if isinstance(side.stored, Features)
-        and not side.stored.names
-        and len(side.stored) == gathered.options.max_images
+        for side in sets.sides
+        if isinstance(side.stored, Features) and not side.stored.names and len(side.stored) == sets.run.max_images
     ]
 
 

@@ -42,15 +42,15 @@ class Limit:
 
     def check_backbones(self, names: Sequence[str]) -> None:
         """Raise ArgumentError unless it is clear which backbone of a run is meant."""
-        listed = ", ".join(names)
+        known = ", ".join(names)
         if self.backbone is None and len(set(names)) > 1:
             corrected = f":{_CORRECTED}" if self.corrected else ""
             raise ArgumentError(
-                f"{self}: this run has several backbones ({listed}), each with a scale of its own; name the one that "
+                f"{self}: this run has several backbones ({known}), each with a scale of its own; name the one that "
                 f"is meant: {self.option} {names[0]}:{self.metric}{corrected}={plain(self.value)}"
             )
         if self.backbone is not None and self.backbone not in names:
-            raise ArgumentError(f"{self}: {self.backbone} is not among the backbones of this run ({listed})")
+            raise ArgumentError(f"{self}: {self.backbone} is not among the backbones of this run ({known})")
 
     def failures(self, report: "Report") -> list[str]:
         """One sentence for each result beyond the limit.
@@ -105,8 +105,8 @@ def parse_limit(option: str, text: str, metrics: Sequence[str]) -> Limit:
     backbone, name, corrected = _parts(left)
     computed = {_number(metric) for metric in metrics or DEFAULTS}
     if _number(name) not in computed and (ALL not in metrics or name not in METRICS):
-        listed = ", ".join(sorted(computed))
-        raise ArgumentError(f"{option} {text}: {name} is not among the metrics of this run ({listed})")
+        known = ", ".join(sorted(computed))
+        raise ArgumentError(f"{option} {text}: {name} is not among the metrics of this run ({known})")
     if name in METRICS:
         _check_direction(option, text, name, corrected)
     return Limit(option, backbone, name, corrected, limit)

@@ -1,6 +1,5 @@
 """`plan`: from a pilot to the number of pictures that tells a difference."""
 
-import json
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..common.arguments import real_number
-from ..common.files import check_exists, check_regular, path_of
+from ..common.files import path_of
 from ..common.text import number_text
 from ..errors import ArgumentError, InputError
 from ..inference.ordering import Score, relative, without_bias
@@ -25,12 +24,15 @@ from ..inference.sample_size import (
 from ..metrics.mmd import Bandwidth, MmdScore
 from ..pictures.decode import MAX_PIXELS
 from ..report import Report
+from ..report.document import read_object
 from ..report.plan import Need, Plan, Size
-from ..sets.embed_sets import Gathered, Networks, Options, Paths, Progress, gather
+from ..sets.embed_sets import EmbeddedSets, embed_sets
 from ..sets.embedding import OnError
 from ..sets.metric_names import METRICS, MetricSpec, ranked_metric
+from ..sets.open_sets import open_sets
+from ..sets.run import Paths, Progress, Run
 from ..sets.side import as_sources
-from .rank import check_one_ruler, check_pairing, checked_level, frechet_scores, mmd_scores, rows_check
+from .rank import check_one_ruler, check_pairing, check_rankable, checked_level, frechet_scores, mmd_scores
 
 SHARES = (0.5, 0.2, 0.1, 0.05)
 _MOST_PICTURES = 2**53
@@ -42,15 +44,15 @@ def plan(
     *,
     differences: float | str | Iterable[float | str] | None = None,
     power: float = 0.8,
-    alpha: float = 0.05,
     metric: str | None = None,
+    bandwidth: Bandwidth | None = None,
     paired: bool = False,
+    alpha: float = 0.05,
     backbone: str | Iterable[str] | None = None,
     weights: Paths = None,
-    model: Any = None,
+    model: str | Mapping[str, str] | None = None,
     dims: int | None = None,
     recipe: str | None = None,
-    bandwidth: Bandwidth | None = None,
     batch_size: int = 32,
     workers: int | None = None,
     device: str = "auto",
@@ -60,6 +62,7 @@ def plan(
     on_error: OnError = "fail",
     max_pixels: int = MAX_PIXELS,
     progress: Progress | None = None,
+    command: str | None = None,
 ) -> Plan:
     """How many pictures a generated set needs so that a difference of a given size is found.
 
@@ -75,8 +78,8 @@ def plan(
         power, alpha: chance to find it, level of the two-sided relative test.
         metric: "mmd" (default) or "fd", on their networks also "cmmd" and "fid"; of a report, the results to look at
             (default: all).
-        paired: with two sets, pictures of one name share a seed.
         bandwidth: of the MMD kernel, as `rank`.
+        paired: with two sets, pictures of one name share a seed.
         others: as `compare`.
 
     Returns:
@@ -85,35 +88,52 @@ def plan(
     Raises:
         CmmdError: as `compare`; a report without standard errors, more than two sets.
     """
-    wanted = [_parse_difference(text) for text in _listed(differences)]
-    warnings: list[str] = []
+    wanted = [_parse_difference(text) for text in _several(differences)]
     spec = ranked_metric("mmd" if metric is None else metric)
     alpha, power = checked_level(alpha), real_number(power, "power", "a number between alpha and 1")
     check_one_ruler(bandwidth)
+    run = Run(
+        backbone=backbone,
+        weights=weights,
+        model=model,
+        dims=dims,
+        recipe=recipe,
+        batch_size=batch_size,
+        workers=workers,
+        device=device,
+        max_images=max_images,
+        seed=seed,
+        recursive=recursive,
+        on_error=on_error,
+        max_pixels=max_pixels,
+        progress=progress,
+        command=command,
+    )
     if generated is None or (isinstance(generated, (list, tuple)) and not generated):
         if paired or backbone:
-            raise ArgumentError("a report has its backbones and no pairs; leave out backbone and paired")
-        pilots = _from_report(pilot, None if metric is None else spec)
+            raise ArgumentError("a report has its backbones and no pairs; leave out `backbone` and `paired`")
+        name, report = _report_of(pilot)
+        pilots = _from_report(name, report, None if metric is None else spec)
+        about: tuple[Any, Any, Any] = (), _sets_of(report), {**run.made_now(), "report": report.get("provenance")}
     else:
-        several = len(as_sources(generated))
-        if several > 2:
-            raise ArgumentError(f"plan: expected one generated set or two, got {several}")
-        if paired and several == 1:
-            raise ArgumentError("paired: needs two generated sets")
-        gathered = gather(
-            pilot,
-            generated,
-            Networks(backbone, recipe, weights, model, dims),
-            Options(batch_size, workers, device, max_images, seed, recursive, on_error, max_pixels),
-            check=rows_check(spec),
-            progress=progress,
-        )
-        if paired:
-            check_pairing(gathered)
-        warnings = gathered.warnings
-        pilots = [_from_sets(gathered, k, spec, bandwidth, paired) for k in range(len(gathered.names))]
-    needs = tuple(_need(found, wanted, power, alpha) for found in pilots)
-    return Plan(needs, power, alpha, tuple(dict.fromkeys(warnings)))
+        sets = _embedded(pilot, generated, run, spec, paired)
+        pilots = [_from_sets(sets, k, spec, bandwidth, paired) for k in range(len(sets.backbones))]
+        about = tuple(dict.fromkeys(sets.warnings)), sets.descriptions(), sets.provenance([spec.number])
+    return Plan(tuple(_need(found, wanted, power, alpha) for found in pilots), power, alpha, *about)
+
+
+def _embedded(reference: Any, generated: Any, run: Run, spec: MetricSpec, paired: bool) -> EmbeddedSets:
+    several = len(as_sources(generated))
+    if several > 2:
+        raise ArgumentError(f"plan: expected one generated set or two, got {several}")
+    if paired and several == 1:
+        raise ArgumentError("paired: needs two generated sets")
+    sets = open_sets(reference, generated, run)
+    check_rankable(spec, sets)
+    embedded = embed_sets(sets)
+    if paired:
+        check_pairing(embedded)
+    return embedded
 
 
 @dataclass(frozen=True)
@@ -131,14 +151,14 @@ class _Pilot:
 
 
 def _from_sets(
-    gathered: Gathered, backbone: int, spec: MetricSpec, bandwidth: Bandwidth | None, paired: bool
+    sets: EmbeddedSets, backbone: int, spec: MetricSpec, bandwidth: Bandwidth | None, paired: bool
 ) -> _Pilot:
     metric = spec.number
     if metric == "fd":
-        scores: Sequence[Score] = frechet_scores(gathered, backbone)
+        scores: Sequence[Score] = frechet_scores(sets, backbone)
     else:
-        scores = mmd_scores(gathered, backbone, bandwidth, paired)
-    names, name = [side.short for side in gathered.sides[1:]], gathered.names[backbone]
+        scores = mmd_scores(sets, backbone, bandwidth, paired)
+    names, name = [side.short for side in sets.sides[1:]], sets.backbones[backbone]
     if len(scores) == 1:
         (score,) = scores
         parts = pilot_of_mmd(score) if isinstance(score, MmdScore) else pilot_of_frechet(score)
@@ -147,7 +167,7 @@ def _from_sets(
         return _Pilot(name, metric, about, value, interval, parts, _shares(value), remark)
     test = relative(*scores, paired=paired)
     if test.difference == 0:
-        raise InputError(f"{names[0]} and {names[1]} score the same; plan for one of them with --difference")
+        raise InputError(f"{names[0]} and {names[1]} score the same; plan for one of them with `differences`")
     about = f"{names[0]} less {names[1]}" + (", paired" if paired else "")
     remark = _doubt(test.interval, "the difference")
     nearer = min(map(abs, test.interval))
@@ -164,13 +184,12 @@ def _doubt(interval: Sequence[float] | None, what: str) -> str:
     if interval is None or not interval[0] <= 0 <= interval[1]:
         return ""
     low, high = (number_text(end, significant=2) for end in interval)
-    return f"{what} may be zero (95 % interval {low} to {high}), and then shares of it mean nothing; give --difference"
+    return f"{what} may be zero (95 % interval {low} to {high}), and then shares of it mean nothing; give `differences`"
 
 
-def _from_report(report: Any, spec: MetricSpec | None) -> list[_Pilot]:
-    name, results = _results_of(report)
+def _from_report(name: str, report: Mapping[str, Any], spec: MetricSpec | None) -> list[_Pilot]:
     try:
-        found = [_from_result(result) for result in results if result.get("standard_error")]
+        found = [_from_result(result) for result in report["results"] if result.get("standard_error")]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(_no_report(name)) from error
     fitting = [one for one in found if spec is None or METRICS[one.metric].number == spec.number]
@@ -179,27 +198,25 @@ def _from_report(report: Any, spec: MetricSpec | None) -> list[_Pilot]:
     return fitting
 
 
-def _results_of(report: Any) -> tuple[str, Sequence[Mapping[str, Any]]]:
-    """A report's name and results, read from its JSON file where it is one."""
+def _report_of(report: Any) -> tuple[str, Mapping[str, Any]]:
+    """A report's name and JSON form, of any schema version, read from its file where it is one."""
     if isinstance(report, Report):
-        return "the report", report.to_dict()["results"]
+        return "the report", report.to_dict()
     if not isinstance(report, (str, os.PathLike)):
         raise ArgumentError(
             f"pilot: expected a report of compare where no generated set is given, got {type(report).__name__}; "
             "give one or two generated sets"
         )
     path = path_of(report)
-    check_exists(path)
-    if path.is_dir():
+    document = read_object(path, _no_report(path))
+    if not isinstance(document.get("results"), list):
         raise InputError(_no_report(path))
-    try:
-        check_regular(path)
-        results = json.loads(path.read_bytes())["results"]
-    except (ValueError, KeyError, TypeError, RecursionError, OSError) as error:
-        raise InputError(_no_report(path)) from error
-    if not isinstance(results, list):
-        raise InputError(_no_report(path))
-    return str(path), results
+    return str(path), document
+
+
+def _sets_of(report: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    sets = report.get("sets")
+    return tuple(own for own in sets if isinstance(own, Mapping)) if isinstance(sets, list) else ()
 
 
 def _no_report(name: str | Path) -> str:
@@ -242,7 +259,7 @@ def _need(pilot: _Pilot, wanted: list[tuple[float, bool]], power: float, alpha: 
     return Need(pilot.backbone, pilot.metric, pilot.about, pilot.value, pilot.interval, sizes, both, pilot.remark)
 
 
-def _listed(differences: Any) -> Iterable[float | str]:
+def _several(differences: Any) -> Iterable[float | str]:
     if differences is None:
         return ()
     return differences if isinstance(differences, Iterable) and not isinstance(differences, str) else (differences,)
@@ -256,5 +273,5 @@ def _parse_difference(text: float | str) -> tuple[float, bool]:
     except ValueError:
         size = float("nan")
     if not size > 0:
-        raise ArgumentError(f"difference {text}: expected a number > 0, or a share such as 10%")
+        raise ArgumentError(f"differences: expected a number > 0, or a share such as 10%, got {text}")
     return (size / 100, True) if relative else (size, False)

@@ -105,3 +105,8 @@ def first_names(names: Iterable[str], most: int = 6) -> str:
     first = list(names)
     more = f" and {len(first) - most} more" if len(first) > most else ""
     return ", ".join(first[:most]) + more
+
+
+def printable(text: str) -> str:
+    """The text with everything that cannot be shown escaped: file names may hold anything."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

@@ -215,13 +215,13 @@ def _influence(
     to_single, weights_single = (to_joint / np.sqrt(unit)).astype(np.float32), (weights * unit).astype(np.float32)
     start = 0
     for rows in _centred(fit):
-        some = slice(start, start + len(rows))
+        block = slice(start, start + len(rows))
         norms = np.square(rows).sum(axis=1)
         squares = rows.astype(np.float32) @ to_single
         np.square(squares, out=squares)
         fourth += squares.T @ squares
-        influence[some] = rows @ slope + norms - unit * squares.sum(axis=1, dtype=np.float64)
-        bias[some] = norms + unit * ((squares @ weights_single) * squares).sum(axis=1, dtype=np.float64)
+        influence[block] = rows @ slope + norms - unit * squares.sum(axis=1, dtype=np.float64)
+        bias[block] = norms + unit * ((squares @ weights_single) * squares).sum(axis=1, dtype=np.float64)
         start += len(rows)
     moment = fourth * (unit**2 / fit.count)
     moment.flat[:: len(roots) + 1] -= np.square(roots)

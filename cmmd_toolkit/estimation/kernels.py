@@ -22,7 +22,7 @@ Rows = NDArray[np.floating[Any]]
 Vector = NDArray[np.float64]
 Pair = tuple[slice, slice]
 BLOCK = 1024
-Found = TypeVar("Found")
+Outcome = TypeVar("Outcome")
 
 
 class KernelRows(Protocol):
@@ -206,7 +206,7 @@ def _sums(block: Rows) -> tuple[float, float, Vector, Vector]:
     return float(total), float(flat @ flat), by_row.astype(np.float64), by_column.astype(np.float64)
 
 
-def in_parallel(work: Callable[[Pair], Found], pairs: Iterable[Pair]) -> Iterable[Found]:
+def in_parallel(work: Callable[[Pair], Outcome], pairs: Iterable[Pair]) -> Iterable[Outcome]:
     """Results in the order of `pairs`, one thread a block and one BLAS thread each: a tenth faster than threads
     within a block, and sums that do not depend on the thread count."""
     controller = _blas()

@@ -77,8 +77,8 @@ class SharedRows:
         count, width = self.distinct.shape
         if count < 3:
             return 0.0, 0.0, 1.0
-        some = self._centred(self.distinct[self._draw(_RULER_ROWS)])
-        pairs = squared_distances(some, some)[np.triu_indices(len(some), 1)]
+        drawn = self._centred(self.distinct[self._draw(_RULER_ROWS)])
+        pairs = squared_distances(drawn, drawn)[np.triu_indices(len(drawn), 1)]
         first, second = self._two_nearest(self._draw(_PROBES))
         kept = first > 0
         ratio = float(np.median(second[kept] / first[kept])) if kept.any() else 1.0
@@ -138,15 +138,15 @@ class SharedRows:
             left = []
             height = max(1, _BLOCK // (count * rows.shape[1]))
             for start in range(0, len(open_rows), height):
-                some = open_rows[start : start + height]
+                batch = open_rows[start : start + height]
                 ranks = list(range(1, min(count, len(others)) + 1))
-                distance, place = tree.query(points[some], ranks, distance_upper_bound=reach)
+                distance, place = tree.query(points[batch], ranks, distance_upper_bound=reach)
                 candidate = np.isfinite(distance)
-                candidate &= (place != some[:, None]) if own else True
+                candidate &= (place != batch[:, None]) if own else True
                 i, j = np.nonzero(candidate)
-                near = _distances(rows[some[i]], others[place[i, j]]) <= radius
-                found[some[i[near]]] = True
-                left.append(some[~found[some] & np.isfinite(distance[:, -1])])
+                near = _distances(rows[batch[i]], others[place[i, j]]) <= radius
+                found[batch[i[near]]] = True
+                left.append(batch[~found[batch] & np.isfinite(distance[:, -1])])
             open_rows = np.concatenate(left) if count < len(others) else np.empty(0, np.int64)
             count *= 4
         return found

@@ -152,6 +152,14 @@ class GaussianStatistics:
         return loaded
 
 
+def rows_needed(name: str, what: str, instead: str = "") -> str:
+    """The sentence about a set of statistics where every picture's features are needed."""
+    return (
+        f"{name} holds mean and covariance only, and {what} needs every picture's features; "
+        f"{instead}take features from `cmmd embed` without --stats"
+    )
+
+
 def _checked_names(names: Any) -> tuple[str, ...]:
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         raise ArgumentError(f"names: expected a tuple of text, got {type(names).__name__} {names!r:.60}")

@@ -49,9 +49,9 @@ class Deals:
     def of(cls, differences: Matrix, projected: Matrix, excess: Matrix, degenerate: Matrix) -> "Deals":
         """From T and the parts of its variance (`Spread`), one number a deal."""
         errors = standard_error_of(projected, excess, degenerate)
-        some = errors > 0
-        ratios = np.divide(np.abs(differences), errors, out=np.zeros_like(errors), where=some)
-        shares = np.divide(degenerate, np.square(errors), out=np.zeros_like(errors), where=some)
+        known = errors > 0
+        ratios = np.divide(np.abs(differences), errors, out=np.zeros_like(errors), where=known)
+        shares = np.divide(degenerate, np.square(errors), out=np.zeros_like(errors), where=known)
         return cls(ratios, float(np.median(shares[ratios >= np.quantile(ratios, 1 - _TOP)])))
 
 

@@ -83,8 +83,8 @@ def _both_thinned(x: GaussianFit, y: GaussianFit, seed: int) -> Iterator[_Point]
     """Sizes evenly spaced in 1 / size; the unit of size is the smaller set's row."""
     random, least = np.random.default_rng(seed), min(x.count, y.count)
     for stretch in np.linspace(2.0, 1.0, POINTS):
-        some, others = (_draw(random, side, round(side.count / stretch)) for side in (x, y))
-        yield _Point(stretch / least, distance(some, others).value)
+        first, second = (_draw(random, side, round(side.count / stretch)) for side in (x, y))
+        yield _Point(stretch / least, distance(first, second).value)
 
 
 def _generated_thinned(x: GaussianFit, y: GaussianFit, seed: int) -> Iterator[_Point]:

@@ -32,7 +32,7 @@ from ..estimation.kernels import (
 )
 from ..estimation.shared_rows import without_copies
 from ..estimation.ustatistics import Term, biased_value_of
-from ..features.features import GaussianStatistics
+from ..features.features import GaussianStatistics, rows_needed
 from ..features.matrices import as_matrix, check_digits
 
 Estimator = Literal["unbiased", "biased"]
@@ -246,10 +246,7 @@ def _floored(biased: float, terms: tuple[Term, Term, Term]) -> float:
 
 def _checked_rows(source: Any, name: str) -> NDArray[Any]:
     if isinstance(source, GaussianStatistics):
-        raise ArgumentError(
-            f"{name}: mean and covariance are not enough for MMD, it needs every picture's features; "
-            "use frechet_distance, or features from `cmmd embed` without --stats"
-        )
+        raise ArgumentError(rows_needed(name, "MMD", "use frechet_distance, or "))
     rows = as_matrix(source, name)
     if len(rows) < 2:
         raise ArgumentError(f"{name}: MMD needs at least two rows, got {len(rows)}")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ..common.arguments import text, whole_number
 from ..errors import ArgumentError
 from ..estimation.estimate import Estimate
-from ..features.features import GaussianStatistics
+from ..features.features import GaussianStatistics, rows_needed
 from ..features.matrices import as_matrix, check_digits
 
 BLOCK = 2**22  # numbers in a block of distances
@@ -138,10 +138,7 @@ def checked_pair(reference: Any, generated: Any, least: int, why: str) -> tuple[
     sides = []
     for name, source in (("reference", reference), ("generated", generated)):
         if isinstance(source, GaussianStatistics):
-            raise ArgumentError(
-                f"{name}: expected every picture's features, got mean and covariance; "
-                "use frechet_distance, or features from `cmmd embed` without --stats"
-            )
+            raise ArgumentError(rows_needed(name, "this metric", "use frechet_distance, or "))
         rows = as_matrix(source, name)
         if len(rows) < least:
             raise ArgumentError(f"{name}: expected at least {least} rows for {why}, got {len(rows)}; add pictures")

@@ -125,8 +125,8 @@ def _squared_w2(x: NDArray[Any], y: NDArray[Any], directions: Float) -> Iterator
     i, j, weights = _quantile_steps(n, m)
     height = max(1, BLOCK // (n + m))
     for start in range(0, len(directions), height):
-        some = directions[start : start + height]
-        a, b = (np.sort(some @ rows.T, axis=1) for rows in (x, y))
+        chosen = directions[start : start + height]
+        a, b = (np.sort(chosen @ rows.T, axis=1) for rows in (x, y))
         difference = a - b if n == m else a[:, i] - b[:, j]
         yield np.square(difference, out=difference) @ weights
 

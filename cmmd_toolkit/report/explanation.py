@@ -1,28 +1,23 @@
-"""An explanation as plain text."""
+"""An explanation, and its plain text."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from ..common.files import atomic_path, path_of
-from ..common.json_text import json_text
-from ..common.text import align, fixed_text, interval_text, number_text
+from ..common.files import path_of
+from ..common.text import align, fixed_text, interval_text, number_text, printable
 from ..estimation.estimate import Estimate
 from ..inference.witness import Witness
 from ..pictures.sources import Load
-from .sheet import printable
+from .document import NOT_SAVED, Document
 
 _LEGEND = (
     "Witness: mean similarity (kernel) to the reference less that to the generated pictures, the picture itself left "
     "out.\nChange: of squared MMD, if this one picture were removed. Nearest: on the other side, with its distance."
 )
-
-
-SCHEMA_VERSION = 1
-
-
 Pictures = tuple[Load, ...] | str  # how to read each picture of a set again, or why that cannot be done
+_IN_A_FILE = "a saved explanation holds no pictures; explain the sets again to see them"
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,7 @@ class Entry:
     distance: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Section:
     """What one backbone sees.
 
@@ -56,7 +51,7 @@ class Section:
         uncovered: reference pictures, highest witness first: where generated pictures are rare.
         strays: generated pictures, those first whose nearest reference picture is farthest; a few of them hardly move
             a squared MMD, so they may be missing from `alien`.
-        witness: of every picture of both sets, in their order; not in the JSON form.
+        witness: of every picture of both sets, in their order; not in the JSON form, so None in a loaded explanation.
     """
 
     backbone: str
@@ -64,11 +59,11 @@ class Section:
     alien: tuple[Entry, ...]
     uncovered: tuple[Entry, ...]
     strays: tuple[Entry, ...]
-    witness: Witness = field(repr=False)
+    witness: Witness | None = field(default=None, repr=False, compare=False, metadata=NOT_SAVED)
 
 
-@dataclass(frozen=True, eq=False)
-class Explanation:
+@dataclass(frozen=True)
+class Explanation(Document):
     """What `explain` returns.
 
     Attributes:
@@ -78,43 +73,18 @@ class Explanation:
         pictures: how the pictures of either set are read again, or why they cannot be; not in the JSON form.
     """
 
+    kind: ClassVar[str] = "explanation"
+    schema_version: ClassVar[int] = 1
+
     reference: str
     generated: str
     sections: tuple[Section, ...]
     warnings: tuple[str, ...]
     sets: tuple[Mapping[str, Any], ...]
-    provenance: Mapping[str, Any]
-    pictures: tuple[Pictures, Pictures] = field(repr=False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON form as a dictionary."""
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "reference": self.reference,
-            "generated": self.generated,
-            "sections": [
-                {
-                    "backbone": section.backbone,
-                    "squared_mmd": asdict(section.squared_mmd),
-                    "alien": [asdict(entry) for entry in section.alien],
-                    "uncovered": [asdict(entry) for entry in section.uncovered],
-                    "strays": [asdict(entry) for entry in section.strays],
-                }
-                for section in self.sections
-            ],
-            "warnings": list(self.warnings),
-            "sets": list(self.sets),
-            "provenance": dict(self.provenance),
-        }
-
-    def to_json(self) -> str:
-        """Sorted, indented JSON."""
-        return json_text(self.to_dict())
-
-    def save(self, path: str | Path) -> None:
-        """Write the JSON form atomically."""
-        with atomic_path(path_of(path)) as temporary:
-            temporary.write_text(self.to_json(), encoding="utf-8")
+    provenance: Mapping[str, Any] = field(compare=False)
+    pictures: tuple[Pictures, Pictures] = field(
+        default=(_IN_A_FILE, _IN_A_FILE), repr=False, compare=False, metadata=NOT_SAVED
+    )
 
     def save_sheet(self, path: str | Path) -> None:
         """Write the listed pictures as a contact sheet, a PNG, atomically; each is read again from its set.
@@ -125,7 +95,7 @@ class Explanation:
             ArgumentError: the name does not end in .png.
             InputError: neither set holds pictures, or one has changed meanwhile.
         """
-        from ..report.sheet import save_sheet
+        from .sheet import save_sheet
 
         save_sheet(self, path_of(path))
 

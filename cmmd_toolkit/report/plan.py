@@ -1,8 +1,11 @@
-"""A plan as plain text."""
+"""A plan, and its plain text."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from ..common.text import align, interval_text, number_text
+from .document import Document
 
 _MOST = 1_000_000_000
 _ASSUMED = (
@@ -53,13 +56,25 @@ class Need:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What `plan` returns; `power` and `alpha` of the two-sided test that it is for, and what is odd about the sets."""
+class Plan(Document):
+    """What `plan` returns.
+
+    Attributes:
+        needs: one for each pilot.
+        power, alpha: of the two-sided test that it is for.
+        warnings, sets, provenance: as in `Report`; those of the report that the plan is made from, its warnings
+            excepted.
+    """
+
+    kind: ClassVar[str] = "plan"
+    schema_version: ClassVar[int] = 1
 
     needs: tuple[Need, ...]
     power: float
     alpha: float
     warnings: tuple[str, ...] = ()
+    sets: tuple[Mapping[str, Any], ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __str__(self) -> str:
         return plan_text(self)

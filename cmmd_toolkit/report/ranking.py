@@ -1,23 +1,20 @@
-"""A ranking as plain text."""
+"""A ranking, and its plain text."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from ..common.files import atomic_path, path_of
-from ..common.json_text import json_text
 from ..common.text import align, interval_text, number_text, p_phrase, p_text
 from ..errors import ArgumentError
 from ..inference.ordering import PairTest
+from .document import Document
 from .verdict import Verdict, verdict_lines
 
 _BIAS = (
     "fd without bias: the Frechet distance with the bias of few pictures taken off, so less than what other tools "
     "print; the interval belongs to it."
 )
-
-
-SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Ranking:
+class Ranking(Document):
     """What `rank` returns.
 
     Attributes:
@@ -62,9 +59,12 @@ class Ranking:
         agreement: Kendall's rank correlation of each pair of backbones, -1 to 1.
         alpha: the level of the groups; the chance of any wrong split under one backbone.
         paired: whether pictures with one name were taken to share a seed.
-        warnings, provenance: as in `Report`.
+        warnings, sets, provenance: as in `Report`.
         verdicts: one for each backbone, in words.
     """
+
+    kind: ClassVar[str] = "ranking"
+    schema_version: ClassVar[int] = 2
 
     reference: str
     n_reference: int
@@ -73,7 +73,8 @@ class Ranking:
     alpha: float
     paired: bool
     warnings: tuple[str, ...]
-    provenance: dict[str, Any]
+    sets: tuple[Mapping[str, Any], ...]
+    provenance: Mapping[str, Any] = field(compare=False)
     verdicts: tuple[Verdict, ...] = ()
 
     def holds(self, better: str, worse: str) -> tuple[bool, str]:
@@ -93,15 +94,6 @@ class Ranking:
                     f"on {backbone} {better} is not significantly closer than {worse} ({p_phrase(pair.p_adjusted)})",
                 )
         return True, f"{better} is closer than {worse} on {', '.join(backbone for backbone, _ in found)}"
-
-    def to_json(self) -> str:
-        """Sorted, indented JSON."""
-        return json_text({"schema_version": SCHEMA_VERSION, **asdict(self)})
-
-    def save(self, path: str | Path) -> None:
-        """Write the JSON form atomically."""
-        with atomic_path(path_of(path)) as temporary:
-            temporary.write_text(self.to_json(), encoding="utf-8")
 
     def __str__(self) -> str:
         return ranking_text(self)

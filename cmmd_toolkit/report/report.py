@@ -1,17 +1,32 @@
-"""The report: results, warnings and provenance, with one stable JSON form."""
+"""The report: results, warnings and provenance; and its plain text."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
-from ..common.files import atomic_path, path_of
-from ..common.json_text import json_text
-from ..common.text import estimate_texts
+from ..common.files import path_of
+from ..common.labels import short_labels
+from ..common.text import align, estimate_texts, p_text
 from ..errors import ArgumentError
-from .verdict import Verdict
+from ..sets.metric_names import CLOSER, HIGHER, LOWER, METRICS
+from .document import Document, plain
+from .verdict import Verdict, verdict_lines
 
-SCHEMA_VERSION = 3
+HEADINGS = (
+    *("Generated", "Backbone", "Metric"),
+    *("Value", "Without bias", "Std. error", "95 % interval", "Ref. n", "Gen. n"),
+)
+TEST_HEADINGS = ("Generated", "Backbone", "p-value", "Reading", "Ref. n", "Gen. n")
+_NAMES, _TEST_NAMES = (0, 1, 2), (0, 1, 3)
+_CORRECTED = HEADINGS.index("Without bias")
+_TEST_TITLE = "Test: do the sets differ at all?"
+_LEVEL = 0.05
+_EACH_CLASS = (
+    "Each class is scored as if its folders alone had been compared; the numbers depend on how many pictures it has."
+)
+_BIAS = (
+    "Value: as other tools print it. Without bias: with the bias of few pictures taken off; the interval belongs to it."
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +64,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Document):
     """All results of a comparison, with what one must know to trust them.
 
     Attributes:
@@ -62,10 +77,13 @@ class Report:
             none where neither was computed.
     """
 
+    kind: ClassVar[str] = "report"
+    schema_version: ClassVar[int] = 3
+
     results: tuple[Result, ...]
     warnings: tuple[str, ...]
     sets: tuple[Mapping[str, Any], ...]
-    provenance: Mapping[str, Any]
+    provenance: Mapping[str, Any] = field(compare=False)
     results_per_class: Mapping[str, tuple[Result, ...]] = field(default_factory=dict)
     verdicts: tuple[Verdict, ...] = ()
 
@@ -87,20 +105,121 @@ class Report:
         return found[0]
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form as a dictionary."""
-        classes = [{"class": name, **asdict(result)} for name, own in self.results_per_class.items() for result in own]
-        return {"schema_version": SCHEMA_VERSION, **asdict(self), "results_per_class": classes}
+        """The JSON form as a dictionary; the results of classes are one list."""
+        classes = [{"class": name, **plain(own)} for name, results in self.results_per_class.items() for own in results]
+        return {**super().to_dict(), "results_per_class": classes}
 
-    def to_json(self) -> str:
-        """Sorted, indented JSON; two equal runs differ in `provenance.created` only."""
-        return json_text(self.to_dict())
-
-    def save(self, path: str | Path) -> None:
-        """Write the JSON form atomically."""
-        with atomic_path(path_of(path)) as temporary:
-            temporary.write_text(self.to_json(), encoding="utf-8")
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> "Report":
+        """See `Document.from_dict`."""
+        classes: dict[str, list[Any]] = {}
+        for own in document["results_per_class"]:
+            classes.setdefault(own["class"], []).append(own)
+        return super().from_dict({**document, "results_per_class": classes})
 
     def __str__(self) -> str:
-        from .terminal import plain_table
-
         return plain_table(self)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts; the columns numbered in `left` are aligned to the left, the caption stands below."""
+
+    title: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    left: Collection[int]
+    caption: str
+
+
+def plain_table(report: Report) -> str:
+    """Aligned columns without colour or box characters; the same report gives the same text."""
+    lines = []
+    for own in tables(report):
+        lines += [own.title, "", *align([own.headings, *own.rows], own.left), "", own.caption, ""]
+    lines[-1:] = [f"warning: {warning}" for warning in report.warnings]
+    return "\n".join(line.rstrip() for line in [*lines, *verdict_lines(report.verdicts)]) + "\n"
+
+
+def tables(report: Report) -> Iterator[Table]:
+    """The scores and tests of the whole sets, then those of the classes."""
+    by_class = report.results_per_class
+    whole, classes = {"": report.results}, by_class
+    every = [*report.results, *(result for own in by_class.values() for result in own)]
+    short = short_labels(name for result in every for name in (result.reference, result.generated))
+    left_out = () if any(result.is_biased for result in every) else (_CORRECTED,)
+    title = _title(report)
+    for groups, about in ((whole, ""), (classes, "Class by class")):
+        scores = _table(groups, short, left_out, about or title, _EACH_CLASS if about else _legend(report))
+        before = f"{about}. " if about else "" if scores.rows else f"{title}   "
+        tests = _test_table(groups, short, before + _TEST_TITLE)
+        yield from [table for table in (scores, tests) if table.rows]
+
+
+def _table(
+    groups: Mapping[str, Sequence[Result]], short: Mapping[str, str], left_out: Sequence[int], title: str, caption: str
+) -> Table:
+    """The scores; `groups` is by class, "" for the whole sets."""
+    rows = [
+        [*([label] if label else []), *(cell for i, cell in enumerate(_row(result, short)) if i not in left_out)]
+        for label, own in groups.items()
+        for result in own
+        if not METRICS[result.metric].is_test
+    ]
+    headings = [heading for i, heading in enumerate(HEADINGS) if i not in left_out]
+    return _in_classes(Table(title, headings, rows, _NAMES, caption), groups)
+
+
+def _test_table(groups: Mapping[str, Sequence[Result]], short: Mapping[str, str], title: str) -> Table:
+    rows, spec = [], None
+    for label, own in groups.items():
+        for result in own:
+            if METRICS[result.metric].is_test:
+                spec = METRICS[result.metric]
+                rows.append([*([label] if label else []), *_test_row(result, short)])
+    caption = "" if spec is None else f"{spec.name} = {spec.full_name}; {spec.reading.words}."
+    return _in_classes(Table(title, TEST_HEADINGS, rows, _TEST_NAMES, caption), groups)
+
+
+def _in_classes(table: Table, groups: Mapping[str, Sequence[Result]]) -> Table:
+    """With a column for the class where the rows have one."""
+    if "" in groups:
+        return table
+    left = (0, *(i + 1 for i in table.left))
+    return Table(table.title, ["Class", *table.headings], table.rows, left, table.caption)
+
+
+def _row(result: Result, short: Mapping[str, str]) -> tuple[str, ...]:
+    counts = (_count(n, result.metric) for n in (result.n_reference, result.n_generated))
+    return (short[result.generated], result.backbone, result.metric, *result.estimate_texts, *counts)
+
+
+def _test_row(result: Result, short: Mapping[str, str]) -> tuple[str, ...]:
+    reading = "the sets differ" if result.value < _LEVEL else "no difference shown"
+    counts = (_count(n, result.metric) for n in (result.n_reference, result.n_generated))
+    return (short[result.generated], result.backbone, p_text(result.value), reading, *counts)
+
+
+def _count(n: int | None, metric: str) -> str:
+    """Only stored moments have an unknown count; elsewhere a missing one means that the side is not looked at."""
+    if n is None:
+        return "?" if METRICS[metric].needs == "moments" else "-"
+    return f"{n:,}"
+
+
+def _title(report: Report) -> str:
+    references = dict.fromkeys(result.reference for result in report.results)
+    recipe = report.provenance["recipe"]["name"]
+    return f"Reference: {', '.join(references)}" + ("" if recipe == "default" else f"   Recipe: {recipe}")
+
+
+def _legend(report: Report) -> str:
+    """The full names, a line for each direction."""
+    shown = [METRICS[name] for name in dict.fromkeys(result.metric for result in report.results)]
+    sentences = []
+    for reading in (CLOSER, LOWER, HIGHER):
+        if names := [f"{spec.name} = {spec.full_name}" for spec in shown if spec.reading == reading]:
+            sentences.append(f"{'; '.join(names)}; {reading.words}.")
+    if any(result.is_biased for result in report.results):
+        sentences.append(_BIAS)
+    return "\n".join(sentences)

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..common.files import atomic_path
 from ..common.labels import short_labels
-from ..common.text import fixed_text, number_text
+from ..common.text import fixed_text, number_text, printable
 from ..errors import ArgumentError, InputError
 
 if TYPE_CHECKING:
@@ -123,11 +123,6 @@ def cell_corner(top: int, number: int) -> tuple[int, int]:
     """Left upper corner of a block's cell; `top` is the block's own."""
     row, column = divmod(number, COLUMNS)
     return MARGIN + column * (CELL + GAP), top + HEAD + row * (CELL + CAPTION)
-
-
-def printable(text: str) -> str:
-    """The text with everything that cannot be shown escaped: file names may hold anything."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def _draw_block(sheet: Image.Image, draw: ImageDraw.ImageDraw, block: Block, top: int) -> None:

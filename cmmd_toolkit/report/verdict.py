@@ -4,20 +4,16 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, groupby
-from typing import TYPE_CHECKING
 
 from ..common.text import p_phrase, p_text
 from ..estimation.groups import alike
-
-if TYPE_CHECKING:
-    from ..inference.ordering import PairTest
-
-    Tests = Mapping[tuple[int, int], PairTest]
+from ..inference.ordering import PairTest
 
 MOST_PICTURES = 1_000_000
 _TINY_P = 1e-4
 _ALL = {2: "Both", 3: "All three", 4: "All four"}
 Group = tuple[int, ...]
+Tests = Mapping[tuple[int, int], PairTest]
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class Verdict:
     metric: str
     text: str
     alpha: float
-    pairs: "tuple[PairTest, ...]" = ()
+    pairs: tuple[PairTest, ...] = ()
 
 
 def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
@@ -47,7 +43,7 @@ def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
     return lines
 
 
-def ordered_text(names: Sequence[str], pairs: "Sequence[PairTest]", alpha: float) -> str:
+def ordered_text(names: Sequence[str], pairs: Sequence[PairTest], alpha: float) -> str:
     """Sentences about sets in order of their distance; `pairs` are the tests of 1 and 2, 1 and 3, ..., 2 and 3, ..."""
     tests = dict(zip(combinations(range(len(names)), 2), pairs, strict=True))
     groups = alike(len(names), [pair for pair, test in tests.items() if test.p_adjusted < alpha])
@@ -69,25 +65,25 @@ def untested_text(reasons: Mapping[str, str]) -> str:
     by_reason: dict[str, list[str]] = {}
     for name, reason in reasons.items():
         by_reason.setdefault(reason, []).append(name)
-    return " ".join(f"No test of {listed(names)}: {reason}." for reason, names in by_reason.items())
+    return " ".join(f"No test of {joined(names)}: {reason}." for reason, names in by_reason.items())
 
 
-def listed(names: Sequence[str]) -> str:
+def joined(names: Sequence[str]) -> str:
     """a, b and c."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _chain(groups: Sequence[Group], names: Sequence[str], tests: "Tests") -> Iterable[str]:
+def _chain(groups: Sequence[Group], names: Sequence[str], tests: Tests) -> Iterable[str]:
     """Groups that do not overlap, each closer than the next."""
     for place, group in enumerate(groups):
         if len(group) > 1:
             yield _alike(group, names, tests)
         if place + 1 < len(groups):
-            some = _ALL.get(len(group), f"All {len(group)}") if len(group) > 1 else names[group[0]]
-            yield _closer(some, group, groups[place + 1], names, tests)
+            subject = _ALL.get(len(group), f"All {len(group)}") if len(group) > 1 else names[group[0]]
+            yield _closer(subject, group, groups[place + 1], names, tests)
 
 
-def _closer_than(names: Sequence[str], tests: "Tests", alpha: float) -> Iterable[str]:
+def _closer_than(names: Sequence[str], tests: Tests, alpha: float) -> Iterable[str]:
     """Every difference that is shown; sets that are closer than the same others in one sentence."""
     further: dict[Group, list[int]] = {}
     for i in range(len(names)):
@@ -95,33 +91,33 @@ def _closer_than(names: Sequence[str], tests: "Tests", alpha: float) -> Iterable
         if others:
             further.setdefault(others, []).append(i)
     for others, group in further.items():
-        yield _closer(listed([names[i] for i in group]), tuple(group), others, names, tests)
+        yield _closer(joined([names[i] for i in group]), tuple(group), others, names, tests)
 
 
-def _closer(some: str, group: Group, others: Group, names: Sequence[str], tests: "Tests") -> str:
+def _closer(subject: str, group: Group, others: Group, names: Sequence[str], tests: Tests) -> str:
     p_values = [tests[i, j].p_adjusted for i in group for j in others]
     largest, verb = max(p_values), "is" if len(group) == 1 else "are"
     sure = p_phrase(largest) if len(p_values) == 1 or largest < _TINY_P else f"p at most {p_text(largest)}"
-    return f"{some} {verb} closer than {listed([names[j] for j in others])} ({sure})."
+    return f"{subject} {verb} closer than {joined([names[j] for j in others])} ({sure})."
 
 
-def _alike(group: Group, names: Sequence[str], tests: "Tests") -> str:
+def _alike(group: Group, names: Sequence[str], tests: Tests) -> str:
     """Sets of which no pair can be told apart, and how many pictures would tell the easiest pair."""
     own = {pair: tests[pair] for pair in combinations(group, 2)}
-    some = listed([names[i] for i in group])
+    sets = joined([names[i] for i in group])
     if all(test.difference == 0 for test in own.values()):
-        return f"{some} score exactly the same."
+        return f"{sets} score exactly the same."
     smallest = min(test.p_adjusted for test in own.values())
     every = len({p_text(test.p_adjusted) for test in own.values()}) == 1
     sure = p_phrase(smallest) if every else f"p at least {p_text(smallest)}"
     counts = {pair: test.images_needed for pair, test in own.items() if test.images_needed is not None}
     if not counts:
-        return f"{some} cannot be told apart ({sure}); the reference is too small to tell."
+        return f"{sets} cannot be told apart ({sure}); the reference is too small to tell."
     (i, j), count = min(counts.items(), key=lambda item: item[1])
     if count <= own[i, j].images:  # the correction for many pairs, or few deals, kept p from falling lower
-        return f"{some} cannot be told apart ({sure})."
+        return f"{sets} cannot be told apart ({sure})."
     which = "" if len(group) == 2 else f" to tell {names[i]} from {names[j]}"
-    return f"{some} cannot be told apart ({sure}); {_pictures(count)} pictures each would be needed{which}."
+    return f"{sets} cannot be told apart ({sure}); {_pictures(count)} pictures each would be needed{which}."
 
 
 def _pictures(count: int) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..common.text import first_names
 from ..errors import ArgumentError
-from ..features.features import Features, GaussianStatistics
+from ..features.features import Features, rows_needed
 from ..report import Result
 from ..sets.metric_names import METRICS
 from ..sets.side import Side, Stored
@@ -21,11 +21,8 @@ Rows = dict[str, list[int]]
 def check_classes(sides: Sequence[Side]) -> None:
     """Raise ArgumentError when it is known before a picture is read that no class is on both sides."""
     for side in sides:
-        if isinstance(side.stored, GaussianStatistics):
-            raise ArgumentError(
-                f"per class: {side.label} holds mean and covariance only; give pictures, or features of `cmmd embed` "
-                "without --stats"
-            )
+        if not side.has_rows:
+            raise ArgumentError(rows_needed(f"per class: {side.label}", "a class"))
     names = [_known_names(side) for side in sides]
     if all(own is not None for own in names):
         _check_common([(side.label, class_rows(own or ())) for side, own in zip(sides, names, strict=True)])
@@ -43,19 +40,19 @@ def class_rows(names: Sequence[str]) -> Rows:
 
 def score_classes(tasks: Sequence[Task]) -> tuple[dict[str, tuple[Result, ...]], list[str]]:
     """Every class that both sides have, each by itself as if its folders had been compared; and remarks."""
-    gathered = tasks[0].gathered
-    names = [_names(own) for own in gathered.under(0)]
-    sets = [(side.short, class_rows(own)) for side, own in zip(gathered.sides, names, strict=True)]
-    _check_common(sets)
-    usable = [{label: rows for label, rows in own.items() if len(rows) >= LEAST} for _, own in sets]
-    remarks = class_warnings(sets, [len(own) for own in names], LEAST)
+    sets = tasks[0].sets
+    names = [side.picture_names() for side in sets.sides]
+    classes = [(side.short, class_rows(own)) for side, own in zip(sets.sides, names, strict=True)]
+    _check_common(classes)
+    usable = [{label: rows for label, rows in own.items() if len(rows) >= LEAST} for _, own in classes]
+    remarks = class_warnings(classes, [len(own) for own in names], LEAST)
     gaps: dict[str, list[str]] = {}
     results = {}
     for label in usable[0]:
         if found := [result for task in tasks for result in _score_class(task, label, usable, gaps)]:
-            results[label] = tuple(sorted(found, key=lambda result: _place(gathered.sides, result)))
+            results[label] = tuple(sorted(found, key=lambda result: _place(sets.sides, result)))
     remarks += [f"per class: {reason}; left out in {first_names(labels)}" for reason, labels in gaps.items()]
-    dims = {task.name: gathered.under(task.backbone)[0].dim for task in tasks}
+    dims = {task.name: sets.features_on(task.backbone)[0].dim for task in tasks}
     return results, remarks + class_rank_warnings(results, dims)
 
 
@@ -64,16 +61,16 @@ def _score_class(task: Task, label: str, usable: Sequence[Rows], gaps: dict[str,
     rows = {i: own[label] for i, own in enumerate(usable) if label in own}
     if len(rows) < 2:
         return []
-    tables = task.gathered.under(task.backbone)
-    parts: dict[int, Stored] = {i: _part(tables[i], own) for i, own in rows.items()}
+    features = task.sets.features_on(task.backbone)
+    parts: dict[int, Stored] = {i: _part(features[i], own) for i, own in rows.items()}
     reference = parts.pop(0)
     enough = min(len(rows[0]), max(len(rows[i]) for i in parts))
-    needed = {name: least_pictures(METRICS[name], task.gathered.plan) for name in task.selection.names}
+    needed = {name: least_pictures(METRICS[name], task.sets.recipe) for name in task.selection.names}
     for least in sorted({least for least in needed.values() if least > enough}):
         few = ", ".join(name for name, own in needed.items() if own == least)
         _note(gaps, f"{few} takes at least {least:,} pictures a side", label)
     names = [name for name, least in needed.items() if least <= enough]
-    passes = run_passes(task.setting(reference), names, (), parts)
+    passes = run_passes(task.scorer_input(reference), names, (), parts)
     for problem in passes.problems:
         _note(gaps, f"{', '.join(problem.metrics)} on {task.name}: {problem.reason}", label)
     return [task.result(i, name, own[name]) for i, own in passes.estimates.items() for name in names if name in own]
@@ -90,14 +87,9 @@ def _place(sides: Sequence[Side], result: Result) -> int:
     return [side.label for side in sides].index(result.generated)
 
 
-def _part(table: Stored, rows: list[int]) -> Features:
-    assert isinstance(table, Features)
-    return Features(table.values[np.asarray(rows)], table.provenance)
-
-
-def _names(table: Stored) -> Sequence[str]:
-    assert isinstance(table, Features)
-    return table.names
+def _part(features: Stored, rows: list[int]) -> Features:
+    assert isinstance(features, Features)
+    return Features(features.values[np.asarray(rows)], features.provenance)
 
 
 def _known_names(side: Side) -> Sequence[str] | None:

@@ -9,10 +9,10 @@ from ..estimation.estimate import Estimate
 from ..inference.ordering import Score
 from ..metrics.mmd import Bandwidth
 from ..report import Result, Verdict
-from ..sets.embed_sets import Gathered
+from ..sets.embed_sets import EmbeddedSets
 from ..sets.metric_names import METRICS
 from ..sets.side import Stored
-from .scorers import SCORERS, Setting, side_count
+from .scorers import SCORERS, ScorerInput, side_count
 from .selection import Selection
 from .verdicts import verdict_metric, verdict_on
 from .warnings import interval_warnings, negative_warnings, rank_warnings
@@ -38,7 +38,7 @@ class Passes:
 class Task:
     """One backbone of a run, and what is computed on it."""
 
-    gathered: Gathered
+    sets: EmbeddedSets
     backbone: int
     selection: Selection
     bandwidth: Bandwidth | None
@@ -46,18 +46,17 @@ class Task:
     @property
     def name(self) -> str:
         """The backbone."""
-        return self.gathered.names[self.backbone]
+        return self.sets.backbones[self.backbone]
 
-    def setting(self, reference: Stored) -> Setting:
+    def scorer_input(self, reference: Stored) -> ScorerInput:
         """What the passes over the sets need, with all of the reference's rows or those of a class."""
-        gathered = self.gathered
-        loaded = gathered.backbones.get(self.name)
+        loaded = self.sets.networks.get(self.name)
         classifier = None if loaded is None else loaded.classifier
-        return Setting(reference, gathered.plan, self.bandwidth, gathered.options.seed, classifier)
+        return ScorerInput(reference, self.sets.recipe, self.bandwidth, self.sets.run.seed, classifier)
 
     def result(self, generated: int, metric: str, estimate: Estimate) -> Result:
         """The estimate with its place; `generated` counts the sides, the reference is 0."""
-        sides = self.gathered.sides
+        sides = self.sets.sides
         return Result(
             sides[0].label,
             sides[generated].label,
@@ -76,13 +75,13 @@ class Task:
         )
 
 
-def tasks_of(gathered: Gathered, selection: Selection, bandwidth: Bandwidth | None) -> list[Task]:
+def tasks_of(sets: EmbeddedSets, selection: Selection, bandwidth: Bandwidth | None) -> list[Task]:
     """One task a backbone. Raises ArgumentError for a metric that was asked for and cannot be computed there."""
     tasks = []
-    for k, name in enumerate(gathered.names):
-        sets = [(side.short, own) for side, own in zip(gathered.sides, gathered.under(k), strict=True)]
-        own = selection.on(name, gathered.backbones.get(name), gathered.plan, sets)
-        tasks.append(Task(gathered, k, own, bandwidth))
+    for k, name in enumerate(sets.backbones):
+        counts = [(side.short, side_count(own)) for side, own in zip(sets.sides, sets.features_on(k), strict=True)]
+        own = selection.on(name, sets.networks.get(name), sets.recipe, counts)
+        tasks.append(Task(sets, k, own, bandwidth))
     return tasks
 
 
@@ -98,11 +97,11 @@ def score_all(tasks: Sequence[Task]) -> tuple[list[Result], list[str], list[Verd
 
 
 def _score(task: Task) -> tuple[list[list[Result]], list[str], Verdict | None]:
-    reference, *generated = task.gathered.under(task.backbone)
+    reference, *generated = task.sets.features_on(task.backbone)
     names = task.selection.names
-    sets = dict(enumerate(generated, start=1))
     decisive = verdict_metric(names)
-    found = run_passes(task.setting(reference), names, task.selection.asked, sets, decisive)
+    numbered = dict(enumerate(generated, start=1))
+    found = run_passes(task.scorer_input(reference), names, task.selection.asked, numbered, decisive)
     results = [[task.result(i, name, own[name]) for name in names if name in own] for i, own in found.estimates.items()]
     flat = [result for own in results for result in own]
     if not flat:
@@ -110,21 +109,20 @@ def _score(task: Task) -> tuple[list[list[Result]], list[str], Verdict | None]:
     remarks = [f"{', '.join(problem.metrics)} on {task.name} left out: {problem.reason}" for problem in found.problems]
     remarks += [*negative_warnings(flat), *interval_warnings(flat)]
     if any(METRICS[name].number == "fd" for name in names):
-        sides = zip(task.gathered.sides, (reference, *generated), strict=True)
+        sides = zip(task.sets.sides, (reference, *generated), strict=True)
         remarks += rank_warnings([(side.short, side_count(own)) for side, own in sides], reference.dim)
     verdict = None if decisive is None else _verdict(task, decisive, found.scores)
     return results, [*task.selection.remarks, *remarks], verdict
 
 
 def _verdict(task: Task, metric: str, scores: Mapping[int, Score]) -> Verdict | None:
-    gathered = task.gathered
-    names = [side.short for side in gathered.sides]
-    scale = gathered.plan.scale if METRICS[metric].number == "mmd" else 1.0
-    return verdict_on(task.name, metric, names, scores, scale=scale, prefix=len(gathered.names) > 1)
+    names = [side.short for side in task.sets.sides]
+    scale = task.sets.recipe.scale if METRICS[metric].number == "mmd" else 1.0
+    return verdict_on(task.name, metric, names, scores, scale=scale, prefix=len(task.sets.backbones) > 1)
 
 
 def run_passes(
-    setting: Setting,
+    given: ScorerInput,
     names: Sequence[str],
     required: Collection[str],
     sets: Mapping[int, Stored],
@@ -140,7 +138,7 @@ def run_passes(
         score = None
         for i, generated in sets.items():
             try:
-                score = score or SCORERS[scorer](setting)
+                score = score or SCORERS[scorer](given)
                 found = score(generated)
             except ArgumentError as error:
                 if not set(own).isdisjoint(required):

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from ..estimation.estimate import Estimate
 from ..estimation.gaussian import GaussianFit
-from ..features.features import Features, GaussianStatistics
-from ..features.matrices import unit_rows
+from ..features.features import GaussianStatistics
 from ..inference.ordering import Score
 from ..inference.relative import kept_for_tests
 from ..inference.two_sample import two_sample_test
@@ -32,11 +31,11 @@ _FEATURE_COPIES = (
 
 
 @dataclass(frozen=True, eq=False)
-class Setting:
+class ScorerInput:
     """What a pass knows before it sees a generated set; `classifier` as in `Backbone`."""
 
     reference: Stored
-    plan: Recipe
+    recipe: Recipe
     bandwidth: Bandwidth | None
     seed: int
     classifier: NDArray[np.float32] | None
@@ -57,11 +56,11 @@ def side_count(features: Stored) -> int | None:
     return features.n if isinstance(features, GaussianStatistics) else len(features)
 
 
-def least_pictures(spec: MetricSpec, plan: Recipe) -> int:
+def least_pictures(spec: MetricSpec, recipe: Recipe) -> int:
     """How many pictures a set needs for this metric under this recipe."""
     if spec.scorer == "neighbours":
-        return neighbours.RECIPES[plan.name][0] + 1
-    if spec.scorer == "kernel" and plan.name in kid.RECIPES and not kid.RECIPES[plan.name].shrink:
+        return neighbours.RECIPES[recipe.name][0] + 1
+    if spec.scorer == "kernel" and recipe.name in kid.RECIPES and not kid.RECIPES[recipe.name].shrink:
         return kid.SUBSET_SIZE
     if spec.scorer == "frechet-infinity":
         from ..metrics.frechet_infinity import LEAST_ROWS
@@ -70,8 +69,8 @@ def least_pictures(spec: MetricSpec, plan: Recipe) -> int:
     return _LEAST_SPLITS if spec.scorer == "inception-score" else 2
 
 
-def _frechet(setting: Setting) -> Scorer:
-    fit = GaussianFit.of(setting.reference, "reference")
+def _frechet(given: ScorerInput) -> Scorer:
+    fit = GaussianFit.of(given.reference, "reference")
 
     def score(generated: Stored) -> Scored:
         found = frechet.score(fit, GaussianFit.of(generated, "generated"))
@@ -80,40 +79,36 @@ def _frechet(setting: Setting) -> Scorer:
     return score
 
 
-def _frechet_infinity(setting: Setting) -> Scorer:
+def _frechet_infinity(given: ScorerInput) -> Scorer:
     from ..metrics.frechet_infinity import frechet_distance_infinity
 
     return lambda generated: Scored(
-        {"fd-infinity": frechet_distance_infinity(reference=setting.reference, generated=generated, seed=setting.seed)}
+        {"fd-infinity": frechet_distance_infinity(reference=given.reference, generated=generated, seed=given.seed)}
     )
 
 
-def _mmd(setting: Setting) -> Scorer:
-    plan = setting.plan
-    chosen = plan.bandwidth if setting.bandwidth is None else setting.bandwidth
-    mmd = MmdReference(_mmd_rows(setting.reference, plan), chosen, plan.estimator, setting.seed)
+def _mmd(given: ScorerInput) -> Scorer:
+    recipe = given.recipe
+    bandwidth = recipe.bandwidth_or(given.bandwidth)
+    mmd = MmdReference(recipe.mmd_rows(given.reference), bandwidth, recipe.estimator, given.seed)
 
     def score(generated: Stored) -> Scored:
-        found = kept_for_tests(mmd.score(_mmd_rows(generated, plan)), paired=False)
-        return Scored({"mmd": found.estimate.times(plan.scale, scale=plan.scale, normalized=plan.normalize)}, found)
+        found = kept_for_tests(mmd.score(recipe.mmd_rows(generated)), paired=False)
+        scaled = found.estimate.times(recipe.scale, scale=recipe.scale, normalized=recipe.normalize)
+        return Scored({"mmd": scaled}, found)
 
     return score
 
 
-def _mmd_rows(features: Stored, plan: Recipe) -> NDArray[np.float32]:
-    assert isinstance(features, Features)
-    return unit_rows(features.values) if plan.normalize else features.values
-
-
-def _two_sample(setting: Setting) -> Scorer:
+def _two_sample(given: ScorerInput) -> Scorer:
     """The ruler is the median over both sets, which the test needs, or the given number."""
-    plan, given = setting.plan, setting.bandwidth
-    bandwidth: Bandwidth = "median-pooled" if given is None or isinstance(given, str) else given
-    reference = _mmd_rows(setting.reference, plan)
+    recipe, asked = given.recipe, given.bandwidth
+    bandwidth: Bandwidth = "median-pooled" if asked is None or isinstance(asked, str) else asked
+    reference = recipe.mmd_rows(given.reference)
 
     def score(generated: Stored) -> Scored:
-        rows = _mmd_rows(generated, plan)
-        found = two_sample_test(reference=reference, generated=rows, bandwidth=bandwidth, seed=setting.seed)
+        rows = recipe.mmd_rows(generated)
+        found = two_sample_test(reference=reference, generated=rows, bandwidth=bandwidth, seed=given.seed)
         parameters = {**found.parameters, "statistic": found.statistic, "permutations": found.permutations}
         counts = found.n_reference, found.n_generated
         estimate = Estimate(found.p_value, *counts, parameters, found.caveats, no_error_reason=_NO_SCORE)
@@ -122,23 +117,21 @@ def _two_sample(setting: Setting) -> Scorer:
     return score
 
 
-def _kernel(setting: Setting) -> Scorer:
+def _kernel(given: ScorerInput) -> Scorer:
     """The recipe's subsets keep the recipe's seed."""
     return lambda generated: Scored(
-        {"kd": kid.kernel_distance(reference=setting.reference, generated=generated, recipe=setting.plan.name)}
+        {"kd": kid.kernel_distance(reference=given.reference, generated=generated, recipe=given.recipe.name)}
     )
 
 
-def _neighbours(setting: Setting) -> Scorer:
+def _neighbours(given: ScorerInput) -> Scorer:
     return lambda generated: Scored(
-        neighbours.neighbour_metrics(
-            reference=setting.reference, generated=generated, recipe=setting.plan.name
-        )._asdict()
+        neighbours.neighbour_metrics(reference=given.reference, generated=generated, recipe=given.recipe.name)._asdict()
     )
 
 
-def _vendi(setting: Setting) -> Scorer:
-    own = float(vendi_score(generated=setting.reference))
+def _vendi(given: ScorerInput) -> Scorer:
+    own = float(vendi_score(generated=given.reference))
 
     def score(generated: Stored) -> Scored:
         estimate = vendi_score(generated=generated)
@@ -147,31 +140,31 @@ def _vendi(setting: Setting) -> Scorer:
     return score
 
 
-def _mind(setting: Setting) -> Scorer:
+def _mind(given: ScorerInput) -> Scorer:
     """MIND is defined with its seed."""
-    return lambda generated: Scored({"mind": mind(reference=setting.reference, generated=generated)})
+    return lambda generated: Scored({"mind": mind(reference=given.reference, generated=generated)})
 
 
-def _sliced(setting: Setting) -> Scorer:
+def _sliced(given: ScorerInput) -> Scorer:
     return lambda generated: Scored(
-        {"sw": sliced_wasserstein(reference=setting.reference, generated=generated, seed=setting.seed)}
+        {"sw": sliced_wasserstein(reference=given.reference, generated=generated, seed=given.seed)}
     )
 
 
-def _copies(setting: Setting) -> Scorer:
+def _copies(given: ScorerInput) -> Scorer:
     def score(generated: Stored) -> Scored:
-        found = memorisation(reference=setting.reference, generated=generated)
+        found = memorisation(reference=given.reference, generated=generated)
         copies = replace(found.copies, caveats=(*found.copies.caveats, _FEATURE_COPIES))
         return Scored({"authpct": found.auth_pct, "copies": copies})
 
     return score
 
 
-def _inception_score(setting: Setting) -> Scorer:
+def _inception_score(given: ScorerInput) -> Scorer:
     """The protocol of torchmetrics under its recipe, of torch-fidelity otherwise."""
-    classifier, plan = setting.classifier, setting.plan
+    classifier, name = given.classifier, given.recipe.name
     assert classifier is not None
-    recipe = plan.name if plan.name in inception_score.RECIPES else "torch-fidelity"
+    recipe = name if name in inception_score.RECIPES else "torch-fidelity"
 
     def score(generated: Any) -> Scored:
         with np.errstate(all="ignore"):  # infinite ones are refused by the score
@@ -181,7 +174,7 @@ def _inception_score(setting: Setting) -> Scorer:
     return score
 
 
-SCORERS: dict[str, Callable[[Setting], Scorer]] = {
+SCORERS: dict[str, Callable[[ScorerInput], Scorer]] = {
     "frechet": _frechet,
     "frechet-infinity": _frechet_infinity,
     "mmd": _mmd,

@@ -6,22 +6,20 @@ from dataclasses import dataclass
 from ..backbones.base import Backbone
 from ..backbones.registry import SPECS
 from ..errors import ArgumentError
-from ..features.features import GaussianStatistics
+from ..features.features import rows_needed
 from ..sets.metric_names import ALL, METRICS, NUMBERS, MetricSpec, find_metric
+from ..sets.open_sets import OpenedSets
 from ..sets.recipes import Recipe
-from ..sets.side import Side, Stored
-from .scorers import least_pictures, side_count
+from ..sets.side import Side
+from .scorers import least_pictures
 
 _LOGIT_DIMS = 2048
-_NO_ROWS = (
-    "one side holds mean and covariance only, and it needs every picture's features; use --metric fd, or features "
-    "from `cmmd embed` without --stats"
-)
+_NO_ROWS = rows_needed("one side", "it", "use `metric='fd'`, or ")
 _STORED_LOGITS = (
     "class logits need Inception's last layer, and stored features come without it; give at least one set as pictures"
 )
-_OTHER_DIMS = f"class logits need Inception's {_LOGIT_DIMS:,} dimensions; leave out --dims"
-_NO_CLASSIFIER = "the backbone's weights hold no fc.weight for class logits; give pytorch-fid's file as --weights"
+_OTHER_DIMS = f"class logits need Inception's {_LOGIT_DIMS:,} dimensions; leave out `dims`"
+_NO_CLASSIFIER = "the backbone's weights hold no fc.weight for class logits; give pytorch-fid's file as `weights`"
 
 
 @dataclass(frozen=True)
@@ -41,63 +39,62 @@ class Selection:
         names = tuple(name for name in self.names if name not in reasons)
         return Selection(names, self.asked, (*self.remarks, *_left_out(reasons)))
 
-    def on(self, name: str, loaded: Backbone | None, plan: Recipe, sets: Sequence[tuple[str, Stored]]) -> "Selection":
-        """What can be computed on one backbone, now that it is loaded and the sets are embedded."""
-        counts = [(label, side_count(own)) for label, own in sets]
+    def on(
+        self, name: str, loaded: Backbone | None, recipe: Recipe, counts: Sequence[tuple[str, int | None]]
+    ) -> "Selection":
+        """What can be computed on one backbone, now that it is loaded; `counts` are the pictures of each set."""
 
         def why_not(spec: MetricSpec) -> str | None:
             if not _defined_on(spec, name):
                 return f"not defined on {name}"
             if spec.needs == "logits" and (loaded is None or loaded.classifier is None):
                 return _NO_CLASSIFIER
-            return _too_few(spec, plan, counts)
+            return _too_few(spec, recipe, counts)
 
         return self.kept(why_not)
 
 
-def select_metrics(
-    asked: Sequence[str], plan: Recipe, backbones: Sequence[str], sides: Sequence[Side], dims: int | None
-) -> Selection:
-    """The metrics of this run, by what is known before a picture is read.
+def select_metrics(asked: Sequence[str], sets: OpenedSets) -> Selection:
+    """Second step of `compare`: the metrics of this run, by what is known before a picture is read.
 
-    Args:
-        asked: names, "all" among them or not; none takes the recipe's defaults.
-        plan, backbones, sides, dims: of the run; the reference is the first side.
+    `asked` are names, "all" among them or not; none takes the recipe's defaults.
 
     Raises:
         ArgumentError: an unknown metric, or one that recipe, backbone or sides do not allow.
     """
-    named = [name for name in asked if name != ALL]
+    recipe, named = sets.recipe, [name for name in asked if name != ALL]
     for name in named:
-        _check_defined(find_metric(name), plan, backbones)
+        _check_defined(find_metric(name), recipe, sets.backbones)
     if not asked:
-        chosen = Selection(plan.defaults, frozenset(plan.defaults) - _without_rows(plan.defaults, sides), ())
+        chosen = Selection(recipe.defaults, frozenset(recipe.defaults) - _without_rows(recipe.defaults, sets.sides), ())
     elif ALL in asked:
-        chosen = _every(named, plan)
+        chosen = _every(named, recipe)
     else:
         chosen = Selection(tuple(named), frozenset(named), ())
-    return chosen.kept(lambda spec: _why_not(spec, plan, backbones, sides, dims))
+    return chosen.kept(lambda spec: _why_not(spec, sets))
 
 
 def _without_rows(names: Sequence[str], sides: Sequence[Side]) -> set[str]:
     """Those that need rows where a side has none."""
-    statistics = any(isinstance(side.stored, GaussianStatistics) for side in sides)
-    return {name for name in names if statistics and METRICS[name].needs != "moments"}
+    without = not all(side.has_rows for side in sides)
+    return {name for name in names if without and METRICS[name].needs != "moments"}
 
 
-def _every(named: Sequence[str], plan: Recipe) -> Selection:
+def _every(named: Sequence[str], recipe: Recipe) -> Selection:
     """All that the recipe defines; a number that was asked for by its published name comes once."""
     taken = {METRICS[name].number for name in named}
     others = [name for name in NUMBERS if name not in taken]
-    reason = f"recipe {plan.name} computes {', '.join(plan.metrics)}"
-    undefined = {name: reason for name in others if name not in plan.metrics}
+    reason = f"recipe {recipe.name} computes {', '.join(recipe.metrics)}"
+    undefined = {name: reason for name in others if name not in recipe.metrics}
     rest = [name for name in others if name not in undefined]
     return Selection((*named, *rest), frozenset(named), tuple(_left_out(undefined)))
 
 
-def _check_defined(spec: MetricSpec, plan: Recipe, backbones: Sequence[str]) -> None:
-    if spec.number not in plan.metrics:
-        raise ArgumentError(f"recipe {plan.name} does not define {spec.name}; it computes {', '.join(plan.metrics)}")
+def _check_defined(spec: MetricSpec, recipe: Recipe, backbones: Sequence[str]) -> None:
+    if spec.number not in recipe.metrics:
+        raise ArgumentError(
+            f"recipe {recipe.name} does not define {spec.name}; it computes {', '.join(recipe.metrics)}"
+        )
     check_defined_on(spec, backbones)
 
 
@@ -105,37 +102,35 @@ def check_defined_on(spec: MetricSpec, backbones: Sequence[str]) -> None:
     """Raise ArgumentError when a published name is asked for on another network than its own."""
     for backbone in backbones:
         if not _defined_on(spec, backbone):
-            instead = f"--metric {spec.general}" if spec.general else "--backbone inception"
+            instead = f"`metric='{spec.general}'`" if spec.general else "`backbone='inception'`"
             raise ArgumentError(f"{spec.name} is not defined on {backbone}; use {instead}")
 
 
 def _defined_on(spec: MetricSpec, backbone: str) -> bool:
     """Features of an unknown network are taken for what the name says."""
     row = SPECS.get(backbone.split(":")[0])
-    return not spec.family or row is None or row.about == spec.family
+    return not spec.family or row is None or row.family == spec.family
 
 
-def _why_not(
-    spec: MetricSpec, plan: Recipe, backbones: Sequence[str], sides: Sequence[Side], dims: int | None
-) -> str | None:
-    if not any(_defined_on(spec, backbone) for backbone in backbones):
-        return f"not defined on {', '.join(backbones)}"
-    if _without_rows([spec.name], sides):
+def _why_not(spec: MetricSpec, sets: OpenedSets) -> str | None:
+    if not any(_defined_on(spec, backbone) for backbone in sets.backbones):
+        return f"not defined on {', '.join(sets.backbones)}"
+    if _without_rows([spec.name], sets.sides):
         return _NO_ROWS
     if spec.needs == "logits":
-        if all(side.source is None for side in sides):
+        if all(side.source is None for side in sets.sides):
             return _STORED_LOGITS
-        stored_dims = [side.stored.dim for side in sides if side.stored is not None]
-        if any(dim not in (None, _LOGIT_DIMS) for dim in (dims, *stored_dims)):
+        stored_dims = [side.stored.dim for side in sets.sides if side.stored is not None]
+        if any(dim not in (None, _LOGIT_DIMS) for dim in (sets.run.dims, *stored_dims)):
             return _OTHER_DIMS
-    return _too_few(spec, plan, [(side.label, side.size) for side in sides])
+    return _too_few(spec, sets.recipe, [(side.label, side.size) for side in sets.sides])
 
 
-def _too_few(spec: MetricSpec, plan: Recipe, counts: Sequence[tuple[str, int | None]]) -> str | None:
-    least = least_pictures(spec, plan)
+def _too_few(spec: MetricSpec, recipe: Recipe, counts: Sequence[tuple[str, int | None]]) -> str | None:
+    least = least_pictures(spec, recipe)
     for label, count in counts[1:] if spec.needs == "logits" else counts:
         if count is not None and count < least:
-            rule = "" if plan.name == "default" else f" under recipe {plan.name}"
+            rule = "" if recipe.name == "default" else f" under recipe {recipe.name}"
             return f"expected at least {least:,} pictures a side{rule}, got {count:,} in {label}; add pictures"
     return None
 

@@ -58,7 +58,7 @@ def embed_source(
     seen = RecordBuilder()
     for name, reason in source.problems:
         if on_error == "fail":
-            raise PictureError(f"{reason}, or use --on-error skip")
+            raise PictureError(f"{reason}, or use `on_error='skip'`")
         seen.skipped.append((name, reason))
     rows: list[list[NDArray[np.float32]]] = [[] for _ in backbones]
     with warnings.catch_warnings():  # here and not in the threads, which share the filters

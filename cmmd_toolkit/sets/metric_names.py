@@ -36,7 +36,7 @@ class MetricSpec:
         reading: which way is better.
         needs: mean and covariance, every picture's features, or class logits.
         general: the name of the same number on any backbone, "" when that is `name` itself.
-        family: what `cmmd backbones` must call a backbone for this name to be defined on it, "" for any backbone.
+        family: the family of backbones on which this name is defined (`BackboneSpec.family`), "" for any.
     """
 
     name: str
@@ -67,13 +67,15 @@ METRICS: dict[str, MetricSpec] = {
     spec.name: spec
     for spec in (
         MetricSpec("fd", "Frechet distance", "frechet", needs="moments"),
-        MetricSpec("fid", "Frechet distance on Inception", "frechet", needs="moments", general="fd", family="FID"),
+        MetricSpec(
+            "fid", "Frechet distance on Inception", "frechet", needs="moments", general="fd", family="inception"
+        ),
         MetricSpec("fd-infinity", "Frechet distance extrapolated to infinitely many pictures", "frechet-infinity"),
         MetricSpec("mmd", "squared MMD", "mmd"),
-        MetricSpec("cmmd", "squared MMD on a picture-text embedding", "mmd", general="mmd", family="CMMD"),
+        MetricSpec("cmmd", "squared MMD on a picture-text embedding", "mmd", general="mmd", family="picture-text"),
         MetricSpec("p-value", "chance of such an MMD if the sets were alike (permutations)", "two-sample", TEST),
         MetricSpec("kd", "kernel distance, squared MMD with a cubic kernel", "kernel"),
-        MetricSpec("kid", "kernel distance on Inception", "kernel", general="kd", family="FID"),
+        MetricSpec("kid", "kernel distance on Inception", "kernel", general="kd", family="inception"),
         MetricSpec("precision", "share of generated pictures among the reference", "neighbours", HIGHER),
         MetricSpec("recall", "share of the reference among generated pictures", "neighbours", HIGHER),
         MetricSpec("density", "how many reference balls hold a generated picture, over k", "neighbours", HIGHER),
@@ -83,7 +85,7 @@ METRICS: dict[str, MetricSpec] = {
         MetricSpec("sw", "squared sliced Wasserstein distance", "sliced"),
         MetricSpec("authpct", "% of generated pictures that are no near copy of a reference one", "copies", HIGHER),
         MetricSpec("copies", "share of generated pictures with the very features of a reference one", "copies", LOWER),
-        MetricSpec("is", "Inception score", "inception-score", HIGHER, needs="logits", family="FID"),
+        MetricSpec("is", "Inception score", "inception-score", HIGHER, needs="logits", family="inception"),
     )
 }
 NUMBERS = tuple(name for name, spec in METRICS.items() if not spec.general)

@@ -2,9 +2,14 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..common.arguments import text
 from ..common.nearest import hint
 from ..errors import ArgumentError
+from ..features.features import Features, GaussianStatistics
+from ..features.matrices import unit_rows
 from ..metrics.mmd import Bandwidth, Estimator
 from ..pictures.decode import DecodePolicy
 from .metric_names import DEFAULTS, NUMBERS
@@ -40,6 +45,16 @@ class Recipe:
     def defaults(self) -> tuple[str, ...]:
         """What it computes unless asked for more."""
         return tuple(name for name in DEFAULTS if name in self.metrics)
+
+    def mmd_rows(self, features: Features | GaussianStatistics | NDArray[np.float32]) -> NDArray[np.float32]:
+        """The rows as its MMD takes them."""
+        assert not isinstance(features, GaussianStatistics)
+        rows = features.values if isinstance(features, Features) else features
+        return unit_rows(rows) if self.normalize else rows
+
+    def bandwidth_or(self, asked: Bandwidth | None) -> Bandwidth:
+        """The bandwidth that was asked for, else its own."""
+        return self.bandwidth if asked is None else asked
 
 
 def _fid(name: str, about: str, *more: str) -> Recipe:

@@ -9,7 +9,7 @@ from ..common.arguments import text
 from ..common.arrays import shape_of
 from ..common.files import path_of
 from ..errors import ArgumentError, InputError
-from ..features.features import Features, GaussianStatistics, is_stored, load_stored
+from ..features.features import Features, GaussianStatistics, is_stored, load_stored, rows_needed
 from ..features.matrices import as_float32
 from ..features.record import SetSummary
 from ..pictures.decode import DecodePolicy
@@ -39,6 +39,18 @@ class Side:
     def backbone(self) -> str | None:
         """The backbone that made the stored features, None when unknown."""
         return None if self.stored is None else self.stored.provenance.get("backbone")
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether every picture has its features, now or once it is embedded."""
+        return not isinstance(self.stored, GaussianStatistics)
+
+    def picture_names(self) -> Sequence[str]:
+        """The names of the pictures, once they are embedded; "row 7" where stored features have none."""
+        if self.summary is not None:
+            return self.summary.names
+        assert isinstance(self.stored, Features)
+        return self.stored.names or [f"row {row}" for row in range(len(self.stored))]
 
 
 def open_side(
@@ -108,6 +120,13 @@ def _named(name: str, item: Any) -> Features:
     return Features(as_float32(item, name), {"source": name})
 
 
+def check_rows(sides: Sequence[Side], what: str) -> None:
+    """Raise InputError for a side that holds mean and covariance only."""
+    for side in sides:
+        if not side.has_rows:
+            raise InputError(rows_needed(side.label, what))
+
+
 def check_same_backbone(side: Side, provenance: Mapping[str, Any]) -> str | None:
     """Raise InputError when stored features were made otherwise than `provenance`; a sentence for other weights."""
     assert side.stored is not None
@@ -140,15 +159,17 @@ def as_list(value: str | Iterable[str] | None) -> list[str]:
 
 
 def for_backbone(option: Any, name: str, backbones: Sequence[str], title: str) -> Any:
-    """The part of `--weights` or `--model` that belongs to `name`: a mapping's entry, or the one value there is."""
+    """The part of `weights` or `model` that belongs to `name`: a mapping's entry, or the one value there is."""
     if option is None:
         return None
     if not isinstance(option, Mapping):
         if len(backbones) > 1:
-            raise ArgumentError(f"{title}: with several backbones say which: {title} {backbones[0]}={option}")
+            raise ArgumentError(
+                f"{title}: with several backbones say which, {backbones[0]}={option} (from Python a mapping)"
+            )
         return option
     if unknown := set(option) - {*backbones, *(backbone.split(":")[0] for backbone in backbones)}:
         raise ArgumentError(
-            f"{title}: {min(unknown)} is not among the backbones of this run ({', '.join(backbones)}); add --backbone"
+            f"{title}: {min(unknown)} is not among the backbones of this run ({', '.join(backbones)}); add `backbone`"
         )
     return option.get(name, option.get(name.split(":")[0]))

@@ -64,7 +64,7 @@ class FrechetDistance(SetDistance):
         recipe: str | None = None,
         **kwargs: Any,
     ) -> None:
-        plan = find_recipe(recipe)
+        found = find_recipe(recipe)
         options = {
             "backbone": backbone,
             "weights": weights,
@@ -72,7 +72,7 @@ class FrechetDistance(SetDistance):
             "dims": dims,
             "preprocessing": preprocessing,
         }
-        network = network_of(feature, plan, "fd", "inception", options, normalize, input_img_size)
+        network = network_of(feature, found, "fd", "inception", options, normalize, input_img_size)
         super().__init__(network, not reset_real_features, **kwargs)
         size = self._network.dim + 1
         home = "cpu" if self.device.type in base.NO_FLOAT64 else self.device

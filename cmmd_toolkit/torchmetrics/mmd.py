@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from ..estimation.estimate import Estimate
-from ..features.matrices import unit_rows
 from ..metrics.mmd import Bandwidth, check_bandwidth, squared_mmd
 from ..sets.recipes import find_recipe
 from .base import SetDistance
@@ -59,7 +58,7 @@ class CMMD(SetDistance):
         bandwidth: Bandwidth | None = None,
         **kwargs: Any,
     ) -> None:
-        plan = find_recipe(recipe)
+        found = find_recipe(recipe)
         options = {
             "backbone": backbone,
             "weights": weights,
@@ -67,10 +66,10 @@ class CMMD(SetDistance):
             "dims": dims,
             "preprocessing": preprocessing,
         }
-        network = network_of(feature, plan, "mmd", "clip", options, normalize, input_img_size)
-        chosen = plan.bandwidth if bandwidth is None else check_bandwidth(bandwidth)
+        network = network_of(feature, found, "mmd", "clip", options, normalize, input_img_size)
+        chosen = found.bandwidth if bandwidth is None else check_bandwidth(bandwidth)
         super().__init__(network, not reset_real_features, **kwargs)
-        self._plan, self._bandwidth = plan, chosen
+        self._recipe, self._bandwidth = found, chosen
         for name in self._states:
             self.add_state(name, [], "cat")
 
@@ -85,12 +84,11 @@ class CMMD(SetDistance):
         return [state] if isinstance(state, Tensor) else state  # a synchronisation joins the parts
 
     def _distance(self) -> Estimate:
-        plan = self._plan
-        real, fake = (torch.cat(list(self._parts(name))).cpu().numpy() for name in self._states)
-        if plan.normalize:
-            real, fake = unit_rows(real), unit_rows(fake)
-        found = squared_mmd(reference=real, generated=fake, bandwidth=self._bandwidth, estimator=plan.estimator)
-        return found.times(plan.scale, scale=plan.scale, normalized=plan.normalize)
+        recipe = self._recipe
+        parts = (torch.cat(list(self._parts(name))).cpu().numpy() for name in self._states)
+        real, fake = (recipe.mmd_rows(rows) for rows in parts)
+        found = squared_mmd(reference=real, generated=fake, bandwidth=self._bandwidth, estimator=recipe.estimator)
+        return found.times(recipe.scale, scale=recipe.scale, normalized=recipe.normalize)
 
     def _sync_dist(self, *args: Any, **kwargs: Any) -> None:
         for name in self._states:  # a process without images must still send a matrix

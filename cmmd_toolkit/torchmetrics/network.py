@@ -179,7 +179,7 @@ def _quantised(images: Tensor, truncate: bool) -> Tensor:
 
 def network_of(
     feature: Any,
-    plan: Recipe,
+    recipe: Recipe,
     metric: str,
     default: str,
     options: dict[str, Any],
@@ -187,29 +187,29 @@ def network_of(
     input_img_size: Sequence[int],
 ) -> Callable[[torch.device], Registered | ModuleFeatures]:
     """The network that the constructor's arguments name, to be put on a device; they are checked here."""
-    if metric not in plan.metrics:
-        raise ArgumentError(f"recipe {plan.name} does not define {metric}; it computes {', '.join(plan.metrics)}")
+    if metric not in recipe.metrics:
+        raise ArgumentError(f"recipe {recipe.name} does not define {metric}; it computes {', '.join(recipe.metrics)}")
     if isinstance(feature, nn.Module):
         given = [name for name, value in options.items() if value is not None]
-        if given or plan.backbone is not None:
+        if given or recipe.backbone is not None:
             given = given or ["recipe"]
             raise ArgumentError(f"feature: expected a module alone, got {given[0]} too; leave one of them out")
         module = feature
         return lambda device: ModuleFeatures(module, input_img_size, normalize, device)
-    name = options["backbone"] or plan.backbone or default
+    name = options["backbone"] or recipe.backbone or default
     family = spec_of(name).name
-    if plan.backbone not in (None, family):
-        raise ArgumentError(f"recipe {plan.name} is defined on {plan.backbone}, not on {name}; leave out backbone")
-    if None not in (options["preprocessing"], plan.preprocessing):
-        raise ArgumentError(f"recipe {plan.name} fixes the preprocessing; leave out recipe or preprocessing")
+    if recipe.backbone not in (None, family):
+        raise ArgumentError(f"recipe {recipe.name} is defined on {recipe.backbone}, not on {name}; leave out backbone")
+    if None not in (options["preprocessing"], recipe.preprocessing):
+        raise ArgumentError(f"recipe {recipe.name} fixes the preprocessing; leave out recipe or preprocessing")
     return lambda device: Registered(
         name,
         options["weights"],
-        options["model"] or plan.model,
+        options["model"] or recipe.model,
         _dims(feature, options["dims"]),
-        options["preprocessing"] or plan.preprocessing,
+        options["preprocessing"] or recipe.preprocessing,
         normalize,
-        plan.name == "torchmetrics",
+        recipe.name == "torchmetrics",
         str(device),
     )
 

@@ -13,8 +13,8 @@ from pictures import gaussian
 
 import cmmd_toolkit as c
 from cmmd_toolkit.errors import CmmdError
+from cmmd_toolkit.features.matrices import unit_rows
 from cmmd_toolkit.metrics import mmd
-from cmmd_toolkit.scoring.scorers import unit_rows
 from cmmd_toolkit.torchmetrics import CMMD, FrechetDistance
 
 Call = Callable[..., Any]

@@ -95,7 +95,7 @@ def test_other_models_and_broken_folders_are_refused(clip_folder: Path, tmp_path
         json.dumps({**config, "model_type": "clip_vision_model", "architectures": ["CLIPVisionModel"]})
     )
     for name, folder, message in (
-        ("siglip", clip_folder, "holds a model of type clip, not siglip; use --backbone clip"),
+        ("siglip", clip_folder, "holds a model of type clip, not siglip; use `backbone='clip'`"),
         ("clip", empty, "has no config.json"),
         ("clip", tmp_path / "absent", "no such folder"),
         ("clip", clip_folder / "model.safetensors", "is a file; give the folder"),
@@ -116,7 +116,7 @@ def test_the_local_cache_is_used_without_a_network(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert load_backbone("clip", model="some/clip").model == "some/clip"
-    with pytest.raises(WeightsError, match=r"clip: some/other \(model.safetensors.*give --weights FOLDER"):
+    with pytest.raises(WeightsError, match=r"clip: some/other \(model.safetensors.*give `weights=FOLDER`"):
         load_backbone("clip", model="some/other")
 
 

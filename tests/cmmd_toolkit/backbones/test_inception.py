@@ -41,7 +41,7 @@ def test_a_truncated_checkpoint_serves_the_dims_it_holds(inception_weights: Path
     part = {key: value for key, value in state.items() if not key.startswith(("Mixed_7", "fc"))}
     save_file(part, tmp_path / "part.safetensors")
     assert load_backbone("inception", weights=tmp_path / "part.safetensors", dims=768).dim == 768
-    with pytest.raises(WeightsError, match=r"part.safetensors: lacks Mixed_7a.*use --dims 768"):
+    with pytest.raises(WeightsError, match=r"part.safetensors: lacks Mixed_7a.*use `dims=768`"):
         load_backbone("inception", weights=tmp_path / "part.safetensors")
 
 
@@ -94,7 +94,7 @@ def test_without_weights_or_network_the_error_says_where_to_put_them(
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("cmmd_toolkit.backbones.inception.FID_WEIGHTS_URL", "http://127.0.0.1:9/absent.pth")
-    with pytest.raises(WeightsError, match="no weights in .*hub/checkpoints.*no download.*give --weights PATH"):
+    with pytest.raises(WeightsError, match="no weights in .*hub/checkpoints.*no download.*give `weights=PATH`"):
         load_backbone("inception")
 
 

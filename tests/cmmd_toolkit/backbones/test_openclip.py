@@ -43,7 +43,7 @@ def test_what_is_not_there_is_named(checkpoint: Path, tmp_path: Path, monkeypatc
             BackboneError,
             "no published weights named 'nope' .known: .*laion2b_s34b_b79k",
         ),
-        ("openclip:ViT-B-32/laion2b_s34b_b79k", None, WeightsError, "neither in .* give --weights FILE"),
+        ("openclip:ViT-B-32/laion2b_s34b_b79k", None, WeightsError, "neither in .* give `weights=FILE`"),
         (f"openclip:{ARCHITECTURE}", tmp_path / "absent.pt", WeightsError, "no such file"),
         (f"openclip:{ARCHITECTURE}", tmp_path / "junk.pt", WeightsError, "cannot be loaded as openclip"),
         ("openclip:ViT-B-32", checkpoint, WeightsError, "cannot be loaded as openclip"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pictures import gaussian, shared_path
 
-from cmmd_toolkit import Features, GaussianStatistics
+from cmmd_toolkit import CmmdError, Features, GaussianStatistics, compare
 from cmmd_toolkit.cli import main as cli
 from cmmd_toolkit.cli import options as cli_options
 from cmmd_toolkit.sets.recipes import RECIPES
@@ -192,11 +192,16 @@ def test_a_device_is_written_to_and_never_replaced(
 def test_backbones_and_doctor_say_what_runs_here(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call(capsys, "backbones")
     assert code == 0
-    names = [line.split("\t")[0] for line in out.splitlines()]
-    assert names == [
+    table, *reasons = out.split("\n\n")
+    rows = [line.split() for line in table.splitlines()]
+    assert [row[0] for row in rows] == [
         *("Backbone", "inception", "clip", "siglip", "siglip2", "align", "dinov2", "mini"),
         "openclip:ARCHITECTURE/PRETRAINED",
     ]
+    not_ready = [row[0].split(":")[0] for row in rows if row[-1] == "no"]
+    named = [line.split(": ")[1].split(", ") for line in reasons]
+    assert sorted(name for own in named for name in own) == sorted(not_ready)
+    assert ["mini", "yes"] in [[row[0], row[-1]] for row in rows]
     code, out, _ = call(capsys, "doctor")
     assert code == 0
     for key in ("torch ", "cpu threads", "hugging face cache", "backbone inception"):
@@ -225,3 +230,37 @@ def test_a_damaged_picture_ends_in_one_line_without_a_report(tmp_path: Path, rea
     assert not target.exists()
     assert run("compare", real, real, *options, "--on-error", "skip").returncode == 0
     assert target.exists()
+
+
+def test_the_command_line_calls_an_argument_by_its_flag(
+    sides: tuple[Path, Path], real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Errors of the library name its arguments; what is printed names what is typed."""
+    features, other = Features(gaussian(30, 5)), Features(gaussian(30, 5, seed=1))
+    features.statistics().save(tmp_path / "stats.safetensors")
+    for arguments, call_of_the_library, python, typed in (
+        (("--batch-size", 0), {"batch_size": 0}, "batch_size: expected a whole number", "--batch-size: expected"),
+        (("--dims", 64), {"dims": 64}, "leave out `dims`", "leave out --dims"),
+        (
+            ("--backbone", "mini", "--metric", "fid"),
+            {"backbone": "mini", "metric": "fid"},
+            "use `metric='fd'`",
+            "use --metric fd",
+        ),
+    ):
+        with pytest.raises(CmmdError) as refused:
+            compare(features, other, **call_of_the_library)
+        assert python in str(refused.value)
+        code, _, err = call(capsys, "compare", *sides, *arguments)
+        assert code == 2
+        assert typed in err
+        assert "`" not in err
+    code, out, _ = call(capsys, "compare", tmp_path / "stats.safetensors", sides[1], "--metric", "all")
+    assert code == 0
+    assert (
+        "left out: one side holds mean and covariance only, and it needs every picture's features; use --metric fd"
+        in out
+    )
+    code, out, _ = call(capsys, "plan", *sides)
+    assert code == 0
+    assert "shares of it mean nothing; give --difference" in out

@@ -185,7 +185,7 @@ def test_other_resolutions_are_said(tmp_path: Path, clip: dict) -> None:
     ("options", "message"),
     [
         ({"metric": "fidd"}, "unknown metric 'fidd'; did you mean fid"),
-        ({"metric": "fid"}, "fid is not defined on clip; use --metric fd"),
+        ({"metric": "fid"}, "fid is not defined on clip; use `metric='fd'`"),
         ({"recipe": "pytorchfid"}, "unknown recipe 'pytorchfid'; did you mean pytorch-fid"),
         ({"recipe": "pytorch-fid"}, "recipe pytorch-fid is defined on inception, not on clip"),
         ({"recipe": "google-cmmd", "metric": "fd"}, "recipe google-cmmd does not define fd"),
@@ -195,7 +195,7 @@ def test_other_resolutions_are_said(tmp_path: Path, clip: dict) -> None:
         ({"max_images": 1}, "max_images: expected a whole number of at least 2, got 1"),
         ({"on_error": "ignore"}, "on_error: expected fail or skip"),
         ({"seed": -1}, "seed: expected a whole number of at least 0, got -1"),
-        ({"backbone": ["clip", "siglip"]}, "--weights: with several backbones say which"),
+        ({"backbone": ["clip", "siglip"]}, "weights: with several backbones say which, clip="),
         ({"weights": {"siglip": "x"}}, "siglip is not among the backbones of this run"),
     ],
 )

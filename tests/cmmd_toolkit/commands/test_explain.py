@@ -234,7 +234,7 @@ def test_the_json_form_is_fixed_and_written_as_it_is(planted: tuple[Path, Path],
     document = json.loads((tmp_path / "lists.json").read_text())
     assert document == json.loads(explanation.to_json()) == json.loads(json.dumps(explanation.to_dict()))
     assert set(document) == {
-        *("schema_version", "reference", "generated", "sections", "warnings", "sets", "provenance"),
+        *("kind", "schema_version", "reference", "generated", "sections", "warnings", "sets", "provenance"),
     }
     (section,) = document["sections"]
     assert document["schema_version"] == 1
@@ -394,7 +394,9 @@ def test_every_wrong_argument_is_named(real: Path, fake: Path) -> None:
         explain(real, [fake, fake], backbone="mini")
     with pytest.raises(ArgumentError, match="recipe: expected one that defines an MMD, got pytorch-fid"):
         explain(real, fake, recipe="pytorch-fid")
-    with pytest.raises(InputError, match="expected every picture's features, got mean and covariance"):
+    with pytest.raises(
+        InputError, match="holds mean and covariance only, and an explanation needs every picture's features"
+    ):
         explain(features, statistics)
     with pytest.raises(ArgumentError, match="bandwidth: expected a number > 0"):
         explain(features, features, bandwidth="wide")  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from pictures import gaussian
 
 from cmmd_toolkit import ArgumentError, Features, GaussianStatistics, InputError, compare, plan, rank, relative_test
 from cmmd_toolkit.cli import main as cli
-from cmmd_toolkit.scoring.scorers import unit_rows
+from cmmd_toolkit.features.matrices import unit_rows
 
 
 def features(name: str, seed: int, shift: float = 0.0, n: int = 120, names: tuple[str, ...] = ()) -> Features:

@@ -4,6 +4,7 @@ from itertools import permutations, product
 
 import numpy as np
 import pytest
+from bootstrap import bootstrap, mmd_of_counts
 from pictures import gaussian
 
 from cmmd_toolkit import ArgumentError, frechet_distance, squared_mmd, two_sample_test
@@ -12,7 +13,6 @@ from cmmd_toolkit.estimation.frechet_errors import frechet_errors
 from cmmd_toolkit.estimation.gaussian import GaussianFit
 from cmmd_toolkit.estimation.groups import holm, letters
 from cmmd_toolkit.estimation.ustatistics import spread_of
-from cmmd_toolkit.inference.bootstrap import bootstrap, mmd_of_counts
 from cmmd_toolkit.metrics import frechet
 from cmmd_toolkit.metrics.kid import kernel_distance
 from cmmd_toolkit.metrics.mmd import MmdReference

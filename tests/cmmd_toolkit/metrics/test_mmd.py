@@ -142,7 +142,7 @@ def test_takes_features_and_tensors() -> None:
         ({"estimator": "both"}, "estimator: expected unbiased or biased, got 'both'"),
         ({"generated": np.zeros((5, 3))}, "different width: reference has 4, generated has 3"),
         ({"generated": np.zeros((1, 4))}, "generated: MMD needs at least two rows, got 1"),
-        ({"generated": GaussianStatistics(np.zeros(4), np.eye(4))}, "mean and covariance are not enough for MMD"),
+        ({"generated": GaussianStatistics(np.zeros(4), np.eye(4))}, "holds mean and covariance only, and MMD needs"),
         ({"reference": np.ones((5, 4))}, "the median distance is zero"),
     ],
 )

@@ -33,7 +33,7 @@ from cmmd_toolkit.metrics.memorisation import memorisation
 from cmmd_toolkit.metrics.neighbours import neighbour_metrics
 from cmmd_toolkit.metrics.sliced import mind, sliced_wasserstein
 from cmmd_toolkit.metrics.vendi import vendi_score
-from cmmd_toolkit.scoring.scorers import SCORERS, Setting, least_pictures
+from cmmd_toolkit.scoring.scorers import SCORERS, ScorerInput, least_pictures
 from cmmd_toolkit.sets.metric_names import METRICS, NUMBERS
 from cmmd_toolkit.sets.recipes import RECIPES, find_recipe
 
@@ -114,7 +114,7 @@ def test_vendi_comes_with_the_references_own_score() -> None:
 
 @pytest.mark.parametrize("scorer", ["neighbours", "copies"])
 def test_metrics_of_one_pass_come_from_one_call(scorer: str) -> None:
-    score = SCORERS[scorer](Setting(X, find_recipe(None), None, 0, None))
+    score = SCORERS[scorer](ScorerInput(X, find_recipe(None), None, 0, None))
     assert set(score(Y).estimates) == {name for name, spec in METRICS.items() if spec.scorer == scorer}
 
 
@@ -165,7 +165,7 @@ def test_a_recipe_refuses_what_it_does_not_define(recipe: str, junk: Path) -> No
 @pytest.mark.parametrize("name", ROWS)
 def test_mean_and_covariance_refuse_what_needs_rows_before_a_picture_is_read(name: str, junk: Path) -> None:
     statistics = GaussianStatistics(np.zeros(256), np.eye(256), 300, {"backbone": "unknown"})
-    with pytest.raises(ArgumentError, match=f"{name}: one side holds mean and covariance only.*use --metric fd"):
+    with pytest.raises(ArgumentError, match=f"{name}: one side holds mean and covariance only.*use `metric='fd'`"):
         compare(statistics, junk, metric=name)
 
 
@@ -189,7 +189,7 @@ def test_the_least_number_of_pictures_is_the_bare_functions(name: str, recipe: s
     enough, few = features(least, 1, dim=2), features(least - 1, 2, dim=2)
     assert np.isfinite(compare(enough, enough, metric=name, recipe=recipe).value(name))
     if least > 2:
-        score = SCORERS[METRICS[name].scorer](Setting(enough, find_recipe(recipe), None, 0, None))
+        score = SCORERS[METRICS[name].scorer](ScorerInput(enough, find_recipe(recipe), None, 0, None))
         with pytest.raises(ArgumentError, match=f"{least:,}|{least}|{least - 1}"):
             score(few)
 
@@ -273,7 +273,7 @@ def test_the_inception_score_is_of_the_logits_without_bias(tmp_path: Path, incep
 @pytest.mark.parametrize("recipe", ["default", "torch-fidelity", "torchmetrics"])
 def test_the_inception_score_follows_the_recipe(recipe: str) -> None:
     classifier = np.random.default_rng(0).standard_normal((5, 6)).astype(np.float32)
-    found = SCORERS["inception-score"](Setting(X, find_recipe(recipe), None, 0, classifier))(Y).estimates["is"]
+    found = SCORERS["inception-score"](ScorerInput(X, find_recipe(recipe), None, 0, classifier))(Y).estimates["is"]
     protocol = "torch-fidelity" if recipe == "default" else recipe
     assert found == inception_score(generated=Y.values @ classifier.T, recipe=protocol)
 
@@ -299,7 +299,7 @@ def test_without_class_logits_the_inception_score_is_refused(
         ((wide, wide), {}, "is: class logits need Inception's last layer, and stored features come without it"),
         ((junk, junk), {**inception, "dims": 64}, other_dims),
         ((narrow, junk), inception, other_dims),
-        ((junk, junk), {"backbone": "clip"}, "is is not defined on clip; use --backbone inception"),
+        ((junk, junk), {"backbone": "clip"}, "is is not defined on clip; use `backbone='inception'`"),
         ((wide, pictures), {**inception, "weights": tmp_path / "bare.pth"}, "is: .* hold no fc.weight"),
     ):
         with pytest.raises(CmmdError, match=message):
@@ -403,7 +403,7 @@ def test_no_common_class_is_refused_before_a_picture_is_read(junk: Path, tmp_pat
         ((junk, flat), "per class: expected class folders such as .*junk/dog/1.png on both sides, got .*flat has none"),
         ((named, features(5, 2, dim=4)), "got /data/1 has cat; /data/2 has none"),
         ((named, in_classes(2, dog=5)), "got /data/1 has cat; /data/2 has dog"),
-        ((named, named.statistics()), "/data/1 holds mean and covariance only; give pictures"),
+        ((named, named.statistics()), "/data/1 holds mean and covariance only, and a class needs"),
     ):
         with pytest.raises(ArgumentError, match=message):
             compare(*sides, per_class=True, metric="fd")

@@ -1,0 +1,111 @@
+"""What `compare`, `rank`, `plan` and `explain` return: records with one JSON form, which is read as it was written."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from ..common.files import atomic_path, check_exists, path_of, read_regular
+from ..common.json_text import json_text
+from ..errors import CmmdError, InputError
+
+Own = TypeVar("Own", bound="Document")
+NOT_SAVED = {"saved": False}  # metadata of a field that stays out of the JSON form; it needs a default
+
+
+class Document:
+    """A record that is a dataclass; `kind` and `schema_version` say in its JSON form what it is."""
+
+    kind: ClassVar[str]
+    schema_version: ClassVar[int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form as a dictionary."""
+        return {"kind": self.kind, "schema_version": self.schema_version, **plain(self)}
+
+    def to_json(self) -> str:
+        """Sorted, indented JSON; two equal runs differ in `provenance.created` only."""
+        return json_text(self.to_dict())
+
+    def save(self, path: str | Path) -> None:
+        """Write the JSON form atomically."""
+        with atomic_path(path_of(path)) as temporary:
+            temporary.write_text(self.to_json(), encoding="utf-8")
+
+    @classmethod
+    def load(cls: type[Own], path: str | Path) -> Own:
+        """Read what `save` wrote. Raises InputError for any other file."""
+        refusal = f"{path}: expected a {cls.kind} as its `save` or --json writes it, version {cls.schema_version}"
+        document = read_object(path_of(path), f"{refusal}; make it again")
+        found = document.get("kind", cls.kind), document.get("schema_version")
+        if found != (cls.kind, cls.schema_version):
+            raise InputError(f"{refusal}, got {found[0]!r:.60}, version {found[1]!r:.20}; make it again")
+        try:
+            return cls.from_dict(document)
+        except (KeyError, TypeError, ValueError, CmmdError) as error:
+            raise InputError(f"{refusal}; make it again") from error
+
+    @classmethod
+    def from_dict(cls: type[Own], document: Mapping[str, Any]) -> Own:
+        """The record of a JSON form. Raises KeyError, TypeError or ValueError where it is none."""
+        record: Own = _built(cls, document)
+        return record
+
+
+def read_object(path: Path, refusal: str) -> dict[str, Any]:
+    """The JSON object in a file, or an InputError: `refusal` where something is there that holds none."""
+    check_exists(path)
+    try:
+        found = json.loads(read_regular(path))
+    except (ValueError, RecursionError, OSError, InputError) as error:
+        raise InputError(refusal) from error
+    if not isinstance(found, dict):
+        raise InputError(refusal)
+    return found
+
+
+def plain(value: Any) -> Any:
+    """A record as dictionaries, lists and what JSON knows."""
+    if is_dataclass(value):
+        return {own.name: plain(getattr(value, own.name)) for own in fields(value) if _is_saved(own)}
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _is_saved(own: Any) -> bool:
+    return bool(own.metadata.get("saved", True))
+
+
+def _built(kind: Any, value: Any) -> Any:
+    """The reverse of `plain`, by the annotations of the record."""
+    origin, arguments = get_origin(kind) or kind, get_args(kind)
+    if origin is Any:
+        return value
+    if origin in (Union, UnionType):
+        (known,) = (own for own in arguments if own is not NoneType)
+        return None if value is None else _built(known, value)
+    if is_dataclass(origin) and isinstance(origin, type):
+        hints = get_type_hints(origin)
+        own = {each.name: _built(hints[each.name], value[each.name]) for each in fields(origin) if _is_saved(each)}
+        return origin(**own)
+    if origin is tuple:
+        return _built_tuple(arguments, value)
+    if issubclass(origin, Mapping):
+        return {_typed(str, key): _built(arguments[1], item) for key, item in _typed(dict, value).items()}
+    return _typed(origin, value)
+
+
+def _built_tuple(arguments: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
+    items = _typed(list, value)
+    kinds = arguments[:1] * len(items) if arguments[-1] is Ellipsis else arguments
+    return tuple(_built(own, item) for own, item in zip(kinds, items, strict=True))
+
+
+def _typed(kind: type, value: Any) -> Any:
+    wanted = (int, float) if kind is float else kind
+    if not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool):
+        raise TypeError(f"expected {kind.__name__}, got {type(value).__name__}")
+    return value

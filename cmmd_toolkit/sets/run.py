@@ -1,0 +1,58 @@
+"""What `compare`, `rank`, `plan`, `explain` and `embed` take in common: the networks, and how pictures are read."""
+
+import datetime
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..common.arguments import check_seed, whole_number
+from ..common.progress import Advance
+from ..common.versions import library_versions
+from ..errors import ArgumentError
+from ..pictures.decode import MAX_PIXELS
+from .embedding import OnError
+
+Paths = str | Path | Mapping[str, str | Path] | None
+Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
+_LEAST = {"batch_size": 1, "workers": 1, "max_images": 2, "max_pixels": 1}
+_RECORDED = ("batch_size", "workers", "device", "max_images", "seed", "recursive", "on_error", "max_pixels")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Everything about a run but its sets and metrics; arguments as in `compare`, checked on creation."""
+
+    backbone: str | Iterable[str] | None = None
+    weights: Paths = None
+    model: str | Mapping[str, str] | None = None
+    dims: int | None = None
+    recipe: str | None = None
+    batch_size: int = 32
+    workers: int | None = None
+    device: str = "auto"
+    max_images: int | None = None
+    seed: int = 0
+    recursive: bool = True
+    on_error: OnError = "fail"
+    max_pixels: int = MAX_PIXELS
+    progress: Progress | None = None
+    command: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, whole_number(value, name, least))
+        if self.on_error not in ("fail", "skip"):
+            raise ArgumentError(f"on_error: expected fail or skip, got {self.on_error!r}")
+        object.__setattr__(self, "seed", check_seed(self.seed))
+
+    def options(self) -> dict[str, Any]:
+        """How the pictures were read, JSON-able."""
+        return {name: getattr(self, name) for name in _RECORDED}
+
+    def made_now(self) -> dict[str, Any]:
+        """With what a result is made, and when, JSON-able."""
+        created = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+        return {"versions": library_versions(), "command": self.command, "created": created}

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dit_generators.cli.flags import in_flags
 from dit_models import dit_gen
 from pictures import write_pictures
 from training_runs import SMALL, assert_same_end
 
 import dit_generators
+from cmmd_toolkit.common.flags import in_flags
 from dit_generators import ArgumentError, StudyOptions, TrainOptions, make_run, run_study
 from dit_generators.cli.main import main
 from dit_generators.errors import DataError

@@ -117,5 +117,5 @@ def test_every_command_writes_its_record_and_prints_it(tmp_path: Path, capsys: p
             out = capsys.readouterr().out
             shown = json.loads(out) if json_file == "-" else read_object(target, "")
             assert shown["kind"] == kind.kind
-            assert shown["provenance"]["command"].startswith("cmmd ")
+            assert shown["provenance"]["command"].startswith("cmmd")
         assert out == in_flags(str(kind.load(target)), cli.main)

@@ -128,15 +128,18 @@ def frechet_errors(
     squares, vectors = joint_spectrum(reference, generated) if joint is None else joint
     roots, to_x, to_y = _joint_basis(reference, generated, squares, vectors)
     shift = reference.mean - generated.mean
-    weights = 1 / (2 * (roots[:, None] + roots))
+    weights = 1 / (2 * (roots[:, None] + roots))  # 1/2 / (s_i + s_j)
     influence_x, bias_x, moment_x = _influence(reference, 2 * shift, to_x, roots, weights)
     influence_y, bias_y, moment_y = _influence(generated, -2 * shift, to_y, roots, weights)
     n, m = len(influence_x), len(influence_y)
+    # b_ij = 1/2 [Var(u_x,i u_x,j) / n + Var(u_y,i u_y,j) / m] / (s_i + s_j)
     both = (moment_x / n + moment_y / m) * weights
     rows = _sampled(reference, generated, to_x, to_y, roots)
     remainders = _remainders(rows, n, m, reference.trace)
     degenerate = max(sum(remainders), _uncorrelated(reference, generated, both))
+    # first order: Var(I_x) / n + Var(I_y) / m
     projected = float(influence_x.var(ddof=1)) / n + float(influence_y.var(ddof=1)) / m
+    # second order: tr S_x / n + tr S_y / m + sum_ij b_ij; and what the third adds
     growth = _third_order(both, roots)
     bias = reference.trace / n + generated.trace / m + float(both.sum()) + growth
     spread = Spread(projected, degenerate, degenerate)
@@ -185,6 +188,7 @@ def _remainders(rows: tuple[FrechetRows, FrechetRows], n: int, m: int, unit: flo
 
 def _third_order(second: Matrix, roots: Matrix) -> float:
     """What the next order adds to the second-order bias of all pairs."""
+    # k_i = sum_j b_ij / s_i; a pair's b grows by 1 / (1 - c), that is by b c / (1 - c), c = (k_i + k_j) / 2
     crowding = (second / roots[:, None]).sum(axis=1)
     mean = np.minimum((crowding[:, None] + crowding) / 2, _MOST_CROWDED)
     return float((second * mean / (1 - mean)).sum())
@@ -217,12 +221,15 @@ def _influence(
     for rows in _centred(fit):
         block = slice(start, start + len(rows))
         norms = np.square(rows).sum(axis=1)
+        # u_i^2 of every row, and sum over rows of u_i^2 u_j^2
         squares = rows.astype(np.float32) @ to_single
         np.square(squares, out=squares)
         fourth += squares.T @ squares
+        # I = 2 (m_x - m_y).x + |x|^2 - |u|^2;  bias: |x|^2 + 1/2 sum_ij u_i^2 u_j^2 / (s_i + s_j)
         influence[block] = rows @ slope + norms - unit * squares.sum(axis=1, dtype=np.float64)
         bias[block] = norms + unit * ((squares @ weights_single) * squares).sum(axis=1, dtype=np.float64)
         start += len(rows)
+    # Var(u_i u_j) = E u_i^2 u_j^2 - (E u_i u_j)^2, where E u_i u_j = s_i on the diagonal and 0 beside it
     moment = fourth * (unit**2 / fit.count)
     moment.flat[:: len(roots) + 1] -= np.square(roots)
     return influence, bias / fit.count, moment

@@ -88,25 +88,29 @@ def swap_pairs(reference: KernelRows, first: KernelRows, second: KernelRows, cou
     n, m = len(reference), len(first)
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(m, count))
 
-    def kept(i: slice, j: slice) -> Rows:
+    def kept(i: slice, j: slice) -> Rows:  # E
         return _off_diagonal(first.block(i, first, j) - second.block(i, second, j), i, j)
 
-    def mixed(i: slice, j: slice) -> Rows:
+    def mixed(i: slice, j: slice) -> Rows:  # F
         return _off_diagonal(first.block(i, second, j) - second.block(i, first, j), i, j)
 
-    def change(i: slice, j: slice) -> Rows:
+    def change(i: slice, j: slice) -> Rows:  # C = k(y, x) - k(z, x), which the coin of a pair multiplies
         return first.block(i, reference, j) - second.block(i, reference, j)
 
     ones = np.ones((m, 1))
+    # sum_j h_ij = [s_i sum_j (E + F)_ij + sum_j (E - F)_ij s_j] / 2
     sums = _times(lambda i, j: kept(i, j) + mixed(i, j), (m, m), ones)
     rows = (signs * sums + _times(lambda i, j: kept(i, j) - mixed(i, j), (m, m), signs)) / 2
+    # sum_ij h_ij^2 = [sum_ij (E^2 + F^2)_ij + sum_ij s_i s_j (E^2 - F^2)_ij] / 2
     plain = _times(lambda i, j: kept(i, j) ** 2 + mixed(i, j) ** 2, (m, m), ones).sum()
     turned = _times(lambda i, j: kept(i, j) ** 2 - mixed(i, j) ** 2, (m, m), signs)
     total, squares = rows.sum(axis=0), (plain + (signs * turned).sum(axis=0)) / 2
+    # sum_j C_ij, sum_i s_i C_ij, sum_ij s_i C_ij, sum_ij C_ij^2
     to_reference = _times(change, (m, n), np.ones((n, 1)))
     from_reference = _times(lambda i, j: change(j, i).T, (n, m), signs)
     cross = (signs * to_reference).sum(axis=0)
     cross_squares = _times(lambda i, j: change(i, j) ** 2, (m, n), np.ones((n, 1))).sum()
+    # 2 zeta_w / (m (m - 1)) and 4 zeta_b / (n m), each of the kernel less its mean
     own = 2 * zeta_within(m, squares - total**2 / (m * (m - 1)), np.square(rows).sum(axis=0) - total**2 / m)
     own /= m * (m - 1)
     between = (
@@ -120,8 +124,10 @@ def swap_pairs(reference: KernelRows, first: KernelRows, second: KernelRows, cou
         )
         / (n * m)
     )
+    # Var(p) / m + Var(q) / n: p_i = 2 sum_j h_ij / (m - 2) - 2 s_i sum_j C_ij / n, q_j = -2 sum_i s_i C_ij / m
     by_pair = 2 * rows / (m - 2) - 2 * signs * to_reference / n
     projected = by_pair.var(axis=0, ddof=1) / m + (2 * from_reference / m).var(axis=0, ddof=1) / n
+    # T = sum_{i != j} h_ij / (m (m - 1)) - 2 sum_ij s_i C_ij / (n m)
     difference = total / (m * (m - 1)) - 2 * cross / (n * m)
     return Deals.of(difference, projected, own * (m / (m - 2)) + between, own + between)
 
@@ -204,9 +210,11 @@ def _side(chosen: Matrix, products: tuple[Matrix, Matrix, Matrix], sums: _Sums, 
     """mean k(y, y') - 2 mean k(x, y) and its variance, y the chosen rows; the reference's projection by itself."""
     rows, squares, cross = products
     m = int(chosen[:, 0].sum())
+    # 2 zeta_w / (m (m - 1)), of k(y, y') less its mean
     total = (chosen * rows).sum(axis=0)
     pairs = (chosen * squares).sum(axis=0) - total**2 / (m * (m - 1))
     own = 2 * zeta_within(m, pairs, (chosen * rows**2).sum(axis=0) - total**2 / m) / (m * (m - 1))
+    # 4 zeta_b / (n m), of k(x, y) less its mean
     crossed = cross.sum(axis=0)
     between = (
         4
@@ -219,6 +227,7 @@ def _side(chosen: Matrix, products: tuple[Matrix, Matrix, Matrix], sums: _Sums, 
         )
         / (n * m)
     )
+    # Var(p) / m: p_i = 2 sum_j k(y_i, y_j) / (m - 2) - 2 sum_j k(x_j, y_i) / n
     by_row = 2 * rows / (m - 2) - 2 * sums.columns / n
     mean = (chosen * by_row).sum(axis=0) / m
     projected = (chosen * np.square(by_row - mean)).sum(axis=0) / (m - 1) / m

@@ -210,6 +210,7 @@ def _compare_frechet(first: FrechetScore, second: FrechetScore, paired: bool, al
     assert two is not None
     n, m, r = len(one.reference), len(one.generated), len(two.generated)
     (x_one, y_one), (x_two, y_two) = one.without_bias, two.without_bias
+    # Var(I_x,1 - I_x,2) / n + Var(I_y) / m + Var(I_z) / r, for pairs less 2 Cov(I_y, I_z) / m
     reference_variance = float(np.var(x_one - x_two, ddof=1)) / n
     projected = reference_variance + float(y_one.var(ddof=1)) / m + float(y_two.var(ddof=1)) / r
     (_, y_within, y_between), (_, z_within, z_between) = one.remainders, two.remainders
@@ -226,7 +227,6 @@ def _compare_frechet(first: FrechetScore, second: FrechetScore, paired: bool, al
             rows_by_reference(first.reference, fit) for fit in (first.reference, first.generated, second.generated)
         )
         deals = _deals(x, y, z, paired)
-    difference = first.estimate.value - one.bias - (second.estimate.value - two.bias)
     own_variance = max(reference_variance - y_between - z_between, 0.0)
     facts = {"metric": "fd", "reference_variance": own_variance}
     return _tested(difference, spread, deals, (n, m, r), paired, alternative, facts)

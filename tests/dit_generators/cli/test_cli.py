@@ -441,7 +441,7 @@ def test_an_error_of_all_processes_is_said_once_and_of_one_ends_all(tmp_path, ca
     finished = torchrun(2, *command, "--seed", "-1")
     assert finished.returncode != 0
     assert finished.stderr.count("dit-gen: ") == 1
-    assert "dit-gen: error: seed: expected 0 or more, got -1" in finished.stderr
+    assert "dit-gen: error: --seed: expected 0 or more, got -1" in finished.stderr
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "full_w1_s4").write_text("in the way of one of the two")
     finished = torchrun(2, *command)

@@ -21,7 +21,7 @@ def check_xformers(device: torch.device, dtype: torch.dtype = torch.float32) -> 
             f"xformers has kernels for CUDA GPUs only and this runs on {device.type}; "
             "use attention full, which computes the same"
         )
-    with imported("xformers", "full", "pip install 'cmmd-toolkit[xformers]'"):
+    with imported("xformers", "full", "pip install xformers"):
         from xformers.ops import memory_efficient_attention  # noqa: F401
     probe("xformers", "full", lambda tiny: _attend(tiny, tiny, tiny), device, dtype)
 

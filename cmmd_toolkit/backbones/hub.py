@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..common.files import sha256
+from ..common.hub import first_line
 from ..errors import WeightsError
 from . import naflex
 from .base import Backbone, Encode, probe_dim
@@ -86,8 +87,9 @@ def _load_network(name: str, files: HubFiles) -> torch.nn.Module:
                 files.folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
             )
     except Exception as error:  # OSError, RuntimeError (shapes), SafetensorError, UnpicklingError, ...
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise WeightsError(f"{files.folder}: cannot be loaded as {architecture} ({reason}); fetch it again") from error
+        raise WeightsError(
+            f"{files.folder}: cannot be loaded as {architecture} ({first_line(error)}); fetch it again"
+        ) from error
     if missing := sorted(key for key in report["missing_keys"] if not key.endswith("position_ids")):
         raise WeightsError(
             f"{files.folder}: {len(missing)} tensors of {architecture} are missing (the first is {missing[0]}); "
@@ -161,8 +163,9 @@ def _pil_processor(files: HubFiles) -> Any:
         with _quiet():
             return transformers.AutoImageProcessor.from_pretrained(files.folder, local_files_only=True, **options)
     except Exception as error:  # OSError, ValueError, KeyError: whatever the configuration lacks
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise WeightsError(f"{files.folder}: unusable preprocessor_config.json ({reason}); fetch it again") from error
+        raise WeightsError(
+            f"{files.folder}: unusable preprocessor_config.json ({first_line(error)}); fetch it again"
+        ) from error
 
 
 def _default_processor(name: str, network: torch.nn.Module) -> Any:

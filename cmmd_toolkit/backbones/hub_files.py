@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..common.hub import cache_folder, cached_snapshot, fetched_snapshot, first_line, hub_file_names
 from ..errors import WeightsError
 
 _PATTERNS = ("*.json", "model*.safetensors")
 _PICKLED = (*_PATTERNS, "pytorch_model*.bin")
-_CONNECT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,8 @@ def find_checkpoint(backbone: str, weights: Path | None, model: str) -> HubFiles
 
 def cached_folder(model: str) -> Path | None:
     """The snapshot in the local Hugging Face cache, None when it is not there or has no weights."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    try:
-        folder = Path(snapshot_download(model, local_files_only=True))
-    except (LocalEntryNotFoundError, HFValidationError):
-        return None
-    return folder if _weight_files(folder) and (folder / "config.json").is_file() else None
+    folder = cached_snapshot(model)
+    return folder if folder and _weight_files(folder) and (folder / "config.json").is_file() else None
 
 
 def _local_folder(backbone: str, path: Path) -> Path:
@@ -81,30 +75,17 @@ def _weight_files(folder: Path) -> tuple[Path, ...]:
 
 
 def _fetch(backbone: str, model: str) -> Path:
-    from huggingface_hub import snapshot_download
-
     try:
         names = hub_file_names(model)
-        patterns = _PATTERNS if any(name.endswith(".safetensors") for name in names) else _PICKLED
-        return Path(snapshot_download(model, allow_patterns=list(patterns)))
+        return fetched_snapshot(model, _PATTERNS if any(name.endswith(".safetensors") for name in names) else _PICKLED)
     except Exception as error:  # httpx and requests errors, RepositoryNotFoundError, OfflineModeIsEnabled, OSError
         raise not_reachable(backbone, model, "FOLDER", error) from error
 
 
-def hub_file_names(model: str) -> set[str]:
-    """The files of a published model: one request with a short time-out, so that offline fails at once."""
-    from huggingface_hub import HfApi
-
-    return {file.rfilename for file in HfApi().model_info(model, timeout=_CONNECT_SECONDS).siblings or ()}
-
-
 def not_reachable(backbone: str, model: str, wanted: str, error: Exception) -> WeightsError:
     """The error for weights that are neither cached nor to be had."""
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
     files = "model.safetensors, config.json, preprocessor_config.json" if wanted == "FOLDER" else "its checkpoint"
     return WeightsError(
-        f"{backbone}: {model} ({files}) is neither in {HF_HUB_CACHE} nor on a reachable hub ({reason}); "
+        f"{backbone}: {model} ({files}) is neither in {cache_folder()} nor on a reachable hub ({first_line(error)}); "
         f"copy it to this machine and give `weights={wanted}`, or use `backbone='mini'`, which needs neither"
     )

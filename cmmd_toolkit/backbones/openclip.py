@@ -8,9 +8,10 @@ from huggingface_hub import try_to_load_from_cache
 from PIL import Image
 
 from ..common.files import sha256
+from ..common.hub import first_line, hub_file_names
 from ..errors import BackboneError, WeightsError
 from .base import Backbone, probe_dim
-from .hub_files import hub_file_names, not_reachable
+from .hub_files import not_reachable
 from .preprocess import NetworkInput, Pixels
 from .registry import SPECS
 
@@ -27,8 +28,7 @@ def load(
     try:
         network, _, transform = open_clip.create_model_and_transforms(architecture, str(path), device=device)
     except Exception as error:  # RuntimeError (shapes, keys), UnpicklingError, OSError
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise WeightsError(f"{path}: cannot be loaded as openclip {architecture} ({reason})") from error
+        raise WeightsError(f"{path}: cannot be loaded as openclip {architecture} ({first_line(error)})") from error
     network.eval().requires_grad_(False)
 
     def preprocess(pixels: Pixels) -> NetworkInput:

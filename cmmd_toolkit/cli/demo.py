@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from ..commands.compare import compare
+from ..common.progress import ShowProgress
 from ..common.text import number_text
 from ..pictures.decode import Picture
 from ..pictures.sources import ImageSource
 from ..report import Report
-from ..sets.run import Progress
 
 SIZE = 64
 _SAMPLES = Path(__file__).with_name("demo_samples.npz")
 Pixels = NDArray[np.uint8]
 
 
-def run_demo(progress: Progress | None, command: str | None) -> Report:
+def run_demo(progress: ShowProgress | None, command: str | None) -> Report:
     """Half of the digits is the reference; the other half, faulty copies of it, and samples are the generated sets."""
     pictures, labels = digits()
     reference, rest, kept = pictures[::2], pictures[1::2], labels[1::2] < 6

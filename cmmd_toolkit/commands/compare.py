@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..common.progress import ShowProgress
 from ..features.features import Features
 from ..metrics.mmd import Bandwidth, check_bandwidth
 from ..pictures.decode import MAX_PIXELS
@@ -13,7 +14,7 @@ from ..scoring.selection import select_metrics
 from ..sets.embed_sets import embed_set, embed_sets
 from ..sets.embedding import OnError
 from ..sets.open_sets import open_sets
-from ..sets.run import Paths, Progress, Run
+from ..sets.run import Paths, Run
 from ..sets.side import as_list
 from .limits import Limit
 
@@ -39,7 +40,7 @@ def compare(
     recursive: bool = True,
     on_error: OnError = "fail",
     max_pixels: int = MAX_PIXELS,
-    progress: Progress | None = None,
+    progress: ShowProgress | None = None,
     command: str | None = None,
 ) -> Report:
     """Score one or several generated sets against a reference set.
@@ -136,7 +137,7 @@ def embed(
     recursive: bool = True,
     on_error: OnError = "fail",
     max_pixels: int = MAX_PIXELS,
-    progress: Progress | None = None,
+    progress: ShowProgress | None = None,
 ) -> Features:
     """Features of a set of pictures under one backbone, float32 (N, D), as it gives them; the rest as `compare`."""
     run = Run(

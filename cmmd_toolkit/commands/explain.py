@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..common.arguments import whole_number
+from ..common.progress import ShowProgress
 from ..errors import ArgumentError
 from ..features.features import Features
 from ..inference.witness import witness
@@ -17,7 +18,7 @@ from ..report.explanation import Entry, Explanation, Pictures, Section
 from ..sets.embed_sets import EmbeddedSets, embed_sets
 from ..sets.embedding import OnError
 from ..sets.open_sets import OpenedSets, open_sets
-from ..sets.run import Paths, Progress, Run
+from ..sets.run import Paths, Run
 from ..sets.side import Side, as_sources, check_rows
 
 
@@ -40,7 +41,7 @@ def explain(
     recursive: bool = True,
     on_error: OnError = "fail",
     max_pixels: int = MAX_PIXELS,
-    progress: Progress | None = None,
+    progress: ShowProgress | None = None,
     command: str | None = None,
 ) -> Explanation:
     """Say which pictures make the squared MMD between a generated set and a reference set.

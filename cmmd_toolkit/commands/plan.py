@@ -9,6 +9,7 @@ from typing import Any
 
 from ..common.arguments import real_number
 from ..common.files import path_of
+from ..common.progress import ShowProgress
 from ..common.text import number_text
 from ..errors import ArgumentError, InputError
 from ..inference.ordering import Score, relative, without_bias
@@ -30,7 +31,7 @@ from ..sets.embed_sets import EmbeddedSets, embed_sets
 from ..sets.embedding import OnError
 from ..sets.metric_names import METRICS, MetricSpec, ranked_metric
 from ..sets.open_sets import open_sets
-from ..sets.run import Paths, Progress, Run
+from ..sets.run import Paths, Run
 from ..sets.side import as_sources
 from .rank import check_one_ruler, check_pairing, check_rankable, checked_level, frechet_scores, mmd_scores
 
@@ -61,7 +62,7 @@ def plan(
     recursive: bool = True,
     on_error: OnError = "fail",
     max_pixels: int = MAX_PIXELS,
-    progress: Progress | None = None,
+    progress: ShowProgress | None = None,
     command: str | None = None,
 ) -> Plan:
     """How many pictures a generated set needs so that a difference of a given size is found.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..common.arguments import real_number
+from ..common.progress import ShowProgress
 from ..errors import ArgumentError, InputError
 from ..estimation.gaussian import GaussianFit
 from ..features.features import Features
@@ -22,7 +23,7 @@ from ..sets.embed_sets import EmbeddedSets, embed_sets
 from ..sets.embedding import OnError
 from ..sets.metric_names import MetricSpec, ranked_metric
 from ..sets.open_sets import OpenedSets, open_sets
-from ..sets.run import Paths, Progress, Run
+from ..sets.run import Paths, Run
 from ..sets.side import as_sources, check_rows
 
 Metric = Literal["mmd", "fd"]
@@ -49,7 +50,7 @@ def rank(
     recursive: bool = True,
     on_error: OnError = "fail",
     max_pixels: int = MAX_PIXELS,
-    progress: Progress | None = None,
+    progress: ShowProgress | None = None,
     command: str | None = None,
 ) -> Ranking:
     """Put several generated sets in order and say which differences are real.

@@ -1,13 +1,13 @@
 """Last step before the metrics: networks loaded, and every set that is not stored embedded, once for every command."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..backbones.base import Backbone
 from ..backbones.registry import INCEPTION_DIMS, load_backbone
 from ..backbones.remarks import REMARKS
+from ..common.progress import show_no_progress
 from ..errors import ArgumentError, InputError
 from ..features.features import Features
 from ..features.origin import Origin
@@ -119,8 +119,7 @@ def _features_of(side: Side, names: Sequence[str], networks: Mapping[str, Backbo
         record = side.stored.record
         side.summary = record.summary(side.label, side.short) if record else None
         return [side.stored for _ in names]
-    watch = run.progress(side.label, side.size) if run.progress else nullcontext(None)
-    with watch as advance:
+    with (run.progress or show_no_progress)(side.label, side.size) as advance:
         features, record = embed_source(
             side.source,
             [networks[name] for name in names],

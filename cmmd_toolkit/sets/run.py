@@ -1,21 +1,19 @@
 """What `compare`, `rank`, `plan`, `explain` and `embed` take in common: the networks, and how pictures are read."""
 
 import datetime
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..common.arguments import check_seed, whole_number
-from ..common.progress import Advance
+from ..common.progress import ShowProgress
 from ..common.versions import library_versions
 from ..errors import ArgumentError
 from ..pictures.decode import MAX_PIXELS
 from .embedding import OnError
 
 Paths = str | Path | Mapping[str, str | Path] | None
-Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
 _LEAST = {"batch_size": 1, "workers": 1, "max_images": 2, "max_pixels": 1}
 _RECORDED = ("batch_size", "workers", "device", "max_images", "seed", "recursive", "on_error", "max_pixels")
 
@@ -37,7 +35,7 @@ class Run:
     recursive: bool = True
     on_error: OnError = "fail"
     max_pixels: int = MAX_PIXELS
-    progress: Progress | None = None
+    progress: ShowProgress | None = None
     command: str | None = None
 
     def __post_init__(self) -> None:

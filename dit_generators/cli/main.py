@@ -57,8 +57,9 @@ def sample(
     Image i depends on the checkpoint, the settings, the seed and i alone. The same command goes on with an unfinished
     folder. Under `torchrun --nproc-per-node P -m -- dit_generators sample ...` P processes share the work.
     """
+    from cmmd_toolkit.common.progress import show_progress
+
     from ..common.processes import joined_processes
-    from ..common.progress import show_progress
     from ..sampling.folder import SampleFolder
     from ..sampling.run import SampleRun, run_sampling
     from .given import check_guidance_options
@@ -111,8 +112,9 @@ def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[
     Interrupted, the same command goes on. Scores: cmmd compare real/ DIR/*/. Under `torchrun --nproc-per-node P
     -m -- dit_generators sweep ...` P processes share the cells.
     """
+    from cmmd_toolkit.common.progress import show_progress
+
     from ..common.processes import joined_processes
-    from ..common.progress import show_progress
     from ..sampling.run import SampleRun
     from ..sampling.sweep import Sweep, run_sweep
     from .given import check_guidance_options
@@ -184,8 +186,9 @@ def study(pictures: str, out: str, **given: Any) -> int:
     Writes STUDY/evaluation_results.json, tables.md and index.html. Interrupted, the same command goes on. Under
     `torchrun --nproc-per-node P -m -- dit_generators study ...` P processes share training, samples and sweeps.
     """
+    from cmmd_toolkit.common.progress import show_progress
+
     from ..common.processes import joined_processes
-    from ..common.progress import show_progress
     from ..common.shell import say
     from ..study.run import run_study
     from .study import study_options

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from ..common.progress import show_progress
+from cmmd_toolkit.common.progress import show_progress
+
 from ..common.shell import say
 from ..training.options import TrainOptions
 from ..training.start import make_run

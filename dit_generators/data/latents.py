@@ -18,10 +18,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from cmmd_toolkit.common.files import sha256
+from cmmd_toolkit.common.progress import Advance, ShowProgress
 from cmmd_toolkit.common.writing import remove_leftovers, replacing
 
 from ..common.files import locked, write_safetensors
-from ..common.progress import Advance, ShowProgress
 from ..errors import DataError
 from ..weights.autoencoder import Autoencoder
 from .batches import Example

@@ -10,16 +10,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from cmmd_toolkit.common.progress import Advance, ShowProgress, show_no_progress
+
 from ..common.files import locked
 from ..common.processes import Processes
-from ..common.progress import Advance, ShowProgress
 from ..diffusion.noise import image_seed
 from ..errors import ArgumentError, CheckpointError
 from ..network.model import DiT
 from ..weights.autoencoder import Autoencoder, check_latents
 from ..weights.digest import weights_digest
 from .folder import SampleFolder
-from .quiet import show_no_progress
 from .sample import SampleSettings, makes_pixels, sample_states, to_pixels
 
 Finish = Callable[[SampleFolder], None]

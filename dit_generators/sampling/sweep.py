@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from cmmd_toolkit.common.progress import ShowProgress
 from cmmd_toolkit.common.writing import remove_leftovers, replacing
 
 from ..common.files import locked
 from ..common.processes import ALONE, Processes
-from ..common.progress import ShowProgress
 from ..common.sheet import contact_sheet, save_image
 from ..data.decode import read_picture
 from ..diffusion.schedule import respaced_timesteps

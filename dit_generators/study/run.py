@@ -8,15 +8,15 @@ from pathlib import Path
 
 import torch
 
+from cmmd_toolkit.common.progress import ShowProgress, show_no_progress
 from cmmd_toolkit.common.writing import remove_leftovers
 
 from ..common.files import locked
 from ..common.processes import ALONE, Processes
-from ..common.progress import ShowProgress
 from ..errors import OutputError
 from ..network.config import DiTConfig
 from ..network.model import DiT
-from ..sampling.quiet import Say, say_nothing, show_no_progress
+from ..sampling.quiet import Say, say_nothing
 from ..training.run import TrainRun
 from ..training.start import make_run
 from .options import MODELS, StudyOptions

@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cmmd_toolkit.common.progress import ShowProgress
 from cmmd_toolkit.common.writing import replacing
 
 from ..bench.chart import draw_bench
 from ..bench.measure import BenchSettings, measure, to_dict
 from ..common.files import read_json
 from ..common.processes import ALONE, Processes
-from ..common.progress import ShowProgress
 from ..data.decode import read_picture
 from ..data.pictures import Pictures
 from ..network.config import DiTConfig

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..common.progress import ShowProgress
+from cmmd_toolkit.common.progress import ShowProgress, show_no_progress
+
 from ..data.batches import Example, make_batch, pixel_example
 from ..data.latents import encode_pictures, latent_example
 from ..data.pictures import Pictures, load_pictures
@@ -17,7 +18,7 @@ from ..errors import ArgumentError, DataError
 from ..network.autoencoder_record import AutoencoderRecord
 from ..network.config import DiTConfig
 from ..network.model import DiT
-from ..sampling.quiet import Say, say_nothing, show_no_progress
+from ..sampling.quiet import Say, say_nothing
 from ..sampling.sample import NUM_TRAIN_TIMESTEPS
 from ..weights.autoencoder import DEFAULT as DEFAULT_AUTOENCODER
 from ..weights.autoencoder import Autoencoder, load_autoencoder

@@ -4,11 +4,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from cmmd_toolkit.common.hub import cache_folder, cached_snapshot, fetched_snapshot, first_line, hub_file_names
+
 from ..errors import CheckpointError
 
 _BUNDLED = Path(__file__).parents[1] / "checkpoints"
 _ID = re.compile(r"[\w.-]+/[\w.-]+")
-_CONNECT_SECONDS = 5.0
 
 
 def bundled_names() -> list[str]:
@@ -31,22 +32,14 @@ def find_on_hub(model: str, patterns: Sequence[str]) -> Path:
         raise CheckpointError(
             f"{model}: no such file or folder; give a path, OWNER/NAME on the hub, or a bundled checkpoint ({known})"
         )
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.constants import HF_HUB_CACHE
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
+    folder = cached_snapshot(model, patterns)
+    if folder and (any(folder.rglob("*.safetensors")) or any(folder.rglob("*.bin"))):
+        return folder
     try:
-        folder = Path(snapshot_download(model, allow_patterns=list(patterns), local_files_only=True))
-        if any(folder.rglob("*.safetensors")) or any(folder.rglob("*.bin")):
-            return folder
-    except LocalEntryNotFoundError:
-        pass
-    try:
-        HfApi().model_info(model, timeout=_CONNECT_SECONDS)  # offline fails here at once
-        return Path(snapshot_download(model, allow_patterns=list(patterns)))
+        hub_file_names(model)
+        return fetched_snapshot(model, patterns)
     except Exception as error:  # httpx errors, RepositoryNotFoundError, OfflineModeIsEnabled, OSError
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
-            f"{model} is not a path here, not in {HF_HUB_CACHE}, and no hub was reached ({reason}); "
+            f"{model} is not a path here, not in {cache_folder()}, and no hub was reached ({first_line(error)}); "
             "copy its folder to this machine and give the path"
         ) from error

@@ -4,11 +4,17 @@ python tests/helpers/help_texts.py > docs/commands.md
 """
 
 import importlib
+import sys
+from importlib.metadata import version
+from pathlib import Path
 
 import click
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
 _PROGRAMS = {"cmmd": "cmmd_toolkit.cli.main", "dit-gen": "dit_generators.cli.main"}
-_TITLE = "# Commands\n\nWhat `--help` prints; a test holds this page against it.\n"
+_CLICK = ".".join(version("click").split(".")[:2])
+_TITLE = f"# Commands\n\nWhat `--help` prints, laid out by click {_CLICK}; a test holds this page against it.\n"
 
 
 def help_page() -> str:

@@ -14,8 +14,8 @@ from pictures import write_pictures
 from safetensors.torch import load_file, save_file
 from training_runs import SMALL, assert_same_end, small_run
 
+from cmmd_toolkit.common.progress import show_progress
 from dit_generators.common.files import locked
-from dit_generators.common.progress import show_progress
 from dit_generators.data.latents import encode_pictures
 from dit_generators.errors import DataError
 from dit_generators.weights.autoencoder import load_autoencoder

@@ -6,11 +6,20 @@ from typing import Any
 
 import click
 
-from ..common.shell import INTERRUPTED, Shell, listed, say
+from ..common.shell import INTERRUPTED, Shell, listed
 from .options import checkpoint_options, folder_of_results, sampling_options, shape_options, training_options
 
 
-@click.group(cls=Shell, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Commands(Shell):
+    def invoke(self, context: click.Context) -> Any:
+        """Run a command; errors of the library leave with its flags in them."""
+        from .flags import errors_in_flags
+
+        with errors_in_flags(context):
+            return super().invoke(context)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="cmmd-toolkit", message="%(package)s %(version)s")
 def main() -> None:
     """Diffusion Transformers with full, xformers and sliding-window attention: make image sets to be scored.
@@ -187,11 +196,12 @@ def study(pictures: str, out: str, **given: Any) -> int:
     from ..common.processes import joined_processes
     from ..common.progress import show_progress
     from ..study.run import run_study
+    from .flags import say_in_flags
     from .study import study_options
 
     options = study_options(**given)
     with joined_processes() as processes:
-        page = run_study(pictures, out, options, say=say, show_progress=show_progress, processes=processes)
+        page = run_study(pictures, out, options, say=say_in_flags, show_progress=show_progress, processes=processes)
     if page is None:
         return INTERRUPTED
     if processes.is_main:

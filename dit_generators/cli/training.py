@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from ..common.progress import show_progress
-from ..common.shell import say
 from ..training.options import TrainOptions
 from ..training.start import make_run
+from .flags import say_in_flags
 
 
 def train_options(*, channels: str, **given: Any) -> TrainOptions:
@@ -16,7 +16,7 @@ def train_options(*, channels: str, **given: Any) -> TrainOptions:
 
 def run_training(pictures: Path, out: Path, options: TrainOptions) -> bool:
     """Train to the end and say how far it came; returns False when Ctrl-C stopped it."""
-    run = make_run(pictures, out, options, say=say, show_progress=show_progress)
+    run = make_run(pictures, out, options, say=say_in_flags, show_progress=show_progress)
     run.announce()
     finished = run.run()
     run.say(f"{out}: {run.state.step} steps are done" + ("" if finished else "; the same command goes on"))

@@ -85,7 +85,7 @@ def _encode(autoencoder: Autoencoder, device: torch.device, advance: Advance, pi
         both = [torch.cat(autoencoder.encode(view)) for view in (image, image.flip(-1))]
         rows.append(torch.stack(both).cpu())
         if not torch.isfinite(rows[-1]).all():
-            raise DataError(f"{autoencoder.source}: encodes a picture as NaN or infinity; take another --autoencoder")
+            raise DataError(f"{autoencoder.source}: encodes a picture as NaN or infinity; take another `autoencoder`")
         advance(1)
     return torch.stack(rows)
 

@@ -56,7 +56,7 @@ def load_pictures(
     *,
     channels: int = 3,
     crop: Crop = "centre",
-    by_class: bool = False,
+    conditional: bool = False,
     max_pixels: int = MAX_PIXELS,
 ) -> Pictures:
     """Read every picture below `folder`, shortest side to `size` (antialiased), square middle.
@@ -65,13 +65,13 @@ def load_pictures(
         size: rows and columns of the model's pictures.
         channels: 3 for colour, 1 for grey.
         crop: "random" keeps a margin, from which training takes windows at random.
-        by_class: the folders in `folder` are classes, in alphabetical order.
+        conditional: the folders in `folder` are classes, in alphabetical order.
         max_pixels: a picture with more is refused before it is decoded.
 
     Raises:
         DataError: no pictures, an unreadable one (named), or a single class.
     """
-    classes, found = _find(folder, by_class)
+    classes, found = _find(folder, conditional)
     edge = size if crop == "centre" else round(size * _RANDOM_MARGIN)
     with warnings.catch_warnings(), ThreadPoolExecutor(default_workers()) as pool:
         warnings.filterwarnings("ignore", module=r"PIL\.")  # what Pillow warns of is checked by the decoder
@@ -87,10 +87,10 @@ def square(path: Path, edge: int, channels: int, max_pixels: int = MAX_PIXELS) -
     return np.asarray(resized, dtype=np.uint8).reshape(edge, edge, channels)
 
 
-def _find(folder: Path, by_class: bool) -> tuple[tuple[str, ...], list[tuple[Path, int]]]:
+def _find(folder: Path, conditional: bool) -> tuple[tuple[str, ...], list[tuple[Path, int]]]:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of pictures")
-    if not by_class:
+    if not conditional:
         found = [(path, 0) for path in _pictures_below(folder)]
         if not found:
             raise DataError(f"{folder}: holds no pictures ({', '.join(SUFFIXES)})")
@@ -98,7 +98,7 @@ def _find(folder: Path, by_class: bool) -> tuple[tuple[str, ...], list[tuple[Pat
     names = [path.name for path in sorted(folder.iterdir()) if path.is_dir() and any(_pictures_below(path))]
     if len(names) < 2:
         raise DataError(
-            f"{folder}: has {len(names)} class folders with pictures, --conditional needs two or more; leave it out"
+            f"{folder}: has {len(names)} class folders with pictures, `conditional` needs two or more; leave it out"
         )
     return tuple(names), [(path, i) for i, name in enumerate(names) for path in _pictures_below(folder / name)]
 

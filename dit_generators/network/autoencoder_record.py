@@ -78,7 +78,7 @@ class AutoencoderRecord:
                 )
                 raise CheckpointError(
                     f"autoencoder {autoencoder.source}: {told} {self.source}, with which the model was trained; "
-                    "give that one by --autoencoder PATH"
+                    "give that one by `autoencoder=PATH`"
                 )
 
 

@@ -136,7 +136,7 @@ def _not_finite(x: Tensor, images: Tensor) -> str:
     count = int((~torch.isfinite(images.flatten(1)).all(dim=1)).sum())
     return (
         f"{maker} gave NaN or infinity for {count} of {len(images)} images and none of them was written; "
-        "take --precision fp32, another checkpoint or a smaller guidance scale"
+        'take `precision="fp32"`, another checkpoint or a smaller guidance scale'
     )
 
 

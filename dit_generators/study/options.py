@@ -51,7 +51,7 @@ class StudyOptions:
                 raise ArgumentError(f"{name.replace('_', ' ')}: expected more, got {getattr(self, name)}")
         DiTConfig.preset(self.bench_model)
         if self.dims is not None and "inception" not in self.backbones:
-            raise ArgumentError(f"--dims {self.dims}: is of inception, which is not asked for")
+            raise ArgumentError(f"`dims={self.dims}`: is of inception, which is not asked for")
 
     @property
     def sampling(self) -> SampleSettings:

@@ -128,9 +128,9 @@ class TrainOptions:
         if self.eval_images < LEAST_SCORED:
             raise ArgumentError(f"eval images: expected {LEAST_SCORED} or more, got {self.eval_images}")
         if self.crop == "random" and self.space == "latent":
-            raise ArgumentError("--crop random: latents are encoded once, from the centre; take --crop centre")
+            raise ArgumentError('`crop="random"`: latents are encoded once, from the centre; take `crop="centre"`')
         if self.autoencoder and self.space == "pixel":
-            raise ArgumentError("--autoencoder: is for --space latent")
+            raise ArgumentError('`autoencoder`: is for `space="latent"`')
         if self.space == "pixel":
             self.config(self.image_size, self.channels, num_classes=0)
         DiTConfig.preset(self.model)

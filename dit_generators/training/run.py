@@ -176,7 +176,7 @@ class TrainRun:
         if faults.exhausted:
             raise TrainingError(
                 f"{error}, again after going back to the last checkpoint {faults.in_a_row} times; "
-                "take a smaller --learning-rate, --clip 1, or --precision fp32"
+                'take a smaller `learning_rate`, `clip=1`, or `precision="fp32"`'
             ) from error
         after = faults.after(error.step)
         self.accelerator.wait_for_everyone()

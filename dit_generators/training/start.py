@@ -102,7 +102,7 @@ def _accelerator(options: TrainOptions) -> Any:
     from accelerate import Accelerator
 
     if options.precision == "fp16" and (options.device == "cpu" or not torch.accelerator.is_available()):
-        raise ArgumentError("--precision fp16: runs on GPUs only, and this is a CPU; take bf16 or fp32")
+        raise ArgumentError('`precision="fp16"`: runs on GPUs only, and this is a CPU; take bf16 or fp32')
     precision = "no" if options.precision == "fp32" else options.precision
     return Accelerator(cpu=options.device == "cpu", mixed_precision=precision)
 
@@ -114,7 +114,7 @@ def _read_pictures(folder: Path, options: TrainOptions) -> tuple[Pictures, Pictu
         options.image_size,
         channels=options.channels,
         crop=options.crop,
-        by_class=options.conditional,
+        conditional=options.conditional,
         max_pixels=options.max_pixels,
     )
     held_out = None
@@ -122,14 +122,14 @@ def _read_pictures(folder: Path, options: TrainOptions) -> tuple[Pictures, Pictu
         count = round(len(found) * options.held_out)
         if count < LEAST_SCORED:
             raise DataError(
-                f"{folder}: --held-out {options.held_out} of {len(found)} pictures leaves {count} to score with"
+                f"{folder}: `held_out={options.held_out}` of {len(found)} pictures leaves {count} to score with"
             )
         order = np.random.default_rng(options.seed).permutation(len(found)).tolist()
         found, held_out = found.subset(sorted(order[count:])), found.subset(sorted(order[:count]))
     if len(found) < options.batch_size:
         raise DataError(
             f"{folder}: {len(found)} pictures are too few for a batch of {options.batch_size}; "
-            "take a smaller --batch-size"
+            "take a smaller `batch_size`"
         )
     return found, held_out
 

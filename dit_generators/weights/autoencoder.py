@@ -97,7 +97,7 @@ def check_latents(model: "DiT", autoencoder: Autoencoder) -> None:
     if channels != model.config.in_channels:
         raise CheckpointError(
             f"autoencoder {autoencoder.source}: has latents of {channels} channels, the model makes "
-            f"{model.config.in_channels}; give the autoencoder it was trained with by --autoencoder PATH"
+            f"{model.config.in_channels}; give the autoencoder it was trained with by `autoencoder=PATH`"
         )
     if model.autoencoder_record is not None:
         model.autoencoder_record.check(autoencoder)

@@ -104,7 +104,7 @@ def read_checkpoint(
     if num_heads is not None and num_heads != found.config.num_heads:
         raise CheckpointError(
             f"{found.path}: says that it has {found.config.num_heads} attention heads, num_heads says {num_heads}; "
-            f"leave out --num-heads {num_heads}"
+            f"leave out `num_heads={num_heads}`"
         )
     return found
 
@@ -128,7 +128,7 @@ def _heads(file: WeightsFile, num_heads: int | None) -> int | None:
 
 
 def _no_choice(path: Path, weights: str) -> CheckpointError:
-    return CheckpointError(f"{path}: holds one set of weights and no choice; leave out --weights {weights}")
+    return CheckpointError(f'{path}: holds one set of weights and no choice; leave out `weights="{weights}"`')
 
 
 def save_checkpoint(model: DiT, target: str | Path) -> None:
@@ -243,7 +243,7 @@ def _read_step(folder: Path, weights: str | None) -> Checkpoint:
     """The folder of one checkpoint of a training run."""
     path = folder / f"{weights or 'ema'}.safetensors"
     if not path.is_file():
-        raise CheckpointError(f"{folder}: has no {path.name}; copy the whole folder, or take the other by --weights")
+        raise CheckpointError(f"{folder}: has no {path.name}; copy the whole folder, or take the other by `weights`")
     return _read_one(path, None, None, None)
 
 

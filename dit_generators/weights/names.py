@@ -190,7 +190,7 @@ def _published_heads(hidden_size: int, where: str) -> int:
     if hidden_size not in published:
         raise CheckpointError(
             f"{where}: the number of attention heads is not in the file and width {hidden_size} is of no published "
-            "DiT; say it (--num-heads N, or load_checkpoint(..., num_heads=N))"
+            "DiT; say it (`num_heads=N`)"
         )
     return published[hidden_size]
 

@@ -71,9 +71,9 @@ def unwrap(content: Mapping[Any, Any], weights: str | None, where: str) -> tuple
             wanted = weights or "ema"
             inner = found[wanted] if found[wanted] is not None or wanted == "ema" else wrapped
             if inner is None:
+                other = "model" if wanted == "ema" else "ema"
                 raise CheckpointError(
-                    f"{where}: has no {wanted!r} weights, only {some(content)}; "
-                    f"take --weights {'model' if wanted == 'ema' else 'ema'}"
+                    f'{where}: has no {wanted!r} weights, only {some(content)}; take `weights="{other}"`'
                 )
             content, chosen = inner, True
         elif wrapped is not None:

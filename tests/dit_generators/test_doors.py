@@ -14,6 +14,8 @@ from training_runs import SMALL, assert_same_end
 
 import dit_generators
 from dit_generators import ArgumentError, StudyOptions, TrainOptions, make_run, run_study
+from dit_generators.cli.flags import in_flags
+from dit_generators.cli.main import main
 from dit_generators.errors import DataError
 
 TINY: dict[str, Any] = {"hidden_size": 16, "depth": 1, "num_heads": 2, "patch_size": 4, "image_size": 16}
@@ -103,6 +105,25 @@ def test_samples_that_could_not_be_made_are_refused_before_the_first_step(tmp_pa
     with pytest.raises(DataError, match="no such folder of pictures"):
         make_run(tmp_path / "absent", tmp_path / "run", tiny())
     assert not (tmp_path / "run").exists()
+
+
+def test_errors_name_the_argument_in_python_and_the_flag_on_the_command_line(tmp_path, capfd, pictures) -> None:
+    with pytest.raises(DataError, match="take a smaller `batch_size`$"):
+        make_run(pictures, tmp_path / "run", tiny(batch_size=13))
+    finished = dit_gen(capfd, "train", pictures, "--out", tmp_path / "run", *SMALL, "--batch-size", 13)
+    assert finished.err.endswith("take a smaller --batch-size\n")
+    with pytest.raises(ArgumentError, match='^`precision="fp16"`: runs on GPUs only'):
+        make_run(pictures, tmp_path / "run", tiny(precision="fp16"))
+    finished = dit_gen(capfd, "train", pictures, "--out", tmp_path / "run", *SMALL, "--precision", "fp16")
+    assert finished.err.startswith("dit-gen: error: --precision fp16: runs on GPUs only")
+
+
+def test_only_options_of_the_command_become_flags() -> None:
+    train = main.commands["train"]
+    assert in_flags('`seed`: x `compiled` `image_size=3` `crop="random"`', train) == (
+        "--seed: x --compile --image-size 3 --crop random"
+    )
+    assert in_flags("the file `a b`, `nothing`, `sampler`", train) == "the file `a b`, `nothing`, `sampler`"
 
 
 def test_a_study_from_python_prints_nothing_and_gives_its_page(tmp_path, capfd, pictures) -> None:

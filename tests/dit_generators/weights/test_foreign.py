@@ -219,11 +219,11 @@ def test_weights_are_those_that_are_asked_for_or_refused(tmp_path: Path) -> None
         assert torch.equal(loaded["pos_embed"], expected["pos_embed"])
         assert torch.equal(loaded["x_embedder.proj.weight"], expected["x_embedder.proj.weight"])
     torch.save({"model_state_dict": one}, tmp_path / "model.pt")
-    with pytest.raises(CheckpointError, match="has no 'ema' weights, only model_state_dict; take --weights model"):
+    with pytest.raises(CheckpointError, match="has no 'ema' weights, only model_state_dict; take `weights=\"model\"`"):
         load_checkpoint(tmp_path / "model.pt")
     torch.save(one, tmp_path / "flat.pt")
     for weights in ("ema", "model"):
-        with pytest.raises(CheckpointError, match=f"no choice; leave out --weights {weights}"):
+        with pytest.raises(CheckpointError, match=f'no choice; leave out `weights="{weights}"`'):
             load_checkpoint(tmp_path / "flat.pt", weights=weights)
         with pytest.raises(CheckpointError, match="no choice"):
             load_checkpoint("digits-full", weights=weights)

@@ -23,8 +23,8 @@ from .names import (
     config_from_diffusers,
     config_from_shapes,
     diffusers_config,
+    first_names,
     from_diffusers,
-    some,
     to_diffusers,
 )
 
@@ -295,4 +295,6 @@ def _check_state(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], wh
                 f"{where}: {name} has shape {tuple(state[name].shape)}, the configuration needs {tuple(value.shape)}"
             )
     if unknown := {name: value for name, value in state.items() if name not in expected}:
-        raise CheckpointError(f"{where}: unknown weights {some(unknown)}; it is of another network or configuration")
+        raise CheckpointError(
+            f"{where}: unknown weights {first_names(unknown)}; it is of another network or configuration"
+        )

@@ -21,7 +21,7 @@ class Schedule:
         betas: float64 (S,), in (0, 1).
         timesteps: int64 (S,), the original timestep of each step: what the network receives.
 
-    Formulas: Ho et al., arXiv 2006.11239, eq. 4, 6 and 7.
+    Formulas: Ho et al., arXiv 2006.11239; their numbers stand beside them. b = betas, a = alphas_cumprod.
     """
 
     betas: Array
@@ -32,7 +32,7 @@ class Schedule:
 
     @cached_property
     def alphas_cumprod(self) -> Array:
-        """The share of signal variance left after each step."""
+        """a_t = prod (1 - b_s), s <= t: the share of signal variance left after each step (eq. 4)."""
         return np.cumprod(1 - self.betas, dtype=np.float64)
 
     @cached_property
@@ -42,7 +42,7 @@ class Schedule:
 
     @cached_property
     def posterior_variance(self) -> Array:
-        """Variance of q(x_{t-1} | x_t, x_0); 0 at index 0."""
+        """b_t (1 - a_{t-1}) / (1 - a_t): variance of q(x_{t-1} | x_t, x_0), 0 at index 0 (eq. 7)."""
         return self.betas * (1 - self.alphas_cumprod_prev) / (1 - self.alphas_cumprod)
 
     @cached_property
@@ -57,12 +57,12 @@ class Schedule:
 
     @cached_property
     def posterior_mean_coef1(self) -> Array:
-        """Weight of x_0 in the mean of q(x_{t-1} | x_t, x_0)."""
+        """b_t sqrt(a_{t-1}) / (1 - a_t): weight of x_0 in the mean of q(x_{t-1} | x_t, x_0) (eq. 7)."""
         return self.betas * np.sqrt(self.alphas_cumprod_prev) / (1 - self.alphas_cumprod)
 
     @cached_property
     def posterior_mean_coef2(self) -> Array:
-        """Weight of x_t in it."""
+        """(1 - a_{t-1}) sqrt(1 - b_t) / (1 - a_t): weight of x_t in it (eq. 7)."""
         return (1 - self.alphas_cumprod_prev) * np.sqrt(1 - self.betas) / (1 - self.alphas_cumprod)
 
 
@@ -88,6 +88,7 @@ def respace(schedule: Schedule, steps: int | str) -> Schedule:
     """
     kept = np.array(respaced_timesteps(len(schedule), steps), dtype=np.int64)
     alphas_cumprod = schedule.alphas_cumprod[kept]
+    # b_i = 1 - a_i / a_{i-1} over the kept steps i.
     betas = 1 - alphas_cumprod / np.append(1.0, alphas_cumprod[:-1])
     return Schedule(betas, schedule.timesteps[kept])
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..errors import ArgumentError
 
 Array = NDArray[np.float64]
+NUM_TRAIN_TIMESTEPS = 1000  # of every model here
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +67,7 @@ class Schedule:
         return (1 - self.alphas_cumprod_prev) * np.sqrt(1 - self.betas) / (1 - self.alphas_cumprod)
 
 
-def linear_schedule(num_train_timesteps: int = 1000) -> Schedule:
+def linear_schedule(num_train_timesteps: int = NUM_TRAIN_TIMESTEPS) -> Schedule:
     """Betas from 1e-4 to 0.02 in equal steps, the range scaled by 1000 / T."""
     if num_train_timesteps < 1:
         raise ArgumentError(f"num_train_timesteps: expected 1 or more, got {num_train_timesteps}")

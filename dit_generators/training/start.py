@@ -15,12 +15,12 @@ from ..common.progress import ShowProgress
 from ..data.batches import Batch, Example, make_batch, pixel_example
 from ..data.latents import encode_pictures, latent_example
 from ..data.pictures import Pictures, load_pictures
+from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS
 from ..errors import ArgumentError, DataError
 from ..network.autoencoder_record import AutoencoderRecord
 from ..network.config import DiTConfig
 from ..network.model import DiT
 from ..sampling.quiet import Say, say_nothing, show_no_progress
-from ..sampling.sample import NUM_TRAIN_TIMESTEPS
 from ..weights.autoencoder import DEFAULT as DEFAULT_AUTOENCODER
 from ..weights.autoencoder import Autoencoder, load_autoencoder
 from .evaluation import Evaluation, features_of, unit_rows
@@ -95,7 +95,13 @@ def _accelerator(options: TrainOptions) -> Any:
     if options.precision == "fp16" and (options.device == "cpu" or not torch.accelerator.is_available()):
         raise ArgumentError('`precision="fp16"`: runs on GPUs only, and this is a CPU; take bf16 or fp32')
     precision = "no" if options.precision == "fp32" else options.precision
-    return Accelerator(cpu=options.device == "cpu", mixed_precision=precision)
+    try:
+        return Accelerator(cpu=options.device == "cpu", mixed_precision=precision)
+    except ValueError as error:
+        raise ArgumentError(
+            f'`precision="{options.precision}"`, `device="{options.device}"`: accelerate keeps the first precision and '
+            "device of a process; start another"
+        ) from error
 
 
 def _read_pictures(folder: Path, options: TrainOptions) -> tuple[Pictures, Pictures | None]:

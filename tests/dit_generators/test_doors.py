@@ -126,6 +126,12 @@ def test_only_options_of_the_command_become_flags() -> None:
     assert in_flags("the file `a b`, `nothing`, `sampler`", train) == "the file `a b`, `nothing`, `sampler`"
 
 
+def test_another_precision_in_the_same_process_is_refused_by_name(tmp_path, pictures) -> None:
+    make_run(pictures, tmp_path / "run", tiny())
+    with pytest.raises(ArgumentError, match='^`precision="bf16"`, .*keeps the first'):
+        make_run(pictures, tmp_path / "other", tiny(precision="bf16"))
+
+
 def test_a_study_from_python_prints_nothing_and_gives_its_page(tmp_path, capfd, pictures) -> None:
     said: list[str] = []
     options = StudyOptions(

@@ -1,6 +1,8 @@
 """The Python doors of training and of the study: typed, silent, and the same work as the commands."""
 
+import ast
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -116,6 +118,19 @@ def test_errors_name_the_argument_in_python_and_the_flag_on_the_command_line(tmp
         make_run(pictures, tmp_path / "run", tiny(precision="fp16"))
     finished = dit_gen(capfd, "train", pictures, "--out", tmp_path / "run", *SMALL, "--precision", "fp16")
     assert finished.err.startswith("dit-gen: error: --precision fp16: runs on GPUs only")
+
+
+def test_no_text_of_the_library_names_a_flag() -> None:
+    package = Path(dit_generators.__file__).parent
+    found = []
+    for path in sorted(package.rglob("*.py")):
+        room = path.relative_to(package).parts[0]
+        tree = ast.parse(path.read_text())
+        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+        if room not in ("cli", "common"):
+            found += [node.value for node in texts if id(node) not in docstrings and re.search(r"--[a-z]", node.value)]
+    assert found == [" or use --on-error skip"]  # of cmmd_toolkit, taken out of its message
 
 
 def test_only_options_of_the_command_become_flags() -> None:

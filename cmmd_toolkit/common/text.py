@@ -100,11 +100,11 @@ def p_bound(p_value: float) -> str:
     return f"1e{max(exponent, _LEAST_EXPONENT)}"
 
 
-def first_names(names: Iterable[str], most: int = 6) -> str:
+def first_names(names: Iterable[object], most: int = 6) -> str:
     """The first names, and how many more there are."""
-    first = list(names)
+    first = [str(name) for name in names]
     more = f" and {len(first) - most} more" if len(first) > most else ""
-    return ", ".join(first[:most]) + more
+    return ", ".join(first[:most]) + more or "nothing"
 
 
 def printable(text: str) -> str:

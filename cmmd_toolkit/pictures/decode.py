@@ -71,7 +71,7 @@ def convert_opened(image: Image.Image, name: str, policy: DecodePolicy, max_pixe
 def _damaged(error: Exception, name: str) -> PictureError:
     """Pillow raises OSError, SyntaxError, ValueError, struct.error, ... on damage."""
     reason = str(error).split("\n")[0] or type(error).__name__
-    return PictureError(f"{name}: damaged picture ({reason}); replace it or use --on-error skip")
+    return PictureError(f"{name}: damaged picture ({reason}); replace it or use `on_error='skip'`")
 
 
 def convert(
@@ -110,7 +110,7 @@ def convert(
 def _unidentified(data: bytes) -> str:
     if data[:4] in (b"II*\0", b"MM\0*"):
         return "is a damaged TIFF, or one of an unusual layout; save it anew with 8 bits a channel"
-    return f"is not a picture in any of {', '.join(FORMATS)}; remove it or use --on-error skip"
+    return f"is not a picture in any of {', '.join(FORMATS)}; remove it or use `on_error='skip'`"
 
 
 def _lower_bytes(data: bytes) -> Image.Image | None:
@@ -135,7 +135,7 @@ def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
             most = f"{int(max_pixels * _BYTES_PER_PIXEL / taken):,}"
             why = f"the limit for a {image.format} that takes {taken:g} bytes a pixel while it is decoded"
         shown = f"{image.width} x {image.height}"
-        raise PictureError(f"{name}: {shown} pixels are more than {most}, {why}; reduce it or raise --max-pixels")
+        raise PictureError(f"{name}: {shown} pixels are more than {most}, {why}; reduce it or raise `max_pixels`")
 
 
 def _bytes_per_pixel(image: Image.Image) -> float:

@@ -65,7 +65,7 @@ def check_end(data: bytes, kind: str, pixels: NDArray[np.uint8], name: str) -> N
 
 
 def _damaged(name: str, kind: str, reason: str) -> PictureError:
-    return PictureError(f"{name}: damaged picture ({kind}: {reason}); replace it or use --on-error skip")
+    return PictureError(f"{name}: damaged picture ({kind}: {reason}); replace it or use `on_error='skip'`")
 
 
 def _frame_damage(image: Image.Image, canvas: tuple[int, int]) -> str | None:

@@ -135,7 +135,7 @@ def picture_names(folder: Path, recursive: bool = True) -> tuple[list[str], int]
 def _folder_source(folder: Path, recursive: bool, policy: DecodePolicy, max_pixels: int) -> ImageSource:
     names, others, problems = _search(folder, recursive)
     if not names:
-        hint = "" if recursive else " at its top level; leave out --no-recursive to search subfolders"
+        hint = "" if recursive else " at its top level; subfolders are searched with `recursive`"
         none = f"{folder}: no pictures ({' '.join(SUFFIXES)}) among its {others} files{hint}"
         raise InputError(problems[0][1] if problems else none)
     items = [(name, _file_loader(folder / name, str(folder / name), policy, max_pixels)) for name in names]
@@ -205,9 +205,11 @@ def _file_loader(path: Path, name: str, policy: DecodePolicy, max_pixels: int) -
         except OSError as error:
             absent = "check its name" if isinstance(error, FileNotFoundError) else "check its permissions"
             advice = "a link to nothing: mend or remove it" if path.is_symlink() else absent
-            raise PictureError(f"{name}: cannot be read ({error.strerror}); {advice} or use --on-error skip") from error
+            raise PictureError(
+                f"{name}: cannot be read ({error.strerror}); {advice} or use `on_error='skip'`"
+            ) from error
         except InputError as error:
-            raise PictureError(f"{error} or use --on-error skip") from error
+            raise PictureError(f"{error} or use `on_error='skip'`") from error
         return decode(data, name, policy, max_pixels)
 
     return load

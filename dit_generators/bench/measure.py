@@ -32,7 +32,10 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 
 @dataclass(frozen=True)
 class BenchSettings:
-    """What is measured, on which device; `backward` adds the gradient of every input and weight."""
+    """What is measured, on which device; `backward` adds the gradient of every input and weight.
+
+    Raises ArgumentError for what cannot be measured.
+    """
 
     name: str
     config: DiTConfig
@@ -45,6 +48,10 @@ class BenchSettings:
     backward: bool = False
 
     def __post_init__(self) -> None:
+        if unknown := next((level for level in self.levels if level not in LEVELS), None):
+            raise ArgumentError(f"`level={unknown}`: expected some of {', '.join(LEVELS)}")
+        if self.precision not in PRECISIONS:
+            raise ArgumentError(f"`precision={self.precision}`: expected one of {', '.join(PRECISIONS)}")
         if min(self.batch_sizes) < 1 or self.repeats < 1:
             raise ArgumentError("bench: expected batch sizes and repeats of 1 or more")
         for kind in self.attention:

@@ -18,4 +18,4 @@ def read_picture(path: Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     try:
         return load().pixels
     except CmmdError as error:
-        raise DataError(str(error).replace(" or use --on-error skip", " or take it out")) from error
+        raise DataError(str(error).replace(" or use `on_error='skip'`", " or take it out")) from error

@@ -10,8 +10,8 @@ from ..attention.settings import AttentionSettings
 from ..errors import ArgumentError
 from ..network.model import DiT
 from .samplers import Predict
+from .schedule import NUM_TRAIN_TIMESTEPS
 
-_NUM_TRAIN_TIMESTEPS = 1000
 Channels = Literal["all", "3"]
 
 
@@ -40,7 +40,7 @@ class Guidance:
             raise ArgumentError(f"guidance scale: expected a finite number, got {self.scale}")
         if self.interval is not None and not 0 <= self.interval[0] <= self.interval[1]:
             raise ArgumentError(f"guidance interval {self.interval}: expected LOW,HIGH with 0 <= LOW <= HIGH")
-        if self.interval is not None and self.interval[0] >= _NUM_TRAIN_TIMESTEPS:
+        if self.interval is not None and self.interval[0] >= NUM_TRAIN_TIMESTEPS:
             raise ArgumentError(f"guidance interval {self.interval}: expected timesteps of 0 to 999")
         if self.scale == 1:
             return

@@ -34,7 +34,7 @@ def add_noise(x_0: Tensor, noise: Tensor, schedule: Schedule, index: Tensor) -> 
 
 
 def diffusion_loss(predict: Predict, x_0: Tensor, index: Tensor, noise: Tensor, schedule: Schedule) -> Loss:
-    """The hybrid loss L_simple + L_vlb (Nichol & Dhariwal, arXiv 2102.09672, section 3.1), no 1/1000 on the second.
+    """The hybrid loss L_simple + L_vlb (Nichol & Dhariwal, arXiv 2102.09672, eq. 16), no 1/1000 on the second.
 
     Args:
         predict: the network as a function of x_t and original timesteps.
@@ -45,6 +45,7 @@ def diffusion_loss(predict: Predict, x_0: Tensor, index: Tensor, noise: Tensor, 
     x_t = add_noise(x_0, noise, schedule, index)
     output = predict(x_t, torch.from_numpy(schedule.timesteps)[index.cpu()].to(x_0.device))
     channels = x_0.shape[1]
+    # L_simple, Ho et al. eq. 14: the squared error of the noise.
     mse = _mean((noise - output[:, :channels]) ** 2)
     if output.shape[1] == channels:
         return Loss(mse, None)
@@ -55,24 +56,27 @@ def diffusion_loss(predict: Predict, x_0: Tensor, index: Tensor, noise: Tensor, 
 
 def variational_bound(output: Tensor, x_0: Tensor, x_t: Tensor, schedule: Schedule, index: Tensor) -> Tensor:
     """(B,) bits per dimension: KL of the step's two Gaussians; at index 0 the likelihood of x_0 in 256 bins."""
+    # q(x_{t-1} | x_t, x_0), Ho et al. eq. 6 and 7.
     true_mean = posterior_mean(x_0, x_t, schedule, index)
     true_log_variance = at(schedule.posterior_log_variance_clipped, index, x_t)
+    # p(x_{t-1} | x_t): the same mean at the predicted x_0, and the variance that the network gives.
     mean = posterior_mean(predicted_x_0(output, x_t, schedule, index), x_t, schedule, index)
     spread = log_variance(output, x_t, schedule, index).expand_as(mean)
+    # L_{t-1} = KL(q || p) for t > 1, eq. 5; L_0 = -log p(x_0 | x_1), eq. 13; nats to bits.
     divergence = _mean(gaussian_kl(true_mean, true_log_variance, mean, spread))
     likelihood = _mean(-discretised_log_likelihood(x_0, mean, spread))
     return torch.where(index == 0, likelihood, divergence) / math.log(2)
 
 
 def gaussian_kl(mean_1: Tensor, log_variance_1: Tensor, mean_2: Tensor, log_variance_2: Tensor) -> Tensor:
-    """KL(N_1 || N_2) of each element, in nats."""
+    """KL(N_1 || N_2) of each element, in nats: (log(v_2 / v_1) + v_1 / v_2 + (m_1 - m_2)^2 / v_2 - 1) / 2."""
     ratio = torch.exp(log_variance_1 - log_variance_2)
     distance = (mean_1 - mean_2) ** 2 * torch.exp(-log_variance_2)
     return 0.5 * (-1 + log_variance_2 - log_variance_1 + ratio + distance)
 
 
 def discretised_log_likelihood(x: Tensor, mean: Tensor, log_variance_: Tensor) -> Tensor:
-    """log P of the bin of width 2/255 around each x in [-1, 1]; the outermost bins are open."""
+    """log P of the bin of width 2/255 around each x in [-1, 1] (Ho et al., eq. 13); the outermost bins are open."""
     precision = torch.exp(-0.5 * log_variance_)
     upper = _normal_cdf((x - mean + _HALF_BIN) * precision)
     lower = _normal_cdf((x - mean - _HALF_BIN) * precision)

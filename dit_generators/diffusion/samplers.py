@@ -51,6 +51,7 @@ def ddim(predict: Predict, x_t: Tensor, schedule: Schedule, draw: Draw, eta: flo
 
 def ddpm_step(x_0: Tensor, output: Tensor, x_t: Tensor, schedule: Schedule, index: Tensor, noise: Tensor) -> Tensor:
     """mean + exp(log variance / 2) noise, no noise at index 0; index (B,) counts steps of `schedule`."""
+    # Ho et al., algorithm 2, line 4, with the mean of eq. 7 at the predicted x_0.
     mean = posterior_mean(x_0, x_t, schedule, index)
     deviation = torch.exp(0.5 * log_variance(output, x_t, schedule, index))
     return mean + _not_last(index, x_t) * deviation * noise
@@ -61,25 +62,30 @@ def ddim_step(x_0: Tensor, x_t: Tensor, schedule: Schedule, index: Tensor, noise
     alpha, alpha_prev = (at(a, index, x_t) for a in (schedule.alphas_cumprod, schedule.alphas_cumprod_prev))
     # The noise is derived again from x_0, as published: the same up to rounding.
     epsilon = (_unscale(x_t, schedule, index) - x_0) / at((1 / schedule.alphas_cumprod - 1) ** 0.5, index, x_t)
+    # Song et al., eq. 16: sigma = eta sqrt((1 - a_prev) / (1 - a)) sqrt(1 - a / a_prev).
     sigma = eta * ((1 - alpha_prev) / (1 - alpha)).sqrt() * (1 - alpha / alpha_prev).sqrt()
+    # Eq. 12: "predicted x_0", then "direction pointing to x_t"; the random noise comes last.
     mean = x_0 * alpha_prev.sqrt() + (1 - alpha_prev - sigma**2).sqrt() * epsilon
     return mean + _not_last(index, x_t) * sigma * noise
 
 
 def predicted_x_0(output: Tensor, x_t: Tensor, schedule: Schedule, index: Tensor) -> Tensor:
-    """sqrt(1 / a) x_t - sqrt(1 / a - 1) eps; never clipped."""
+    """sqrt(1 / a) x_t - sqrt(1 / a - 1) eps (Ho et al., eq. 15); never clipped."""
     epsilon = output[:, : x_t.shape[1]]
     return _unscale(x_t, schedule, index) - at((1 / schedule.alphas_cumprod - 1) ** 0.5, index, x_t) * epsilon
 
 
 def posterior_mean(x_0: Tensor, x_t: Tensor, schedule: Schedule, index: Tensor) -> Tensor:
-    """Mean of q(x_{t-1} | x_t, x_0)."""
+    """Mean of q(x_{t-1} | x_t, x_0) (Ho et al., eq. 7)."""
     weight_0, weight_t = (at(c, index, x_t) for c in (schedule.posterior_mean_coef1, schedule.posterior_mean_coef2))
     return weight_0 * x_0 + weight_t * x_t
 
 
 def log_variance(output: Tensor, x_t: Tensor, schedule: Schedule, index: Tensor) -> Tensor:
-    """f log(beta) + (1 - f) posterior log variance with f = (v + 1) / 2, v not clamped; beta where none is learned."""
+    """f log(beta) + (1 - f) posterior log variance, f = (v + 1) / 2 (Nichol & Dhariwal, arXiv 2102.09672, eq. 15).
+
+    v is not clamped; beta where no variance is learned.
+    """
     channels = x_t.shape[1]
     if output.shape[1] == channels:
         return at(schedule.fixed_log_variance, index, x_t)

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..errors import ArgumentError
 
 Array = NDArray[np.float64]
+NUM_TRAIN_TIMESTEPS = 1000  # of every model here
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +22,7 @@ class Schedule:
         betas: float64 (S,), in (0, 1).
         timesteps: int64 (S,), the original timestep of each step: what the network receives.
 
-    Formulas: Ho et al., arXiv 2006.11239, eq. 4, 6 and 7.
+    Formulas: Ho et al., arXiv 2006.11239; their numbers stand beside them. b = betas, a = alphas_cumprod.
     """
 
     betas: Array
@@ -32,7 +33,7 @@ class Schedule:
 
     @cached_property
     def alphas_cumprod(self) -> Array:
-        """The share of signal variance left after each step."""
+        """a_t = prod (1 - b_s), s <= t: the share of signal variance left after each step (eq. 4)."""
         return np.cumprod(1 - self.betas, dtype=np.float64)
 
     @cached_property
@@ -42,7 +43,7 @@ class Schedule:
 
     @cached_property
     def posterior_variance(self) -> Array:
-        """Variance of q(x_{t-1} | x_t, x_0); 0 at index 0."""
+        """b_t (1 - a_{t-1}) / (1 - a_t): variance of q(x_{t-1} | x_t, x_0), 0 at index 0 (eq. 7)."""
         return self.betas * (1 - self.alphas_cumprod_prev) / (1 - self.alphas_cumprod)
 
     @cached_property
@@ -57,16 +58,16 @@ class Schedule:
 
     @cached_property
     def posterior_mean_coef1(self) -> Array:
-        """Weight of x_0 in the mean of q(x_{t-1} | x_t, x_0)."""
+        """b_t sqrt(a_{t-1}) / (1 - a_t): weight of x_0 in the mean of q(x_{t-1} | x_t, x_0) (eq. 7)."""
         return self.betas * np.sqrt(self.alphas_cumprod_prev) / (1 - self.alphas_cumprod)
 
     @cached_property
     def posterior_mean_coef2(self) -> Array:
-        """Weight of x_t in it."""
+        """(1 - a_{t-1}) sqrt(1 - b_t) / (1 - a_t): weight of x_t in it (eq. 7)."""
         return (1 - self.alphas_cumprod_prev) * np.sqrt(1 - self.betas) / (1 - self.alphas_cumprod)
 
 
-def linear_schedule(num_train_timesteps: int = 1000) -> Schedule:
+def linear_schedule(num_train_timesteps: int = NUM_TRAIN_TIMESTEPS) -> Schedule:
     """Betas from 1e-4 to 0.02 in equal steps, the range scaled by 1000 / T."""
     if num_train_timesteps < 1:
         raise ArgumentError(f"num_train_timesteps: expected 1 or more, got {num_train_timesteps}")
@@ -88,6 +89,7 @@ def respace(schedule: Schedule, steps: int | str) -> Schedule:
     """
     kept = np.array(respaced_timesteps(len(schedule), steps), dtype=np.int64)
     alphas_cumprod = schedule.alphas_cumprod[kept]
+    # b_i = 1 - a_i / a_{i-1} over the kept steps i.
     betas = 1 - alphas_cumprod / np.append(1.0, alphas_cumprod[:-1])
     return Schedule(betas, schedule.timesteps[kept])
 

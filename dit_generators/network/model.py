@@ -80,7 +80,7 @@ class DiTBlock(nn.Module):
     def forward(self, x: Tensor, c: Tensor, attend: Attend) -> Tensor:
         """x (B, N, D), c (B or more, D); rows of c beyond B are computed and left out."""
         modulation = self.adaLN_modulation(c)[: len(x)].chunk(6, dim=1)
-        shift_msa, scale_msa, gate_msa, shift_mlp, scale_mlp, gate_mlp = modulation
+        shift_msa, scale_msa, gate_msa, shift_mlp, scale_mlp, gate_mlp = modulation  # section 3.2, "adaLN-Zero block"
         x = x + gate_msa[:, None] * self.attn(modulate(self.norm1(x), shift_msa, scale_msa), attend)
         return x + gate_mlp[:, None] * self.mlp(modulate(self.norm2(x), shift_mlp, scale_mlp))
 

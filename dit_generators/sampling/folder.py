@@ -125,10 +125,10 @@ class SampleFolder:
             )
 
 
-def recorded_timing(folder: Path) -> dict[str, float] | None:
-    """How many images a finished run made last, and in how many seconds."""
-    timing: dict[str, float] | None = json.loads((folder / _RECORD).read_text())["timing"]
-    return timing
+def seconds_per_image(folder: Path) -> float | None:
+    """As a finished run made them last; None where it made none."""
+    timing = json.loads((folder / _RECORD).read_text())["timing"]
+    return float(timing["seconds"] / timing["images"]) if timing else None
 
 
 def differences(before: dict[str, Any], now: dict[str, Any], within: str = "") -> list[str]:

@@ -19,7 +19,6 @@ from ..network.model import DiT, check_labels
 from ..weights.autoencoder import Autoencoder
 
 SAMPLERS = ("ddpm", "ddim", *SOLVERS)
-NUM_TRAIN_TIMESTEPS = 1000
 _PIXEL_CHANNELS = (1, 3)
 
 
@@ -51,7 +50,7 @@ class SampleSettings:
             raise ArgumentError(f"sampler {self.sampler!r}: expected {', '.join(SAMPLERS)}")
         if self.sampler in SOLVERS and not self.steps.isdecimal():
             raise ArgumentError(f"steps {self.steps}: {self.sampler} takes a number of steps")
-        if len(respace(linear_schedule(NUM_TRAIN_TIMESTEPS), self.steps)) < 2 and self.sampler not in SOLVERS:
+        if len(respace(linear_schedule(), self.steps)) < 2 and self.sampler not in SOLVERS:
             raise ArgumentError(f"steps {self.steps}: {self.sampler} needs 2 steps or more")
         if self.seed < 0:
             raise ArgumentError(f"seed: expected 0 or more, got {self.seed}")
@@ -70,7 +69,7 @@ class SampleSettings:
         interval = self.guidance.interval
         if interval is None or self.guidance.scale == 1 or self.sampler in SOLVERS:
             return
-        timesteps = respace(linear_schedule(NUM_TRAIN_TIMESTEPS), self.steps).timesteps
+        timesteps = respace(linear_schedule(), self.steps).timesteps
         if not any(interval[0] <= timestep <= interval[1] for timestep in timesteps):
             raise ArgumentError(
                 f"guidance interval {interval[0]},{interval[1]}: none of the {len(timesteps)} steps lies in it; "
@@ -98,7 +97,7 @@ def sample_states(model: DiT, settings: SampleSettings, indices: Sequence[int]) 
     labels = [settings.label(i, config.num_classes) for i in indices]
     class_labels = torch.tensor(labels, device=device) if config.num_classes else None
     predict = _in_precision(guided(model, class_labels, settings.guidance), settings, device)
-    schedule = linear_schedule(NUM_TRAIN_TIMESTEPS)
+    schedule = linear_schedule()
     with torch.no_grad():
         x_t = noise()
         if settings.sampler in SOLVERS:

@@ -14,12 +14,11 @@ from ..common.files import locked
 from ..common.processes import ALONE, Processes
 from ..common.sheet import contact_sheet, save_image
 from ..data.decode import read_picture
-from ..diffusion.schedule import respaced_timesteps
+from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS, respaced_timesteps
 from ..diffusion.solvers import SOLVERS
 from ..errors import ArgumentError, OutputError
-from .folder import recorded_timing
+from .folder import seconds_per_image
 from .run import SampleRun, run_sampling
-from .sample import NUM_TRAIN_TIMESTEPS
 
 _SHOWN = 4  # images of a cell in the sheet
 Switch = Callable[[str | None], None]
@@ -116,9 +115,7 @@ def _cost(run: SampleRun) -> int:
 def _write_results(base: SampleRun, plan: Sweep, runs: Sequence[Run]) -> list[Cell]:
     cells = []
     for attention, run in runs:
-        timing = recorded_timing(run.out)
-        seconds = timing["seconds"] / timing["images"] if timing else None
-        settings = run.settings
+        seconds, settings = seconds_per_image(run.out), run.settings
         cells.append(Cell(_kind(base, attention), settings.guidance.scale, settings.steps, run.out.name, seconds))
     _write_sheet(plan, cells, base.out, min(base.num, _SHOWN))
     record = {"checkpoint": base.source, "num": base.num, "seed": base.settings.seed}

@@ -103,9 +103,9 @@ def _prepare(
         raise OutputError(f"{study}: is a file; name a folder")
     training = replace(options.training, attention=name)
     run = make_run(pictures, study / "models" / name, training, say=say, show_progress=show_progress)
-    run.announce()
     for each in MODELS:
         _check_models(options, replace(run.state.model.config, attention=each), each)
+    run.announce()
     (study / "models").mkdir(parents=True, exist_ok=True)
     return run
 

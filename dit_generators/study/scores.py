@@ -132,10 +132,10 @@ def _score(backbone: str, model: str, reference: Any, rows: Any, few: int, draws
     random = np.random.default_rng(seed)
     few_mmd, few_fd = [], []
     for _ in range(draws):
-        some = random.choice(len(rows), min(few, len(rows)), replace=False)
-        others = random.choice(len(reference), min(few, len(reference)), replace=False)
-        few_mmd.append(_mmd(unit_reference[others], unit[some], bandwidth))
-        few_fd.append(float(frechet_distance(reference=reference[others], generated=rows[some])))
+        drawn = random.choice(len(rows), min(few, len(rows)), replace=False)
+        real = random.choice(len(reference), min(few, len(reference)), replace=False)
+        few_mmd.append(_mmd(unit_reference[real], unit[drawn], bandwidth))
+        few_fd.append(float(frechet_distance(reference=reference[real], generated=rows[drawn])))
     whole = squared_mmd(reference=unit_reference, generated=unit, bandwidth=bandwidth)
     frechet = frechet_distance(reference=reference, generated=rows)
     return StudyScore(

@@ -28,7 +28,7 @@ from ..data.decode import read_picture
 from ..data.pictures import Pictures
 from ..network.config import DiTConfig
 from ..network.model import DiT
-from ..sampling.folder import SampleFolder, recorded_timing
+from ..sampling.folder import SampleFolder, seconds_per_image
 from ..sampling.quiet import Say
 from ..sampling.run import SampleRun, run_sampling
 from ..sampling.sample import SampleSettings
@@ -94,7 +94,7 @@ class Study:
             folder.write_sheet(run.num, None)
 
         run_sampling(run, self.processes, self.show_progress, finish)
-        return self.processes.by_main(lambda: _seconds_per_image(out))
+        return self.processes.by_main(lambda: seconds_per_image(out))
 
     def _sweep(self, name: str) -> list[dict[str, Any]]:
         out, settings = self.path / "sweeps" / name, self.options.sweep_cell(name)
@@ -146,11 +146,6 @@ class Study:
             return before["result"]
         _write_json(target, {"asked": question, "result": work()})
         return json.loads(target.read_text())["result"]
-
-
-def _seconds_per_image(folder: Path) -> float | None:
-    timing = recorded_timing(folder)
-    return float(timing["seconds"] / timing["images"]) if timing else None
 
 
 def _write_json(target: Path, content: Any) -> None:

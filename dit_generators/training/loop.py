@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..data.batches import Batch
 from ..diffusion.loss import diffusion_loss
-from ..diffusion.schedule import linear_schedule
+from ..diffusion.schedule import Schedule, linear_schedule
 from ..errors import ArgumentError, NotFiniteError
 from ..network.model import DiT
 from .ema import copy_model, update_average
@@ -123,22 +123,11 @@ def train(
 
         ahead = prepare(state.step)
         while state.step < steps:
-            start, waited = time.perf_counter(), 0.0
+            start = time.perf_counter()
             state.optimiser.zero_grad()
             _set_rate(state.optimiser, settings, state)
-            totals = torch.zeros(2, device=accelerator.device)
             parts, ahead = ahead, prepare(state.step + 1)
-            for i, part in enumerate(parts):
-                batch, seconds = _wait(part)
-                waited += seconds
-                with _last(accelerator, network, i == len(parts) - 1):
-                    batch = batch.to(accelerator.device)
-                    labels = batch.labels if conditional else None
-                    predict = partial(_predict, network, labels, batch.drop, settings.recompute)
-                    with accelerator.autocast():
-                        loss = diffusion_loss(predict, batch.x_0, batch.timesteps, batch.noise, schedule)
-                    accelerator.backward(loss.total.mean() / settings.accumulate)
-                totals += torch.stack([loss.total.mean(), loss.mse.mean()]).detach() / settings.accumulate
+            totals, waited = _add_gradients(parts, settings, network, schedule, conditional, accelerator)
             loss_value, mse_value = accelerator.reduce(totals, "mean").tolist()
             if not math.isfinite(loss_value):
                 raise NotFiniteError(state.step + 1, f"the loss is {loss_value}")
@@ -148,6 +137,30 @@ def train(
             update_average(state.average, state.model, settings.ema_decay)
             state.step += 1
             yield StepResult(state.step, loss_value, mse_value, norm, time.perf_counter() - start, waited)
+
+
+def _add_gradients(
+    parts: "Sequence[Future[Batch]]",
+    settings: TrainSettings,
+    network: Any,
+    schedule: Schedule,
+    conditional: bool,
+    accelerator: Any,
+) -> tuple[Tensor, float]:
+    """Of this process's share of a batch; returns its mean loss and squared error, (2,), and the seconds it waited."""
+    totals, waited = torch.zeros(2, device=accelerator.device), 0.0
+    for i, part in enumerate(parts):
+        batch, seconds = _wait(part)
+        waited += seconds
+        with _last(accelerator, network, i == len(parts) - 1):
+            batch = batch.to(accelerator.device)
+            labels = batch.labels if conditional else None
+            predict = partial(_predict, network, labels, batch.drop, settings.recompute)
+            with accelerator.autocast():
+                loss = diffusion_loss(predict, batch.x_0, batch.timesteps, batch.noise, schedule)
+            accelerator.backward(loss.total.mean() / settings.accumulate)
+        totals += torch.stack([loss.total.mean(), loss.mse.mean()]).detach() / settings.accumulate
+    return totals, waited
 
 
 def _predict(

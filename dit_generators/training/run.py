@@ -1,23 +1,16 @@
-"""A training run in a folder: begun or gone on with, logged, saved, shown and scored as it goes."""
+"""A training run in a folder: started or resumed, logged, saved, shown and scored as it goes."""
 
 import math
-import signal
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from cmmd_toolkit.common.text import number_text
-
 from ..common.files import locked
-from ..common.peak_memory import peak_bytes
 from ..common.sheet import contact_sheet, save_image
-from ..data.batches import Batch
 from ..data.pictures import Pictures
 from ..errors import CheckpointError, NotFiniteError, SamplingError, TrainingError
 from ..network.model import DiT
@@ -27,8 +20,11 @@ from ..weights.autoencoder import Autoencoder
 from .curve import draw_curve
 from .evaluation import Evaluation
 from .folder import RunFolder
-from .loop import MakeBatch, StepResult, TrainSettings, TrainState, train
+from .forecast import forecast
+from .journal import Journal
+from .loop import MakeBatch, TrainSettings, TrainState, train
 from .options import TrainOptions
+from .stopping import stop_signals
 
 _SHEET_IMAGES = 16
 
@@ -51,9 +47,10 @@ class TrainRun:
     autoencoder: Autoencoder | None = None
     evaluation: Evaluation | None = None
     best: float = math.inf
-    board: Any = None
-    losses: list[StepResult] = field(default_factory=list)
     start: tuple[dict[str, Any], dict[str, Any] | None] = ({}, None)  # optimiser and scaler before the first step
+
+    def __post_init__(self) -> None:
+        self.journal = Journal(self.folder, self.settings, self.options.steps)
 
     def announce(self) -> None:
         """Say what is trained on what and, before the first step, how long it takes: all processes together."""
@@ -86,7 +83,7 @@ class TrainRun:
         if self.state.step >= self.options.steps:
             self.say(f"{self.state.step} steps are done already, {self.options.steps} were asked for: nothing to do")
             return True
-        with _stop_signal() as stopped:
+        with stop_signals() as stopped:
             while True:
                 try:
                     return self._steps(network, stopped)
@@ -134,11 +131,11 @@ class TrainRun:
 
     def _steps(self, network: Any, stopped: Callable[[], bool]) -> bool:
         for result in train(self.state, self.settings, self.make, self.options.steps, network, self.accelerator):
-            self.losses.append(result)
+            self.journal.since.append(result)
             step, last = result.step, result.step == self.options.steps
             stopping = self._agree(stopped())
             if step % self.options.log_every == 0 or last or stopping:
-                self._log(result)
+                self._log()
             if _due(step, self.options.sample_every) and self.main:
                 self._show(step)
             if _due(step, self.options.eval_every) and self.main:
@@ -185,12 +182,13 @@ class TrainRun:
             saved.put(self.state, self.accelerator.scaler)
         else:
             self._start_again()
-        self.state.faults, self.losses = after, []
+        self.state.faults, self.journal.since = after, []
         self.accelerator.wait_for_everyone()  # all have read what is changed now
         if self.main:
             self._set_aside(damaged)
             self.folder.remove_after(self.state.step)
-            self._log_fault(error, faults.batch(error.step - 1))
+            batch = faults.batch(error.step - 1)
+            self.say(self.journal.write_fault(error, self.state.step, after, batch, self.best))
         self.accelerator.wait_for_everyone()
 
     def _start_again(self) -> None:
@@ -203,53 +201,10 @@ class TrainRun:
             self.accelerator.scaler.load_state_dict(scale)
         state.step = 0
 
-    def _log_fault(self, error: NotFiniteError, batch: int) -> None:
-        step, faults, size = self.state.step, self.state.faults, self.settings.batch_size
-        positions = [batch * size, (batch + 1) * size - 1]
-        entry = {"step": step, "fault": str(error), "skipped_positions": positions, "learning_rate_factor": faults.rate}
-        self.folder.cut_log(step, {**entry, "best_score": self.best, "faults": faults.to_dict()})
-        if self.board is not None:
-            self.board.close()
-            self.board = None
-        halved = f", with half the learning rate ({self.settings.learning_rate * faults.rate:.3g})"
-        self.say(
-            f"{error}; going back to {f'step {step}' if step else 'the start'} without the pictures at positions "
-            f"{positions[0]} to {positions[1]}{halved if faults.in_a_row > 1 else ''}"
-        )
-
-    def _log(self, result: StepResult) -> None:
-        window, self.losses = self.losses, []
-        seconds = sum(r.seconds for r in window)
-        entry = {
-            "step": result.step,
-            "loss": sum(r.loss for r in window) / len(window),
-            "mse": sum(r.mse for r in window) / len(window),
-            "gradient_norm": result.gradient_norm,
-            "images_per_second": len(window) * self.settings.batch_size / seconds,
-            "waiting_share": sum(r.waited for r in window) / seconds,
-            "memory_bytes": memory_in_use(self.accelerator.device),
-        }
-        if not self.main:
-            return
-        self._write(entry)
-        left = (self.options.steps - result.step) * seconds / len(window)
-        self.say(
-            f"step {result.step}/{self.options.steps}: loss {entry['loss']:.4f}, "
-            f"{entry['images_per_second']:.3g} images/s, waiting {100 * entry['waiting_share']:.0f} %, "
-            f"{entry['memory_bytes'] / 1e9:.2g} GB, {time_text(left)} left"
-        )
-
-    def _write(self, entry: dict[str, Any]) -> None:
-        """A line of the log, and the same for TensorBoard."""
-        from torch.utils.tensorboard import SummaryWriter
-
-        self.folder.log(entry)
-        if self.board is None:
-            self.board = SummaryWriter(self.folder.path / "tensorboard", purge_step=self.state.step)
-        for name, value in entry.items():
-            if name != "step" and value is not None and math.isfinite(value):
-                self.board.add_scalar(name, value, entry["step"])
-        self.board.flush()
+    def _log(self) -> None:
+        entry = self.journal.averages(self.accelerator.device)
+        if self.main:
+            self.say(self.journal.write_steps(entry))
 
     def _show(self, step: int) -> None:
         target = self.folder.path / "samples" / f"{step:08d}.png"
@@ -269,10 +224,7 @@ class TrainRun:
         except SamplingError as error:
             self.say(f"step {step}: no score: {error}")
             return
-        self._write({"step": step, "score": score.value, "standard_error": score.standard_error})
-        spread = f" +- {number_text(score.standard_error, score.standard_error)}" if score.standard_error else ""
-        value = number_text(score.value, score.standard_error)
-        self.say(f"step {step}: MMD {value}{spread} on {self.evaluation.backbone}")
+        self.say(self.journal.write_score(step, score, self.evaluation.backbone))
         if score.value < self.best:
             self.best = score.value
             self.folder.save_best(self.state)
@@ -286,71 +238,6 @@ class TrainRun:
             f"{config.depth} blocks of {config.hidden_size}, {config.num_tokens} tokens, "
             f"attention {config.attention_settings.describe()}"
         )
-
-
-def forecast(model: DiT, settings: TrainSettings, make: MakeBatch, steps: int, accelerator: Any) -> str:
-    """Time and memory of a run, from two steps on a copy."""
-    import copy
-
-    settings = replace(settings, learning_rate=1e-9)  # it is the time that is asked, not what is learned
-    state = TrainState.start(copy.deepcopy(model).to(accelerator.device), settings)
-    results = list(train(state, settings, make, 2, state.model, accelerator))
-    batch: Batch = make(settings.share(0, accelerator.process_index, accelerator.num_processes)[0])
-    weights = sum(p.numel() for p in model.parameters())
-
-    def step() -> None:
-        labels = batch.labels.to(accelerator.device) if model.config.num_classes else None
-        out = state.model(batch.x_0.to(accelerator.device), batch.timesteps.to(accelerator.device), labels)
-        out.square().mean().backward()
-
-    memory = peak_bytes(step, accelerator.device) + 5 * 4 * weights
-    seconds = results[-1].seconds
-    return (
-        f"{weights / 1e6:.3g} M weights, about {seconds:.2g} s a step and {memory / 1e9:.2g} GB on top of the program: "
-        f"{time_text(seconds * steps)} for {steps} steps"
-    )
-
-
-def memory_in_use(device: torch.device) -> int:
-    """Peak bytes: of the allocator on CUDA, of the process elsewhere."""
-    import resource
-
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def time_text(seconds: float) -> str:
-    """90 -> 1 min 30 s."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-@contextmanager
-def _stop_signal() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM ask to stop after the step at hand; a second Ctrl-C stops at once.
-
-    Only the main thread may take signals: a run in another is not stopped by them.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    asked: list[float] = []
-
-    def ask(number: int, _frame: object) -> None:
-        if asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        asked.append(time.monotonic())
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _due(step: int, every: int | None) -> bool:

@@ -3,6 +3,8 @@
 import dataclasses
 import hashlib
 import os
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +13,20 @@ import torch
 
 from cmmd_toolkit.common.progress import ShowProgress, show_no_progress
 
-from ..data.batches import Example, make_batch, pixel_example
+from ..data.batches import Batch, Example, make_batch, pixel_example
 from ..data.latents import encode_pictures, latent_example
 from ..data.pictures import Pictures, load_pictures
+from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS
 from ..errors import ArgumentError, DataError
 from ..network.autoencoder_record import AutoencoderRecord
 from ..network.config import DiTConfig
 from ..network.model import DiT
 from ..sampling.quiet import Say, say_nothing
-from ..sampling.sample import NUM_TRAIN_TIMESTEPS
 from ..weights.autoencoder import DEFAULT as DEFAULT_AUTOENCODER
 from ..weights.autoencoder import Autoencoder, load_autoencoder
 from .evaluation import Evaluation, features_of, unit_rows
 from .folder import RunFolder
-from .loop import TrainState
+from .loop import MakeBatch, TrainState
 from .options import LEAST_SCORED, TrainOptions
 from .run import TrainRun
 
@@ -69,15 +71,7 @@ def make_run(
         autoencoder = load_autoencoder(options.autoencoder or DEFAULT_AUTOENCODER, accelerator.device)
     config = _config(options, data, autoencoder)
     run_folder = RunFolder(out, _identity(config, options, data, autoencoder))
-
-    def initial() -> DiT:
-        from accelerate.utils import set_seed
-
-        set_seed(options.seed)
-        model = DiT(config)
-        model.autoencoder_record = None if autoencoder is None else AutoencoderRecord.of(autoencoder)
-        return model
-
+    initial = partial(_new_model, config, options.seed, autoencoder)
     state = TrainState.start(initial(), options.settings)
     if options.sample_every or options.eval_every:
         options.sampling.check(state.model)
@@ -86,17 +80,14 @@ def make_run(
         pictures=data,
         options=options,
         state=state,
-        make=lambda positions: make_batch(
-            options.seed, positions, example, data.labels,
-            num_timesteps=NUM_TRAIN_TIMESTEPS, dropout=config.class_dropout_prob,
-        ),
+        make=_batches(options.seed, example, data, config.class_dropout_prob),
         initial=initial,
         folder=run_folder,
         accelerator=accelerator,
         say=say if accelerator.is_main_process else say_nothing,
         autoencoder=autoencoder,
         evaluation=None if held_out is None else _evaluation(held_out, options, autoencoder),
-    )  # fmt: skip
+    )
 
 
 def _accelerator(options: TrainOptions) -> Any:
@@ -105,7 +96,13 @@ def _accelerator(options: TrainOptions) -> Any:
     if options.precision == "fp16" and (options.device == "cpu" or not torch.accelerator.is_available()):
         raise ArgumentError('`precision="fp16"`: runs on GPUs only, and this is a CPU; take bf16 or fp32')
     precision = "no" if options.precision == "fp32" else options.precision
-    return Accelerator(cpu=options.device == "cpu", mixed_precision=precision)
+    try:
+        return Accelerator(cpu=options.device == "cpu", mixed_precision=precision)
+    except ValueError as error:
+        raise ArgumentError(
+            f'`precision="{options.precision}"`, `device="{options.device}"`: accelerate keeps the first precision and '
+            "device of a process; start another"
+        ) from error
 
 
 def _read_pictures(folder: Path, options: TrainOptions) -> tuple[Pictures, Pictures | None]:
@@ -142,6 +139,23 @@ def _config(options: TrainOptions, data: Pictures, autoencoder: Autoencoder | No
         mean, _ = autoencoder.encode(torch.zeros(1, 3, size, size, device=device))
         _, channels, size, _ = mean.shape
     return options.config(size, channels, len(data.classes))
+
+
+def _new_model(config: DiTConfig, seed: int, autoencoder: Autoencoder | None) -> DiT:
+    """As it is before the first step."""
+    from accelerate.utils import set_seed
+
+    set_seed(seed)
+    model = DiT(config)
+    model.autoencoder_record = None if autoencoder is None else AutoencoderRecord.of(autoencoder)
+    return model
+
+
+def _batches(seed: int, example: Example, data: Pictures, dropout: float) -> MakeBatch:
+    def make(positions: Sequence[int]) -> Batch:
+        return make_batch(seed, positions, example, data.labels, num_timesteps=NUM_TRAIN_TIMESTEPS, dropout=dropout)
+
+    return make
 
 
 def _identity(

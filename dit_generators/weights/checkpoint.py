@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cmmd_toolkit.common.text import first_names
 from cmmd_toolkit.common.writing import remove_leftovers, replacing, replacing_folder
 
 from ..common.files import write_safetensors, write_torch
@@ -26,7 +27,6 @@ from .names import (
     config_from_shapes,
     diffusers_config,
     from_diffusers,
-    some,
     to_diffusers,
 )
 
@@ -298,4 +298,6 @@ def _check_state(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], wh
                 f"{where}: {name} has shape {tuple(state[name].shape)}, the configuration needs {tuple(value.shape)}"
             )
     if unknown := {name: value for name, value in state.items() if name not in expected}:
-        raise CheckpointError(f"{where}: unknown weights {some(unknown)}; it is of another network or configuration")
+        raise CheckpointError(
+            f"{where}: unknown weights {first_names(unknown, 3)}; it is of another network or configuration"
+        )

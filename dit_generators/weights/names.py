@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cmmd_toolkit.common.text import first_names
+
 from ..errors import CheckpointError
 from ..network.config import DiTConfig
 from ..network.embeddings import position_table
@@ -85,7 +87,7 @@ def from_diffusers(state: Mapping[str, Tensor], config: DiTConfig, where: str) -
             parts = [_take(left, f"{theirs_block}{name}.{p}", where) for name in _QKV]
             out[f"{block}attn.qkv.{p}"] = torch.cat(parts)
     if left:
-        raise CheckpointError(f"{where}: unknown weights {some(left)}; it is not a DiTTransformer2DModel")
+        raise CheckpointError(f"{where}: unknown weights {first_names(left, 3)}; it is not a DiTTransformer2DModel")
     return out
 
 
@@ -178,7 +180,7 @@ def _has_null(rows: int, num_classes: int | None, where: str) -> bool:
 def _size(state: Mapping[str, Tensor], name: str, dimensions: int, where: str) -> tuple[int, ...]:
     """The shape of a weight that has so many dimensions, none of them empty."""
     if name not in state:
-        raise CheckpointError(f"{where}: has no {name}; expected the weights of a DiT, found {some(state)}")
+        raise CheckpointError(f"{where}: has no {name}; expected the weights of a DiT, found {first_names(state, 3)}")
     shape = tuple(state[name].shape)
     if len(shape) != dimensions or 0 in shape:
         raise CheckpointError(f"{where}: {name} has shape {shape}, expected {dimensions} dimensions")
@@ -199,9 +201,3 @@ def _take(state: State, name: str, where: str) -> Tensor:
     if name not in state:
         raise CheckpointError(f"{where}: {name} is missing; the file is incomplete or of another network")
     return state.pop(name)
-
-
-def some(names: Mapping[str, Any]) -> str:
-    """The first few names, for a message."""
-    listed = ", ".join(str(name) for name in list(names)[:3])
-    return f"{listed} and {len(names) - 3} more" if len(names) > 3 else listed or "nothing"

@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cmmd_toolkit.common.text import first_names
+
 from ..errors import ArgumentError, CheckpointError
 from ..network.config import DiTConfig
 from .foreign import check_args, walk
-from .names import State, some
+from .names import State
 
 _ROLES = {
     "ema": (
@@ -73,7 +75,7 @@ def unwrap(content: Mapping[Any, Any], weights: str | None, where: str) -> tuple
             if inner is None:
                 other = "model" if wanted == "ema" else "ema"
                 raise CheckpointError(
-                    f'{where}: has no {wanted!r} weights, only {some(content)}; take `weights="{other}"`'
+                    f'{where}: has no {wanted!r} weights, only {first_names(content, 3)}; take `weights="{other}"`'
                 )
             content, chosen = inner, True
         elif wrapped is not None:
@@ -89,7 +91,7 @@ def plain_state(content: Mapping[Any, Any], where: str) -> State:
     for name, value in content.items():
         tensor = _tensor(value)
         if tensor is None:
-            raise CheckpointError(f"{where}: expected tensors by name, found {some(content)}")
+            raise CheckpointError(f"{where}: expected tensors by name, found {first_names(content, 3)}")
         plain = _DATA_PARALLEL.sub("", _WRAPPED_MODULE.sub("", str(name)))
         if plain in state:
             raise CheckpointError(f"{where}: has {plain} twice, once as {name}")

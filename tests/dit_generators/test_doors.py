@@ -1,6 +1,8 @@
 """The Python doors of training and of the study: typed, silent, and the same work as the commands."""
 
+import ast
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -118,12 +120,31 @@ def test_errors_name_the_argument_in_python_and_the_flag_on_the_command_line(tmp
     assert finished.err.startswith("dit-gen: error: --precision fp16: runs on GPUs only")
 
 
+def test_no_text_of_the_library_names_a_flag() -> None:
+    package = Path(dit_generators.__file__).parent
+    found = []
+    for path in sorted(package.rglob("*.py")):
+        room = path.relative_to(package).parts[0]
+        tree = ast.parse(path.read_text())
+        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+        if room not in ("cli", "common"):
+            found += [node.value for node in texts if id(node) not in docstrings and re.search(r"--[a-z]", node.value)]
+    assert found == []
+
+
 def test_only_options_of_the_command_become_flags() -> None:
     train = main.commands["train"]
     assert in_flags('`seed`: x `compiled` `image_size=3` `crop="random"`', train) == (
         "--seed: x --compile --image-size 3 --crop random"
     )
     assert in_flags("the file `a b`, `nothing`, `sampler`", train) == "the file `a b`, `nothing`, `sampler`"
+
+
+def test_another_precision_in_the_same_process_is_refused_by_name(tmp_path, pictures) -> None:
+    make_run(pictures, tmp_path / "run", tiny())
+    with pytest.raises(ArgumentError, match='^`precision="bf16"`, .*keeps the first'):
+        make_run(pictures, tmp_path / "other", tiny(precision="bf16"))
 
 
 def test_a_study_from_python_prints_nothing_and_gives_its_page(tmp_path, capfd, pictures) -> None:

@@ -51,7 +51,7 @@ def header(width: int, height: int, kind: str) -> bytes:
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP"])
 @pytest.mark.parametrize("size", [(10_001, 10_000), (13_300, 13_300), (60_000, 60_000)])
 def test_a_picture_above_the_limit_is_refused_by_its_header(kind: str, size: tuple[int, int]) -> None:
-    with pytest.raises(PictureError, match=f"x: {size[0]} x {size[1]} pixels .* 100,000,000.*--max-pixels"):
+    with pytest.raises(PictureError, match=f"x: {size[0]} x {size[1]} pixels .* 100,000,000.*`max_pixels`"):
         decode(header(*size, kind), "x")
 
 
@@ -76,7 +76,7 @@ def test_every_way_into_a_set_keeps_the_limit(tmp_path: Path) -> None:
             embed(source, backbone="mini", device="cpu", max_pixels=100)
     with pytest.raises(PictureError, match="more than 100, "):
         compare(folder, folder, backbone="mini", device="cpu", max_pixels=100)
-    with pytest.raises(DataError, match="more than 100, .*--max-pixels"):
+    with pytest.raises(DataError, match="more than 100, .*`max_pixels`"):
         load_pictures(folder, 16, max_pixels=100)
 
 
@@ -132,7 +132,7 @@ def test_what_takes_more_memory_has_a_lower_limit(kind: str, options: dict[str, 
     smooth_picture(1, (30, 20)).save(stream, kind, **options)
     least = -(-600 * taken // 9)
     assert decode(stream.getvalue(), "x", max_pixels=least).pixels.shape == (20, 30, 3)
-    with pytest.raises(PictureError, match=r"30 x 20 pixels are more than 599, .*--max-pixels") as caught:
+    with pytest.raises(PictureError, match=r"30 x 20 pixels are more than 599, .*`max_pixels`") as caught:
         decode(stream.getvalue(), "x", max_pixels=least - 1)
     assert (f"takes {taken} bytes a pixel" in str(caught.value)) == (taken > 9)
 

@@ -95,7 +95,7 @@ def test_the_fourth_fault_in_a_row_ends_the_run_with_the_reason_and_keeps_the_ch
     said: list[str] = []
     run.say = said.append
     with pytest.raises(
-        TrainingError, match=r"step 8: the loss is nan, again .* 3 times; take a smaller --learning-rate"
+        TrainingError, match=r"step 8: the loss is nan, again .* 3 times; take a smaller `learning_rate`"
     ):
         run.run()
     lines = [line for line in said if "going back to step 5" in line]

@@ -69,7 +69,8 @@ def check_palette(image: Image.Image, known: int, name: str) -> None:
     beyond = [value for value, count in enumerate(image.histogram()) if count and value >= known]
     if set(beyond) - {image.info.get("transparency")}:
         raise PictureError(
-            f"{name}: damaged picture (colour {beyond[-1]} of a palette of {known}); replace it or use `on_error='skip'`"
+            f"{name}: damaged picture (colour {beyond[-1]} of a palette of {known}); "
+            "replace it or use `on_error='skip'`"
         )
 
 

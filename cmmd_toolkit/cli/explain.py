@@ -19,8 +19,8 @@ from .options import check_json, command_line, deliver, json_option, network_opt
 def explain(reference: str, generated: str, sheet_file: str | None, json_file: str | None, **given: Any) -> int:
     """Say which pictures make the squared MMD of GENERATED to REFERENCE.
 
-    Three lists for each backbone: the most alien generated pictures (far from the reference, crowded by generated
-    ones) and the least covered reference pictures (where generated ones are rare), by the witness function of MMD;
+    Three lists for each backbone: over-represented generated pictures (far from the reference, crowded by generated
+    ones) and under-represented reference pictures (where generated ones are rare), by the witness function of MMD;
     and strays, the generated pictures farthest from every reference one, of which MMD hardly sees a few.
     """
     parse_shared(given)

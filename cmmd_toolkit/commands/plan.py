@@ -1,4 +1,4 @@
-"""`plan`: from a pilot to the number of pictures that tells a difference."""
+"""`plan`: from a pilot to the number of pictures that detects a difference."""
 
 import math
 import os

@@ -9,7 +9,7 @@ DitError
 ├── OutputError       the output folder belongs to another run or cannot be used
 ├── ProcessError      another process of the same run has ended
 ├── SamplingError     a network gave NaN or infinity instead of pictures
-└── TrainingError     training cannot go on
+└── TrainingError     training cannot continue
     └── NotFiniteError    a step gave NaN or infinity
 
 Every message says what was expected, what was found, and what to do. The command line prints it as one
@@ -54,7 +54,7 @@ class SamplingError(DitError):
 
 
 class TrainingError(DitError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
 
 class NotFiniteError(TrainingError):

@@ -10,7 +10,9 @@ from .options import check_json, command_line, deliver, json_option, network_opt
 @click.command(short_help="Which pictures make the distance.")
 @click.argument("reference")
 @click.argument("generated")
-@click.option("--top", type=click.IntRange(min=1), default=16, show_default=True, metavar="N", help="Pictures a list.")
+@click.option(
+    "--top", type=click.IntRange(min=1), default=16, show_default=True, metavar="N", help="Pictures per list."
+)
 @network_options
 @click.option("--bandwidth", metavar="VALUE", help="MMD kernel: a number, median (of the reference) or median-pooled.")
 @picture_options
@@ -19,8 +21,8 @@ from .options import check_json, command_line, deliver, json_option, network_opt
 def explain(reference: str, generated: str, sheet_file: str | None, json_file: str | None, **given: Any) -> int:
     """Say which pictures make the squared MMD of GENERATED to REFERENCE.
 
-    Three lists for each backbone: the most alien generated pictures (far from the reference, crowded by generated
-    ones) and the least covered reference pictures (where generated ones are rare), by the witness function of MMD;
+    Three lists for each backbone: over-represented generated pictures (far from the reference, crowded by generated
+    ones) and under-represented reference pictures (where generated ones are rare), by the witness function of MMD;
     and strays, the generated pictures farthest from every reference one, of which MMD hardly sees a few.
     """
     parse_shared(given)

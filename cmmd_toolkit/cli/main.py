@@ -40,7 +40,7 @@ def main() -> None:
     cmmd compare real/ fake/                      CMMD and Frechet distance on CLIP
     cmmd compare real/ a/ b/ --backbone inception --metric fid
     cmmd rank real/ a/ b/ c/                      which differences are real
-    cmmd plan real/ a/                            how many pictures tell a difference
+    cmmd plan real/ a/                            how many pictures detect a difference
     cmmd explain real/ fake/ --sheet explain.png  which pictures did it
     cmmd embed real/ --backbone clip --out real.safetensors
     """

@@ -41,12 +41,12 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _with(
         command,
         click.option("--dims", type=int, metavar="N", help="Inception's dimensions: 64, 192, 768 or 2048 (default)."),
-        click.option("--batch-size", type=int, default=32, show_default=True, metavar="N", help="Pictures a batch."),
-        click.option("--workers", type=int, metavar="N", help="Decoding threads [default: one a core, at most 8]."),
+        click.option("--batch-size", type=int, default=32, show_default=True, metavar="N", help="Pictures per batch."),
+        click.option("--workers", type=int, metavar="N", help="Decoding threads. [default: one per core, at most 8]"),
         click.option(
             "--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda, cuda:1, mps."
         ),
-        click.option("--max-images", type=int, metavar="N", help="Use a seeded random subset of N pictures a set."),
+        click.option("--max-images", type=int, metavar="N", help="Use a random subset of N pictures per set."),
         click.option("--seed", type=int, default=0, show_default=True, metavar="S", help="Seed of every draw."),
         click.option("--recipe", metavar="NAME", help="Reproduce a system: " + ", ".join(_RECIPE_NAMES) + "."),
         click.option(

@@ -57,7 +57,7 @@ def _parse_order(text: str, generated: tuple[str, ...]) -> tuple[str, str]:
     return better, worse
 
 
-@click.command(short_help="How many pictures tell a difference of a given size.")
+@click.command(short_help="How many pictures detect a difference of a given size.")
 @click.argument("pilot")
 @click.argument("generated", nargs=-1)
 @click.option(
@@ -67,7 +67,7 @@ def _parse_order(text: str, generated: tuple[str, ...]) -> tuple[str, str]:
     metavar="D",
     help="Repeatable: a number, or 10% of the present value.",
 )
-@click.option("--power", type=float, default=0.8, show_default=True, help="The chance to find it.")
+@click.option("--power", type=float, default=0.8, show_default=True, help="The chance to detect it.")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Level of the two-sided test.")
 @click.option("--metric", metavar="NAME", help="mmd (cmmd) or fd (fid). [default: mmd; of a report all]")
 @click.option("--paired", is_flag=True, help="With two sets: pictures of one name were made from one seed.")

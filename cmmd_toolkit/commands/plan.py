@@ -1,4 +1,4 @@
-"""`plan`: from a pilot to the number of pictures that tells a difference."""
+"""`plan`: from a pilot to the number of pictures that detects a difference."""
 
 import math
 import os
@@ -27,13 +27,12 @@ from ..pictures.decode import MAX_PIXELS
 from ..report import Report
 from ..report.document import read_object
 from ..report.plan import Need, Plan, Size
-from ..sets.embed_sets import EmbeddedSets, embed_sets
+from ..sets.embed_sets import EmbeddedSets
 from ..sets.embedding import OnError
 from ..sets.metric_names import METRICS, MetricSpec, ranked_metric
-from ..sets.open_sets import open_sets
 from ..sets.run import Paths, Run
 from ..sets.side import as_sources
-from .rank import check_one_ruler, check_pairing, check_rankable, checked_level, frechet_scores, mmd_scores
+from .rank import check_one_ruler, checked_level, frechet_scores, mmd_scores, rankable_sets
 
 SHARES = (0.5, 0.2, 0.1, 0.05)
 _MOST_PICTURES = 2**53
@@ -117,24 +116,18 @@ def plan(
         pilots = _from_report(name, report, None if metric is None else spec)
         about: tuple[Any, Any, Any] = (), _sets_of(report), {**run.made_now(), "report": report.get("provenance")}
     else:
-        sets = _embedded(pilot, generated, run, spec, paired)
+        _check_few(as_sources(generated), paired)
+        sets = rankable_sets(pilot, generated, run, spec, paired)
         pilots = [_from_sets(sets, k, spec, bandwidth, paired) for k in range(len(sets.backbones))]
         about = tuple(dict.fromkeys(sets.warnings)), sets.descriptions(), sets.provenance([spec.number])
     return Plan(tuple(_need(found, wanted, power, alpha) for found in pilots), power, alpha, *about)
 
 
-def _embedded(reference: Any, generated: Any, run: Run, spec: MetricSpec, paired: bool) -> EmbeddedSets:
-    several = len(as_sources(generated))
-    if several > 2:
-        raise ArgumentError(f"plan: expected one generated set or two, got {several}")
-    if paired and several == 1:
+def _check_few(generated: Sequence[Any], paired: bool) -> None:
+    if len(generated) > 2:
+        raise ArgumentError(f"plan: expected one generated set or two, got {len(generated)}")
+    if paired and len(generated) == 1:
         raise ArgumentError("paired: needs two generated sets")
-    sets = open_sets(reference, generated, run)
-    check_rankable(spec, sets)
-    embedded = embed_sets(sets)
-    if paired:
-        check_pairing(embedded)
-    return embedded
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from ..scoring.selection import check_defined_on
 from ..sets.embed_sets import EmbeddedSets, embed_sets
 from ..sets.embedding import OnError
 from ..sets.metric_names import MetricSpec, ranked_metric
-from ..sets.open_sets import OpenedSets, open_sets
+from ..sets.open_sets import open_sets
 from ..sets.run import Paths, Run
 from ..sets.side import as_sources, check_rows
 
@@ -90,26 +90,10 @@ def rank(
         progress=progress,
         command=command,
     )
-    sets = open_sets(reference, generated, run)
-    check_rankable(spec, sets)
-    embedded = embed_sets(sets)
-    if paired:
-        check_pairing(embedded)
+    sets = rankable_sets(reference, generated, run, spec, paired)
     number: Metric = "fd" if spec.number == "fd" else "mmd"
-    orders = tuple(_order(embedded, k, number, bandwidth, paired, alpha) for k in range(len(embedded.backbones)))
-    first = embedded.features_on(0)[0]
-    return Ranking(
-        embedded.sides[0].short,
-        len(first) if isinstance(first, Features) else 0,
-        orders,
-        _agreement(orders),
-        alpha,
-        paired,
-        tuple(dict.fromkeys([*embedded.warnings, *_remarks(orders)])),
-        embedded.descriptions(),
-        embedded.provenance([number]),
-        tuple(_verdict(order, alpha, len(orders) > 1) for order in orders),
-    )
+    orders = [_order(sets, k, number, bandwidth, paired, alpha) for k in range(len(sets.backbones))]
+    return _ranking(sets, orders, alpha, paired)
 
 
 def _check_several(generated: Sequence[Any]) -> None:
@@ -118,6 +102,23 @@ def _check_several(generated: Sequence[Any]) -> None:
         raise ArgumentError(f"{twice[0]}: given twice; name each set once")
     if len(generated) < 2:
         raise ArgumentError("rank: expected two generated sets or more; for one take compare")
+
+
+def _ranking(sets: EmbeddedSets, orders: Sequence[Order], alpha: float, paired: bool) -> Ranking:
+    reference = sets.features_on(0)[0]
+    assert isinstance(reference, Features)
+    return Ranking(
+        sets.sides[0].short,
+        len(reference),
+        tuple(orders),
+        _agreement(orders),
+        alpha,
+        paired,
+        tuple(dict.fromkeys([*sets.warnings, *_remarks(orders)])),
+        sets.descriptions(),
+        sets.provenance([orders[0].metric]),
+        tuple(_verdict(order, alpha, len(orders) > 1) for order in orders),
+    )
 
 
 def _verdict(order: Order, alpha: float, prefix: bool) -> Verdict:
@@ -139,13 +140,18 @@ def checked_level(alpha: Any) -> float:
     return level
 
 
-def check_rankable(spec: MetricSpec, sets: OpenedSets) -> None:
-    """Raise CmmdError when the sets cannot be ranked by a metric."""
+def rankable_sets(reference: Any, generated: Any, run: Run, spec: MetricSpec, paired: bool) -> EmbeddedSets:
+    """Sets that can be ranked by a metric, opened, checked and embedded. Raises CmmdError."""
+    sets = open_sets(reference, generated, run)
     check_defined_on(spec, sets.backbones)
     check_rows(sets.sides, "a test")
+    embedded = embed_sets(sets)
+    if paired:
+        _check_pairing(embedded)
+    return embedded
 
 
-def check_pairing(sets: EmbeddedSets) -> None:
+def _check_pairing(sets: EmbeddedSets) -> None:
     """Raise InputError unless the generated sets hold pictures of equal names in equal order."""
     first, *others = sets.sides[1:]
     wanted = first.picture_names()

@@ -1,4 +1,4 @@
-"""How many pictures tell a difference of a given size, with the reference at hand.
+"""How many pictures detect a difference of a given size, with the reference at hand.
 
 A pilot at distance T shows how much of the variance each generated picture brings, and how much the reference's N
 pictures bring. For two models at T and T + d the generated part grows with the squared distance, and the reference's

@@ -37,7 +37,7 @@ class Document:
     @classmethod
     def load(cls: type[Own], path: str | Path) -> Own:
         """Read what `save` wrote. Raises InputError for any other file."""
-        refusal = f"{path}: expected a {cls.kind} as its `save` or --json writes it, version {cls.schema_version}"
+        refusal = f"{path}: expected a {cls.kind} as `{cls.__name__}.save` writes it, version {cls.schema_version}"
         document = read_object(path_of(path), f"{refusal}; make it again")
         found = document.get("kind", cls.kind), document.get("schema_version")
         if found != (cls.kind, cls.schema_version):

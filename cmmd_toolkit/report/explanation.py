@@ -13,7 +13,7 @@ from ..pictures.sources import Load
 from .document import NOT_SAVED, Document
 
 _LEGEND = (
-    "Witness: mean similarity (kernel) to the reference less that to the generated pictures, the picture itself left "
+    "Witness: mean similarity (kernel) to the reference minus that to the generated pictures, the picture itself left "
     "out.\nChange: of squared MMD, if this one picture were removed. Nearest: on the other side, with its distance."
 )
 Pictures = tuple[Load, ...] | str  # how to read each picture of a set again, or why that cannot be done
@@ -121,10 +121,10 @@ def _section_lines(section: "Section") -> list[str]:
         f"Backbone: {section.backbone}   squared MMD {value}{known}, "
         f"bandwidth {number_text(estimate.parameters['bandwidth'])}",
         "",
-        f"Most alien of {estimate.n_generated:,} generated pictures: far from the reference, crowded by generated ones",
+        f"Over-represented among {estimate.n_generated:,} generated pictures: far from the reference, crowded",
         *_entry_lines(section.alien),
         "",
-        f"Least covered of {estimate.n_reference:,} reference pictures: where generated ones are rare",
+        f"Under-represented among {estimate.n_reference:,} reference pictures: where generated ones are rare",
         *_entry_lines(section.uncovered),
         "",
         "Strays: generated pictures farthest from every reference picture; a few of them hardly move squared MMD",

@@ -123,7 +123,7 @@ def ranking_text(ranking: "Ranking") -> str:
 def _order_lines(order: "Order") -> list[str]:
     below = {(pair.better, pair.worse): pair for pair in order.pairs if pair.neighbours}
     score = "fd without bias" if order.metric == "fd" else order.metric
-    rows = [("Place", "Generated", score, "95 % interval", "n", "Group", "Less the next (95 %)", "p")]
+    rows = [("Place", "Generated", score, "95 % interval", "n", "Group", "Difference to next (95 %)", "p")]
     for k, place in enumerate(order.places):
         pair = below.get((place.generated, order.places[min(k + 1, len(order.places) - 1)].generated))
         p = "" if pair is None else p_text(pair.p_adjusted)
@@ -139,7 +139,7 @@ def _legend(ranking: "Ranking") -> list[str]:
     lines = [
         "Lower is closer to the reference. Sets that share a letter cannot be told apart at "
         f"{100 * ranking.alpha:.3g} %.",
-        "Less the next: this set's distance less that of the set below it, 95 % interval; below zero this set is "
+        "Difference to next: this set's distance minus that of the set below it, 95 % interval; below zero this set is "
         f"closer. p is two-sided, corrected for all pairs (Holm); the intervals are not corrected{paired}.",
     ]
     return [*lines, _BIAS] if any(order.metric == "fd" for order in ranking.orders) else lines

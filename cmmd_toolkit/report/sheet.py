@@ -60,40 +60,42 @@ def check_sheet_name(path: Path) -> None:
 
 
 def explanation_blocks(explanation: "Explanation") -> list[Block]:
-    """Three blocks for each backbone: alien generated pictures, uncovered reference ones, and strays."""
+    """Three blocks for each backbone: over-represented generated pictures, under-represented reference ones, strays."""
     (reference, generated), blocks = explanation.pictures, []
     short = short_labels((explanation.reference, explanation.generated))
     for section in explanation.sections:
         value = f"Squared MMD {number_text(section.squared_mmd.value, section.squared_mmd.standard_error)}"
         blocks += [
             _block(
-                f"{section.backbone}: most alien generated pictures, {short[explanation.generated]}",
-                f"Lowest witness f: far from the reference, crowded by generated pictures. {value}.",
+                f"{section.backbone}: over-represented generated pictures, {short[explanation.generated]}",
+                f"Lowest witness: far from the reference, crowded by generated pictures. {value}.",
                 section.alien,
                 generated,
             ),
             _block(
-                f"{section.backbone}: least covered reference pictures, {short[explanation.reference]}",
-                "Highest witness f: real pictures where generated ones are rare.",
+                f"{section.backbone}: under-represented reference pictures, {short[explanation.reference]}",
+                "Highest witness: real pictures where generated ones are rare.",
                 section.uncovered,
                 reference,
             ),
             _block(
                 f"{section.backbone}: strays among the generated pictures, {short[explanation.generated]}",
-                "Farthest from every real picture (distance d). A few of them hardly move squared MMD.",
+                "Farthest from every real picture. A few of them hardly move squared MMD.",
                 section.strays,
                 generated,
-                "d",
+                "distance",
             ),
         ]
     return blocks
 
 
-def _block(title: str, note: str, entries: Sequence["Entry"], pictures: "Pictures", shown: str = "f") -> Block:
+def _block(title: str, note: str, entries: Sequence["Entry"], pictures: "Pictures", shown: str = "witness") -> Block:
     if isinstance(pictures, str):
         return Block(title, f"Not shown: {pictures}", ())
     values = [
-        f"f = {fixed_text(own.witness, 4, '+')}" if shown == "f" else f"d = {fixed_text(own.distance, 4)}"
+        f"witness {fixed_text(own.witness, 4, '+')}"
+        if shown == "witness"
+        else f"distance {fixed_text(own.distance, 4)}"
         for own in entries
     ]
     cells = [Cell(pictures[own.row], own.name, value) for own, value in zip(entries, values, strict=True)]

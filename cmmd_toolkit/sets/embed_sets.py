@@ -11,14 +11,13 @@ from ..common.progress import show_no_progress
 from ..errors import ArgumentError, InputError
 from ..features.features import Features
 from ..features.origin import Origin
-from ..pictures.sources import open_images
 from . import stored_warnings as stored_checks
 from . import warnings as checks
 from .embedding import embed_source
 from .open_sets import OpenedSets, backbone_names
 from .recipes import Recipe, find_recipe
 from .run import Run
-from .side import Side, Stored, check_same_backbone, for_backbone
+from .side import Side, Stored, check_same_backbone, for_backbone, picture_side
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +79,7 @@ def embed_set(images: Any, run: Run) -> Features:
     """Features of one set of pictures under one backbone."""
     recipe = find_recipe(run.recipe)
     origin = Origin.now(images, run.recursive)
-    source = open_images(images, recursive=run.recursive, policy=recipe.decode, max_pixels=run.max_pixels)
-    side = Side(source.name, source=source.subset(run.max_images, run.seed))
+    side = picture_side(images, recipe, run)
     names = backbone_names(run, recipe, [side])
     if len(names) > 1:
         raise ArgumentError(f"backbone: expected one, got {', '.join(names)}; embed the pictures with each by itself")

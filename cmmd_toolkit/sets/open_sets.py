@@ -27,17 +27,7 @@ class OpenedSets:
 def open_sets(reference: Any, generated: Any, run: Run) -> OpenedSets:
     """Open every set and check cheaply that it can be scored. Raises CmmdError."""
     recipe = find_recipe(run.recipe)
-    sides = [
-        open_side(
-            source,
-            recursive=run.recursive,
-            policy=recipe.decode,
-            max_pixels=run.max_pixels,
-            max_images=run.max_images,
-            seed=run.seed,
-        )
-        for source in (reference, *as_sources(generated))
-    ]
+    sides = [open_side(source, recipe, run) for source in (reference, *as_sources(generated))]
     short = short_labels(side.label for side in sides)
     for side in sides:
         side.short = short[side.label]

@@ -12,8 +12,9 @@ from ..errors import ArgumentError, InputError
 from ..features.features import Features, GaussianStatistics, is_stored, load_stored, rows_needed
 from ..features.matrices import as_float32
 from ..features.record import SetSummary
-from ..pictures.decode import DecodePolicy
 from ..pictures.sources import ImageSource, open_images, subset_rows
+from .recipes import Recipe
+from .run import Run
 
 Stored = Features | GaussianStatistics
 
@@ -53,32 +54,33 @@ class Side:
         return self.stored.names or [f"row {row}" for row in range(len(self.stored))]
 
 
-def open_side(
-    source: Any, *, recursive: bool, policy: DecodePolicy, max_pixels: int, max_images: int | None, seed: int
-) -> Side:
+def open_side(source: Any, recipe: Recipe, run: Run) -> Side:
     """Open one input of `compare` and check cheaply that it can be scored.
 
     Raises InputError for what is missing, unreadable or smaller than two pictures.
     """
-    side = _open(source, recursive, policy, max_pixels)
-    if side.source is not None:
-        side.source = side.source.subset(max_images, seed)
-    elif isinstance(side.stored, Features) and max_images is not None:
-        side.stored = _feature_subset(side.stored, max_images, seed)
+    side = _open(source, recipe, run)
+    if isinstance(side.stored, Features) and run.max_images is not None:
+        side.stored = _feature_subset(side.stored, run.max_images, run.seed)
     if side.size is not None and side.size < 2:
         raise InputError(f"{side.label}: holds one picture; a distance between distributions needs at least two a side")
     return side
 
 
-def _open(source: Any, recursive: bool, policy: DecodePolicy, max_pixels: int) -> Side:
+def _open(source: Any, recipe: Recipe, run: Run) -> Side:
     if _is_matrix(source):
         source = _named("features", source)
     if isinstance(source, (Features, GaussianStatistics)):
         return Side(str(source.provenance.get("source", type(source).__name__)), stored=source)
     if isinstance(source, (str, os.PathLike)) and is_stored(path_of(source)):
         return Side(str(source), stored=load_stored(path_of(source)))
-    images = open_images(source, recursive=recursive, policy=policy, max_pixels=max_pixels)
-    return Side(images.name, source=images)
+    return picture_side(source, recipe, run)
+
+
+def picture_side(source: Any, recipe: Recipe, run: Run) -> Side:
+    """Pictures as this run reads them. Raises CmmdError."""
+    images = open_images(source, recursive=run.recursive, policy=recipe.decode, max_pixels=run.max_pixels)
+    return Side(images.name, source=images.subset(run.max_images, run.seed))
 
 
 def _feature_subset(features: Features, max_images: int, seed: int) -> Features:

@@ -112,7 +112,7 @@ class ModuleFeatures:
         if rows.shape != (len(images), self.dim):
             raise ArgumentError(
                 f"feature: expected {(len(images), self.dim)} features of {len(images)} images, "
-                f"got {tuple(rows.shape)}; return one row an image, and set num_features to its width"
+                f"got {tuple(rows.shape)}; return one row per image, and set num_features to its width"
             )
         return rows
 

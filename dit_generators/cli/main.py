@@ -27,14 +27,21 @@ def main() -> None:
 @main.command(short_help="Make images.")
 @checkpoint_options
 @click.option("--attention", metavar="KIND", help="naive, full, xformers, swa, auto, or a pattern such as swa*3,full.")
-@click.option("--num", type=int, default=32, show_default=True, metavar="N", help="Images.")
+@click.option("--num", type=int, default=32, show_default=True, metavar="N", help="Images to make.")
 @click.option(
-    "--steps", default="50", show_default=True, metavar="S", help="Of the 1000 of training; also ddimS and a,b,c."
+    "--steps", default="50", show_default=True, metavar="S", help="Sampling steps out of 1000, e.g. 50, ddim50."
 )
-@click.option("--guidance-scale", type=float, default=1.0, show_default=True, metavar="W", help="1 is no guidance.")
+@click.option(
+    "--guidance-scale", type=float, default=1.0, show_default=True, metavar="W", help="Strength of guidance; 1 is none."
+)
 @sampling_options
-@click.option("--npz", is_flag=True, help="Write DIR.npz for the ADM evaluator, too.")
-@click.option("--preview-every", type=int, metavar="STEPS", help="Show the batch at hand in DIR.preview.png.")
+@click.option("--npz", is_flag=True, help="Also write DIR.npz for the ADM evaluator.")
+@click.option(
+    "--preview-every",
+    type=int,
+    metavar="STEPS",
+    help="Write the unfinished batch to DIR.preview.png every so many steps.",
+)
 @click.option(
     "--out",
     required=True,
@@ -54,7 +61,7 @@ def sample(
 ) -> int:
     """Make N images in DIR, and DIR.contact-sheet.png beside it.
 
-    Image i depends on the checkpoint, the settings, the seed and i alone. The same command goes on with an unfinished
+    Image i depends on the checkpoint, the settings, the seed and i alone. The same command resumes an unfinished
     folder. Under `torchrun --nproc-per-node P -m -- dit_generators sample ...` P processes share the work.
     """
     from cmmd_toolkit.common.progress import show_progress
@@ -93,10 +100,12 @@ def sample(
     "--attention",
     multiple=True,
     metavar="KIND,...",
-    help="Kinds to compare; repeat it for patterns with a comma. [default: the checkpoint's]",
+    help="Kinds to compare; repeat the option for patterns with a comma. [default: the checkpoint's]",
 )
-@click.option("--steps", default="50,250,500", show_default=True, metavar="S,...", help="Numbers of steps.")
-@click.option("--guidance-scale", default="1", show_default=True, metavar="W,...", help="Guidance scales.")
+@click.option("--steps", default="50,250,500", show_default=True, metavar="S,...", help="Sampling steps out of 1000.")
+@click.option(
+    "--guidance-scale", default="1", show_default=True, metavar="W,...", help="Strengths of guidance; 1 is none."
+)
 @click.option("--num", type=int, default=4, show_default=True, metavar="N", help="Images in each cell.")
 @sampling_options
 @click.option(
@@ -104,12 +113,12 @@ def sample(
     required=True,
     callback=folder_of_results,
     metavar="DIR",
-    help="Folder for a folder a cell, sweep.png and sweep.json.",
+    help="Folder for sweep.png, sweep.json and a folder per cell.",
 )
 def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[str, ...], **given: Any) -> int:
     """Make the same N images, from the same noise, for every combination of attention, guidance scale and steps.
 
-    Interrupted, the same command goes on. Scores: cmmd compare real/ DIR/*/. Under `torchrun --nproc-per-node P
+    The same command resumes an interrupted sweep. Scores: cmmd compare real/ DIR/*/. Under `torchrun --nproc-per-node P
     -m -- dit_generators sweep ...` P processes share the cells.
     """
     from cmmd_toolkit.common.progress import show_progress
@@ -142,7 +151,7 @@ def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[
     required=True,
     callback=folder_of_results,
     metavar="RUN",
-    help="Folder of the run; the same command goes on with it.",
+    help="Folder of the run; the same command resumes it.",
 )
 @click.option("--attention", default="full", show_default=True, metavar="KIND", help="full, swa, or swa*3,full.")
 @shape_options
@@ -150,7 +159,7 @@ def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[
 def train(pictures: str, out: str, **given: Any) -> int:
     """Train a DiT on the folder PICTURES: unconditional DiT-B/4 on latents by default, as in the report.
 
-    Ctrl-C finishes the step, saves and stops; the same command goes on, to the same bits on a CPU. Several processes:
+    Ctrl-C finishes the step, saves and stops; the same command resumes, to the same bits on a CPU. Several processes:
     torchrun --nproc-per-node P -m -- dit_generators train ..., or accelerate launch.
     """
     from ..common.processes import joined_processes
@@ -168,22 +177,41 @@ def train(pictures: str, out: str, **given: Any) -> int:
     required=True,
     callback=folder_of_results,
     metavar="STUDY",
-    help="Folder; the same command goes on with it.",
+    help="Folder of the study; the same command resumes it.",
 )
-@click.option("--samples", type=int, default=512, show_default=True, metavar="N", help="A model; 32 as published.")
-@click.option("--guidance-scale", default="0,1,4,10", show_default=True, metavar="W,...", help="Of the sweep.")
-@click.option("--sweep-steps", default="50,250,500", show_default=True, metavar="S,...", help="Of the sweep.")
-@click.option("--sweep-images", type=int, default=4, show_default=True, metavar="N", help="In each cell.")
-@click.option("--draws", type=int, default=100, show_default=True, metavar="N", help="Of 32 samples: their spread.")
-@click.option("--backbone", multiple=True, metavar="NAME[=PATH]", help="Repeatable. [default: all that are here]")
-@click.option("--dims", type=int, default=2048, show_default=True, metavar="N", help="Of Inception.")
-@click.option("--bench-model", default="DiT-XL/4", show_default=True, metavar="NAME", help="Whose attention is timed.")
+@click.option(
+    "--samples", type=int, default=512, show_default=True, metavar="N", help="Samples per model; the report used 32."
+)
+@click.option(
+    "--guidance-scale", default="0,1,4,10", show_default=True, metavar="W,...", help="Guidance scales of the sweep."
+)
+@click.option(
+    "--sweep-steps", default="50,250,500", show_default=True, metavar="S,...", help="Sampling steps of the sweep."
+)
+@click.option(
+    "--sweep-images", type=int, default=4, show_default=True, metavar="N", help="Images in each cell of the sweep."
+)
+@click.option(
+    "--draws",
+    type=int,
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="Random draws of 32 samples, to show how much their score varies.",
+)
+@click.option(
+    "--backbone", multiple=True, metavar="NAME[=PATH]", help="Repeatable. [default: all whose weights are here]"
+)
+@click.option("--dims", type=int, default=2048, show_default=True, metavar="N", help="Inception's dimensions.")
+@click.option(
+    "--bench-model", default="DiT-XL/4", show_default=True, metavar="NAME", help="Model whose attention is timed."
+)
 @shape_options
 @training_options
 def study(pictures: str, out: str, **given: Any) -> int:
     """Train a full and a swa model with identical settings, sample both from the same seeds, sweep, score.
 
-    Writes STUDY/evaluation_results.json, tables.md and index.html. Interrupted, the same command goes on. Under
+    Writes STUDY/evaluation_results.json, tables.md and index.html. The same command resumes an interrupted study. Under
     `torchrun --nproc-per-node P -m -- dit_generators study ...` P processes share training, samples and sweeps.
     """
     from cmmd_toolkit.common.progress import show_progress
@@ -206,9 +234,16 @@ def study(pictures: str, out: str, **given: Any) -> int:
 @main.command(short_help="Convert a checkpoint.")
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="OUT")
-@click.option("--weights", type=click.Choice(["ema", "model"]), help="Of a training checkpoint's two. [default: ema]")
-@click.option("--num-heads", type=int, metavar="N", help="Heads, where an official file has a free width.")
-@click.option("--autoencoder", metavar="PATH", help="Folder of the VAE to put into a diffusers folder.")
+@click.option(
+    "--weights", type=click.Choice(["ema", "model"]), help="Which weights of a training checkpoint. [default: ema]"
+)
+@click.option(
+    "--num-heads",
+    type=int,
+    metavar="N",
+    help="Number of heads, for an official file of another width than the presets.",
+)
+@click.option("--autoencoder", metavar="PATH", help="Folder of the autoencoder to put into a diffusers folder.")
 def convert(source: str, target: str, weights: str | None, num_heads: int | None, autoencoder: str | None) -> int:
     """Convert the checkpoint IN to OUT: a .safetensors file (ours, with the configuration inside), a .pt file
     (official) or a new folder (diffusers, as facebook/DiT-XL-2-256)."""
@@ -225,19 +260,43 @@ def convert(source: str, target: str, weights: str | None, num_heads: int | None
 
 @main.command(short_help="Measure attention.")
 @click.option("--model", default="DiT-XL/4", show_default=True, metavar="NAME", help="A preset: DiT-S/8 to DiT-XL/2.")
-@click.option("--input-size", type=int, default=32, show_default=True, metavar="N", help="32 is 256 pixels as latents.")
-@click.option("--batch-size", default="10,50,100,200", show_default=True, metavar="B,...", help="Batch sizes.")
-@click.option("--attention", default="naive,full,xformers,swa", show_default=True, metavar="KIND,...", help="Kinds.")
-@click.option("--level", default="operation,block,model", show_default=True, metavar="L,...", help="What is timed.")
-@click.option("--window", type=int, default=3, show_default=True, metavar="K", help="Of swa, odd.")
 @click.option(
-    "--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True, help="Of all."
+    "--input-size",
+    type=int,
+    default=32,
+    show_default=True,
+    metavar="N",
+    help="Edge of the input; 32 is 256 pixels as latents.",
+)
+@click.option("--batch-size", default="10,50,100,200", show_default=True, metavar="B,...", help="Batch sizes.")
+@click.option(
+    "--attention", default="naive,full,xformers,swa", show_default=True, metavar="KIND,...", help="Kinds of attention."
+)
+@click.option("--level", default="operation,block,model", show_default=True, metavar="L,...", help="What is timed.")
+@click.option(
+    "--window",
+    type=int,
+    default=3,
+    show_default=True,
+    metavar="K",
+    help="Edge of the window of swa in tokens, odd.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16", "fp16"]),
+    default="fp32",
+    show_default=True,
+    help="Arithmetic, for every kind alike.",
 )
 @click.option("--tf32", is_flag=True, help="Let GPUs multiply in TF32, for every kind alike.")
 @click.option("--backward", is_flag=True, help="Time forward and backward together.")
-@click.option("--repeats", type=int, default=5, show_default=True, metavar="N", help="The least of N is taken.")
-@click.option("--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda:1.")
-@click.option("--out", metavar="NAME", help="Write NAME.json and NAME.png, too.")
+@click.option(
+    "--repeats", type=int, default=5, show_default=True, metavar="N", help="Calls of each; the fastest is taken."
+)
+@click.option(
+    "--device", default="auto", show_default=True, metavar="NAME", help="auto (a GPU if there is one), cpu, cuda:1."
+)
+@click.option("--out", metavar="NAME", help="Also write NAME.json and NAME.png.")
 def bench(out: str | None, tf32: bool, **given: Any) -> int:
     """Time every kind of attention, as the operation alone, in one block, and in the whole model.
 

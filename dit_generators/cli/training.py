@@ -20,5 +20,5 @@ def run_training(pictures: Path, out: Path, options: TrainOptions) -> bool:
     run = make_run(pictures, out, options, say=say, show_progress=show_progress)
     run.announce()
     finished = run.run()
-    run.say(f"{out}: {run.state.step} steps are done" + ("" if finished else "; the same command goes on"))
+    run.say(f"{out}: {run.state.step} steps are done" + ("" if finished else "; run the same command again to resume"))
     return finished

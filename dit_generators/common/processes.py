@@ -37,7 +37,9 @@ class Processes:
             try:
                 torch.distributed.all_gather(flags, torch.zeros(1))  # a barrier that needs no GPU
             except RuntimeError as error:  # gloo: connection closed by peer, or reset
-                raise ProcessError("another process of this run has ended; the same command goes on") from error
+                raise ProcessError(
+                    "another process of this run has ended; run the same command again to resume"
+                ) from error
 
     def by_main(self, work: Callable[[], T]) -> T | None:
         """What `work` gives in the main process once all are here; the others wait for it and get None."""

@@ -1,7 +1,7 @@
 """What each training step sees, as a pure function of the seed and the position: nothing to save, nothing to restore.
 
 Position p counts pictures since the start of training. Everything random about it (which picture, flip, crop, timestep,
-noise, dropped label) follows from (seed, p), so a run goes on exactly where it stopped, and gives the same gradients
+noise, dropped label) follows from (seed, p), so a run resumes exactly where it stopped, and gives the same gradients
 in one process or several.
 """
 

@@ -34,7 +34,7 @@ def encode_pictures(
 ) -> Tensor:
     """float32 (N, 2 flips, 2 mean and deviation, C, h, w), from the cache in `folder` where it is whole.
 
-    Shards that are there already are kept: an interrupted encoding goes on.
+    Shards that are there already are kept: an interrupted encoding is resumed.
     """
     identity = _identity(pixels, autoencoder)
     parts = {f"{i // _SHARD:05d}.safetensors": pixels[i : i + _SHARD] for i in range(0, len(pixels), _SHARD)}

@@ -144,7 +144,7 @@ def differences(before: dict[str, Any], now: dict[str, Any], within: str = "") -
         if isinstance(value, dict) and isinstance(old, dict):
             found += differences(old, value, f"{within}{name}.")
         elif old != value and name.endswith("_sha256"):
-            found.append(f"the {within}{name.removesuffix('_sha256')} are others")
+            found.append(f"the {within}{name.removesuffix('_sha256')} differ")
         elif old != value:
             found.append(f"{within}{name} was {json.dumps(old)}, now {json.dumps(value)}")
     return found

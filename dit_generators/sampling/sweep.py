@@ -42,7 +42,7 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Cell:
-    """One combination, its folder and how long an image took; None when nothing was made now or before."""
+    """One combination, its folder and the seconds per image; None when nothing was made now or before."""
 
     attention: str
     guidance_scale: float
@@ -51,7 +51,7 @@ class Cell:
     seconds_per_image: float | None
 
     def __str__(self) -> str:
-        speed = "" if self.seconds_per_image is None else f": {self.seconds_per_image:.3g} s an image"
+        speed = "" if self.seconds_per_image is None else f": {self.seconds_per_image:.3g} s per image"
         return f"{self.folder}{speed}"
 
 

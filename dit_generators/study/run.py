@@ -37,7 +37,7 @@ def run_study(
 
         page = run_study("photographs/", "study/", StudyOptions(training=TrainOptions.preset("small")))
 
-    Every stage leaves its result in `out`, and the same call goes on after the last one that is whole.
+    Every stage leaves its result in `out`, and the same call resumes after the last one that is whole.
 
     Args:
         pictures: folder of training pictures, read with all below it.
@@ -83,7 +83,7 @@ def _train(
             _hold(out, processes, held)
         say(f"training the {name} model")
         if not run.run():
-            say(f"{out}: interrupted; the same command goes on")
+            say(f"{out}: interrupted; run the same command again to resume")
             return None
     return Study(out, options, run.pictures, run.autoencoder, run.accelerator.device, say, show_progress, processes)
 

@@ -4,7 +4,7 @@
     STUDY/sweeps/full, swa        guidance x steps       STUDY/bench.json, .png      attention on this machine
     STUDY/scores.json             every backbone         STUDY/evaluation_results.json, index.html, tables.md
 
-Every stage leaves its result behind, and the same command goes on after the last one that is whole.
+Every stage leaves its result behind, and the same command resumes after the last one that is whole.
 """
 
 import json

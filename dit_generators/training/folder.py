@@ -1,4 +1,4 @@
-"""The folder of a training run: whole checkpoints, settings, and a log that is cut where a run goes on.
+"""The folder of a training run: whole checkpoints, settings, and a log that is cut where a run is resumed.
 
 RUN/run.json                      settings of the run
 RUN/log.jsonl                     a line a logged step, and a line a fault
@@ -25,7 +25,7 @@ _KEPT = 2
 
 
 class RunFolder:
-    """Files of one run. `settings` are JSON values that must not change when it goes on."""
+    """Files of one run. `settings` are JSON values that must not change when it is resumed."""
 
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
         self.path, self.settings = path, json.loads(json.dumps(settings))
@@ -95,7 +95,7 @@ class RunFolder:
         return checkpoint.rename(aside)
 
     def has_checkpoint(self) -> bool:
-        """Whether there is something to go on from."""
+        """Whether there is something to resume from."""
         return bool(checkpoints_in(self.path))
 
     def log(self, entry: dict[str, Any]) -> None:
@@ -150,7 +150,9 @@ class RunFolder:
             return
         if different := differences(before, self.settings):
             changes = ", ".join(different[:3])
-            raise OutputError(f"{self.path}: was begun otherwise ({changes}); give the same, or a new folder")
+            raise OutputError(
+                f"{self.path}: was started with different settings ({changes}); give the same settings, or a new folder"
+            )
 
     def _settings_before(self) -> dict[str, Any] | None:
         """What the folder was begun with: from a checkpoint, which is verified, else from run.json."""

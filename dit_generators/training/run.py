@@ -60,7 +60,7 @@ class TrainRun:
             self.say(f"forecast: {told}")
 
     def run(self) -> bool:
-        """Train to the end, or go on to it. Returns False when Ctrl-C or SIGTERM stopped it: that step is saved.
+        """Train to the end, or resume and do so. Returns False when Ctrl-C or SIGTERM stopped it: that step is saved.
 
         Raises:
             TrainingError: the loss stays NaN or infinite, whatever is left out.
@@ -112,7 +112,7 @@ class TrainRun:
             if lines := self.folder.cut_log(self.state.step):
                 self.say(f"{self.folder.path / 'log.jsonl'}: damaged lines, {lines}, are left out")
         if saved is not None:
-            self.say(f"going on after step {self.state.step}")
+            self.say(f"resumed after step {self.state.step}")
 
     def _set_aside(self, damaged: dict[Path, CheckpointError]) -> None:
         for path, error in damaged.items():

@@ -45,7 +45,7 @@ def make_run(
         finished = run.run()
 
     Reads the pictures into memory, uint8 (N, size, size, channels), builds the model, and encodes latents where the
-    model is one of latents. A folder that holds an unfinished run of equal options is gone on with, to equal bits on
+    model is one of latents. A folder that holds an unfinished run of equal options is resumed, to equal bits on
     a CPU. accelerate keeps one device and one precision a process, and the global seed is set.
 
     Args:
@@ -161,7 +161,7 @@ def _batches(seed: int, example: Example, data: Pictures, dropout: float) -> Mak
 def _identity(
     config: DiTConfig, options: TrainOptions, data: Pictures, autoencoder: Autoencoder | None
 ) -> dict[str, Any]:
-    """What must not change when a run goes on."""
+    """What must not change when a run is resumed."""
     return {
         **dataclasses.asdict(config),
         **dataclasses.asdict(options.settings),

@@ -61,7 +61,7 @@ def test_what_a_user_wants_to_know_goes_to_the_caller(tmp_path, pictures) -> Non
     assert said[2].startswith("step 4/4: loss ")
     more = make_run(pictures, tmp_path / "run", tiny(steps=6), say=said.append)
     assert more.run()
-    assert "going on after step 4" in said
+    assert "resumed after step 4" in said
 
 
 def test_a_run_in_a_thread_trains_too(tmp_path, pictures) -> None:

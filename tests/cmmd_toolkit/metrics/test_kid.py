@@ -159,7 +159,10 @@ def test_takes_features_and_tensors() -> None:
         ({"generated": np.zeros((5, 3))}, "different width: reference has 4, generated has 3"),
         ({"generated": np.zeros((1, 4))}, "generated: expected at least 2 rows for a kernel distance, got 1"),
         ({"generated": np.full((6, 4), np.nan)}, "generated: NaN or infinity in row 0"),
-        ({"reference": GaussianStatistics(np.zeros(4), np.eye(4))}, "reference: expected every picture's features"),
+        (
+            {"reference": GaussianStatistics(np.zeros(4), np.eye(4))},
+            "reference holds mean and covariance only, and this metric needs",
+        ),
     ],
 )
 def test_refuses_what_it_cannot_score(options: dict[str, object], message: str) -> None:

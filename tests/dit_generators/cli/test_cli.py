@@ -158,7 +158,7 @@ def test_a_folder_of_another_run_is_refused_and_untouched(tmp_path, capfd, pixel
     assert named in finished.err
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
     other = saved_model(tmp_path / "other.safetensors", seed=9)
-    assert_refused(make(capfd, other, tmp_path / "out"), "the weights are others")
+    assert_refused(make(capfd, other, tmp_path / "out"), "the weights differ")
 
 
 def test_an_engine_with_the_same_result_goes_on_with_the_folder(tmp_path, capfd, pixels) -> None:

@@ -54,7 +54,7 @@ def test_going_on_with_changed_pictures_is_refused_by_name(tmp_path, capfd, pict
     command = ["train", pictures, "--out", tmp_path / "run", *SMALL]
     assert dit_gen(capfd, *command, "--steps", 2).code == 0
     write_pictures(pictures, 1, first_seed=99)
-    assert_refused(dit_gen(capfd, *command, "--steps", 4), "the pictures are others")
+    assert_refused(dit_gen(capfd, *command, "--steps", 4), "the pictures differ")
     (pictures / "000.png").unlink()
     assert_refused(dit_gen(capfd, *command, "--steps", 4), "pictures was 12, now 11")
 

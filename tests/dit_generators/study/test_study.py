@@ -1,4 +1,4 @@
-"""`dit-gen study` from pictures to the page, interrupted and gone on with."""
+"""`dit-gen study` from pictures to the page, interrupted and resumed."""
 
 import json
 import os

@@ -92,7 +92,7 @@ def test_a_run_whose_newest_checkpoint_is_damaged_says_so_and_reaches_the_same_e
     (warning,) = [line for line in finished.err.splitlines() if "warning" in line]
     assert "00000004: damaged (" in warning
     assert "renamed to 00000004.damaged, the checkpoint before is used" in warning
-    assert "going on after step 2" in finished.err
+    assert "resumed after step 2" in finished.err
     assert_same_end(run, whole)
     assert (run / "checkpoints" / "00000004.damaged" / name).read_bytes() == b"\x00\xff"
 
@@ -141,7 +141,9 @@ def test_a_damaged_record_of_the_settings_without_a_checkpoint_is_refused_in_a_l
         if _parsed(damaged) == settings:
             RunFolder(run, settings)
             continue
-        with pytest.raises(OutputError, match=r"is damaged, and no checkpoint says|was begun otherwise") as refused:
+        with pytest.raises(
+            OutputError, match=r"is damaged, and no checkpoint says|was started with different settings"
+        ) as refused:
             RunFolder(run, settings)
         assert "\n" not in str(refused.value)
 

@@ -63,7 +63,7 @@ def test_train_20_steps_is_train_10_and_go_on_bit_for_bit(tmp_path, capfd, pictu
     assert train(capfd, pictures, tmp_path / "whole", "--steps", 20, *more).code == 0
     assert train(capfd, pictures, tmp_path / "parts", "--steps", 10, *more).code == 0
     finished = train(capfd, pictures, tmp_path / "parts", "--steps", 20, *more)
-    assert "going on after step 10" in finished.err
+    assert "resumed after step 10" in finished.err
     assert_equal_runs(tmp_path / "whole", tmp_path / "parts")
 
 
@@ -81,7 +81,7 @@ def test_killed_at_any_moment_the_same_command_reaches_the_same_weights(tmp_path
         _, err = process.communicate()
         if stop == signal.SIGINT:
             assert process.returncode == 130, err
-            assert "steps are done; the same command goes on" in err.splitlines()[-1]
+            assert "steps are done; run the same command again to resume" in err.splitlines()[-1]
     assert int(checkpoints_in(tmp_path / "parts")[-1].name) < 300
     assert train(capfd, pictures, tmp_path / "parts", *options).code == 0
     assert_equal_runs(tmp_path / "whole", tmp_path / "parts")

@@ -112,7 +112,7 @@ def test_one_that_is_not_here_or_changed_since_is_named(latent: Path, tmp_path: 
 def test_a_run_goes_on_with_its_own_autoencoder_only(latent: Path, tmp_path: Path, capfd: Any) -> None:
     other_vae(latent / "vae", latent / "other")
     more = ["--steps", 3, "--latents", tmp_path / "latents"]
-    assert_refused(dit_gen(capfd, *train(latent, *more, vae="other")), "the autoencoder.weights are others")
+    assert_refused(dit_gen(capfd, *train(latent, *more, vae="other")), "the autoencoder.weights differ")
     assert not (tmp_path / "latents").exists()
     shutil.copytree(latent / "vae", latent / "moved")
     assert dit_gen(capfd, *train(latent, *more, vae="moved")).code == 0

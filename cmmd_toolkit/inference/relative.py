@@ -134,7 +134,7 @@ def _compare_mmd(first: MmdScore, second: MmdScore, paired: bool, alternative: A
     assert m is not None
     assert r is not None
     if min(n, m, r) < LEAST_ROWS:
-        raise ArgumentError(f"a relative test needs at least {LEAST_ROWS} pictures a set, got {min(n, m, r)}")
+        raise ArgumentError(f"a relative test needs at least {LEAST_ROWS} pictures per set, got {min(n, m, r)}")
     if first.estimate.parameters["bandwidth"] != second.estimate.parameters["bandwidth"]:
         raise ArgumentError("bandwidth: both sets need one ruler; take median or a number")
     terms = _paired_terms(first, second) if paired else _unpaired_terms(first, second)

@@ -133,7 +133,7 @@ def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
         most, why = f"{max_pixels:,}", "perhaps a decompression bomb"
         if size <= max_pixels:
             most = f"{int(max_pixels * _BYTES_PER_PIXEL / taken):,}"
-            why = f"the limit for a {image.format} that takes {taken:g} bytes a pixel while it is decoded"
+            why = f"the limit for a {image.format} that takes {taken:g} bytes per pixel while it is decoded"
         shown = f"{image.width} x {image.height}"
         raise PictureError(f"{name}: {shown} pixels are more than {most}, {why}; reduce it or raise `max_pixels`")
 

@@ -68,7 +68,7 @@ def _score_class(task: Task, label: str, usable: Sequence[Rows], gaps: dict[str,
     needed = {name: least_pictures(METRICS[name], task.sets.recipe) for name in task.selection.names}
     for least in sorted({least for least in needed.values() if least > enough}):
         few = ", ".join(name for name, own in needed.items() if own == least)
-        _note(gaps, f"{few} takes at least {least:,} pictures a side", label)
+        _note(gaps, f"{few} takes at least {least:,} pictures per side", label)
     names = [name for name, least in needed.items() if least <= enough]
     passes = run_passes(task.scorer_input(reference), names, (), parts)
     for problem in passes.problems:

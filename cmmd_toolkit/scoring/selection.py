@@ -131,7 +131,7 @@ def _too_few(spec: MetricSpec, recipe: Recipe, counts: Sequence[tuple[str, int |
     for label, count in counts[1:] if spec.needs == "logits" else counts:
         if count is not None and count < least:
             rule = "" if recipe.name == "default" else f" under recipe {recipe.name}"
-            return f"expected at least {least:,} pictures a side{rule}, got {count:,} in {label}; add pictures"
+            return f"expected at least {least:,} pictures per side{rule}, got {count:,} in {label}; add pictures"
     return None
 
 

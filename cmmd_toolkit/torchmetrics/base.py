@@ -79,7 +79,7 @@ class SetDistance(Metric):
         real, fake = (self._count(name) for name in self._states)
         if min(real, fake) < 2:
             raise ArgumentError(
-                f"expected at least two images a side, got {real} real and {fake} fake; "
+                f"expected at least two images per side, got {real} real and {fake} fake; "
                 "call update(images, real=True) and update(images, real=False) first"
             )
 

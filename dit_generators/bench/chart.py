@@ -9,7 +9,7 @@ from .measure import BenchSettings, Measurement, device_name
 
 
 def draw_bench(settings: BenchSettings, results: Sequence[Measurement], target: Path) -> None:
-    """Write a PNG of milliseconds a picture by batch size; bars start at zero, so their heights compare."""
+    """Write a PNG of milliseconds per picture by batch size; bars start at zero, so their heights compare."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -26,7 +26,7 @@ def draw_bench(settings: BenchSettings, results: Sequence[Measurement], target: 
         panel.set(title=level, xlabel="batch size")
         panel.set_xticks(range(len(settings.batch_sizes)), [str(batch) for batch in settings.batch_sizes])
         panel.grid(axis="y", alpha=0.3)
-    panels[0].set_ylabel("milliseconds a picture, lower is better")
+    panels[0].set_ylabel("milliseconds per picture, lower is better")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper")
     pass_name = "forward and backward" if settings.backward else "forward"
     figure.suptitle(

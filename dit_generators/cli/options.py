@@ -33,16 +33,23 @@ def checkpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
         command,
         (
             click.option(
-                "--checkpoint", metavar="PATH|ID|NAME",
+                "--checkpoint",
+                metavar="PATH|ID|NAME",
                 help="File, folder, OWNER/NAME, or bundled: landscapes-full, landscapes-swa, digits-full, digits-swa.",
             ),
             click.option(
-                "--weights", type=click.Choice(["ema", "model"]),
+                "--weights",
+                type=click.Choice(["ema", "model"]),
                 help="Which weights of a training checkpoint. [default: ema]",
             ),
-            click.option("--num-heads", type=int, metavar="N", help="Number of heads, for an official file of another width than the presets."),
+            click.option(
+                "--num-heads",
+                type=int,
+                metavar="N",
+                help="Number of heads, for an official file of another width than the presets.",
+            ),
         ),
-    )  # fmt: skip
+    )
 
 
 def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -51,50 +58,93 @@ def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
         command,
         (
             click.option(
-                "--sampler", type=click.Choice(["ddpm", "ddim", "dpm-solver++", "unipc"]), default="ddpm",
-                show_default=True, help="How noise becomes an image.",
+                "--sampler",
+                type=click.Choice(["ddpm", "ddim", "dpm-solver++", "unipc"]),
+                default="ddpm",
+                show_default=True,
+                help="How noise becomes an image.",
             ),
-            click.option("--eta", type=float, default=0.0, show_default=True, help="Noise that ddim adds in each step, 0 to 1."),
             click.option(
-                "--guidance-by", type=click.Choice(["label", "window"]), default="label", show_default=True,
+                "--eta", type=float, default=0.0, show_default=True, help="Noise that ddim adds in each step, 0 to 1."
+            ),
+            click.option(
+                "--guidance-by",
+                type=click.Choice(["label", "window"]),
+                default="label",
+                show_default=True,
                 help="The weak model: the null label, or the same weights with a small attention window.",
             ),
             click.option(
-                "--guidance-channels", type=click.Choice(["all", "3"]), default="all", show_default=True,
+                "--guidance-channels",
+                type=click.Choice(["all", "3"]),
+                default="all",
+                show_default=True,
                 help="Channels of the noise that are guided; 3 reproduces official samples.",
             ),
             click.option(
-                "--guidance-interval", metavar="LOW,HIGH", help="Guide only between these timesteps of 1000, e.g. 200,700."
+                "--guidance-interval",
+                metavar="LOW,HIGH",
+                help="Guide only between these timesteps of 1000, e.g. 200,700.",
             ),
             click.option(
-                "--guidance-window", type=int, default=3, show_default=True, metavar="K",
+                "--guidance-window",
+                type=int,
+                default=3,
+                show_default=True,
+                metavar="K",
                 help="Edge of the window of the weak model of --guidance-by window.",
             ),
-            click.option("--window", type=int, metavar="K", help="Edge of the window of swa in tokens, odd. [default: the checkpoint's]"),
             click.option(
-                "--border", type=click.Choice(["shift", "truncate"]),
+                "--window",
+                type=int,
+                metavar="K",
+                help="Edge of the window of swa in tokens, odd. [default: the checkpoint's]",
+            ),
+            click.option(
+                "--border",
+                type=click.Choice(["shift", "truncate"]),
                 help="What the window of swa does at the border. [default: the checkpoint's]",
             ),
             click.option(
-                "--dilation", type=int, metavar="D",
+                "--dilation",
+                type=int,
+                metavar="D",
                 help="Distance between the tokens of the window of swa. [default: the checkpoint's]",
             ),
-            click.option("--labels", metavar="A,B,...", help="Classes to make, in turn. [default: a random class per image]"),
-            click.option("--seed", type=int, default=0, show_default=True, metavar="K", help="Image i is drawn from (K, i)."),
-            click.option("--batch-size", type=int, default=16, show_default=True, metavar="B", help="Images made at once."),
             click.option(
-                "--autoencoder", metavar="PATH|ID",
+                "--labels", metavar="A,B,...", help="Classes to make, in turn. [default: a random class per image]"
+            ),
+            click.option(
+                "--seed", type=int, default=0, show_default=True, metavar="K", help="Image i is drawn from (K, i)."
+            ),
+            click.option(
+                "--batch-size", type=int, default=16, show_default=True, metavar="B", help="Images made at once."
+            ),
+            click.option(
+                "--autoencoder",
+                metavar="PATH|ID",
                 help="Decodes latents. [default: the checkpoint's own; for official ones stabilityai/sd-vae-ft-ema]",
             ),
-            click.option("--device", default="auto", show_default=True, metavar="NAME", help="auto (a GPU if there is one), cpu, cuda:1."),
             click.option(
-                "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True,
+                "--device",
+                default="auto",
+                show_default=True,
+                metavar="NAME",
+                help="auto (a GPU if there is one), cpu, cuda:1.",
+            ),
+            click.option(
+                "--precision",
+                type=click.Choice(["fp32", "bf16"]),
+                default="fp32",
+                show_default=True,
                 help="bf16 is faster on GPUs and changes the images.",
             ),
             click.option("--tf32", is_flag=True, help="Let GPUs multiply in TF32: faster, changes the images."),
-            click.option("--compile", "compiled", is_flag=True, help="Use torch.compile: slow start, changes the last bits."),
+            click.option(
+                "--compile", "compiled", is_flag=True, help="Use torch.compile: slow start, changes the last bits."
+            ),
         ),
-    )  # fmt: skip
+    )
 
 
 def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -14,7 +14,7 @@ from ..errors import EvaluationError
 from ..training.evaluation import features_of, unit_rows
 
 Rows = NDArray[np.float64]
-_LEAST = 20  # pictures a side for a test
+_LEAST = 20  # pictures per side for a test
 _LEVEL = 0.05  # of the test
 
 
@@ -113,9 +113,9 @@ def pairwise_verdict(scores: Sequence[Mapping[str, Any]], backbone: str, few: in
     if p_value is not None and p_value >= _LEVEL:
         return (
             f"{backbone}: the two cannot be told apart: the MMD of {better['model']} is lower by {gap} ({sure}), "
-            f"and so it is in {agreed:.0f} % of draws of {few} samples a side."
+            f"and so it is in {agreed:.0f} % of draws of {few} samples per side."
         )
-    said = f"{few} samples a side say so in {agreed:.0f} % of draws"
+    said = f"{few} samples per side say so in {agreed:.0f} % of draws"
     return f"{backbone}: {better['model']} is closer by {gap} ({sure}); {said}."
 
 

@@ -20,7 +20,7 @@ Rows = NDArray[np.float64]
 class Score:
     """Squared MMD between held-out and generated pictures, unbiased, lower is better, and its standard error.
 
-    The error is None for fewer than twenty pictures a side.
+    The error is None for fewer than twenty pictures per side.
     """
 
     value: float

@@ -14,7 +14,7 @@ from ..network.config import DiTConfig
 from ..sampling.sample import SampleSettings
 from .loop import TrainSettings
 
-LEAST_SCORED = 4  # pictures a side
+LEAST_SCORED = 4  # pictures per side
 _CHOICES: dict[str, tuple[object, ...]] = {
     "space": ("latent", "pixel"),
     "channels": (1, 3),

@@ -69,7 +69,7 @@ def test_the_relative_test_beats_two_intervals_that_do_not_overlap() -> None:
     ("change", "message"),
     [
         ({"second": np.zeros((40, 3)), "paired": True}, "sets of equal size, got 30 and 40"),
-        ({"second": gaussian(10, 3)}, "at least 20 pictures a set, got 10"),
+        ({"second": gaussian(10, 3)}, "at least 20 pictures per set, got 10"),
         ({"metric": "kid"}, "expected mmd or fd"),
         ({"alternative": "less"}, "expected two-sided, first or second"),
         ({"bandwidth": "median-pooled"}, "one ruler"),

@@ -134,7 +134,7 @@ def test_what_takes_more_memory_has_a_lower_limit(kind: str, options: dict[str, 
     assert decode(stream.getvalue(), "x", max_pixels=least).pixels.shape == (20, 30, 3)
     with pytest.raises(PictureError, match=r"30 x 20 pixels are more than 599, .*`max_pixels`") as caught:
         decode(stream.getvalue(), "x", max_pixels=least - 1)
-    assert (f"takes {taken} bytes a pixel" in str(caught.value)) == (taken > 9)
+    assert (f"takes {taken} bytes per pixel" in str(caught.value)) == (taken > 9)
 
 
 def peak_of_decoding(folder: Path) -> int:

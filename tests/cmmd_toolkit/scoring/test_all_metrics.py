@@ -60,7 +60,7 @@ BARE: dict[str, Callable[..., object]] = {
     "copies": lambda **sides: memorisation(**sides).copies,
 }
 
-BARE_ON_TEN = [name for name in NUMBERS if name != "fd-infinity"]  # ten pictures a side allow the others
+BARE_ON_TEN = [name for name in NUMBERS if name != "fd-infinity"]  # ten pictures per side allow the others
 
 
 def features(n: int, seed: int, dim: int = 6) -> Features:
@@ -172,9 +172,9 @@ def test_mean_and_covariance_refuse_what_needs_rows_before_a_picture_is_read(nam
 def test_too_few_pictures_are_refused_before_one_is_read(junk: Path) -> None:
     few = junk / "dog"
     for options, message in (
-        ({"metric": "kid", "recipe": "torch-fidelity"}, "kid: expected at least 1,000 pictures a side under recipe"),
-        ({"metric": "density", "max_images": 5, "backbone": "mini"}, "density: expected at least 6 pictures a side"),
-        ({"metric": "is", "backbone": "inception"}, "is: expected at least 10 pictures a side, got 6"),
+        ({"metric": "kid", "recipe": "torch-fidelity"}, "kid: expected at least 1,000 pictures per side under recipe"),
+        ({"metric": "density", "max_images": 5, "backbone": "mini"}, "density: expected at least 6 pictures per side"),
+        ({"metric": "is", "backbone": "inception"}, "is: expected at least 10 pictures per side, got 6"),
     ):
         with pytest.raises(ArgumentError, match=message):
             compare(few, few, **options)
@@ -355,7 +355,7 @@ def test_what_is_left_out_per_class_is_named() -> None:
         "1 has no emu, which 2 has",
         "1 has fewer than two pictures of owl",
         "2 has 1 picture outside any folder",
-        "coverage takes at least 6 pictures a side; left out in dog, yak",
+        "coverage takes at least 6 pictures per side; left out in dog, yak",
         "no more pictures than feature dimensions in dog, yak",
     ):
         assert words in said

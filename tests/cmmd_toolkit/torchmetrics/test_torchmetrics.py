@@ -394,7 +394,7 @@ def test_arguments_that_do_not_go_together_are_refused(options: dict, message: s
 def test_what_has_no_distance_is_refused(cls: Any) -> None:
     metric = cls(Identity())
     metric.update(rows(1, 0), real=True)
-    with pytest.raises(ArgumentError, match="at least two images a side, got 1 real and 0 fake"):
+    with pytest.raises(ArgumentError, match="at least two images per side, got 1 real and 0 fake"):
         metric.compute()
     with pytest.raises(ArgumentError, match="one batch has no distance of its own"):
         metric(rows(5, 0), real=True)

@@ -171,7 +171,7 @@ def test_the_verdict_names_the_closer_model_and_how_sure_that_is() -> None:
     scores = [score("full", 0.30, [0.2, 0.4, 0.3, 0.3], 0.004), score("swa", 0.20, [0.1, 0.5, 0.2, 0.2], 0.004)]
     text = pairwise_verdict(scores, "mini", 32)
     assert text.startswith("mini: swa is closer by 0.100 (p = 0.004, paired by seed)")
-    assert text.endswith("32 samples a side say so in 75 % of draws.")
+    assert text.endswith("32 samples per side say so in 75 % of draws.")
     assert pairwise_verdict([scores[0], scores[0]], "mini", 32) == "mini: both score the same."
     assert "too few samples for a test" in pairwise_verdict(
         [score("full", 0.3, [1], None), score("swa", 0.2, [1], None)], "mini", 32
@@ -185,7 +185,7 @@ def test_a_difference_that_is_not_significant_is_told_as_such_and_never_printed_
     scores = [score("full", 0.20004, [0.2, 0.4, 0.3, 0.3], 0.26), score("swa", 0.20, [0.1, 0.5, 0.2, 0.2], 0.26)]
     assert pairwise_verdict(scores, "mini", 32) == (
         "mini: the two cannot be told apart: the MMD of swa is lower by 0.000040 (p = 0.26, paired by seed), and so it "
-        "is in 75 % of draws of 32 samples a side."
+        "is in 75 % of draws of 32 samples per side."
     )
     same = [score("full", 0.20000000000000004, [0.2], 0.9), score("swa", 0.2, [0.1], 0.9)]
     assert pairwise_verdict(same, "mini", 32) == "mini: both score the same."

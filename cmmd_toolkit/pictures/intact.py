@@ -19,8 +19,7 @@ from PIL import Image
 from ..errors import PictureError
 from .bmp_layout import bmp_damage
 from .jpeg_whole import mark_damage, runs_short
-from .png_whole import START as _PNG_START
-from .png_whole import chunk_damage, row_damage
+from .png_whole import START as _PNG_START, chunk_damage, row_damage
 from .tiff_layout import part_damage, table_damage, unusual_layout
 from .webp_tail import tail_is_lost
 

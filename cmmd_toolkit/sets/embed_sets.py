@@ -11,8 +11,7 @@ from ..common.progress import show_no_progress
 from ..errors import ArgumentError, InputError
 from ..features.features import Features
 from ..features.origin import Origin
-from . import stored_warnings as stored_checks
-from . import warnings as checks
+from . import stored_warnings as stored_checks, warnings as checks
 from .embedding import embed_source
 from .open_sets import OpenedSets, backbone_names
 from .recipes import Recipe, find_recipe

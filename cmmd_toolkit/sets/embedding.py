@@ -22,8 +22,7 @@ from ..backbones.preprocess import NetworkInput
 from ..common.progress import Advance
 from ..errors import InputError, PictureError
 from ..features.features import Features
-from ..features.record import DIGEST_SIZE, Kind, RecordBuilder, SetRecord
-from ..features.record import SetSummary as SetSummary
+from ..features.record import DIGEST_SIZE, Kind, RecordBuilder, SetRecord, SetSummary as SetSummary
 from ..pictures.sources import ImageSource, Load
 
 OnError = Literal["fail", "skip"]

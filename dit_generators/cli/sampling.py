@@ -14,8 +14,7 @@ from ..diffusion.guidance import Channels, Guidance
 from ..errors import ArgumentError, CheckpointError
 from ..network.model import DiT
 from ..sampling.sample import SampleSettings, makes_pixels
-from ..weights.autoencoder import DEFAULT as DEFAULT_AUTOENCODER
-from ..weights.autoencoder import Autoencoder, check_latents, load_autoencoder
+from ..weights.autoencoder import DEFAULT as DEFAULT_AUTOENCODER, Autoencoder, check_latents, load_autoencoder
 from ..weights.checkpoint import Checkpoint, build_model, read_checkpoint
 from ..weights.hub import bundled_file
 from .given import check_window_options

@@ -22,8 +22,7 @@ from ..network.autoencoder_record import AutoencoderRecord
 from ..network.config import DiTConfig
 from ..network.model import DiT
 from ..sampling.quiet import Say, say_nothing
-from ..weights.autoencoder import DEFAULT as DEFAULT_AUTOENCODER
-from ..weights.autoencoder import Autoencoder, load_autoencoder
+from ..weights.autoencoder import DEFAULT as DEFAULT_AUTOENCODER, Autoencoder, load_autoencoder
 from .evaluation import Evaluation, features_of, unit_rows
 from .folder import RunFolder
 from .loop import MakeBatch, TrainState

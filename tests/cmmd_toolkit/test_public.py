@@ -14,7 +14,6 @@ from cmmd_toolkit import errors
 
 def test_every_exported_name_exists_and_the_list_is_sorted() -> None:
     assert cmmd_toolkit.__all__ == sorted(cmmd_toolkit.__all__)
-    assert set(cmmd_toolkit.__all__) == set(cmmd_toolkit._HOMES)
     for name in cmmd_toolkit.__all__:
         assert getattr(cmmd_toolkit, name).__name__ == name
     assert set(cmmd_toolkit.__all__) <= set(dir(cmmd_toolkit))

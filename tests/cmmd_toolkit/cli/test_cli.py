@@ -11,8 +11,7 @@ import pytest
 from pictures import gaussian, shared_path
 
 from cmmd_toolkit import CmmdError, Features, GaussianStatistics, compare
-from cmmd_toolkit.cli import main as cli
-from cmmd_toolkit.cli import options as cli_options
+from cmmd_toolkit.cli import main as cli, options as cli_options
 from cmmd_toolkit.sets.recipes import RECIPES
 
 

@@ -1,0 +1,33 @@
+from .backbones import load_backbone as load_backbone
+from .backbones.base import Backbone as Backbone
+from .commands.compare import compare as compare, embed as embed
+from .commands.explain import explain as explain
+from .commands.plan import plan as plan
+from .commands.rank import rank as rank
+from .errors import (
+    ArgumentError as ArgumentError,
+    BackboneError as BackboneError,
+    CmmdError as CmmdError,
+    InputError as InputError,
+    PictureError as PictureError,
+    WeightsError as WeightsError,
+)
+from .estimation.estimate import Estimate as Estimate
+from .features.features import Features as Features, GaussianStatistics as GaussianStatistics
+from .inference.relative import RelativeTest as RelativeTest, relative_test as relative_test
+from .inference.two_sample import TwoSampleTest as TwoSampleTest, two_sample_test as two_sample_test
+from .metrics.frechet import frechet_distance as frechet_distance
+from .metrics.frechet_infinity import frechet_distance_infinity as frechet_distance_infinity
+from .metrics.inception_score import inception_score as inception_score
+from .metrics.kid import kernel_distance as kernel_distance
+from .metrics.memorisation import Memorisation as Memorisation, memorisation as memorisation
+from .metrics.mmd import median_distance as median_distance, squared_mmd as squared_mmd
+from .metrics.neighbours import density_coverage as density_coverage, precision_recall as precision_recall
+from .metrics.sliced import mind as mind, sliced_wasserstein as sliced_wasserstein
+from .metrics.vendi import vendi_score as vendi_score
+from .report import Report as Report, Result as Result
+from .report.explanation import Explanation as Explanation
+from .report.plan import Plan as Plan
+from .report.ranking import Ranking as Ranking
+
+__version__: str

@@ -121,7 +121,7 @@ def _section_lines(section: "Section") -> list[str]:
         f"Backbone: {section.backbone}   squared MMD {value}{known}, "
         f"bandwidth {number_text(estimate.parameters['bandwidth'])}",
         "",
-        f"Over-represented among {estimate.n_generated:,} generated pictures: far from the reference, crowded",
+        f"Over-represented among {estimate.n_generated:,} generated pictures: crowded, and far from the reference",
         *_entry_lines(section.alien),
         "",
         f"Under-represented among {estimate.n_reference:,} reference pictures: where generated ones are rare",

@@ -10,7 +10,7 @@ from rich.console import Console
 from ..bench.chart import draw_bench
 from ..bench.measure import BenchSettings, Level, device_name, explain, measure, to_table, write_results
 from ..common.processes import pick_device
-from ..common.shell import listed, say
+from ..common.shell import parse_list, say
 from ..errors import ArgumentError
 from ..network.config import DiTConfig
 
@@ -33,7 +33,7 @@ def bench_settings(
         name=model,
         config=DiTConfig.preset(model, input_size=input_size, window=window),
         attention=tuple(attention.split(",")),
-        batch_sizes=listed(batch_size, "--batch-size", int),
+        batch_sizes=parse_list(batch_size, "--batch-size", int),
         levels=cast(tuple[Level, ...], tuple(level.split(","))),
         device=pick_device(device),
         precision=precision,

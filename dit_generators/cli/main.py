@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ..common.shell import INTERRUPTED, DitShell, listed
+from ..common.shell import INTERRUPTED, DitShell, parse_list
 from .options import checkpoint_options, folder_of_results, sampling_options, shape_options, training_options
 
 
@@ -130,7 +130,7 @@ def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[
     from .sampling import SamplingKeywords, load_model
 
     kinds = attention if len(attention) > 1 else tuple(attention[0].split(",")) if attention else (None,)
-    plan = Sweep(kinds, listed(guidance_scale, "--guidance-scale", float), tuple(map(str.strip, steps.split(","))))
+    plan = Sweep(kinds, parse_list(guidance_scale, "--guidance-scale", float), tuple(map(str.strip, steps.split(","))))
     asked = SamplingKeywords(**given)
     settings = asked.settings(plan.steps[0], 1.0)
     check_guidance_options(settings, plan.scales)

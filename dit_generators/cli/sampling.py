@@ -9,7 +9,7 @@ import torch
 
 from ..attention.neighbours import Border
 from ..common.processes import pick_device
-from ..common.shell import listed, say
+from ..common.shell import parse_list, say
 from ..diffusion.guidance import Channels, Guidance
 from ..errors import ArgumentError, CheckpointError
 from ..network.model import DiT
@@ -60,7 +60,7 @@ class SamplingKeywords:
             eta=self.eta,
             guidance=guidance,
             seed=self.seed,
-            labels=None if self.labels is None else listed(self.labels, "--labels", int),
+            labels=None if self.labels is None else parse_list(self.labels, "--labels", int),
             precision=self.precision,
         )
 
@@ -79,7 +79,7 @@ class SamplingKeywords:
     def _interval(self) -> tuple[int, int] | None:
         if self.guidance_interval is None:
             return None
-        bounds = listed(self.guidance_interval, "--guidance-interval", int)
+        bounds = parse_list(self.guidance_interval, "--guidance-interval", int)
         if len(bounds) != 2:
             raise ArgumentError(f"--guidance-interval {self.guidance_interval}: expected LOW,HIGH")
         return bounds[0], bounds[1]

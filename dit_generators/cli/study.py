@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ..common.shell import listed
+from ..common.shell import parse_list
 from ..study.options import StudyOptions
 from .given import is_given
 from .training import train_options
@@ -27,7 +27,7 @@ def study_options(
         training=train_options(**training),
         samples=samples,
         draws=draws,
-        scales=listed(guidance_scale, "--guidance-scale", float),
+        scales=parse_list(guidance_scale, "--guidance-scale", float),
         sweep_steps=tuple(map(str.strip, sweep_steps.split(","))),
         sweep_images=sweep_images,
         dims=dims if is_given("dims") else None,

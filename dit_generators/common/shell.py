@@ -11,7 +11,7 @@ from cmmd_toolkit.common.shell import INTERRUPTED, Shell
 
 from ..errors import ArgumentError, AttentionChangedWarning, DitError
 
-__all__ = ["INTERRUPTED", "DitShell", "listed", "say"]
+__all__ = ["INTERRUPTED", "DitShell", "parse_list", "say"]
 T = TypeVar("T")
 
 
@@ -38,7 +38,7 @@ def say(message: str) -> None:
     click.echo("dit-gen: " + " ".join(text.split()), err=True)
 
 
-def listed(text: str, title: str, parse: Callable[[str], T]) -> tuple[T, ...]:
+def parse_list(text: str, title: str, parse: Callable[[str], T]) -> tuple[T, ...]:
     """The values in `a,b,c`; raises ArgumentError that names the option."""
     try:
         return tuple(parse(part.strip()) for part in text.split(","))

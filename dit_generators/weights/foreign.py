@@ -57,7 +57,7 @@ def check_content(path: Path) -> None:
 
 
 def _check_archive(path: Path) -> None:
-    """torch.save writes a zip with data.pkl in it; one that cannot be listed is left to torch, which says why."""
+    """torch.save writes a zip with data.pkl in it; one that cannot be parse_list is left to torch, which says why."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()

@@ -139,7 +139,7 @@ def test_refusals_name_the_file_and_the_remedy(make: object, message: str, tmp_p
 
 def test_only_deeper_pictures_are_hinted_at(tmp_path: Path) -> None:
     write_pictures(tmp_path / "sub", 2)
-    with pytest.raises(InputError, match="leave out --no-recursive"):
+    with pytest.raises(InputError, match="subfolders are searched with `recursive`"):
         open_images(tmp_path, recursive=False)
 
 

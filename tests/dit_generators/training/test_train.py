@@ -194,9 +194,9 @@ def test_pictures_that_cannot_be_trained_on(tmp_path, capfd, pictures) -> None:
     ("options", "message"),
     [
         (["--steps", "0"], "steps: expected 1 or more"),
-        (["--batch-size", "0"], "batch_size: expected a number above 0"),
+        (["--batch-size", "0"], "--batch-size: expected a number above 0"),
         (["--accumulate", "3"], "batch_size 4: expected a multiple of 1 processes times 3 parts"),
-        (["--ema-decay", "1"], "ema_decay: expected 0 to 1"),
+        (["--ema-decay", "1"], "--ema-decay: expected 0 to 1"),
         (["--image-size", "15"], "not a multiple of patch_size"),
         (["--image-size", "0"], "image size: expected 1 or more, got 0"),
         (["--depth", "0"], "depth: expected a number above 0, got 0"),

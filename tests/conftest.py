@@ -10,6 +10,9 @@ from pictures import write_pictures
 # Small networks, and tests that start commands beside others: more threads only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# No test finds features of another, nor writes into the user's cache folder; tests of the store name their own.
+os.environ["CMMD_STORE"] = "off"
+
 # A shell's background job starts with interrupts ignored, and so would every command that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -72,6 +72,7 @@ def load(
         "dim": dim,
         "weights": [path.name for path in files.weights],
         "weights_sha256": [sha256(path) for path in files.weights],
+        "config_sha256": sha256(files.folder / "config.json"),
         "preprocessing": described,
     }
     return Backbone(name, files.model, dim, preprocess, encode, device, provenance, remarks)

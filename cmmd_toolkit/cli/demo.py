@@ -3,7 +3,6 @@
 And against samples of the two bundled Diffusion Transformers, with full and with sliding-window attention.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from ..commands.compare import compare
 from ..common.progress import ShowProgress
 from ..common.text import number_text
 from ..pictures.decode import Picture
+from ..pictures.load import Load, of_pixels
 from ..pictures.sources import ImageSource
 from ..report import Report
 
@@ -90,5 +90,5 @@ def _source(name: str, images: list[Pixels]) -> ImageSource:
     return ImageSource(name, [(f"{i:04d}", _loader(image)) for i, image in enumerate(images)])
 
 
-def _loader(image: Pixels) -> Callable[[], Picture]:
-    return lambda: Picture(image, "array")
+def _loader(image: Pixels) -> Load:
+    return of_pixels(lambda: Picture(image, "array"))

@@ -10,6 +10,7 @@ from ..common.flags import in_flags
 from ..common.shell import Shell
 from ..errors import ArgumentError
 from ..sets.metric_names import ALL, DEFAULTS, METRICS
+from .cache import cache
 from .explain import explain
 from .options import (
     check_json,
@@ -18,6 +19,7 @@ from .options import (
     json_option,
     network_options,
     parse_shared,
+    parse_store,
     picture_options,
     root_command,
 )
@@ -49,6 +51,7 @@ def main() -> None:
 main.add_command(rank)
 main.add_command(explain)
 main.add_command(plan)
+main.add_command(cache)
 
 
 @main.command(short_help="Score generated sets against a reference.")
@@ -115,6 +118,7 @@ def embed(input: str, out: str, stats: bool, **given: Any) -> int:
     from ..commands.compare import embed as run
     from ..common.progress import show_progress
 
+    parse_store(given)
     features = run(input, progress=show_progress, **given)
     as_statistics = stats or target.suffix.lower() == ".npz"
     (features.statistics() if as_statistics else features).save(target)

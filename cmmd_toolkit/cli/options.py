@@ -64,6 +64,8 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="N",
             help="Refuse a picture of more pixels (rows times columns) before it is decoded.",
         ),
+        click.option("--store", metavar="DIR", help="Folder that keeps features. [default: the user's cache folder]"),
+        click.option("--no-store", is_flag=True, help="Compute every feature anew and keep none."),
         click.option("--recursive/--no-recursive", default=True, show_default=True, help="Search folders recursively."),
     )
 
@@ -97,10 +99,19 @@ def parse_bandwidth(text: str | None) -> float | str | None:
 
 
 def parse_shared(given: dict[str, Any]) -> None:
-    """Turn what was typed for the options of `network_options` and --bandwidth into what the functions take."""
+    """Turn what was typed for the options of `network_options`, --store and --bandwidth into what functions take."""
+    parse_store(given)
     for name in ("weights", "model"):
         given[name] = parse_named(given[name], f"--{name}")
     given["bandwidth"] = parse_bandwidth(given["bandwidth"])
+
+
+def parse_store(given: dict[str, Any]) -> None:
+    """--store DIR, or --no-store."""
+    if given.pop("no_store"):
+        if given["store"] is not None:
+            raise ArgumentError("--no-store: keeps no features, and --store names a folder for them; give one of both")
+        given["store"] = False
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:

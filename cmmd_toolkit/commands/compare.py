@@ -14,7 +14,7 @@ from ..scoring.selection import select_metrics
 from ..sets.embed_sets import embed_set, embed_sets
 from ..sets.embedding import OnError
 from ..sets.open_sets import open_sets
-from ..sets.run import Paths, Run
+from ..sets.run import Paths, Run, StorePath
 from ..sets.side import as_list
 from .limits import Limit
 
@@ -40,6 +40,7 @@ def compare(
     recursive: bool = True,
     on_error: OnError = "fail",
     max_pixels: int = MAX_PIXELS,
+    store: StorePath = None,
     progress: ShowProgress | None = None,
     command: str | None = None,
 ) -> Report:
@@ -68,6 +69,8 @@ def compare(
         recursive: search folders recursively.
         on_error: "fail" at the first unusable picture, or "skip" and list them in the report.
         max_pixels: a picture with more (rows times columns) is unusable; known from its header, before it is decoded.
+        store: folder that keeps features, so that a picture is embedded once; None for CMMD_STORE or the user's cache
+            folder, False for none. Features are found by the picture's content and by everything that decides them.
         progress: called with (set name, number of pictures or None), returns a context manager that yields
             a function to be called with each number of finished pictures.
         command: recorded in the provenance.
@@ -95,6 +98,7 @@ def compare(
         recursive=recursive,
         on_error=on_error,
         max_pixels=max_pixels,
+        store=store,
         progress=progress,
         command=command,
     )
@@ -137,6 +141,7 @@ def embed(
     recursive: bool = True,
     on_error: OnError = "fail",
     max_pixels: int = MAX_PIXELS,
+    store: StorePath = None,
     progress: ShowProgress | None = None,
 ) -> Features:
     """Features of a set of pictures under one backbone, float32 (N, D), as it gives them; the rest as `compare`."""
@@ -154,6 +159,7 @@ def embed(
         recursive=recursive,
         on_error=on_error,
         max_pixels=max_pixels,
+        store=store,
         progress=progress,
     )
     return embed_set(images, run)

@@ -18,7 +18,7 @@ from ..report.explanation import Entry, Explanation, Pictures, Section
 from ..sets.embed_sets import EmbeddedSets, embed_sets
 from ..sets.embedding import OnError
 from ..sets.open_sets import OpenedSets, open_sets
-from ..sets.run import Paths, Run
+from ..sets.run import Paths, Run, StorePath
 from ..sets.side import Side, as_sources, check_rows
 
 
@@ -41,6 +41,7 @@ def explain(
     recursive: bool = True,
     on_error: OnError = "fail",
     max_pixels: int = MAX_PIXELS,
+    store: StorePath = None,
     progress: ShowProgress | None = None,
     command: str | None = None,
 ) -> Explanation:
@@ -87,6 +88,7 @@ def explain(
         recursive=recursive,
         on_error=on_error,
         max_pixels=max_pixels,
+        store=store,
         progress=progress,
         command=command,
     )

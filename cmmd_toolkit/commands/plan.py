@@ -30,7 +30,7 @@ from ..report.plan import Need, Plan, Size
 from ..sets.embed_sets import EmbeddedSets
 from ..sets.embedding import OnError
 from ..sets.metric_names import METRICS, MetricSpec, ranked_metric
-from ..sets.run import Paths, Run
+from ..sets.run import Paths, Run, StorePath
 from ..sets.side import as_sources
 from .rank import check_one_ruler, checked_level, frechet_scores, mmd_scores, rankable_sets
 
@@ -61,6 +61,7 @@ def plan(
     recursive: bool = True,
     on_error: OnError = "fail",
     max_pixels: int = MAX_PIXELS,
+    store: StorePath = None,
     progress: ShowProgress | None = None,
     command: str | None = None,
 ) -> Plan:
@@ -106,6 +107,7 @@ def plan(
         recursive=recursive,
         on_error=on_error,
         max_pixels=max_pixels,
+        store=store,
         progress=progress,
         command=command,
     )

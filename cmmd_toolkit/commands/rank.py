@@ -23,7 +23,7 @@ from ..sets.embed_sets import EmbeddedSets, embed_sets
 from ..sets.embedding import OnError
 from ..sets.metric_names import MetricSpec, ranked_metric
 from ..sets.open_sets import open_sets
-from ..sets.run import Paths, Run
+from ..sets.run import Paths, Run, StorePath
 from ..sets.side import as_sources, check_rows
 
 Metric = Literal["mmd", "fd"]
@@ -50,6 +50,7 @@ def rank(
     recursive: bool = True,
     on_error: OnError = "fail",
     max_pixels: int = MAX_PIXELS,
+    store: StorePath = None,
     progress: ShowProgress | None = None,
     command: str | None = None,
 ) -> Ranking:
@@ -87,6 +88,7 @@ def rank(
         recursive=recursive,
         on_error=on_error,
         max_pixels=max_pixels,
+        store=store,
         progress=progress,
         command=command,
     )

@@ -1,11 +1,14 @@
 """Single numbers that callers give: checked once, refused in words."""
 
+import re
 from numbers import Integral, Real
 from typing import Any
 
 from ..errors import ArgumentError
 
 MOST_REPEATS = 1_000_000  # permutations, projections, subsets: more is a slip, and hours
+_SIZE = re.compile(r"(\d+(?:\.\d*)?)\s*([KMGT]?)B?", re.IGNORECASE)
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 MOST_SEED = 2**32 - 1  # what every generator takes: numpy's old and new one, torch's
 
 
@@ -39,3 +42,11 @@ def text(value: Any, name: str) -> str:
 def check_seed(seed: Any) -> int:
     """The seed as an int, or an ArgumentError."""
     return whole_number(seed, "seed", 0, MOST_SEED)
+
+
+def parse_size(text: str, title: str) -> int:
+    """Bytes written as 500MB, 2GB or 1000; raises ArgumentError that begins with `title`."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise ArgumentError(f"{title} {text}: expected a size such as 500MB or 2GB")
+    return int(float(found[1]) * _UNITS[found[2].upper()])

@@ -11,7 +11,7 @@ import os
 import stat
 import zipfile
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,9 +25,9 @@ from ..common.files import check_exists, check_regular, path_of, read_regular
 from ..common.numpy_files import check_numpy_file, explain_numpy_error, read_member, read_npy
 from ..errors import ArgumentError, InputError, PictureError
 from .decode import MAX_PIXELS, DecodePolicy, Picture, check_pixels, convert_opened, decode
+from .load import Load, of_pixels
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-Load = Callable[[], Picture]
 
 
 @dataclass(frozen=True)
@@ -199,9 +199,9 @@ def _unlisted(error: OSError, top: str) -> str:
 
 
 def _file_loader(path: Path, name: str, policy: DecodePolicy, max_pixels: int) -> Load:
-    def load() -> Picture:
+    def read() -> bytes:
         try:
-            data = read_regular(path)
+            return read_regular(path)
         except OSError as error:
             absent = "check its name" if isinstance(error, FileNotFoundError) else "check its permissions"
             advice = "a link to nothing: mend or remove it" if path.is_symlink() else absent
@@ -210,9 +210,8 @@ def _file_loader(path: Path, name: str, policy: DecodePolicy, max_pixels: int) -
             ) from error
         except InputError as error:
             raise PictureError(f"{error} or use `on_error='skip'`") from error
-        return decode(data, name, policy, max_pixels)
 
-    return load
+    return Load(read, lambda data: decode(data, name, policy, max_pixels))
 
 
 def _is_picture_name(name: str) -> bool:
@@ -261,10 +260,7 @@ def _check_entry(path: Path, entry: zipfile.ZipInfo) -> None:
 def _zip_loader(
     archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str, policy: DecodePolicy, max_pixels: int
 ) -> Load:
-    def load() -> Picture:
-        return decode(_read_entry(archive, entry, name), name, policy, max_pixels)
-
-    return load
+    return Load(lambda: _read_entry(archive, entry, name), lambda data: decode(data, name, policy, max_pixels))
 
 
 _MAX_ENTRY_BYTES = 1 << 30
@@ -324,7 +320,7 @@ def _array_source(batch: NDArray[np.uint8], name: str, policy: DecodePolicy) -> 
 
 
 def _row_loader(batch: NDArray[np.uint8], row: int) -> Load:
-    return lambda: Picture(np.ascontiguousarray(batch[row]), "array")
+    return of_pixels(lambda: Picture(np.ascontiguousarray(batch[row]), "array"))
 
 
 # ---- iterables ------------------------------------------------------------------------------------
@@ -337,7 +333,10 @@ def _iterable_source(pictures: Iterable[Any], policy: DecodePolicy, max_pixels: 
 
 
 def _object_loader(item: Any, name: str, policy: DecodePolicy, max_pixels: int) -> Load:
-    def load() -> Picture:
+    if isinstance(item, (str, os.PathLike)):
+        return _path_loader(item, name, policy, max_pixels)
+
+    def read() -> Picture:
         try:
             return _read_object(item, name, policy, max_pixels)
         except PictureError:
@@ -345,12 +344,22 @@ def _object_loader(item: Any, name: str, policy: DecodePolicy, max_pixels: int) 
         except (ArgumentError, InputError) as error:
             raise PictureError(f"{name}: {error}") from error
 
-    return load
+    return of_pixels(read)
+
+
+def _path_loader(item: str | os.PathLike[str], name: str, policy: DecodePolicy, max_pixels: int) -> Load:
+    try:
+        return _file_loader(path_of(item), str(item), policy, max_pixels)
+    except (ArgumentError, InputError) as error:
+        reason = PictureError(f"{name}: {error}")
+
+    def refuse() -> Picture:
+        raise reason
+
+    return of_pixels(refuse)
 
 
 def _read_object(item: Any, name: str, policy: DecodePolicy, max_pixels: int) -> Picture:
-    if isinstance(item, (str, os.PathLike)):
-        return _file_loader(path_of(item), str(item), policy, max_pixels)()
     if isinstance(item, Image.Image):
         return convert_opened(item, name, policy, max_pixels)
     if len(shape_of(item)) == 3:

@@ -9,7 +9,7 @@ from ..common.files import path_of
 from ..common.text import align, fixed_text, interval_text, number_text, printable
 from ..estimation.estimate import Estimate
 from ..inference.witness import Witness
-from ..pictures.sources import Load
+from ..pictures.load import Load
 from .document import NOT_SAVED, Document
 
 _LEGEND = (

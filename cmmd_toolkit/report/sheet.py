@@ -14,7 +14,7 @@ from ..common.text import fixed_text, number_text, printable
 from ..errors import ArgumentError, InputError
 
 if TYPE_CHECKING:
-    from ..pictures.sources import Load
+    from ..pictures.load import Load
     from .explanation import Entry, Explanation, Pictures
 
 COLUMNS, CELL, GAP, MARGIN = 8, 160, 14, 24

@@ -11,6 +11,7 @@ from ..common.progress import show_no_progress
 from ..errors import ArgumentError, InputError
 from ..features.features import Features
 from ..features.origin import Origin
+from ..store.store import FeatureStore, keep_to_limit
 from . import stored_warnings as stored_checks, warnings as checks
 from .embedding import embed_source
 from .open_sets import OpenedSets, backbone_names
@@ -67,6 +68,8 @@ def embed_sets(sets: OpenedSets) -> EmbeddedSets:
     warnings += [REMARKS[name] for name in names if name in REMARKS and name not in networks]
     warnings += _check_stored(sides, networks.get(names[0]), sets.recipe)
     features = [_features_of(side, names, networks, sets.run) for side in sides]
+    keep_to_limit(sets.run.store_path, keep=len(names))
+    warnings += dict.fromkeys(remark for side in sides for remark in side.remarks)
     for side in sides:
         if side.summary is not None and len(side.summary.names) < 2:
             raise InputError(f"{side.label}: only one usable picture; a distance needs at least two a side")
@@ -84,6 +87,7 @@ def embed_set(images: Any, run: Run) -> Features:
         raise ArgumentError(f"backbone: expected one, got {', '.join(names)}; embed the pictures with each by itself")
     networks = _load_networks(names, recipe, run, run.dims)
     (features,) = _features_of(side, names, networks, run)
+    keep_to_limit(run.store_path, keep=1)
     assert isinstance(features, Features)
     assert features.record is not None
     return replace(features, record=replace(features.record, origin=origin))
@@ -116,15 +120,21 @@ def _features_of(side: Side, names: Sequence[str], networks: Mapping[str, Backbo
         record = side.stored.record
         side.summary = record.summary(side.label, side.short) if record else None
         return [side.stored for _ in names]
-    with (run.progress or show_no_progress)(side.label, side.size) as advance:
+    loaded = [networks[name] for name in names]
+    with (
+        (run.progress or show_no_progress)(side.label, side.size) as advance,
+        FeatureStore(run.store_path, loaded, side.source.policy, run.max_pixels) as store,
+    ):
         features, record = embed_source(
             side.source,
-            [networks[name] for name in names],
+            loaded,
             batch_size=run.batch_size,
             workers=run.workers,
             on_error=run.on_error,
             advance=advance,
+            store=store,
         )
+    side.remarks = store.remarks
     side.summary = record.summary(side.label, side.short)
     return list(features)
 

@@ -23,22 +23,33 @@ from ..common.progress import Advance
 from ..errors import InputError, PictureError
 from ..features.features import Features
 from ..features.record import DIGEST_SIZE, Kind, RecordBuilder, SetRecord, SetSummary as SetSummary
-from ..pictures.sources import ImageSource, Load
+from ..pictures.load import Load, content_digest
+from ..pictures.sources import ImageSource
+from ..store.store import FeatureStore
+from ..store.table import Row
 
 OnError = Literal["fail", "skip"]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+_UNKNOWN = np.empty(0, np.float32)  # until the network has seen the picture
 
 
 @dataclass(frozen=True)
 class _Prepared:
-    """One picture, ready for every backbone."""
+    """One picture: for every backbone either its features, from the store, or what the network takes."""
 
     name: str
     kind: Kind
     size: tuple[int, int]
     digest: bytes
-    inputs: tuple[NetworkInput, ...]
+    content: bytes
+    features: tuple[NDArray[np.float32] | None, ...]
+    inputs: tuple[NetworkInput | None, ...]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether no network has to see it."""
+        return all(own is not None for own in self.features)
 
 
 def embed_source(
@@ -49,37 +60,73 @@ def embed_source(
     workers: int | None = None,
     on_error: OnError = "fail",
     advance: Advance | None = None,
+    store: FeatureStore | None = None,
 ) -> tuple[list[Features], SetRecord]:
     """Features of every picture of a source under every backbone, and the record of the pictures, which they keep.
 
+    Features that are in the `store` are taken from it, the others are kept there.
+
     Raises PictureError at the first unusable picture unless `on_error` is "skip"; InputError when none is left.
     """
-    seen = RecordBuilder()
+    seen, store = RecordBuilder(), store or FeatureStore(None, backbones, source.policy, 0)
     for name, reason in source.problems:
         if on_error == "fail":
             raise PictureError(f"{reason}, or use `on_error='skip'`")
         seen.skipped.append((name, reason))
-    rows: list[list[NDArray[np.float32]]] = [[] for _ in backbones]
+    rows = _Rows(backbones, store, batch_size, advance or (lambda _count: None))
     with warnings.catch_warnings():  # here and not in the threads, which share the filters
         warnings.filterwarnings("ignore", module=r"PIL\.")  # what Pillow warns of is checked or noted in decode.py
-        prepared = _prepared_pictures(source, backbones, workers, on_error, seen)
-        for batch in _batches(prepared, batch_size):
-            for i, backbone in enumerate(backbones):
-                names = [picture.name for picture in batch]
-                rows[i].append(backbone.embed([picture.inputs[i] for picture in batch], names))
-            for picture in batch:
-                seen.add(picture.name, picture.kind, picture.size, picture.digest)
-            if advance is not None:
-                advance(len(batch))
+        for picture in _prepared_pictures(source, backbones, store, workers, on_error, seen):
+            seen.add(picture.name, picture.kind, picture.size, picture.digest)
+            rows.add(picture)
+        rows.compute()
     if not seen.names:
         why = f"; all {len(seen.skipped)} were skipped, first {seen.skipped[0][1]}" if seen.skipped else ""
         raise InputError(f"{source.name}: no usable picture{why}")
     record = seen.build(source.remarks)
     features = [
-        Features(np.concatenate(own_rows), _provenance(backbone, source, record), record.names, record)
-        for own_rows, backbone in zip(rows, backbones, strict=True)
+        Features(own_rows, _provenance(backbone, source, record), record.names, record)
+        for own_rows, backbone in zip(rows.stacked(), backbones, strict=True)
     ]
     return features, record
+
+
+class _Rows:
+    """Features in the making: known ones at once, the others in batches."""
+
+    def __init__(self, backbones: Sequence[Backbone], store: FeatureStore, batch_size: int, advance: Advance) -> None:
+        self._backbones, self._store, self._batch_size, self._advance = backbones, store, batch_size, advance
+        self._rows: list[list[NDArray[np.float32]]] = [[] for _ in backbones]
+        self._batch: list[tuple[int, _Prepared]] = []
+
+    def add(self, picture: _Prepared) -> None:
+        """The next picture."""
+        place = len(self._rows[0])
+        for own, features in zip(self._rows, picture.features, strict=True):
+            own.append(_UNKNOWN if features is None else features)
+        if picture.is_known:
+            self._advance(1)
+            return
+        self._batch.append((place, picture))
+        if len(self._batch) == self._batch_size:
+            self.compute()
+
+    def compute(self) -> None:
+        """Send what waits through the networks that have not seen it."""
+        for i, backbone in enumerate(self._backbones):
+            inputs = [(place, picture, own) for place, picture in self._batch if (own := picture.inputs[i]) is not None]
+            if not inputs:
+                continue
+            made = backbone.embed([own for _, _, own in inputs], [picture.name for _, picture, _ in inputs])
+            for (place, picture, _), features in zip(inputs, made, strict=True):
+                self._rows[i][place] = features
+                self._store.put(i, picture.content, Row(features, picture.kind, picture.size, picture.digest))
+        self._advance(len(self._batch))
+        self._batch = []
+
+    def stacked(self) -> list[NDArray[np.float32]]:
+        """Float32 (N, D) for every backbone."""
+        return [np.stack(own) for own in self._rows]
 
 
 def default_workers() -> int:
@@ -89,11 +136,16 @@ def default_workers() -> int:
 
 
 def _prepared_pictures(
-    source: ImageSource, backbones: Sequence[Backbone], workers: int | None, on_error: OnError, seen: RecordBuilder
+    source: ImageSource,
+    backbones: Sequence[Backbone],
+    store: FeatureStore,
+    workers: int | None,
+    on_error: OnError,
+    seen: RecordBuilder,
 ) -> Iterator[_Prepared]:
     def prepare(item: tuple[str, Load]) -> _Prepared | PictureError:
         try:
-            return _prepare(item, backbones)
+            return _prepare(item, backbones, store)
         except PictureError as error:
             return error
 
@@ -106,14 +158,25 @@ def _prepared_pictures(
             seen.skipped.append((name, str(result)))
 
 
-def _prepare(item: tuple[str, Load], backbones: Sequence[Backbone]) -> _Prepared:
+def _prepare(item: tuple[str, Load], backbones: Sequence[Backbone], store: FeatureStore) -> _Prepared:
     name, load = item
-    picture = load()
+    encoded = load.read()
+    content = content_digest(encoded) if store.is_open else b""
+    known = store.find(content) if content else [None] * len(backbones)
+    features = tuple(None if row is None else row.features for row in known)
+    whole = [row for row in known if row is not None]
+    if len(whole) == len(backbones):
+        return _Prepared(name, whole[0].kind, whole[0].size, whole[0].digest, content, features, (None,) * len(known))
+    picture = load.decoded(encoded)
     pixels = np.ascontiguousarray(picture.pixels)
     digest = hashlib.blake2b(pixels.data, digest_size=DIGEST_SIZE, salt=_shape_salt(pixels)).digest()
-    inputs = tuple(backbone.preprocess(pixels) for backbone in backbones)
+    inputs = tuple(
+        None if own is not None else backbone.preprocess(pixels)
+        for own, backbone in zip(features, backbones, strict=True)
+    )
     height, width = pixels.shape[:2]
-    return _Prepared(name, Kind(picture.format, picture.notes), (width, height), digest, inputs)
+    kind = Kind(picture.format, picture.notes)
+    return _Prepared(name, kind, (width, height), digest, content, features, inputs)
 
 
 def _shape_salt(pixels: NDArray[np.uint8]) -> bytes:
@@ -137,17 +200,6 @@ def _parallel_map(
             yield future.result(), done
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    batch: list[Item] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _provenance(backbone: Backbone, source: ImageSource, record: SetRecord) -> Mapping[str, Any]:

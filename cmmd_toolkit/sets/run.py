@@ -1,19 +1,22 @@
 """What `compare`, `rank`, `plan`, `explain` and `embed` take in common: the networks, and how pictures are read."""
 
 import datetime
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..common.arguments import check_seed, whole_number
 from ..common.progress import ShowProgress
 from ..common.versions import library_versions
 from ..errors import ArgumentError
 from ..pictures.decode import MAX_PIXELS
+from ..store.store import store_folder
 from .embedding import OnError
 
 Paths = str | Path | Mapping[str, str | Path] | None
+StorePath = str | os.PathLike[str] | Literal[False] | None
 _LEAST = {"batch_size": 1, "workers": 1, "max_images": 2, "max_pixels": 1}
 _RECORDED = ("batch_size", "workers", "device", "max_images", "seed", "recursive", "on_error", "max_pixels")
 
@@ -35,6 +38,7 @@ class Run:
     recursive: bool = True
     on_error: OnError = "fail"
     max_pixels: int = MAX_PIXELS
+    store: StorePath = None
     progress: ShowProgress | None = None
     command: str | None = None
 
@@ -45,6 +49,12 @@ class Run:
         if self.on_error not in ("fail", "skip"):
             raise ArgumentError(f"on_error: expected fail or skip, got {self.on_error!r}")
         object.__setattr__(self, "seed", check_seed(self.seed))
+        _ = self.store_path
+
+    @property
+    def store_path(self) -> Path | None:
+        """Where features are kept, None for nowhere."""
+        return store_folder(self.store)
 
     def options(self) -> dict[str, Any]:
         """How the pictures were read, JSON-able."""

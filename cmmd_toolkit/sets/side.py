@@ -21,13 +21,14 @@ Stored = Features | GaussianStatistics
 
 @dataclass
 class Side:
-    """A named input. Exactly one of `source` and `stored` is set; `summary` comes with embedding, or the record."""
+    """A named input: `source` or `stored`. Embedding gives `summary`, as a stored record does, and `remarks`."""
 
     label: str
     source: ImageSource | None = None
     stored: Stored | None = None
     summary: SetSummary | None = None
     short: str = ""
+    remarks: Sequence[str] = ()
 
     @property
     def size(self) -> int | None:

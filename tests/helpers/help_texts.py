@@ -24,10 +24,18 @@ def help_page() -> str:
         group: click.Group = importlib.import_module(module).main
         with click.Context(group, info_name=program, **_settings(group)) as context:
             parts.append(_part(program, group.get_help(context)))
-            for name, command in sorted(group.commands.items()):
-                with click.Context(command, parent=context, info_name=name, **_settings(group)) as inner:
-                    parts.append(_part(f"{program} {name}", command.get_help(inner)))
+            parts += _parts_of(group, program, context)
     return "\n".join(parts)
+
+
+def _parts_of(group: click.Group, title: str, context: click.Context) -> list[str]:
+    parts = []
+    for name, command in sorted(group.commands.items()):
+        with click.Context(command, parent=context, info_name=name, **_settings(group)) as inner:
+            parts.append(_part(f"{title} {name}", command.get_help(inner)))
+            if isinstance(command, click.Group):
+                parts += _parts_of(command, f"{title} {name}", inner)
+    return parts
 
 
 def _settings(group: click.Group) -> dict[str, object]:

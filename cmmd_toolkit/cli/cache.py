@@ -1,0 +1,84 @@
+"""`cmmd cache`: what the feature store holds, whether it is whole, and how to make it smaller."""
+
+import sqlite3
+import time
+from pathlib import Path
+
+import click
+
+from ..common.arguments import parse_size
+from ..common.text import align
+from ..errors import ArgumentError
+from ..store.store import OFF, list_tables, remove_table, store_folder, trim as trim_store
+from ..store.table import TableState, remove_damaged
+
+_SHOWN = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
+_DAY = 86400.0
+
+
+@click.group(short_help="List, check and trim stored features.")
+@click.option("--store", metavar="DIR", help="The feature store. [default: CMMD_STORE, else the user's cache folder]")
+@click.pass_context
+def cache(context: click.Context, store: str | None) -> None:
+    """Features that `compare`, `rank`, `plan`, `explain` and `embed` keep, so that a picture is embedded once."""
+    folder = store_folder(store)
+    if folder is None:
+        raise ArgumentError(f"store: CMMD_STORE is {OFF!r}; name a folder")
+    context.obj = folder
+
+
+@cache.command(name="list", short_help="What is stored.")
+@click.pass_obj
+def list_(folder: Path) -> int:
+    """One line per network: pictures, size, and when it was last used."""
+    states, damaged = list_tables(folder)
+    rows = [["network", "pictures", "size", "last used", "file"]] + [_row(state) for state in states]
+    if states:
+        click.echo("\n".join(align(rows, {0, 4})))
+    click.echo(f"{folder}: {_size_text(sum(state.size for state in states))} in {len(states)} tables")
+    for path, reason in damaged:
+        click.echo(f"{path}: damaged ({reason}); cmmd cache check removes it", err=True)
+    return 0
+
+
+@cache.command(short_help="Check every stored feature.")
+@click.pass_obj
+def check(folder: Path) -> int:
+    """Check every checksum; what is damaged is removed, and computed anew when it is needed."""
+    states, damaged = list_tables(folder)
+    for path, reason in damaged:
+        click.echo(f"{path}: damaged ({reason}); removed")
+        remove_table(path)
+    for state in states:
+        try:
+            lost = remove_damaged(state)
+        except sqlite3.Error as error:
+            remove_table(state.path)
+            click.echo(f"{state.network}: the file is damaged ({error}); removed")
+            continue
+        found = f"{lost:,} damaged features removed" if lost else "whole"
+        click.echo(f"{state.network}: {state.rows:,} pictures, {found}")
+    return 0
+
+
+@cache.command(short_help="Remove what was used longest ago.")
+@click.option("--to", "limit", required=True, metavar="SIZE", help="Bytes that may stay, e.g. 500MB, 2GB, 0.")
+@click.pass_obj
+def trim(folder: Path, limit: str) -> int:
+    """Remove the tables that were used longest ago until the rest is at most SIZE."""
+    removed = trim_store(folder, parse_size(limit, "--to"))
+    freed = sum(state.size for state in removed)
+    names = ": " + "; ".join(state.network for state in removed) if removed else ""
+    click.echo(f"{folder}: {_size_text(freed)} removed in {len(removed)} tables{names}")
+    return 0
+
+
+def _row(state: TableState) -> list[str]:
+    days = (time.time() - state.used) / _DAY
+    used = "today" if days < 1 else f"{days:.0f} days ago"
+    return [state.network, f"{state.rows:,}", _size_text(state.size), used, state.path.name]
+
+
+def _size_text(size: int) -> str:
+    unit, name = next(((scale, name) for name, scale in _SHOWN if size >= scale), (1, "B"))
+    return f"{size / unit:.3g} {name}"

@@ -1,0 +1,162 @@
+"""The feature store: a folder with a table per network, by default in the user's cache folder.
+
+A store is never a reason to fail: where it cannot be read or written, features are computed, and a remark says why.
+"""
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from ..backbones.base import Backbone
+from ..common.arguments import parse_size
+from ..common.files import path_of
+from ..errors import ArgumentError
+from ..pictures.decode import DecodePolicy
+from .key import key_digest, network_key
+from .table import SUFFIXES, FeatureTable, Row, TableState, read_state, size_of
+
+OFF = "off"
+ENVIRONMENT = "CMMD_STORE"
+LIMIT = 20 * 10**9  # bytes, unless CMMD_STORE_LIMIT says another size
+_SUFFIX = ".sqlite"
+_ROWS_PER_COMMIT = 512
+
+
+def store_folder(store: object = None) -> Path | None:
+    """Where the store is: `store`, else CMMD_STORE, else the user's cache folder; None for False and "off".
+
+    Raises ArgumentError for what is no folder's name.
+    """
+    if store is None or store is True:
+        store = os.environ.get(ENVIRONMENT) or None
+    if store is False or store == OFF:
+        return None
+    if store is None:
+        from platformdirs import user_cache_path
+
+        return user_cache_path("cmmd-toolkit", appauthor=False) / "features"
+    if not isinstance(store, (str, os.PathLike)):
+        raise ArgumentError(f"store: expected a folder, or False for none, got {type(store).__name__}")
+    path = path_of(store).expanduser()
+    if path.exists() and not path.is_dir():
+        raise ArgumentError(f"store: {path} is a file; name a folder")
+    return path
+
+
+class FeatureStore:
+    """The tables of some networks, open for one set of pictures; a context manager that writes what waits.
+
+    Attributes:
+        remarks: why features could not be looked up or kept.
+    """
+
+    def __init__(
+        self, folder: Path | None, backbones: Sequence[Backbone], policy: DecodePolicy, max_pixels: int
+    ) -> None:
+        self._folder, self._count, self.remarks = folder, len(backbones), list[str]()
+        self._tables: list[FeatureTable] = []
+        self._opened: list[FeatureTable] = []
+        self._waiting = 0
+        if folder is None:
+            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for backbone in backbones:
+                self._opened.append(_open_table(folder, backbone, policy, max_pixels))
+            self._tables = self._opened
+        except (sqlite3.Error, OSError) as error:
+            self._give_up(error)
+
+    def __enter__(self) -> "FeatureStore":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._commit()
+        for table in self._opened:
+            table.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything can be found or kept."""
+        return bool(self._tables)
+
+    def find(self, content: bytes) -> list[Row | None]:
+        """What is stored of a picture for every network; may be called by several threads."""
+        try:
+            tables = self._tables  # which another thread may give up
+            return [table.find(content) for table in tables] or [None] * self._count
+        except sqlite3.Error as error:
+            self._give_up(error)
+            return [None] * self._count
+
+    def put(self, network: int, content: bytes, row: Row) -> None:
+        """Keep what was computed for a network."""
+        if self._tables:
+            self._tables[network].put(content, row)
+            self._waiting += 1
+            if self._waiting >= _ROWS_PER_COMMIT * len(self._tables):
+                self._commit()
+
+    def _commit(self) -> None:
+        try:
+            for table in self._tables:
+                table.commit()
+            self._waiting = 0
+        except sqlite3.Error as error:
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        self._tables = []
+        self.remarks = [
+            f"feature store {self._folder}: not used ({error}); try `cmmd cache check`, or another folder as `store`"
+        ]
+
+
+def _open_table(folder: Path, backbone: Backbone, policy: DecodePolicy, max_pixels: int) -> FeatureTable:
+    key = network_key(backbone, policy, max_pixels)
+    name = "".join(letter if letter.isalnum() else "-" for letter in backbone.name)
+    return FeatureTable(folder / f"{name}-{key_digest(key)}{_SUFFIX}", key, backbone.dim)
+
+
+def list_tables(folder: Path) -> tuple[list[TableState], list[tuple[Path, str]]]:
+    """The tables, the one that was used last first, and files that cannot be read with the reason."""
+    states, damaged = [], []
+    for path in sorted(folder.glob(f"*{_SUFFIX}")):
+        try:
+            states.append(read_state(path))
+        except (sqlite3.Error, ValueError, TypeError) as error:
+            damaged.append((path, str(error)))
+    return sorted(states, key=lambda state: -state.used), damaged
+
+
+def keep_to_limit(folder: Path | None, keep: int) -> list[TableState]:
+    """Trim the store to its limit, without the last `keep` used tables; returns the removed ones."""
+    text = os.environ.get(f"{ENVIRONMENT}_LIMIT")
+    limit = LIMIT if not text else parse_size(text, f"{ENVIRONMENT}_LIMIT")
+    if folder is None or sum(size_of(path) for path in folder.glob(f"*{_SUFFIX}")) <= limit:
+        return []
+    return trim(folder, limit, keep)
+
+
+def remove_table(path: Path) -> int:
+    """Remove a table and what SQLite keeps beside it; returns its bytes."""
+    size = size_of(path)
+    for suffix in SUFFIXES:
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    return size
+
+
+def trim(folder: Path, limit: int, keep: int = 0) -> list[TableState]:
+    """Remove the tables that were used longest ago until the rest is at most `limit` bytes; returns the removed.
+
+    The last `keep` used ones stay.
+    """
+    states, _ = list_tables(folder)
+    removed = []
+    while len(states) > keep and sum(state.size for state in states) > limit:
+        removed.append(states.pop())
+        with suppress(OSError):
+            remove_table(removed[-1].path)
+    return removed

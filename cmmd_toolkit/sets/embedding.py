@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -31,6 +32,7 @@ from ..store.table import Row
 OnError = Literal["fail", "skip"]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+_PART = 8  # pictures that a thread takes at a time: what the store holds takes less time than to hand it over
 _UNKNOWN = np.empty(0, np.float32)  # until the network has seen the picture
 
 
@@ -186,18 +188,20 @@ def _shape_salt(pixels: NDArray[np.uint8]) -> bytes:
 def _parallel_map(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int
 ) -> Iterator[tuple[Result, Item]]:
-    """Ordered map in threads with a bounded number of results waiting."""
-    waiting: deque[tuple[Future[Result], Item]] = deque()
-    pool = ThreadPoolExecutor(workers)
+    """Ordered map in threads with a bounded number of results waiting; each thread takes a few items at a time."""
+
+    def apply(part: tuple[Item, ...]) -> list[tuple[Result, Item]]:
+        return [(function(item), item) for item in part]
+
+    waiting: deque[Future[list[tuple[Result, Item]]]] = deque()
+    pool, left = ThreadPoolExecutor(workers), iter(items)
     try:
-        for item in items:
-            waiting.append((pool.submit(function, item), item))
-            if len(waiting) > 4 * workers + 32:
-                future, done = waiting.popleft()
-                yield future.result(), done
+        while part := tuple(islice(left, _PART)):
+            waiting.append(pool.submit(apply, part))
+            if len(waiting) > 2 * workers + 2:
+                yield from waiting.popleft().result()
         while waiting:
-            future, done = waiting.popleft()
-            yield future.result(), done
+            yield from waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -8,6 +8,7 @@ folders, whatever the file system returns.
 
 import errno
 import os
+import re
 import stat
 import zipfile
 from bisect import bisect_left
@@ -73,7 +74,8 @@ def open_images(
     """Open any supported source of pictures.
 
     Args:
-        source: a folder, .zip, .npy or .npz path; a uint8 array or tensor (N, 3, H, W) or (N, H, W, 3);
+        source: a folder, .zip (or `archive.zip:inner/folder`), .npy or .npz path; a uint8 array or tensor
+            (N, 3, H, W) or (N, H, W, 3);
             or an iterable of Pillow images, paths and uint8 arrays.
         recursive: also look into the folder's subfolders.
         policy: how awkward pictures are converted, see `cmmd_toolkit.pictures.decode`.
@@ -98,13 +100,15 @@ def open_images(
 
 
 def _open_path(path: Path, recursive: bool, policy: DecodePolicy, max_pixels: int) -> ImageSource:
+    if inside := _part_of_zip(path):
+        return _zip_source(*inside, policy, max_pixels)
     check_exists(path)
     if path.is_dir():
         return _folder_source(path, recursive, policy, max_pixels)
     check_regular(path)
     suffix = path.suffix.lower()
     if suffix == ".zip":
-        return _zip_source(path, policy, max_pixels)
+        return _zip_source(path, "", policy, max_pixels)
     if suffix in (".npy", ".npz"):
         return _array_source(_read_batch(path), str(path), policy)
     if suffix == ".safetensors":
@@ -227,7 +231,17 @@ def _other_files(count: int) -> tuple[str, ...]:
 # ---- zips -----------------------------------------------------------------------------------------
 
 
-def _zip_source(path: Path, policy: DecodePolicy, max_pixels: int) -> ImageSource:
+def _part_of_zip(path: Path) -> tuple[Path, str] | None:
+    """`archive.zip:inner/folder` as the archive and the folder; None for every other path."""
+    found = re.fullmatch(r"(.*\.zip):(.+)", str(path), re.IGNORECASE | re.DOTALL)
+    if found is None or path.exists() or not Path(found[1]).exists():
+        return None
+    check_regular(Path(found[1]))
+    return Path(found[1]), found[2].strip("/") + "/"
+
+
+def _zip_source(path: Path, inside: str, policy: DecodePolicy, max_pixels: int) -> ImageSource:
+    """The pictures of an archive, or of a folder in it; names begin there."""
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError) as error:
@@ -235,15 +249,17 @@ def _zip_source(path: Path, policy: DecodePolicy, max_pixels: int) -> ImageSourc
     entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     for entry in entries:
         _check_entry(path, entry)
-    entries.sort(key=lambda entry: entry.filename)
+    entries = sorted((entry for entry in entries if entry.filename.startswith(inside)), key=lambda own: own.filename)
     pictures = [entry for entry in entries if _is_picture_name(entry.filename)]
     if not pictures:
-        raise InputError(f"{path}: no pictures ({' '.join(SUFFIXES)}) among its {len(entries)} files")
+        where = f" below {inside}" if inside else ""
+        raise InputError(f"{path}: no pictures ({' '.join(SUFFIXES)}) among its {len(entries)} files{where}")
     items = [
-        (entry.filename, _zip_loader(archive, entry, f"{path}:{entry.filename}", policy, max_pixels))
+        (entry.filename[len(inside) :], _zip_loader(archive, entry, f"{path}:{entry.filename}", policy, max_pixels))
         for entry in pictures
     ]
-    return ImageSource(str(path), items, policy, _other_files(len(entries) - len(pictures)))
+    name = f"{path}:{inside[:-1]}" if inside else str(path)
+    return ImageSource(name, items, policy, _other_files(len(entries) - len(pictures)))
 
 
 def _check_entry(path: Path, entry: zipfile.ZipInfo) -> None:

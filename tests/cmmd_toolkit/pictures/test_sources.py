@@ -9,7 +9,7 @@ import pytest
 import torch
 from pictures import smooth_picture, write_pictures
 
-from cmmd_toolkit import ArgumentError, InputError, PictureError
+from cmmd_toolkit import ArgumentError, InputError, PictureError, compare
 from cmmd_toolkit.pictures.sources import open_images, subset_rows
 
 
@@ -171,3 +171,27 @@ def test_a_link_to_nothing_is_called_so(tmp_path: Path) -> None:
     (tmp_path / "a.png").symlink_to(tmp_path / "gone.png")
     with pytest.raises(InputError, match=r"a.png: cannot be read .*; a link to nothing"):
         pixels_of(tmp_path)
+
+
+def test_a_folder_of_a_zip_is_a_set_of_its_own(real: Path, fake: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "both.ZIP"
+    with zipfile.ZipFile(archive, "w") as written:
+        for folder, name in ((real, "sets/real"), (fake, "sets/real-not"), (fake, "sets/fake")):
+            for file in folder.iterdir():
+                written.write(file, f"{name}/sub/{file.name}")
+    part = f"{archive}:sets/real"
+    assert names_of(part) == [f"sub/{name}" for name in names_of(real)]
+    assert names_of(f"{archive}:/sets/real/") == names_of(part)
+    assert open_images(part).name == part
+    for own, expected in zip(pixels_of(part), pixels_of(real), strict=True):
+        assert np.array_equal(own, expected)
+    options = {"backbone": "mini", "device": "cpu", "metric": "fd"}
+    inside = compare(part, f"{archive}:sets/fake/sub", **options)
+    assert inside.value("fd", generated=f"{archive}:sets/fake/sub") == compare(real, fake, **options).value("fd")
+    with pytest.raises(InputError, match="no pictures .* among its 0 files below nothing/"):
+        open_images(f"{archive}:nothing")
+    with pytest.raises(InputError, match=r"absent\.zip:sets: no such file"):
+        open_images(tmp_path / "absent.zip:sets")
+    (tmp_path / "odd.zip:name").mkdir()  # a folder of that name is what it is
+    write_pictures(tmp_path / "odd.zip:name", 2)
+    assert len(names_of(tmp_path / "odd.zip:name")) == 2

@@ -68,8 +68,8 @@ main.add_command(cache)
 def compare(reference: str, generated: tuple[str, ...], json_file: str | None, **given: Any) -> int:
     """Score GENERATED sets against REFERENCE.
 
-    A set is a folder, a .zip or archive.zip:inner/folder, an .npy or .npz batch of uint8 images, or a file of `cmmd embed`; statistics may also be
-    a pytorch-fid .npz. The table says of each metric whether lower or higher is better. A limit is of the value as
+    A set is a folder, a .zip or archive.zip:inner/folder, an .npy or .npz batch of uint8 images, or a file of `cmmd
+    embed`; statistics may also be a pytorch-fid .npz. The table says of each metric whether lower or higher is better. A limit is of the value as
     printed, or with :corrected of the value without bias; with several backbones it names one (mini:mmd=0.02). Exit
     codes: 0 done, 1 beyond --fail-above or --fail-below, 2 bad input, 130 interrupted.
     """

@@ -69,9 +69,9 @@ def compare(reference: str, generated: tuple[str, ...], json_file: str | None, *
     """Score GENERATED sets against REFERENCE.
 
     A set is a folder, a .zip or archive.zip:inner/folder, an .npy or .npz batch of uint8 images, or a file of `cmmd
-    embed`; statistics may also be a pytorch-fid .npz. The table says of each metric whether lower or higher is better. A limit is of the value as
-    printed, or with :corrected of the value without bias; with several backbones it names one (mini:mmd=0.02). Exit
-    codes: 0 done, 1 beyond --fail-above or --fail-below, 2 bad input, 130 interrupted.
+    embed`; statistics may also be a pytorch-fid .npz. The table says of each metric whether lower or higher is better.
+    A limit is of the value as printed, or with :corrected of the value without bias; with several backbones it names
+    one (mini:mmd=0.02). Exit codes: 0 done, 1 beyond --fail-above or --fail-below, 2 bad input, 130 interrupted.
     """
     limits = [parse_limit(ABOVE, text, given["metric"]) for text in given.pop("fail_above")]
     limits += [parse_limit(BELOW, text, given["metric"]) for text in given.pop("fail_below")]

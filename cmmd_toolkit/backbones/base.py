@@ -159,5 +159,8 @@ def resolve_device(device: str) -> str:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, ValueError) as error:
         reason = str(error).splitlines()[0].split(". ")[0]
-        raise ArgumentError(f"device {device}: not usable here ({reason}); use `device='cpu'` or auto") from error
+        known = "" if reason.startswith("Expected one of") else f" ({reason})"
+        raise ArgumentError(
+            f"device {device}: not usable here{known}; expected auto, cpu, cuda, cuda:1 or mps"
+        ) from error
     return device

@@ -4,7 +4,16 @@ from typing import Any
 
 import click
 
-from .options import check_json, command_line, deliver, json_option, network_options, parse_shared, picture_options
+from .options import (
+    bandwidth_option,
+    check_json,
+    command_line,
+    deliver,
+    json_option,
+    network_options,
+    parse_shared,
+    picture_options,
+)
 
 
 @click.command(short_help="Which pictures make the distance.")
@@ -14,7 +23,7 @@ from .options import check_json, command_line, deliver, json_option, network_opt
     "--top", type=click.IntRange(min=1), default=16, show_default=True, metavar="N", help="Pictures per list."
 )
 @network_options
-@click.option("--bandwidth", metavar="VALUE", help="MMD kernel: a number, median (of the reference) or median-pooled.")
+@bandwidth_option(", or median-pooled (of both sets)")
 @picture_options
 @click.option("--sheet", "sheet_file", metavar="FILE.png", help="Write the listed pictures as a contact sheet.")
 @json_option

@@ -13,6 +13,7 @@ from ..sets.metric_names import ALL, DEFAULTS, METRICS
 from .cache import cache
 from .explain import explain
 from .options import (
+    bandwidth_option,
     check_json,
     command_line,
     deliver,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 THRESHOLD_EXCEEDED = 1
 _DEFAULT = f"[default: {' and '.join(DEFAULTS)}]"
+_METRIC_HELP = f"Repeatable: {', '.join(METRICS)}, or {ALL}; see docs/metrics.md. {_DEFAULT}"
 
 
 @click.group(cls=Shell, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -58,9 +60,14 @@ main.add_command(cache)
 @click.argument("reference")
 @click.argument("generated", nargs=-1, required=True)
 @network_options
-@click.option("--metric", multiple=True, metavar="NAME", help=f"Repeatable: {', '.join(METRICS)}, or {ALL}. {_DEFAULT}")
+@click.option(
+    "--metric",
+    multiple=True,
+    metavar="NAME",
+    help=_METRIC_HELP,
+)
 @click.option("--per-class", is_flag=True, help="Also score each class folder (dog/ on both sides) by itself.")
-@click.option("--bandwidth", metavar="VALUE", help="MMD kernel: a number, median (of the reference) or median-pooled.")
+@bandwidth_option(", or median-pooled (of both sets)")
 @picture_options
 @json_option
 @click.option(ABOVE, multiple=True, metavar=FORM, help="Repeatable: exit with code 1 when a result is above.")
@@ -70,8 +77,9 @@ def compare(reference: str, generated: tuple[str, ...], json_file: str | None, *
 
     A set is a folder, a .zip or archive.zip:inner/folder, an .npy or .npz batch of uint8 images, or a file of `cmmd
     embed`; statistics may also be a pytorch-fid .npz. The table says of each metric whether lower or higher is better.
-    A limit is of the value as printed, or with :corrected of the value without bias; with several backbones it names
-    one (mini:mmd=0.02). Exit codes: 0 done, 1 beyond --fail-above or --fail-below, 2 bad input, 130 interrupted.
+    --fail-above and --fail-below look at the value as printed, with :corrected at the value without bias; with several
+    backbones they name one (mini:mmd=0.02). Exit codes: 0 done, 1 beyond --fail-above or --fail-below, 2 bad input,
+    130 interrupted.
     """
     limits = [parse_limit(ABOVE, text, given["metric"]) for text in given.pop("fail_above")]
     limits += [parse_limit(BELOW, text, given["metric"]) for text in given.pop("fail_below")]

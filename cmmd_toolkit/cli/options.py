@@ -24,7 +24,10 @@ def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _with(
         command,
         click.option(
-            "--backbone", multiple=True, metavar="NAME", help="Repeatable; see `cmmd backbones`. [default: clip]"
+            "--backbone",
+            multiple=True,
+            metavar="NAME",
+            help="Repeatable; see `cmmd backbones`. [default: the recipe's, else clip]",
         ),
         click.option(
             "--weights",
@@ -48,7 +51,9 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--max-images", type=int, metavar="N", help="Use a random subset of N pictures per set."),
         click.option("--seed", type=int, default=0, show_default=True, metavar="S", help="Seed of every draw."),
-        click.option("--recipe", metavar="NAME", help="Reproduce a system: " + ", ".join(_RECIPE_NAMES) + "."),
+        click.option(
+            "--recipe", metavar="NAME", help=f"Compute exactly as another tool does: {', '.join(_RECIPE_NAMES)}."
+        ),
         click.option(
             "--on-error",
             type=click.Choice(["fail", "skip"]),
@@ -68,6 +73,12 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--no-store", is_flag=True, help="Compute every feature anew and keep none."),
         click.option("--recursive/--no-recursive", default=True, show_default=True, help="Search folders recursively."),
     )
+
+
+def bandwidth_option(more: str = "") -> Callable[..., Any]:
+    """The width of the MMD kernel."""
+    help = f"Width of the MMD kernel: a number, or median (of the distances within the reference; the default){more}."
+    return click.option("--bandwidth", metavar="VALUE", help=help)
 
 
 def _with(command: Callable[..., Any], *options: Callable[..., Any]) -> Callable[..., Any]:

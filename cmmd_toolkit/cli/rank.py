@@ -6,7 +6,16 @@ from typing import Any
 import click
 
 from ..errors import ArgumentError
-from .options import check_json, command_line, deliver, json_option, network_options, parse_shared, picture_options
+from .options import (
+    bandwidth_option,
+    check_json,
+    command_line,
+    deliver,
+    json_option,
+    network_options,
+    parse_shared,
+    picture_options,
+)
 
 NOT_SO = 1
 
@@ -17,9 +26,9 @@ NOT_SO = 1
 @click.option(
     "--metric", default="mmd", show_default=True, metavar="NAME", help="What is ranked: mmd (cmmd) or fd (fid)."
 )
-@click.option("--paired", is_flag=True, help="Pictures of one name were made from one seed in every set.")
-@click.option("--alpha", type=float, default=0.05, show_default=True, help="Level of the groups.")
-@click.option("--bandwidth", metavar="VALUE", help="MMD kernel: a number, or median (of the reference; the default).")
+@click.option("--paired", is_flag=True, help="Pictures of the same name were made from the same seed in every set.")
+@click.option("--alpha", type=float, default=0.05, show_default=True, help="Significance level of the groups.")
+@bandwidth_option()
 @network_options
 @picture_options
 @json_option
@@ -53,7 +62,8 @@ def _parse_order(text: str, generated: tuple[str, ...]) -> tuple[str, str]:
     better, separator, worse = (part.strip() for part in text.partition("<"))
     names = {*generated, *(Path(name).name for name in generated)}
     if not separator or better == worse or not {better, worse} <= names:
-        raise ArgumentError(f"--fail-unless {text}: expected A<B with two of the sets ({', '.join(generated)})")
+        known = ", ".join(Path(name).name for name in generated)
+        raise ArgumentError(f"--fail-unless {text}: expected A<B with two of the sets ({known})")
     return better, worse
 
 
@@ -65,13 +75,13 @@ def _parse_order(text: str, generated: tuple[str, ...]) -> tuple[str, str]:
     "differences",
     multiple=True,
     metavar="D",
-    help="Repeatable: a number, or 10% of the present value.",
+    help="Repeatable: a number, or a share such as 10% of the distance (with two sets of their difference).",
 )
 @click.option("--power", type=float, default=0.8, show_default=True, help="The chance to detect it.")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Level of the two-sided test.")
-@click.option("--metric", metavar="NAME", help="mmd (cmmd) or fd (fid). [default: mmd; of a report all]")
-@click.option("--paired", is_flag=True, help="With two sets: pictures of one name were made from one seed.")
-@click.option("--bandwidth", metavar="VALUE", help="MMD kernel: a number, or median (of the reference; the default).")
+@click.option("--metric", metavar="NAME", help="mmd (cmmd) or fd (fid). [default: mmd; for a report, all in it]")
+@click.option("--paired", is_flag=True, help="With two sets: pictures of the same name were made from the same seed.")
+@bandwidth_option()
 @network_options
 @picture_options
 @json_option

@@ -10,7 +10,7 @@ from typing import Any
 from ..common.arguments import real_number
 from ..common.files import path_of
 from ..common.progress import ShowProgress
-from ..common.text import number_text
+from ..common.text import number_text, plain
 from ..errors import ArgumentError, InputError
 from ..inference.ordering import Score, relative, without_bias
 from ..inference.sample_size import (
@@ -36,6 +36,8 @@ from .rank import check_one_ruler, checked_level, frechet_scores, mmd_scores, ra
 
 SHARES = (0.5, 0.2, 0.1, 0.05)
 _MOST_PICTURES = 2**53
+_MOST_MMD = 2
+_ROUGHER = "from a report, which is rougher than from the pictures themselves"
 
 
 def plan(
@@ -74,8 +76,9 @@ def plan(
     Args:
         pilot: the reference set; or, alone, a report of `compare` with standard errors, itself or its JSON file.
         generated: one set (two models like it) or two (these two models), as `compare`.
-        differences: of the distance, absolute (0.01) or a share of the present value ("10%"). Default: from 50 % down
-            to 5 %; with two sets the nearer end of the interval of their difference, and the difference they show.
+        differences: a number (0.01), or a share ("10%") of the pilot's distance, with two sets of their difference.
+            Default: from 50 % down to 5 %; with two sets the nearer end of the interval of their difference, and the
+            difference they show, without shares where it may be zero.
         power, alpha: chance to find it, level of the two-sided relative test.
         metric: "mmd" (default) or "fd", on their networks also "cmmd" and "fid"; of a report, the results to look at
             (default: all).
@@ -91,6 +94,7 @@ def plan(
     """
     wanted = [_parse_difference(text) for text in _several(differences)]
     spec = ranked_metric("mmd" if metric is None else metric)
+    _check_possible(wanted, spec)
     alpha, power = checked_level(alpha), real_number(power, "power", "a number between alpha and 1")
     check_one_ruler(bandwidth)
     run = Run(
@@ -112,9 +116,9 @@ def plan(
         command=command,
     )
     if generated is None or (isinstance(generated, (list, tuple)) and not generated):
+        name, report = _report_of(pilot)
         if paired or backbone:
             raise ArgumentError("a report has its backbones and no pairs; leave out `backbone` and `paired`")
-        name, report = _report_of(pilot)
         pilots = _from_report(name, report, None if metric is None else spec)
         about: tuple[Any, Any, Any] = (), _sets_of(report), {**run.made_now(), "report": report.get("provenance")}
     else:
@@ -123,6 +127,16 @@ def plan(
         pilots = [_from_sets(sets, k, spec, bandwidth, paired) for k in range(len(sets.backbones))]
         about = tuple(dict.fromkeys(sets.warnings)), sets.descriptions(), sets.provenance([spec.number])
     return Plan(tuple(_need(found, wanted, power, alpha) for found in pilots), power, alpha, *about)
+
+
+def _check_possible(wanted: Sequence[tuple[float, bool]], spec: MetricSpec) -> None:
+    """With a kernel of at most 1 a squared MMD is at most 2."""
+    too_large = next((size for size, is_share in wanted if not is_share and size > _MOST_MMD), None)
+    if spec.number == "mmd" and too_large is not None:
+        shown = plain(too_large)
+        raise ArgumentError(
+            f"differences: a squared MMD is at most {_MOST_MMD}, got {shown}; for a share write {shown}%"
+        )
 
 
 def _check_few(generated: Sequence[Any], paired: bool) -> None:
@@ -159,7 +173,7 @@ def _from_sets(
         (score,) = scores
         parts = pilot_of_mmd(score) if isinstance(score, MmdScore) else pilot_of_frechet(score)
         value, interval = without_bias(score), score.estimate.interval
-        about, remark = f"{names[0]} and another set", _doubt(interval, "the distance")
+        about, remark = f"{names[0]} and a second model like it", _doubt(interval, "the distance")
         return _Pilot(name, metric, about, value, interval, parts, _shares(value), remark)
     test = relative(*scores, paired=paired)
     if test.difference == 0:
@@ -168,7 +182,8 @@ def _from_sets(
     remark = _doubt(test.interval, "the difference")
     nearer = min(map(abs, test.interval))
     safe = () if remark else ((nearer, "the nearer end of its interval"),)
-    defaults = (*safe, (abs(test.difference), "as observed, which is too large on average"), *_shares(test.difference))
+    observed = (abs(test.difference), "as observed, which is too large on average")
+    defaults = (*safe, observed, *(() if remark else _shares(test.difference)))
     return _Pilot(name, metric, about, test.difference, test.interval, pilot_of_test(test), defaults, remark)
 
 
@@ -180,7 +195,11 @@ def _doubt(interval: Sequence[float] | None, what: str) -> str:
     if interval is None or not interval[0] <= 0 <= interval[1]:
         return ""
     low, high = (number_text(end, significant=2) for end in interval)
-    return f"{what} may be zero (95 % interval {low} to {high}), and then shares of it mean nothing; give `differences`"
+    example = number_text(max(map(abs, interval)), significant=1)
+    return (
+        f"{what} may be zero (95 % interval {low} to {high}), and then shares of it mean nothing; give `differences` "
+        f"as a number, such as {example}"
+    )
 
 
 def _from_report(name: str, report: Mapping[str, Any], spec: MetricSpec | None) -> list[_Pilot]:
@@ -204,6 +223,8 @@ def _report_of(report: Any) -> tuple[str, Mapping[str, Any]]:
             "give one or two generated sets"
         )
     path = path_of(report)
+    if path.exists() and path.suffix.lower() != ".json" and (path.is_dir() or path.suffix):
+        raise InputError(f"{path}: is a set, not a report; give a generated set, too: cmmd plan REFERENCE GENERATED")
     document = read_object(path, _no_report(path))
     if not isinstance(document.get("results"), list):
         raise InputError(_no_report(path))
@@ -231,8 +252,9 @@ def _from_result(result: Mapping[str, Any]) -> _Pilot:
     numbers = (value, error, *(interval or ()))
     if not all(map(math.isfinite, numbers)) or error <= 0 or min(n, m) < 2 or max(n, m) > _MOST_PICTURES:
         raise ValueError("no result of compare")
-    about = f"{result['generated']} and another set"
-    remark = _doubt(interval, "the distance")
+    about = f"{result['generated']} and a second model like it"
+    doubt = _doubt(interval, "the distance")
+    remark = f"{doubt}; {_ROUGHER}" if doubt else _ROUGHER
     metric = METRICS[result["metric"]].name
     parts = pilot_of_error(value, error, min(n, m), n)
     return _Pilot(str(result["backbone"]), metric, about, value, interval, parts, _shares(value), remark)

@@ -103,7 +103,7 @@ def _check_several(generated: Sequence[Any]) -> None:
     if twice := [name for name in names if names.count(name) > 1]:
         raise ArgumentError(f"{twice[0]}: given twice; name each set once")
     if len(generated) < 2:
-        raise ArgumentError("rank: expected two generated sets or more; for one take compare")
+        raise ArgumentError("rank: expected two generated sets or more; score one with `compare`")
 
 
 def _ranking(sets: EmbeddedSets, orders: Sequence[Order], alpha: float, paired: bool) -> Ranking:

@@ -25,7 +25,9 @@ def distance_estimate(
     value, least = value_of(terms), min(n, m)
     bare = Estimate(value, n, m, parameters, caveats, corrected=value)
     if least < LEAST_ROWS:
-        return replace(bare, no_error_reason=f"{least} pictures are too few for an error, {LEAST_ROWS} are the least")
+        return replace(
+            bare, no_error_reason=f"{least} pictures are too few for a standard error, which takes {LEAST_ROWS}"
+        )
     spread = spread_of(terms)
     interval = distance_interval(value, biased_value_of(terms), spread, t_quantile(least))
     return with_errors(bare, spread.standard_error, interval)

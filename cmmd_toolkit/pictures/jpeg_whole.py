@@ -72,7 +72,7 @@ def mark_damage(data: bytes) -> str | None:
     """What is wrong with the marks and scan headers."""
     found = read_marks(data)
     if found.reason or not found.ended:
-        return found.reason or "it does not end in its end mark"
+        return found.reason or "it is cut off: its end mark is missing"
     if not found.scans or not found.sampling:
         return "it holds no picture"
     if _lacks_scans(found):

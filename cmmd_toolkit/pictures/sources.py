@@ -113,6 +113,8 @@ def _open_path(path: Path, recursive: bool, policy: DecodePolicy, max_pixels: in
         return _array_source(_read_batch(path), str(path), policy)
     if suffix == ".safetensors":
         raise InputError(f"{path}: holds features or statistics, and pictures are needed; give the pictures themselves")
+    if suffix == ".json":
+        raise InputError(f"{path}: is no set of pictures; a report goes to `cmmd plan` alone, without other sets")
     if suffix in SUFFIXES:
         raise InputError(f"{path}: is a single picture; give the folder or zip that holds the whole set")
     raise InputError(f"{path}: expected a folder, .zip, .npy, .npz or .safetensors, got {_described(path)}")

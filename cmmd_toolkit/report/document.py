@@ -37,7 +37,8 @@ class Document:
     @classmethod
     def load(cls: type[Own], path: str | Path) -> Own:
         """Read what `save` wrote. Raises InputError for any other file."""
-        refusal = f"{path}: expected a {cls.kind} as `{cls.__name__}.save` writes it, version {cls.schema_version}"
+        wanted = f"{_article(cls.kind)} {cls.kind} as `{cls.__name__}.save` writes it, version {cls.schema_version}"
+        refusal = f"{path}: expected {wanted}"
         document = read_object(path_of(path), f"{refusal}; make it again")
         found = document.get("kind", cls.kind), document.get("schema_version")
         if found != (cls.kind, cls.schema_version):
@@ -52,6 +53,10 @@ class Document:
         """The record of a JSON form. Raises KeyError, TypeError or ValueError where it is none."""
         record: Own = _built(cls, document)
         return record
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "aeiou" else "a"
 
 
 def read_object(path: Path, refusal: str) -> dict[str, Any]:

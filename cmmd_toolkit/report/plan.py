@@ -9,8 +9,8 @@ from .document import Document
 
 _MOST = 1_000_000_000
 _ASSUMED = (
-    "Same way: both models fail as the pilot does, one more than the other. Different ways: nothing of their faults is "
-    "shared; plan for these unless you know better."
+    "Same way: if both models make the same kinds of mistakes, one more of them than the other. Different ways: if "
+    "their mistakes have nothing in common. Unless you know better, plan for these."
 )
 
 
@@ -84,14 +84,15 @@ def plan_text(plan: "Plan") -> str:
     """A table for each pilot, what was assumed, and warnings."""
     lines: list[str] = []
     for need in plan.needs:
-        lines += [_title(need), *_table(need), *([f"warning: {need.remark}"] if need.remark else []), ""]
-    lines += [*(f"warning: {warning}" for warning in plan.warnings), *([""] if plan.warnings else [])]
+        lines += [_title(need), *_table(need), ""]
     lines.append(
         f"Pictures in each generated set for a power of {plan.power:.0%} at level {plan.alpha:.0%} (two-sided, "
-        "unpaired unless said), with the reference at hand; sets that share seeds need fewer."
+        "unpaired unless said), with the reference pictures that were read here; sets that share seeds need fewer."
     )
     if not all(need.both for need in plan.needs):
         lines.append(_ASSUMED)
+    remarks = [f"{need.about}: {need.remark}" for need in plan.needs if need.remark]
+    lines += [f"warning: {warning}" for warning in dict.fromkeys([*remarks, *plan.warnings])]
     return "\n".join(lines) + "\n"
 
 
@@ -105,7 +106,7 @@ def _error(need: "Need") -> float | None:
 
 
 def _table(need: "Need") -> list[str]:
-    columns = ("Pictures a set",) if need.both else ("Same way", "Different ways")
+    columns = ("Pictures per set",) if need.both else ("Same way", "Different ways")
     rows: list[tuple[str, ...]] = [("Difference", "", *columns)]
     for size in need.sizes:
         counts = [_count(size.alike, size.reference_alike), _count(size.unlike, size.reference_unlike)]
@@ -115,7 +116,7 @@ def _table(need: "Need") -> list[str]:
 
 def _count(n: int | None, reference: int) -> str:
     if n is None:
-        return f"needs {_large(reference)} reference pictures"
+        return f"reference too small, needs {_large(reference)}"
     return _large(n)
 
 

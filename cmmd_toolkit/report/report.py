@@ -88,15 +88,18 @@ class Report(Document):
     verdicts: tuple[Verdict, ...] = ()
 
     def value(self, metric: str, *, backbone: str | None = None, generated: str | None = None) -> float:
-        """The one value that fits; `generated` as it was given. Raises ArgumentError when none or several do."""
+        """The one value that fits, `generated` by its full or short name. Raises ArgumentError for none or several."""
         wanted = None if generated is None else str(path_of(generated))
+        short = short_labels(name for result in self.results for name in (result.reference, result.generated))
         found = [
             result.value
             for result in self.results
-            if result.metric == metric and backbone in (None, result.backbone) and wanted in (None, result.generated)
+            if result.metric == metric
+            and backbone in (None, result.backbone)
+            and wanted in (None, result.generated, short[result.generated])
         ]
         if not found:
-            there = ", ".join(f"{r.metric} on {r.backbone} of {r.generated}" for r in self.results)
+            there = ", ".join(f"{r.metric} on {r.backbone} of {short[r.generated]}" for r in self.results)
             raise ArgumentError(f"no result for {metric} of {generated or 'any set'}; there are {there}")
         if len(found) != 1:
             raise ArgumentError(

@@ -116,8 +116,8 @@ def _alike(group: Group, names: Sequence[str], tests: Tests) -> str:
     (i, j), count = min(counts.items(), key=lambda item: item[1])
     if count <= own[i, j].images:  # the correction for many pairs, or few deals, kept p from falling lower
         return f"{sets} cannot be told apart ({sure})."
-    which = "" if len(group) == 2 else f" to tell {names[i]} from {names[j]}"
-    return f"{sets} cannot be told apart ({sure}); {_pictures(count)} pictures each would be needed{which}."
+    which = " to tell them apart" if len(group) == 2 else f" to tell {names[i]} from {names[j]}"
+    return f"{sets} cannot be told apart ({sure}); {_pictures(count)} pictures per set would be needed{which}."
 
 
 def _pictures(count: int) -> str:

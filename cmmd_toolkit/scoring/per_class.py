@@ -103,5 +103,9 @@ def _known_names(side: Side) -> Sequence[str] | None:
 def _check_common(sets: Sequence[tuple[str, Rows]]) -> None:
     (label, reference), *others = sets
     if not any(set(reference) & set(own) for _, own in others):
-        found = "; ".join(f"{name} has {first_names(own) if own else 'none'}" for name, own in sets)
-        raise ArgumentError(f"per class: expected class folders such as {label}/dog/1.png on both sides, got {found}")
+        found = "; ".join(
+            f"{name} has {f'the folders {first_names(own)}' if own else 'no folders'}" for name, own in sets
+        )
+        raise ArgumentError(
+            f"per_class: expected the same class folders in every set, such as {label}/dog/1.png; {found}"
+        )

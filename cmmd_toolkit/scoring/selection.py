@@ -103,7 +103,7 @@ def check_defined_on(spec: MetricSpec, backbones: Sequence[str]) -> None:
     for backbone in backbones:
         if not _defined_on(spec, backbone):
             instead = f"`metric='{spec.general}'`" if spec.general else "`backbone='inception'`"
-            raise ArgumentError(f"{spec.name} is not defined on {backbone}; use {instead}")
+            raise ArgumentError(f"metric {spec.name!r} is not defined on {backbone}; use {instead}")
 
 
 def _defined_on(spec: MetricSpec, backbone: str) -> bool:

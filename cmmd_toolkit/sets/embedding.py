@@ -157,7 +157,12 @@ def _prepared_pictures(
         elif on_error == "fail":
             raise result
         else:
-            seen.skipped.append((name, str(result)))
+            seen.skipped.append((name, _without_advice(str(result))))
+
+
+def _without_advice(reason: str) -> str:
+    """The reason for who has followed the advice already."""
+    return reason.rpartition("; ")[0] if reason.endswith("use `on_error='skip'`") and "; " in reason else reason
 
 
 def _prepare(item: tuple[str, Load], backbones: Sequence[Backbone], store: FeatureStore) -> _Prepared:

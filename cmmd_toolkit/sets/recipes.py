@@ -95,4 +95,5 @@ def find_recipe(name: str | None) -> Recipe:
         return RECIPES["default"]
     if text(name, "recipe") in RECIPES:
         return RECIPES[name]
-    raise ArgumentError(f"unknown recipe {name!r}; {hint(name, RECIPES)}choose from {', '.join(RECIPES)}")
+    known = ", ".join(own for own in RECIPES if own != "default")
+    raise ArgumentError(f"unknown recipe {name!r}; {hint(name, RECIPES)}choose from {known}")

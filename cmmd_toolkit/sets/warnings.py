@@ -153,7 +153,9 @@ def _duplicates(reference: SetSummary, others: Sequence[SetSummary]) -> list[str
     warnings = []
     for other in others:
         pairs = [name for name, digest in zip(other.names, other.digests, strict=True) if digest in known]
-        if pairs:
+        if pairs and other.label == reference.label:
+            warnings.append(f"{other.label} is compared with itself; give another generated set")
+        elif pairs:
             warnings.append(
                 f"exact duplicates: {len(pairs)} of {len(other.names)} pictures in {other.label} are also in "
                 f"{reference.label} (first: {pairs[0]}): copies pull every distance towards zero; "

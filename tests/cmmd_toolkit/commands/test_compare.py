@@ -185,7 +185,7 @@ def test_other_resolutions_are_said(tmp_path: Path, clip: dict) -> None:
     ("options", "message"),
     [
         ({"metric": "fidd"}, "unknown metric 'fidd'; did you mean fid"),
-        ({"metric": "fid"}, "fid is not defined on clip; use `metric='fd'`"),
+        ({"metric": "fid"}, "'fid' is not defined on clip; use `metric='fd'`"),
         ({"recipe": "pytorchfid"}, "unknown recipe 'pytorchfid'; did you mean pytorch-fid"),
         ({"recipe": "pytorch-fid"}, "recipe pytorch-fid is defined on inception, not on clip"),
         ({"recipe": "google-cmmd", "metric": "fd"}, "recipe google-cmmd does not define fd"),

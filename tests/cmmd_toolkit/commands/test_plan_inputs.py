@@ -76,7 +76,7 @@ def test_published_names_are_the_same_metrics_on_their_networks(
         lambda: rank(real, [fake, real], metric=published, backbone="mini"),
         lambda: plan(real, fake, metric=published, backbone="mini"),
     ):
-        with pytest.raises(ArgumentError, match=f"{published} is not defined on mini; use `metric='{metric}'`"):
+        with pytest.raises(ArgumentError, match=f"{published!r} is not defined on mini; use `metric='{metric}'`"):
             call()
 
 

@@ -86,7 +86,7 @@ def test_pairs_are_checked_by_name_and_gain_power() -> None:
         ({"bandwidth": "median-pooled"}, "one ruler"),
         (
             {"generated": [features("a", 2), features("b", 3, n=12)]},
-            "b: 12 pictures are too few for an error",
+            "b: 12 pictures are too few for a standard error",
         ),
         ({"generated": [features("a", 2), GaussianStatistics(np.zeros(8), np.eye(8), 9)]}, "mean and covariance only"),
         ({"generated": [features("a", 2), features("b", 3, n=40)], "metric": "fd"}, "b: .*rank by mmd"),
@@ -203,7 +203,7 @@ def test_a_plan_says_where_its_numbers_mean_little(tmp_path: Path) -> None:
     assert "warning: the difference may be zero" in str(plan(reference, [near, twin]))
     with pytest.raises(InputError, match="score the same; plan for one of them"):
         plan(reference, [near, Features(near.values, {"source": "copy"})])
-    with pytest.raises(InputError, match="few: 3 pictures are too few for an error"):
+    with pytest.raises(InputError, match="few: 3 pictures are too few for a standard error"):
         plan(reference, [features("few", 5, n=3)])
     named = ((n, (f"{n}.png",) * 2) for n in ("a", "b"))
     pair = [Features(near.values[:2], {"source": name}, names) for name, names in named]

@@ -3,14 +3,16 @@
 import sqlite3
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..common.arguments import parse_size
 from ..common.text import align
 from ..errors import ArgumentError
-from ..store.store import OFF, list_tables, remove_table, store_folder, trim as trim_store
-from ..store.table import TableState, remove_damaged
+
+if TYPE_CHECKING:
+    from ..store.table import TableState
 
 _SHOWN = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 _DAY = 86400.0
@@ -21,6 +23,8 @@ _DAY = 86400.0
 @click.pass_context
 def cache(context: click.Context, store: str | None) -> None:
     """Features that `compare`, `rank`, `plan`, `explain` and `embed` keep, so that a picture is embedded once."""
+    from ..store.store import OFF, store_folder
+
     folder = store_folder(store)
     if folder is None:
         raise ArgumentError(f"store: CMMD_STORE is {OFF!r}; name a folder")
@@ -31,6 +35,8 @@ def cache(context: click.Context, store: str | None) -> None:
 @click.pass_obj
 def list_(folder: Path) -> int:
     """One line per network: pictures, size, and when it was last used."""
+    from ..store.store import list_tables
+
     states, damaged = list_tables(folder)
     rows = [["network", "pictures", "size", "last used", "file"]] + [_row(state) for state in states]
     if states:
@@ -45,6 +51,9 @@ def list_(folder: Path) -> int:
 @click.pass_obj
 def check(folder: Path) -> int:
     """Check every checksum; what is damaged is removed, and computed anew when it is needed."""
+    from ..store.store import list_tables, remove_table
+    from ..store.table import remove_damaged
+
     states, damaged = list_tables(folder)
     for path, reason in damaged:
         click.echo(f"{path}: damaged ({reason}); removed")
@@ -66,6 +75,8 @@ def check(folder: Path) -> int:
 @click.pass_obj
 def trim(folder: Path, limit: str) -> int:
     """Remove the tables that were used longest ago until the rest is at most SIZE."""
+    from ..store.store import trim as trim_store
+
     removed = trim_store(folder, parse_size(limit, "--to"))
     freed = sum(state.size for state in removed)
     names = ": " + "; ".join(state.network for state in removed) if removed else ""
@@ -73,7 +84,7 @@ def trim(folder: Path, limit: str) -> int:
     return 0
 
 
-def _row(state: TableState) -> list[str]:
+def _row(state: "TableState") -> list[str]:
     days = (time.time() - state.used) / _DAY
     used = "today" if days < 1 else f"{days:.0f} days ago"
     return [state.network, f"{state.rows:,}", _size_text(state.size), used, state.path.name]

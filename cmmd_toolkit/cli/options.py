@@ -77,8 +77,8 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def bandwidth_option(more: str = "") -> Callable[..., Any]:
     """The width of the MMD kernel."""
-    help = f"Width of the MMD kernel: a number, or median (of the distances within the reference; the default){more}."
-    return click.option("--bandwidth", metavar="VALUE", help=help)
+    about = f"Width of the MMD kernel: a number, or median (of the distances within the reference; the default){more}."
+    return click.option("--bandwidth", metavar="VALUE", help=about)
 
 
 def _with(command: Callable[..., Any], *options: Callable[..., Any]) -> Callable[..., Any]:

@@ -37,6 +37,7 @@ from .rank import check_one_ruler, checked_level, frechet_scores, mmd_scores, ra
 SHARES = (0.5, 0.2, 0.1, 0.05)
 _MOST_PICTURES = 2**53
 _MOST_MMD = 2
+_OF_SETS = (".zip", ".npy", ".npz", ".safetensors")
 _ROUGHER = "from a report, which is rougher than from the pictures themselves"
 
 
@@ -116,9 +117,10 @@ def plan(
         command=command,
     )
     if generated is None or (isinstance(generated, (list, tuple)) and not generated):
-        name, report = _report_of(pilot)
+        _check_no_set(pilot)
         if paired or backbone:
             raise ArgumentError("a report has its backbones and no pairs; leave out `backbone` and `paired`")
+        name, report = _report_of(pilot)
         pilots = _from_report(name, report, None if metric is None else spec)
         about: tuple[Any, Any, Any] = (), _sets_of(report), {**run.made_now(), "report": report.get("provenance")}
     else:
@@ -137,6 +139,13 @@ def _check_possible(wanted: Sequence[tuple[float, bool]], spec: MetricSpec) -> N
         raise ArgumentError(
             f"differences: a squared MMD is at most {_MOST_MMD}, got {shown}; for a share write {shown}%"
         )
+
+
+def _check_no_set(pilot: Any) -> None:
+    """Raise InputError for a reference whose generated set was forgotten."""
+    path = path_of(pilot) if isinstance(pilot, (str, os.PathLike)) else None
+    if path is not None and (path.is_dir() or (path.is_file() and path.suffix.lower() in _OF_SETS)):
+        raise InputError(f"{path}: is a set, not a report; give a generated set, too: cmmd plan REFERENCE GENERATED")
 
 
 def _check_few(generated: Sequence[Any], paired: bool) -> None:
@@ -223,8 +232,6 @@ def _report_of(report: Any) -> tuple[str, Mapping[str, Any]]:
             "give one or two generated sets"
         )
     path = path_of(report)
-    if path.exists() and path.suffix.lower() != ".json" and (path.is_dir() or path.suffix):
-        raise InputError(f"{path}: is a set, not a report; give a generated set, too: cmmd plan REFERENCE GENERATED")
     document = read_object(path, _no_report(path))
     if not isinstance(document.get("results"), list):
         raise InputError(_no_report(path))

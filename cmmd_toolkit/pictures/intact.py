@@ -18,7 +18,7 @@ from PIL import Image
 
 from ..errors import PictureError
 from .bmp_layout import bmp_damage
-from .jpeg_whole import mark_damage, runs_short
+from .jpeg_whole import mark_damage, pixel_damage
 from .png_whole import START as _PNG_START, chunk_damage, row_damage
 from .tiff_layout import part_damage, table_damage, unusual_layout
 from .webp_tail import tail_is_lost
@@ -40,7 +40,7 @@ def check_contents(image: Image.Image, data: bytes, name: str) -> None:
     elif kind == "PNG":
         reason = row_damage(data) or _frame_damage(image, image.size)
     elif kind in ("JPEG", "MPO"):
-        reason = "its coded pixels end early" if runs_short(data) else None
+        reason = pixel_damage(data)
     elif kind == "BMP":
         reason = bmp_damage(data, image.mode)
     elif kind == "GIF":

@@ -1,24 +1,24 @@
-"""Whether a JPEG is whole: its scans by their headers, its coded pixels by what lies behind them.
+"""Whether a JPEG is whole: its scans by their headers, its coded pixels by the warnings of libjpeg.
 
-A decoder that meets a mark before all pixels are coded fills the rest with grey and says nothing. So a few bytes are
-put before every mark and the picture is decoded again, small: a whole picture never reads them, a short one does.
+A decoder that meets a mark before all pixels are coded fills the rest with grey; libjpeg warns, and Pillow passes over
+the warning. simplejpeg makes it an error.
 """
 
-import io
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from PIL.JpegImagePlugin import JpegImageFile
-
-_MARKER = re.compile(rb"\xff+([^\x00\xff])")
+_MARKER = re.compile(rb"\xff([^\x00\xff])")
 _END, _SCAN, _INTERVAL = 0xD9, 0xDA, 0xDD
 _WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
 _RESTARTS = range(0xD0, 0xD8)
 _FRAMES = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
 _PROGRESSIVE, _LOSSLESS, _ARITHMETIC = (0xC2, 0xC6, 0xCA, 0xCE), (0xC3, 0xC7, 0xCB, 0xCF), range(0xC9, 0xD0)
 _MOST_SCANS, _MOST_FILL = 64, 1 << 16  # encoders write 12 scans at most; more, or endless fill, take minutes
-_FILLER = bytes((151 * i + 7) % 254 + 1 for i in range(48))
+_WARNINGS = {
+    "premature end": "its coded pixels end early",
+    "bad Huffman code": "its coded pixels are damaged",
+    "instead of RST": "its coded pixels are damaged",
+}
 
 
 @dataclass
@@ -28,7 +28,6 @@ class _Scan:
     last: int
     bit: int  # the lowest bit of the coefficients that is known after this scan
     interval: int
-    stretches: list[tuple[int, int]] = field(default_factory=list)  # coded bytes between two marks
     restarts: list[int] = field(default_factory=list)
 
 
@@ -50,7 +49,7 @@ def read_marks(data: bytes) -> Jpeg:
     found, at, interval = Jpeg(), 2, 0
     while (mark := _MARKER.search(data, at)) and not found.reason:
         kind, at = mark[1][0], mark.end()
-        if mark.end() - mark.start() > _MOST_FILL:
+        if _is_endless_fill(data, mark.start()):
             found.reason = "endless fill bytes"
         if kind == _END:
             found.ended = True
@@ -80,13 +79,20 @@ def mark_damage(data: bytes) -> str | None:
     return next((reason for scan in found.scans if (reason := _restart_damage(found, scan))), None)
 
 
-def runs_short(data: bytes) -> bool:
-    """Whether coded pixels are missing before a mark; False where that cannot be known (arithmetic, lossless)."""
-    found = read_marks(data)
-    if found.frame in _ARITHMETIC or found.frame in _LOSSLESS:
-        return False
-    scale = 2 if found.frame in _PROGRESSIVE else 8  # late scans hold detail
-    return _small(data, scale) != _small(_filled(data, found), scale)
+def pixel_damage(data: bytes) -> str | None:
+    """What is wrong with the coded pixels, by libjpeg's warnings; None where it cannot tell (arithmetic, lossless)."""
+    import simplejpeg
+
+    try:
+        colours = "CMYK" if simplejpeg.decode_jpeg_header(data)[2] == "CMYK" else "GRAY"
+        simplejpeg.decode_jpeg(data, colours, strict=True, min_factor=8)  # small, but every coded bit is read
+    except ValueError as error:
+        return next((reason for said, reason in _WARNINGS.items() if said in str(error)), None)
+    return None
+
+
+def _is_endless_fill(data: bytes, start: int) -> bool:
+    return data[start - _MOST_FILL : start] == b"\xff" * _MOST_FILL if data[start - 1] == 0xFF else False
 
 
 def _read_frame(found: Jpeg, kind: int, segment: bytes) -> None:
@@ -113,11 +119,10 @@ def _read_scan(found: Jpeg, segment: bytes, data: bytes, at: int, interval: int)
         found.reason = f"more than {_MOST_SCANS} scans"
     most = _intervals(found, scan) + 1
     while (mark := _MARKER.search(data, at)) and not found.reason:
-        scan.stretches.append((at, mark.start()))
         if mark[1][0] not in _RESTARTS:
             return mark.start()
         scan.restarts.append(mark[1][0] - _RESTARTS[0])
-        found.reason = "too many restart marks" if len(scan.stretches) > most else None
+        found.reason = "too many restart marks" if len(scan.restarts) > most else None
         at = mark.end()
     return len(data)
 
@@ -152,23 +157,3 @@ def _units(found: Jpeg, scan: _Scan) -> int:
     wide, tall = found.sampling[scan.components[0]]
     columns, rows = -(-found.width * wide // widest), -(-found.height * tall // tallest)
     return -(-columns // edge) * -(-rows // edge)
-
-
-def _filled(data: bytes, found: Jpeg) -> bytes:
-    def parts() -> Iterator[bytes]:
-        at = 0
-        for scan in found.scans:
-            for _, end in scan.stretches:
-                yield data[at:end]
-                yield _FILLER
-                at = end
-        yield data[at:]
-
-    return b"".join(parts())
-
-
-def _small(data: bytes, scale: int) -> bytes:
-    """The pixels, reduced by `scale` as they are decoded."""
-    with JpegImageFile(io.BytesIO(data)) as image:
-        image.draft(None, (max(1, image.width // scale), max(1, image.height // scale)))
-        return image.tobytes()

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from .jpeg_whole import mark_damage, read_marks, runs_short
+from .jpeg_whole import mark_damage, pixel_damage, read_marks
 
 _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _ROWS, _PLANAR, _PREDICTOR = 258, 259, 262, 277, 278, 284, 317
 _COLOURS, _TILE_WIDTH, _TILE_LENGTH, _INKS, _FORMAT, _JPEG_TABLES = 320, 322, 323, 332, 339, 347
@@ -120,8 +120,10 @@ def _jpeg_damage(tags: Any, part: bytes, rows: int) -> str | None:
     whole = tables.removesuffix(b"\xff\xd9") + part[2:] if tables else part
     if reason := mark_damage(whole):
         return reason
-    if read_marks(whole).height < rows or runs_short(whole):
+    if read_marks(whole).height < rows:
         return "its coded pixels end early"
+    if reason := pixel_damage(whole):
+        return reason
     return None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pictures import gaussian
+from pictures import gaussian, write_pictures
 
 from cmmd_toolkit import ArgumentError, CmmdError, Features, InputError, compare, embed, explain, plan, rank
 from cmmd_toolkit.inference.sample_size import Pilot, images_needed, reference_needed
@@ -132,3 +132,14 @@ def test_a_file_that_is_no_report_is_one_line(tmp_path: Path, text: str) -> None
     (tmp_path / "r.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(InputError, match=r"r\.json: no readable report"):
         plan(tmp_path / "r.json")
+
+
+def test_what_is_meant_otherwise_is_said(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "real", 3)
+    with pytest.raises(InputError, match=r"real: is a set, not a report; give a generated set, too"):
+        plan(folder, backbone="mini")
+    with pytest.raises(ArgumentError, match="a squared MMD is at most 2, got 10; for a share write 10%"):
+        plan(folder, folder, backbone="mini", differences=10)
+    (tmp_path / "report.json").write_text("{}")
+    with pytest.raises(InputError, match=r"report\.json: is no set of pictures; a report goes to `cmmd plan` alone"):
+        plan(tmp_path / "report.json", folder, backbone="mini")

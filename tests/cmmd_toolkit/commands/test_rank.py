@@ -200,7 +200,7 @@ def test_a_plan_refuses_what_is_no_report(text: str, message: str, tmp_path: Pat
 def test_a_plan_says_where_its_numbers_mean_little(tmp_path: Path) -> None:
     reference, near, twin = features("real", 1), features("near", 3), features("twin", 4)
     assert "may be zero" in plan(reference, [near, twin]).needs[0].remark
-    assert "warning: the difference may be zero" in str(plan(reference, [near, twin]))
+    assert "warning: near less twin: the difference may be zero" in str(plan(reference, [near, twin]))
     with pytest.raises(InputError, match="score the same; plan for one of them"):
         plan(reference, [near, Features(near.values, {"source": "copy"})])
     with pytest.raises(InputError, match="few: 3 pictures are too few for a standard error"):

@@ -39,8 +39,8 @@ def test_two_sets_differ_or_cannot_be_told_apart() -> None:
 
 def test_how_many_pictures_is_said_as_far_as_it_is_known() -> None:
     assert "; the reference is too small to tell." in said(2, {"ab": 0.6}, {"ab": None})
-    assert "; more than 1,000,000 pictures each" in said(2, {"ab": 0.6}, {"ab": 1_000_001})
-    assert "; about 84 pictures each" in said(2, {"ab": 0.06}, {"ab": 84})
+    assert "; more than 1,000,000 pictures per set" in said(2, {"ab": 0.6}, {"ab": 1_000_001})
+    assert "; about 84 pictures per set" in said(2, {"ab": 0.06}, {"ab": 84})
     assert said(2, {"ab": 0.06}, {"ab": 60}) == "a and b cannot be told apart (p = 0.06)."  # they have as many
     assert said(2, {"ab": 1.0}, {"ab": None}, difference=0.0) == "a and b score exactly the same."
 

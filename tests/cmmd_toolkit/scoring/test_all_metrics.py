@@ -404,8 +404,8 @@ def test_no_common_class_is_refused_before_a_picture_is_read(junk: Path, tmp_pat
             (junk, flat),
             "per_class: expected the same class folders .*junk/dog/1.png; .*flat has no folders",
         ),
-        ((named, features(5, 2, dim=4)), "; /data/1 has cat; /data/2 has no folders"),
-        ((named, in_classes(2, dog=5)), "; /data/1 has cat; /data/2 has dog"),
+        ((named, features(5, 2, dim=4)), "; /data/1 has the folders cat; /data/2 has no folders"),
+        ((named, in_classes(2, dog=5)), "; /data/1 has the folders cat; /data/2 has the folders dog"),
         ((named, named.statistics()), "/data/1 holds mean and covariance only, and a class needs"),
     ):
         with pytest.raises(ArgumentError, match=message):
@@ -417,7 +417,7 @@ def test_no_common_class_is_refused_before_a_picture_is_read(junk: Path, tmp_pat
 
 def test_help_names_every_metric_from_the_table() -> None:
     shown = " ".join(CliRunner().invoke(cli.main.commands["compare"], ["--help"]).output.split())
-    assert f"Repeatable: {', '.join(METRICS)}, or all. [default: fd and mmd]" in shown
+    assert f"Repeatable: {', '.join(METRICS)}, or all; see docs/metrics.md. [default: fd and mmd]" in shown
 
 
 def test_limits_go_the_way_of_their_metric() -> None:

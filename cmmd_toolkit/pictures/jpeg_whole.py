@@ -14,11 +14,11 @@ _RESTARTS = range(0xD0, 0xD8)
 _FRAMES = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
 _PROGRESSIVE, _LOSSLESS, _ARITHMETIC = (0xC2, 0xC6, 0xCA, 0xCE), (0xC3, 0xC7, 0xCB, 0xCF), range(0xC9, 0xD0)
 _MOST_SCANS, _MOST_FILL = 64, 1 << 16  # encoders write 12 scans at most; more, or endless fill, take minutes
-_WARNINGS = {
-    "premature end": "its coded pixels end early",
-    "bad Huffman code": "its coded pixels are damaged",
-    "instead of RST": "its coded pixels are damaged",
-}
+_EARLY, _DAMAGED = "its coded pixels end early", "its coded pixels are damaged"
+_WARNINGS = (  # bytes before the end mark, which some cameras write, are no damage
+    (re.compile("premature end"), _EARLY),
+    (re.compile("bad Huffman code|instead of RST|extraneous bytes before marker 0x(?!d9)"), _DAMAGED),
+)
 
 
 @dataclass
@@ -87,7 +87,7 @@ def pixel_damage(data: bytes) -> str | None:
         colours = "CMYK" if simplejpeg.decode_jpeg_header(data)[2] == "CMYK" else "GRAY"
         simplejpeg.decode_jpeg(data, colours, strict=True, min_factor=8)  # small, but every coded bit is read
     except ValueError as error:
-        return next((reason for said, reason in _WARNINGS.items() if said in str(error)), None)
+        return next((reason for said, reason in _WARNINGS if said.search(str(error))), None)
     return None
 
 

@@ -167,15 +167,10 @@ def prdc_four(rows: int, dim: int) -> Callable[[], Any]:
 
 
 def our_four(rows: int, dim: int) -> Callable[[], Any]:
-    from cmmd_toolkit import density_coverage, precision_recall
+    from cmmd_toolkit.metrics.neighbours import neighbour_metrics
 
     x, y = (features(rows, dim, seed) for seed in (0, 1))
-
-    def call() -> None:
-        precision_recall(reference=x, generated=y, k=5)
-        density_coverage(reference=x, generated=y, k=5)
-
-    return call
+    return lambda: neighbour_metrics(reference=x, generated=y, k=5)
 
 
 def jpegs(count: int, size: int) -> list[bytes]:

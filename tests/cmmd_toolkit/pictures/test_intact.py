@@ -67,6 +67,30 @@ def test_a_jpeg_with_a_thumbnail_several_scans_and_restarts_is_whole() -> None:
     assert decode(encoded("JPEG")[:-2] + b"\xff\xff\xff\xd9", "a").notes == ()
 
 
+def test_bytes_between_the_scans_of_a_jpeg_are_damage_and_those_before_its_end_mark_are_not() -> None:
+    whole = encoded("JPEG", progressive=True)
+    pixels = decode(whole, "x").pixels
+    assert np.array_equal(decode(whole[:-2] + bytes(7) + whole[-2:], "x").pixels, pixels)
+    assert np.array_equal(decode(whole + b"appended by a camera", "x").pixels, pixels)
+    scan = whole.index(b"\xff\xda", whole.index(b"\xff\xda") + 2)
+    with pytest.raises(PictureError, match="its coded pixels are damaged"):
+        decode(whole[:scan] + b"abcdefg" + whole[scan:], "x")
+
+
+def test_a_huffman_code_that_does_not_exist_is_seen() -> None:
+    whole = bytearray(encoded("JPEG", quality=90, optimize=True))
+    start = whole.index(b"\xff\xda") + 14
+    refused = 0
+    for at in range(start, len(whole) - 2, 7):
+        spoilt = whole.copy()
+        spoilt[at] = 0xFE if spoilt[at] != 0xFE else 0xFD
+        try:
+            decode(bytes(spoilt), "x")
+        except PictureError:
+            refused += 1
+    assert refused > 0
+
+
 def test_the_first_frame_of_an_animation_is_counted() -> None:
     for kind in ("GIF", "WEBP", "PNG"):
         stream = io.BytesIO()

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from cmmd_toolkit.pictures.decode import MAX_PIXELS
 
 from ..attention.neighbours import Border
+from ..common.types import check_types
 from ..data.pictures import Crop
 from ..errors import ArgumentError
 from ..network.config import DiTConfig
@@ -109,24 +110,34 @@ class TrainOptions:
     def preset(cls, name: str = "report", **changes: Any) -> "TrainOptions":
         """A preset by its name, "report" or "small"; keywords change its fields, and None leaves them as they are."""
         if name not in PRESETS:
-            raise ArgumentError(f"preset {name!r}: expected {' or '.join(PRESETS)}")
+            raise ArgumentError(f"preset: expected {' or '.join(PRESETS)}, got {name!r}")
         given = {field: value for field, value in changes.items() if value is not None}
         return cls(**{**PRESETS[name], **given})
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name, expected in _CHOICES.items():
             if getattr(self, name) not in expected:
                 choices = ", ".join(map(str, expected))
                 raise ArgumentError(f"{name}: expected one of {choices}, got {getattr(self, name)!r}")
         _ = self.settings  # checks its own
-        for name in ("image_size", "max_pixels", "steps", "log_every", "save_every", "sample_every", "eval_every"):
+        for name in (
+            "image_size",
+            "max_pixels",
+            "steps",
+            "sample_steps",
+            "log_every",
+            "save_every",
+            "sample_every",
+            "eval_every",
+        ):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise ArgumentError(f"{name.replace('_', ' ')}: expected 1 or more, got {value}")
+                raise ArgumentError(f"{name}: expected 1 or more, got {value}")
         if not 0 < self.held_out < 1:
-            raise ArgumentError(f"held out: expected a share between 0 and 1, got {self.held_out}")
+            raise ArgumentError(f"held_out: expected a share between 0 and 1, got {self.held_out}")
         if self.eval_images < LEAST_SCORED:
-            raise ArgumentError(f"eval images: expected {LEAST_SCORED} or more, got {self.eval_images}")
+            raise ArgumentError(f"eval_images: expected {LEAST_SCORED} or more, got {self.eval_images}")
         if self.crop == "random" and self.space == "latent":
             raise ArgumentError('`crop="random"`: latents are encoded once, from the centre; take `crop="centre"`')
         if self.autoencoder and self.space == "pixel":
@@ -149,6 +160,12 @@ class TrainOptions:
         """The model's configuration for inputs (in_channels, input_size, input_size)."""
         names = ("hidden_size", "depth", "num_heads", "patch_size")
         shape = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        patch = self.patch_size or DiTConfig.preset(self.model).patch_size
+        if patch > 0 and input_size % patch:
+            seen = "" if self.space == "pixel" else f"its latents have {input_size} rows, "
+            raise ArgumentError(
+                f"`image_size={self.image_size}`: {seen}no multiple of `patch_size` {patch}; take another size"
+            )
         return DiTConfig.preset(
             self.model,
             input_size=input_size,

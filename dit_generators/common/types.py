@@ -1,12 +1,18 @@
 """Records whose fields hold what they are declared with: a message in words where Python would fail later."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ..errors import ArgumentError
 
-_WORDS = {int: "a whole number", float: "a number", bool: "True or False", str: "a text", NoneType: "None"}
+_WORDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "True or False",
+    str: "a text",
+    Mapping: "a dict",
+}
 
 
 def check_types(record: Any) -> None:
@@ -21,9 +27,9 @@ def check_types(record: Any) -> None:
 
 
 def check_record(name: str, value: Any, kind: type) -> None:
-    """Raise ArgumentError for an argument that is no `kind`."""
+    """Raise ArgumentError for an argument that is of another class than `kind`."""
     if not isinstance(value, kind):
-        raise ArgumentError(f"{name}: expected {_in_words(kind)}, got {value!r}")
+        raise ArgumentError(f"{name}: expected {kind.__name__}, got {type(value).__name__}")
 
 
 def _fits(value: Any, declared: Any) -> bool:
@@ -42,9 +48,11 @@ def _fits(value: Any, declared: Any) -> bool:
 
 def _in_words(declared: Any) -> str:
     origin = get_origin(declared)
+    if declared is NoneType:
+        return "None"
     if origin in (Union, UnionType):
         return " or ".join(map(_in_words, get_args(declared)))
     if origin is tuple:
         return f"several, each {_in_words(get_args(declared)[0])}"
     kind = origin or declared
-    return _WORDS.get(kind, f"a {getattr(kind, '__name__', kind)}")
+    return _WORDS.get(kind, f"a {kind.__name__}")

@@ -14,7 +14,7 @@ from cmmd_toolkit.common.writing import remove_leftovers
 from ..common.files import locked
 from ..common.processes import ALONE, Processes
 from ..common.types import check_record
-from ..errors import OutputError
+from ..errors import ArgumentError, OutputError
 from ..network.config import DiTConfig
 from ..network.model import DiT
 from ..sampling.quiet import Say, say_nothing
@@ -117,4 +117,7 @@ def _check_models(options: StudyOptions, config: DiTConfig, name: str) -> None:
         model = DiT(config)
     options.sampling.check(model)
     for scale, steps in itertools.product(options.scales, options.sweep_steps):
-        options.sweep_cell(name, scale, steps).check(model)
+        try:
+            options.sweep_cell(name, scale, steps).check(model)
+        except ArgumentError as error:
+            raise ArgumentError(f"`sweep_steps={steps}`, scale {scale:g}: {error}") from error

@@ -60,7 +60,7 @@ class DiTConfig:
                 raise ArgumentError(f"{name}: expected a number above 0, got {getattr(self, name)!r}")
         if self.input_size % self.patch_size:
             raise ArgumentError(
-                f"input_size: expected a multiple of `patch_size` {self.patch_size}, got {self.input_size}"
+                f"input_size: expected a multiple of the patch size {self.patch_size}, got {self.input_size}"
             )
         if self.hidden_size % 4:
             raise ArgumentError(f"hidden_size: expected a multiple of 4, got {self.hidden_size}")

@@ -162,6 +162,17 @@ def test_other_options_are_refused_before_pictures_or_an_autoencoder_are_looked_
         make_run(tmp_path / "absent", tmp_path / "run", TrainOptions(autoencoder="absent"))
 
 
+def test_what_decides_no_weights_may_change_when_a_run_is_resumed(tmp_path, pictures) -> None:
+    scored = {"eval_every": 4, "held_out": 0.4, "eval_images": 4, "sample_steps": 2}
+    assert make_run(pictures, tmp_path / "run", tiny(**scored)).run()
+    changed = {"eval_every": 5, "eval_images": 5, "sample_steps": 3, "sample_every": 6, "log_every": 1, "save_every": 3}
+    said: list[str] = []
+    options = tiny(**{**scored, **changed, "steps": 6, "max_pixels": 10**6, "latents": tmp_path / "unused"})
+    assert make_run(pictures, tmp_path / "run", options, say=said.append).run()
+    assert "resumed after step 4" in said
+    assert said[-1] == f"{tmp_path / 'run'}: 6 steps are done"
+
+
 def test_an_autoencoder_that_is_not_there_names_the_two_ways_out(tmp_path, pictures) -> None:
     with pytest.raises(CheckpointError, match="give `autoencoder=PATH`, or train in pixels with `space='pixel'`"):
         make_run(pictures, tmp_path / "run", TrainOptions(autoencoder="absent", batch_size=4, device="cpu"))

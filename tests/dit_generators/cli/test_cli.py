@@ -511,7 +511,7 @@ def test_bench_measures_backward(tmp_path, capfd) -> None:
         (["--model", "DiT-Q/2"], "no such preset"),
         (["--level", "world"], "expected some of operation, block, model"),
         (["--batch-size", "0"], "1 or more"),
-        (["--input-size", "30"], "not a multiple of patch_size 4"),
+        (["--input-size", "30"], "--input-size: expected a multiple of the patch size 4, got 30"),
         (["--window", "2"], "odd"),
         (["--out", "/nowhere/b"], "does not exist; create it first"),
     ],

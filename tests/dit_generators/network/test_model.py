@@ -151,7 +151,7 @@ def test_xformers_without_a_gpu_is_refused_when_it_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"input_size": 9}, "input_size: expected a multiple of `patch_size` 2, got 9"),
+        ({"input_size": 9}, "input_size: expected a multiple of the patch size 2, got 9"),
         ({"hidden_size": 30}, "hidden_size: expected a multiple of 4, got 30"),
         ({"num_heads": 5}, "num_heads: expected a divisor of `hidden_size`"),
         ({"depth": 0}, "depth: expected a number above 0, got 0"),

@@ -21,6 +21,7 @@ from .streams import sturdy_streams
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+_NO_CHOICE = re.compile(r"'(.*)' is not one of ")  # click's sentence on a value
 _INTERRUPTIONS = (click.exceptions.Abort, KeyboardInterrupt)
 
 
@@ -125,6 +126,10 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 def _usage_text(error: click.UsageError) -> str:
     """What was typed wrongly, with a suggestion only where one is near: click would take --csv for --recursive."""
+    if isinstance(error, click.BadParameter) and error.param and isinstance(error.param.type, click.Choice):
+        word = _NO_CHOICE.match(error.message)
+        meant = nearest(word[1], map(str, error.param.type.choices)) if word else None
+        return error.format_message() + (f" Did you mean {meant}?" if meant else "")
     typed = getattr(error, "option_name", None) or getattr(error, "command_name", None)
     if not typed or error.ctx is None:
         return error.format_message()

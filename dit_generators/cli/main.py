@@ -26,10 +26,20 @@ def main() -> None:
 
 @main.command(short_help="Make images.")
 @checkpoint_options
-@click.option("--attention", metavar="KIND", help="naive, full, xformers, swa, auto, or a pattern such as swa*3,full.")
+@click.option(
+    "--attention",
+    metavar="KIND",
+    help="naive, full, xformers, swa (a sliding window), or a pattern over the layers such as swa*3,full. auto "
+    "measures what computes the same as the checkpoint's attention and takes the fastest. Without --checkpoint, swa "
+    "chooses the bundled landscapes-swa, all others landscapes-full. [default: the checkpoint's]",
+)
 @click.option("--num", type=int, default=32, show_default=True, metavar="N", help="Images to make.")
 @click.option(
-    "--steps", default="50", show_default=True, metavar="S", help="Sampling steps out of 1000, e.g. 50, ddim50."
+    "--steps",
+    default="50",
+    show_default=True,
+    metavar="S",
+    help="Sampling steps, 2 to 1000: more take longer. ddim50 is 50 at the even spacing of the DDIM paper.",
 )
 @click.option(
     "--guidance-scale", type=float, default=1.0, show_default=True, metavar="W", help="Strength of guidance; 1 is none."
@@ -102,7 +112,9 @@ def sample(
     metavar="KIND,...",
     help="Kinds to compare; repeat the option for patterns with a comma. [default: the checkpoint's]",
 )
-@click.option("--steps", default="50,250,500", show_default=True, metavar="S,...", help="Sampling steps out of 1000.")
+@click.option(
+    "--steps", default="50,250,500", show_default=True, metavar="S,...", help="Numbers of sampling steps, 2 to 1000."
+)
 @click.option(
     "--guidance-scale", default="1", show_default=True, metavar="W,...", help="Strengths of guidance; 1 is none."
 )
@@ -153,11 +165,17 @@ def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[
     metavar="RUN",
     help="Folder of the run; the same command resumes it.",
 )
-@click.option("--attention", default="full", show_default=True, metavar="KIND", help="full, swa, or swa*3,full.")
+@click.option(
+    "--attention",
+    default="full",
+    show_default=True,
+    metavar="KIND",
+    help="full, swa (a sliding window), or a pattern over the layers such as swa*3,full.",
+)
 @shape_options
 @training_options
 def train(pictures: str, out: str, **given: Any) -> int:
-    """Train a DiT on the folder PICTURES: unconditional DiT-B/4 on latents by default, as in the report.
+    """Train a DiT on the folder PICTURES: by default an unconditional DiT-B/4 on latents, which needs a GPU.
 
     Ctrl-C finishes the step, saves and stops; the same command resumes, to the same bits on a CPU. Several processes:
     torchrun --nproc-per-node P -m -- dit_generators train ..., or accelerate launch.
@@ -170,7 +188,7 @@ def train(pictures: str, out: str, **given: Any) -> int:
         return 0 if run_training(Path(pictures), Path(out), options) else INTERRUPTED
 
 
-@main.command(short_help="The whole report from a folder of pictures.")
+@main.command(short_help="Train, sample and score full against swa attention.")
 @click.argument("pictures")
 @click.option(
     "--out",
@@ -180,7 +198,7 @@ def train(pictures: str, out: str, **given: Any) -> int:
     help="Folder of the study; the same command resumes it.",
 )
 @click.option(
-    "--samples", type=int, default=512, show_default=True, metavar="N", help="Samples per model; the report used 32."
+    "--samples", type=int, default=512, show_default=True, metavar="N", help="Samples per model that are scored."
 )
 @click.option(
     "--guidance-scale", default="0,1,4,10", show_default=True, metavar="W,...", help="Guidance scales of the sweep."

@@ -65,13 +65,13 @@ def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--guidance-by",
             ["label", "window"],
             default="label",
-            help="The weak model: the null label, or the same weights with a small attention window.",
+            help="Move images away from what the model makes without a label, or with a small attention window.",
         ),
         _choice(
             "--guidance-channels",
             ["all", "3"],
             default="all",
-            help="Channels of the noise that are guided; 3 reproduces official samples.",
+            help="Which channels are guided; 3, the first three only, reproduces official samples.",
         ),
         _text(
             "--guidance-interval", metavar="LOW,HIGH", help="Guide only between these timesteps of 1000, e.g. 200,700."
@@ -80,7 +80,7 @@ def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--guidance-window",
             metavar="K",
             default=3,
-            help="Edge of the window of the weak model of --guidance-by window.",
+            help="For --guidance-by window: edge of that small window in tokens, odd.",
         ),
         _int("--window", metavar="K", help="Edge of the window of swa in tokens, odd. [default: the checkpoint's]"),
         _choice(
@@ -94,7 +94,7 @@ def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Distance between the tokens of the window of swa. [default: the checkpoint's]",
         ),
         _text("--labels", metavar="A,B,...", help="Classes to make, in turn. [default: a random class per image]"),
-        _int("--seed", metavar="K", default=0, help="Image i is drawn from (K, i)."),
+        _int("--seed", metavar="K", default=0, help="Another K makes other images, the same K the same images."),
         _int("--batch-size", metavar="B", default=16, help="Images made at once."),
         _text(
             "--autoencoder",
@@ -116,7 +116,8 @@ def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--preset",
             ["report", "small"],
             default="report",
-            help="Where the defaults come from: the report, or a small model that trains on a CPU.",
+            help="Defaults of the options below. report: DiT-B/4 on latents of 256 pixels, as in the report that "
+            "docs/study.md compares with. small: a small model of 32 x 32 pixels, for a CPU; needs no autoencoder.",
         ),
         _text("--model", metavar="NAME", help="Architecture, DiT-S/8 to DiT-XL/2. [default: DiT-B/4; small: its own]"),
         _int("--hidden-size", metavar="D", help="Width of the model, instead of that of --model."),
@@ -150,9 +151,15 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
         _int("--warmup", metavar="N", help="Steps over which the learning rate rises to its value. [default: 0]"),
         _float("--ema-decay", metavar="X", help="Decay of the averaged weights. [default: 0.9999; small: 0.999]"),
         _float("--clip", metavar="X", help="Largest norm of the gradient. [default: no limit]"),
-        _int("--accumulate", metavar="N", help="Parts into which a process cuts its batch. [default: 1]"),
+        _int(
+            "--accumulate",
+            metavar="N",
+            help="Pass a batch through the model in N parts, then take the step: less memory. [default: 1]",
+        ),
         _choice("--precision", ["fp32", "bf16", "fp16"], help="Arithmetic of the network. [default: fp32]"),
-        _flag("--recompute", help="Compute activations again in the backward pass: less memory, more time."),
+        _flag(
+            "--recompute", help="Compute results within a step again instead of keeping them: less memory, more time."
+        ),
         _flag("--compile", "compiled", help="Use torch.compile."),
         _choice("--crop", ["centre", "random"], default="centre", help="Which square."),
         _text("--flip/--no-flip", default=True, help="Mirror half of the pictures."),
@@ -165,7 +172,7 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--sample-steps",
             metavar="S",
             default=50,
-            help="Sampling steps out of 1000 for sheets and scores, e.g. 50, ddim50.",
+            help="Sampling steps of each image in sheets and scores, 2 to 1000.",
         ),
         _int(
             "--eval-every",

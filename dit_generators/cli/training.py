@@ -16,9 +16,5 @@ def train_options(*, channels: str, **given: Any) -> TrainOptions:
 
 
 def run_training(pictures: Path, out: Path, options: TrainOptions) -> bool:
-    """Train to the end and say how far it came; returns False when Ctrl-C stopped it."""
-    run = make_run(pictures, out, options, say=say, show_progress=show_progress)
-    run.announce()
-    finished = run.run()
-    run.say(f"{out}: {run.state.step} steps are done" + ("" if finished else "; run the same command again to resume"))
-    return finished
+    """Train to the end and say how it goes; returns False when Ctrl-C stopped it."""
+    return make_run(pictures, out, options, say=say, show_progress=show_progress).run()

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]
 from ..errors import ArgumentError, ProcessError
 
 T = TypeVar("T")
+_DEVICE = re.compile(r"(?:cpu|cuda|mps|xpu)(?::[0-9]+)?")
 _STORE_WAIT = timedelta(seconds=5)
 _LONGEST_WAIT = timedelta(days=365)  # one may score for hours while the others wait; a dead one ends the wait at once
 
@@ -94,5 +96,7 @@ def _named_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ArgumentError(f"--device {name}: cannot be used here; give auto, cpu, cuda or cuda:1") from error
+        if not _DEVICE.fullmatch(name):
+            raise ArgumentError(f"device: expected auto, cpu, cuda or cuda:1, got {name}") from error
+        raise ArgumentError(f"device: {name} is not on this machine; take auto or cpu") from error
     return device

@@ -7,12 +7,14 @@ import torch
 from torch import Tensor
 
 from ..attention.settings import AttentionSettings
+from ..common.types import check_types
 from ..errors import ArgumentError
 from ..network.model import DiT
 from .samplers import Predict
 from .schedule import NUM_TRAIN_TIMESTEPS
 
 Channels = Literal["all", "3"]
+_OTHERS = "take `guidance.by='window'`, or scale 1, which is no guidance"
 
 
 @dataclass(frozen=True)
@@ -36,32 +38,39 @@ class Guidance:
 
     def check(self, model: DiT) -> None:
         """Raise ArgumentError where this guidance says nothing to the model."""
+        check_types(self)
         if not torch.isfinite(torch.tensor(self.scale)):
-            raise ArgumentError(f"guidance scale: expected a finite number, got {self.scale}")
+            raise ArgumentError(f"guidance.scale: expected a finite number, got {self.scale}")
         if self.interval is not None and not 0 <= self.interval[0] <= self.interval[1]:
-            raise ArgumentError(f"guidance interval {self.interval}: expected LOW,HIGH with 0 <= LOW <= HIGH")
+            raise ArgumentError(f"guidance.interval: expected LOW,HIGH with 0 <= LOW <= HIGH, got {self._interval}")
         if self.interval is not None and self.interval[0] >= NUM_TRAIN_TIMESTEPS:
-            raise ArgumentError(f"guidance interval {self.interval}: expected timesteps of 0 to 999")
+            raise ArgumentError(f"guidance.interval: expected timesteps of 0 to 999, got {self._interval}")
         if self.scale == 1:
             return
         if self.by == "window":
             self._check_window(model)
         elif not model.config.num_classes:
-            raise ArgumentError("guidance by label: this model is unconditional; use guidance by window, or scale 1")
+            raise ArgumentError(
+                f"`guidance.scale={self.scale:g}`: this model is unconditional, it has no labels to guide by; {_OTHERS}"
+            )
         elif not model.config.has_null_label:
-            raise ArgumentError("guidance by label: this model has no null label; use guidance by window, or scale 1")
+            raise ArgumentError(f"`guidance.scale={self.scale:g}`: this model has no null label to guide by; {_OTHERS}")
 
     def _check_window(self, model: DiT) -> None:
         weak, depth = self.weak_settings(model), model.config.depth
         try:
             weak.check(depth, model.config.grid)
         except ArgumentError as error:
-            raise ArgumentError(f"guidance window: {error}") from error
+            raise ArgumentError(f"guidance.window: {error}") from error
         if weak.meaning(depth) == model.attention_settings.meaning(depth):
             raise ArgumentError(
-                f"guidance window {self.window}: the model itself has this attention, so nothing would guide it; "
-                "take a smaller guidance window"
+                f"`guidance.window={self.window}`: the model itself has this attention, so nothing would guide it; "
+                "take a smaller one"
             )
+
+    @property
+    def _interval(self) -> str:
+        return ",".join(map(str, self.interval or ()))
 
     def weak_settings(self, model: DiT) -> AttentionSettings:
         """The attention of the weak model of "window"."""

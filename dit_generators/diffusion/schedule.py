@@ -105,7 +105,7 @@ def respaced_timesteps(total: int, steps: int | str) -> list[int]:
     for i, count in enumerate(counts):
         size = total // len(counts) + (i < total % len(counts))
         if count > size:
-            raise ArgumentError(f"steps {text}: {count} asked for, but training had {size} there; ask for fewer")
+            raise ArgumentError(f"steps: {count} asked for, but training had {size} there, got {text}; ask for fewer")
         kept += _section(start, size, count)
         start += size
     return sorted(set(kept))
@@ -124,12 +124,14 @@ def _strided(total: int, count: int, text: str) -> list[int]:
     for stride in range(1, total):
         if len(range(0, total, stride)) == count:
             return list(range(0, total, stride))
-    raise ArgumentError(f"steps {text}: no whole stride through {total} timesteps gives {count} steps; try another")
+    raise ArgumentError(
+        f"steps: no whole stride through {total} timesteps gives {count} steps, got {text}; try another"
+    )
 
 
 def _count(part: str, text: str) -> int:
     if not part.strip().isdecimal() or int(part) < 1:
-        raise ArgumentError(f"steps {text}: expected a number of 1 or more, ddimN, or numbers such as 20,10,5")
+        raise ArgumentError(f"steps: expected a number of 1 or more, ddimN, or numbers such as 20,10,5, got {text}")
     return int(part)
 
 

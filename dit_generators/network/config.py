@@ -13,6 +13,8 @@ from ..errors import ArgumentError
 # depth, hidden size, heads: Peebles & Xie, arXiv 2212.09748, table 1.
 SIZES = {"S": (12, 384, 6), "B": (12, 768, 12), "L": (24, 1024, 16), "XL": (28, 1152, 16)}
 PATCHES = (2, 4, 8)
+_MOST_HEADS = 32  # that a message suggests
+_OLD_ENGINES = re.compile(r"\bswa:(?:flex|gather)\b")  # in files of versions that let users fix them
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,16 @@ class DiTConfig:
             if not getattr(self, name) > 0:
                 raise ArgumentError(f"{name}: expected a number above 0, got {getattr(self, name)!r}")
         if self.input_size % self.patch_size:
-            raise ArgumentError(f"input_size {self.input_size} is not a multiple of patch_size {self.patch_size}")
-        if self.hidden_size % self.num_heads or self.hidden_size % 4:
             raise ArgumentError(
-                f"hidden_size {self.hidden_size}: expected a multiple of 4 and of num_heads {self.num_heads}"
+                f"input_size: expected a multiple of the patch size {self.patch_size}, got {self.input_size}"
+            )
+        if self.hidden_size % 4:
+            raise ArgumentError(f"hidden_size: expected a multiple of 4, got {self.hidden_size}")
+        if self.hidden_size % self.num_heads:
+            divisors = [count for count in range(1, _MOST_HEADS + 1) if self.hidden_size % count == 0]
+            raise ArgumentError(
+                f"num_heads: expected a divisor of `hidden_size` {self.hidden_size}, got {self.num_heads}; "
+                f"take one of {', '.join(map(str, divisors))}"
             )
         if self.num_classes < 0:
             raise ArgumentError(f"num_classes: expected 0 (unconditional) or more, got {self.num_classes}")
@@ -120,7 +128,10 @@ class DiTConfig:
 
     @classmethod
     def from_dict(cls, fields: Any) -> "DiTConfig":
-        """From parsed JSON; raises ArgumentError that names an unknown or wrong field."""
+        """From parsed JSON; raises ArgumentError that names an unknown or wrong field.
+
+        An engine of swa that is no option any more, flex or gather, is read as swa, which computes the same.
+        """
         if not isinstance(fields, dict):
             raise ArgumentError(f"expected the fields of a DiTConfig, got {type(fields).__name__}")
         types = {field.name: type(field.default) for field in dataclasses.fields(cls)}
@@ -130,4 +141,5 @@ class DiTConfig:
             whole_float = types[name] is float and type(value) is int
             if type(value) is not types[name] and not whole_float:
                 raise ArgumentError(f"{name}: expected {types[name].__name__}, got {value!r}")
-        return cls(**fields)
+        attention = {"attention": _OLD_ENGINES.sub("swa", fields["attention"])} if "attention" in fields else {}
+        return cls(**{**fields, **attention})

@@ -21,6 +21,11 @@ from ..data.decode import read_picture
 from ..errors import OutputError
 
 _RECORD = "samples.json"
+_ARGUMENTS = {  # how a field of a record is given
+    **{f"attention.{name}": name for name in ("window", "border", "dilation")},
+    **{f"window_{name}": name for name in ("border", "dilation")},
+    "attention.pattern": "attention",
+}
 _RECORDED_LATER = ("autoencoder",)  # of a training run
 _SHEET, _PREVIEW, _NPZ = _BESIDE = (".contact-sheet.png", ".preview.png", ".npz")
 _SHEET_IMAGES = 64
@@ -34,14 +39,15 @@ class SampleFolder:
     Args:
         path: the folder; made when it is not there.
         identity: what decides the pictures, as JSON values; a folder begun with another identity is refused.
+        source: names the checkpoint in that refusal.
 
     Raises OutputError when the folder holds something else.
     """
 
-    def __init__(self, path: Path, identity: dict[str, Any]) -> None:
+    def __init__(self, path: Path, identity: dict[str, Any], source: str = "") -> None:
         if not path.resolve().name:
             raise OutputError(f"{path}: is the root of a disk; name a folder")
-        self.path, self.identity = path, identity
+        self.path, self.identity, self.source = path, identity, source
         self.recorded_images, self.timing = 0, cast("dict[str, float] | None", None)
         self._check()
 
@@ -119,9 +125,12 @@ class SampleFolder:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise OutputError(f"{record}: is not readable ({error}); name another folder") from error
         if different:
+            before = content.get("checkpoint")
+            named = before and self.source and found.get("weights_sha256") != self.identity.get("weights_sha256")
+            checkpoints = f" (`checkpoint` was {before}, now {self.source})" if named else ""
             raise OutputError(
-                f"{self.path}: holds images of another run: {different[0]}; name another folder, or give the settings "
-                f"in {record}"
+                f"{self.path}: holds images of another run: {different[0]}{checkpoints}; name another folder, or give "
+                f"the settings in {record}"
             )
 
 
@@ -132,7 +141,7 @@ def seconds_per_image(folder: Path) -> float | None:
 
 
 def differences(before: dict[str, Any], now: dict[str, Any], within: str = "") -> list[str]:
-    """Sentences such as `guidance.scale was 1.0, now 4.0`, for every value of `now` that is another than before.
+    """Sentences such as "`guidance.scale` was 1.0, now 4.0", for every value of `now` that is another than before.
 
     A source tells people where something was; its hash decides. What runs record since later is compared from then on.
     """
@@ -146,7 +155,8 @@ def differences(before: dict[str, Any], now: dict[str, Any], within: str = "") -
         elif old != value and name.endswith("_sha256"):
             found.append(f"the {within}{name.removesuffix('_sha256')} differ")
         elif old != value:
-            found.append(f"{within}{name} was {json.dumps(old)}, now {json.dumps(value)}")
+            argument = f"{within}{name}"
+            found.append(f"`{_ARGUMENTS.get(argument, argument)}` was {json.dumps(old)}, now {json.dumps(value)}")
     return found
 
 

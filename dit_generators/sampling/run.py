@@ -42,9 +42,9 @@ class SampleRun:
     def __post_init__(self) -> None:
         for name in ("num", "batch_size"):
             if getattr(self, name) < 1:
-                raise ArgumentError(f"{name.replace('_', ' ')}: expected 1 or more, got {getattr(self, name)}")
+                raise ArgumentError(f"{name}: expected 1 or more, got {getattr(self, name)}")
         if self.preview_every is not None and self.preview_every < 1:
-            raise ArgumentError(f"preview every: expected 1 or more steps, got {self.preview_every}")
+            raise ArgumentError(f"preview_every: expected 1 or more steps, got {self.preview_every}")
         self.settings.check(self.model)
         if not makes_pixels(self.model) and self.autoencoder is None:
             raise CheckpointError("the model makes latents; give an autoencoder")
@@ -92,7 +92,7 @@ def run_sampling(
 
     Raises OutputError when the folder holds another run. What is finished stays, whatever stops this.
     """
-    folder = SampleFolder(run.out, run.identity())
+    folder = SampleFolder(run.out, run.identity(), run.source)
     processes.wait()  # every process has looked at the folder before one of them changes it
     with ExitStack() as held:
         if processes.is_main:

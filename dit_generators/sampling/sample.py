@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..common.types import check_types
 from ..diffusion.guidance import Guidance, guided
 from ..diffusion.noise import ImageNoise, image_label
 from ..diffusion.samplers import Predict, Step, ddim, ddpm
@@ -46,18 +47,19 @@ class SampleSettings:
 
     def check(self, model: DiT) -> None:
         """Raise ArgumentError for settings that this model cannot run."""
+        check_types(self)
         if self.sampler not in SAMPLERS:
-            raise ArgumentError(f"sampler {self.sampler!r}: expected {', '.join(SAMPLERS)}")
+            raise ArgumentError(f"sampler: expected {', '.join(SAMPLERS)}, got {self.sampler!r}")
         if self.sampler in SOLVERS and not self.steps.isdecimal():
-            raise ArgumentError(f"steps {self.steps}: {self.sampler} takes a number of steps")
+            raise ArgumentError(f"steps: {self.sampler} takes a number of steps, got {self.steps}")
         if len(respace(linear_schedule(), self.steps)) < 2 and self.sampler not in SOLVERS:
-            raise ArgumentError(f"steps {self.steps}: {self.sampler} needs 2 steps or more")
+            raise ArgumentError(f"steps: {self.sampler} needs 2 steps or more, got {self.steps}")
         if self.seed < 0:
             raise ArgumentError(f"seed: expected 0 or more, got {self.seed}")
         if not 0 <= self.eta <= 1:
             raise ArgumentError(f"eta: expected 0 to 1, got {self.eta}")
         if self.eta and self.sampler != "ddim":
-            raise ArgumentError(f"eta: is for sampler ddim, not {self.sampler}")
+            raise ArgumentError(f"eta: is for `sampler='ddim'`, not {self.sampler}")
         if self.labels is not None:
             if not model.config.num_classes:
                 raise ArgumentError("labels: this model is unconditional; leave them out")
@@ -72,7 +74,7 @@ class SampleSettings:
         timesteps = respace(linear_schedule(), self.steps).timesteps
         if not any(interval[0] <= timestep <= interval[1] for timestep in timesteps):
             raise ArgumentError(
-                f"guidance interval {interval[0]},{interval[1]}: none of the {len(timesteps)} steps lies in it; "
+                f"`guidance.interval={interval[0]},{interval[1]}`: none of the {len(timesteps)} steps lies in it; "
                 "take a wider one"
             )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..common.types import check_types
 from ..diffusion.guidance import Guidance
 from ..errors import ArgumentError
 from ..network.config import DiTConfig
@@ -46,9 +47,10 @@ class StudyOptions:
     bench_model: str = "DiT-XL/4"
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name, least in (("samples", 2), ("sweep_images", 1), ("draws", 1)):
             if getattr(self, name) < least:
-                raise ArgumentError(f"{name.replace('_', ' ')}: expected more, got {getattr(self, name)}")
+                raise ArgumentError(f"{name}: expected {least} or more, got {getattr(self, name)}")
         DiTConfig.preset(self.bench_model)
         if self.dims is not None and "inception" not in self.backbones:
             raise ArgumentError(f"`dims={self.dims}`: is of inception, which is not asked for")

@@ -13,7 +13,8 @@ from cmmd_toolkit.common.writing import remove_leftovers
 
 from ..common.files import locked
 from ..common.processes import ALONE, Processes
-from ..errors import OutputError
+from ..common.types import check_record
+from ..errors import ArgumentError, OutputError
 from ..network.config import DiTConfig
 from ..network.model import DiT
 from ..sampling.quiet import Say, say_nothing
@@ -53,7 +54,8 @@ def run_study(
     Raises what `make_run` and `TrainRun.run` raise; ArgumentError, before anything is trained, for samples or cells
     that the models could not make.
     """
-    options, folder = options or StudyOptions(), Path(out)
+    options, folder = StudyOptions() if options is None else options, Path(out)
+    check_record("options", options, StudyOptions)
     say = say if processes.is_main else say_nothing
     with ExitStack() as held:
         study = _train(Path(pictures), folder, options, say, show_progress, processes, held)
@@ -105,7 +107,6 @@ def _prepare(
     run = make_run(pictures, study / "models" / name, training, say=say, show_progress=show_progress)
     for each in MODELS:
         _check_models(options, replace(run.state.model.config, attention=each), each)
-    run.announce()
     (study / "models").mkdir(parents=True, exist_ok=True)
     return run
 
@@ -116,4 +117,7 @@ def _check_models(options: StudyOptions, config: DiTConfig, name: str) -> None:
         model = DiT(config)
     options.sampling.check(model)
     for scale, steps in itertools.product(options.scales, options.sweep_steps):
-        options.sweep_cell(name, scale, steps).check(model)
+        try:
+            options.sweep_cell(name, scale, steps).check(model)
+        except ArgumentError as error:
+            raise ArgumentError(f"`sweep_steps={steps}`, scale {scale:g}: {error}") from error

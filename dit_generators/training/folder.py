@@ -149,9 +149,9 @@ class RunFolder:
         if before is None:
             return
         if different := differences(before, self.settings):
-            changes = ", ".join(different[:3])
             raise OutputError(
-                f"{self.path}: was started with different settings ({changes}); give the same settings, or a new folder"
+                f"{self.path}: was started with different settings ({', '.join(different[:3])}); give the same "
+                "settings, the `preset` too, or a new folder"
             )
 
     def _settings_before(self) -> dict[str, Any] | None:

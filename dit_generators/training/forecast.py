@@ -35,8 +35,8 @@ def forecast(model: DiT, settings: TrainSettings, make: MakeBatch, steps: int, a
 
     memory = peak_bytes(step, accelerator.device) + 5 * 4 * weights
     return (
-        f"{weights / 1e6:.3g} M weights, about {seconds:.2g} s per step and {memory / 1e9:.2g} GB on top of the "
-        f"program: {time_text(seconds * steps)} for {steps} steps"
+        f"{weights / 1e6:.3g} M weights, about {seconds:.2g} s per step and about {memory / 1e9:.2g} GB of memory "
+        f"besides the program: {time_text(seconds * steps)} for {steps} steps"
     )
 
 

@@ -47,7 +47,7 @@ class Journal:
         left = time_text((self.steps - step) * self.settings.batch_size / speed)
         return (
             f"step {step}/{self.steps}: loss {entry['loss']:.4f}, {speed:.3g} images/s, "
-            f"waiting {100 * entry['waiting_share']:.0f} %, {entry['memory_bytes'] / 1e9:.2g} GB, {left} left"
+            f"waiting for data {100 * entry['waiting_share']:.0f} %, {entry['memory_bytes'] / 1e9:.2g} GB, {left} left"
         )
 
     def write_score(self, step: int, score: Score, backbone: str) -> str:

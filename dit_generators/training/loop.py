@@ -63,7 +63,8 @@ class TrainSettings:
         parts = count * self.accumulate
         if self.batch_size % parts:
             raise ArgumentError(
-                f"batch_size {self.batch_size}: expected a multiple of {count} processes times {self.accumulate} parts"
+                f"batch_size: expected a multiple of {parts}, {count} processes times `accumulate` {self.accumulate}, "
+                f"got {self.batch_size}"
             )
         size = self.batch_size // parts
         first = batch * self.batch_size + rank * self.accumulate * size

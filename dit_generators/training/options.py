@@ -8,13 +8,16 @@ from typing import Any, Literal
 from cmmd_toolkit.pictures.decode import MAX_PIXELS
 
 from ..attention.neighbours import Border
+from ..common.types import check_types
 from ..data.pictures import Crop
+from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS
 from ..errors import ArgumentError
 from ..network.config import DiTConfig
 from ..sampling.sample import SampleSettings
 from .loop import TrainSettings
 
 LEAST_SCORED = 4  # pictures per side
+_LEAST_STEPS = 2  # of ddpm
 _CHOICES: dict[str, tuple[object, ...]] = {
     "space": ("latent", "pixel"),
     "channels": (1, 3),
@@ -23,7 +26,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "precision": ("fp32", "bf16", "fp16"),
     "device": ("auto", "cpu"),
 }
-# Beside the defaults, which are those of the report: "small" is for two cores and an hour.
+# Beside the defaults, those of the report that docs/study.md compares with: "small" is for two cores and an hour.
 _SMALL: dict[str, Any] = {
     "model": "DiT-S/2", "image_size": 32, "space": "pixel", "batch_size": 32, "learning_rate": 5e-4,
     "ema_decay": 0.999, "steps": 3000, "save_every": 200, "hidden_size": 192, "depth": 6, "num_heads": 6,
@@ -35,7 +38,8 @@ PRESETS: dict[str, dict[str, Any]] = {"report": {}, "small": _SMALL}
 class TrainOptions:
     """A training run: the shape of the model, how pictures become batches, the steps, and what happens between them.
 
-    The defaults are those of the report: an unconditional DiT-B/4 on the latents of 256-pixel pictures.
+    The defaults are those of the report that docs/study.md compares with: an unconditional DiT-B/4 on the latents of
+    256-pixel pictures.
 
     Attributes:
         model: a published shape, DiT-S/8 to DiT-XL/2.
@@ -109,24 +113,18 @@ class TrainOptions:
     def preset(cls, name: str = "report", **changes: Any) -> "TrainOptions":
         """A preset by its name, "report" or "small"; keywords change its fields, and None leaves them as they are."""
         if name not in PRESETS:
-            raise ArgumentError(f"preset {name!r}: expected {' or '.join(PRESETS)}")
+            raise ArgumentError(f"preset: expected {' or '.join(PRESETS)}, got {name!r}")
         given = {field: value for field, value in changes.items() if value is not None}
         return cls(**{**PRESETS[name], **given})
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name, expected in _CHOICES.items():
             if getattr(self, name) not in expected:
                 choices = ", ".join(map(str, expected))
                 raise ArgumentError(f"{name}: expected one of {choices}, got {getattr(self, name)!r}")
         _ = self.settings  # checks its own
-        for name in ("image_size", "max_pixels", "steps", "log_every", "save_every", "sample_every", "eval_every"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ArgumentError(f"{name.replace('_', ' ')}: expected 1 or more, got {value}")
-        if not 0 < self.held_out < 1:
-            raise ArgumentError(f"held out: expected a share between 0 and 1, got {self.held_out}")
-        if self.eval_images < LEAST_SCORED:
-            raise ArgumentError(f"eval images: expected {LEAST_SCORED} or more, got {self.eval_images}")
+        self._check_numbers()
         if self.crop == "random" and self.space == "latent":
             raise ArgumentError('`crop="random"`: latents are encoded once, from the centre; take `crop="centre"`')
         if self.autoencoder and self.space == "pixel":
@@ -134,6 +132,20 @@ class TrainOptions:
         if self.space == "pixel":
             self.config(self.image_size, self.channels, num_classes=0)
         DiTConfig.preset(self.model)
+
+    def _check_numbers(self) -> None:
+        for name in ("image_size", "max_pixels", "steps", "log_every", "save_every", "sample_every", "eval_every"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ArgumentError(f"{name}: expected 1 or more, got {value}")
+        if not _LEAST_STEPS <= self.sample_steps <= NUM_TRAIN_TIMESTEPS:
+            raise ArgumentError(
+                f"sample_steps: expected {_LEAST_STEPS} to {NUM_TRAIN_TIMESTEPS}, got {self.sample_steps}"
+            )
+        if not 0 < self.held_out < 1:
+            raise ArgumentError(f"held_out: expected a share between 0 and 1, got {self.held_out}")
+        if self.eval_images < LEAST_SCORED:
+            raise ArgumentError(f"eval_images: expected {LEAST_SCORED} or more, got {self.eval_images}")
 
     @property
     def settings(self) -> TrainSettings:
@@ -149,6 +161,12 @@ class TrainOptions:
         """The model's configuration for inputs (in_channels, input_size, input_size)."""
         names = ("hidden_size", "depth", "num_heads", "patch_size")
         shape = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        patch = self.patch_size or DiTConfig.preset(self.model).patch_size
+        if patch > 0 and input_size % patch:
+            seen = "" if self.space == "pixel" else f"its latents have {input_size} rows, "
+            raise ArgumentError(
+                f"`image_size={self.image_size}`: {seen}no multiple of `patch_size` {patch}; take another size"
+            )
         return DiTConfig.preset(
             self.model,
             input_size=input_size,

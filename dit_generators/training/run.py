@@ -52,7 +52,7 @@ class TrainRun:
     def __post_init__(self) -> None:
         self.journal = Journal(self.folder, self.settings, self.options.steps)
 
-    def announce(self) -> None:
+    def _announce(self) -> None:
         """Say what is trained on what and, before the first step, how long it takes: all processes together."""
         self.say(self._describe())
         if not self.folder.has_checkpoint():
@@ -62,11 +62,14 @@ class TrainRun:
     def run(self) -> bool:
         """Train to the end, or resume and do so. Returns False when Ctrl-C or SIGTERM stopped it: that step is saved.
 
+        Says what is trained on what, how long it will take, how it goes, and how far it came.
+
         Raises:
             TrainingError: the loss stays NaN or infinite, whatever is left out.
             CheckpointError: every checkpoint in the folder is damaged.
             OutputError: another process writes into the folder.
         """
+        self._announce()
         with ExitStack() as held:
             if self.main:
                 self.folder.path.mkdir(parents=True, exist_ok=True)
@@ -86,9 +89,13 @@ class TrainRun:
         with stop_signals() as stopped:
             while True:
                 try:
-                    return self._steps(network, stopped)
+                    finished = self._steps(network, stopped)
+                    break
                 except NotFiniteError as error:
                     self._go_back(error)
+        resume = "" if finished else "; run the same command again to resume"
+        self.say(f"{self.folder.path}: {self.state.step} steps are done{resume}")
+        return finished
 
     def _begin(self) -> None:
         self.accelerator.wait_for_everyone()
@@ -235,7 +242,7 @@ class TrainRun:
         held_out = f", {len(self.evaluation.reference)} held out" if self.evaluation else ""
         return (
             f"{len(self.pictures)} pictures to train on{held_out}, {classes or 'no'} classes; "
-            f"{config.depth} blocks of {config.hidden_size}, {config.num_tokens} tokens, "
+            f"DiT with {config.depth} blocks, width {config.hidden_size}, {config.num_tokens} tokens, "
             f"attention {config.attention_settings.describe()}"
         )
 

@@ -13,11 +13,12 @@ import torch
 
 from cmmd_toolkit.common.progress import ShowProgress, show_no_progress
 
+from ..common.types import check_record
 from ..data.batches import Batch, Example, make_batch, pixel_example
 from ..data.latents import encode_pictures, latent_example
 from ..data.pictures import Pictures, load_pictures
 from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS
-from ..errors import ArgumentError, DataError
+from ..errors import ArgumentError, CheckpointError, DataError
 from ..network.autoencoder_record import AutoencoderRecord
 from ..network.config import DiTConfig
 from ..network.model import DiT
@@ -61,17 +62,20 @@ def make_run(
         EvaluationError: a backbone that cannot be used here.
         OutputError: `out` holds something else, or a run with other options.
     """
-    folder, out, options = Path(pictures), Path(out), options or TrainOptions()
+    folder, out, options = Path(pictures), Path(out), TrainOptions() if options is None else options
+    check_record("options", options, TrainOptions)
+    RunFolder(out, _asked(options))  # refused before pictures or an autoencoder are looked for
     accelerator = _accelerator(options)
     options.settings.share(0, 0, accelerator.num_processes)
     data, held_out = _read_pictures(folder, options)
     autoencoder = None
     if options.space == "latent":
-        autoencoder = load_autoencoder(options.autoencoder or DEFAULT_AUTOENCODER, accelerator.device)
+        autoencoder = _load_autoencoder(options, accelerator.device)
     config = _config(options, data, autoencoder)
     run_folder = RunFolder(out, _identity(config, options, data, autoencoder))
     initial = partial(_new_model, config, options.seed, autoencoder)
     state = TrainState.start(initial(), options.settings)
+    config.attention_settings.build(config.depth, config.grid, accelerator.device)  # or it cannot run here
     if options.sample_every or options.eval_every:
         options.sampling.check(state.model)
     example = _example(data, config, options, autoencoder, out, accelerator, show_progress)
@@ -131,6 +135,16 @@ def _read_pictures(folder: Path, options: TrainOptions) -> tuple[Pictures, Pictu
     return found, held_out
 
 
+def _load_autoencoder(options: TrainOptions, device: torch.device) -> Autoencoder:
+    try:
+        return load_autoencoder(options.autoencoder or DEFAULT_AUTOENCODER, device)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{error}; the latents need an autoencoder: give `autoencoder=PATH`, or train in pixels with "
+            "`space='pixel'`, as `preset=small` does"
+        ) from error
+
+
 def _config(options: TrainOptions, data: Pictures, autoencoder: Autoencoder | None) -> DiTConfig:
     size, channels = options.image_size, int(options.channels)
     if autoencoder is not None:
@@ -163,17 +177,18 @@ def _identity(
     """What must not change when a run is resumed."""
     return {
         **dataclasses.asdict(config),
-        **dataclasses.asdict(options.settings),
-        "image_size": options.image_size,
-        "space": options.space,
-        "crop": options.crop,
-        "flip": options.flip,
-        "conditional": options.conditional,
+        **_asked(options),
         "pictures": len(data),
         "pictures_sha256": hashlib.sha256(np.ascontiguousarray(data.pixels).data).hexdigest(),
         "classes": list(data.classes),
         **({"autoencoder": dataclasses.asdict(AutoencoderRecord.of(autoencoder))} if autoencoder else {}),
     }
+
+
+def _asked(options: TrainOptions) -> dict[str, Any]:
+    """What of it is known before pictures are read."""
+    names = ("space", "image_size", "crop", "flip", "conditional")
+    return {**{name: getattr(options, name) for name in names}, **dataclasses.asdict(options.settings)}
 
 
 def _example(

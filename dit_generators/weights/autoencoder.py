@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import CheckpointError
 from .digest import weights_digest
-from .hub import find_on_hub
+from .hub import find_on_hub, is_hub_id
 
 if TYPE_CHECKING:
     from ..network.model import DiT
@@ -72,6 +72,8 @@ def load_autoencoder(source: str | Path, device: str | torch.device = "cpu") -> 
     import diffusers
 
     path = Path(source).expanduser()
+    if not path.exists() and not is_hub_id(str(source)):
+        raise CheckpointError(f"autoencoder {source}: no such folder; expected a save_pretrained folder or OWNER/NAME")
     folder = path if path.exists() else find_on_hub(str(source), _PATTERNS)
     fields = _read_config(folder)
     kind = getattr(diffusers, fields["_class_name"])

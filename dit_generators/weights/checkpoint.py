@@ -205,6 +205,11 @@ def _read_folder(folder: Path, config: DiTConfig | None, num_heads: int | None, 
         return _read_step(folder, weights)
     inner = folder / "transformer" if (folder / "transformer").is_dir() else folder
     where = inner / "config.json"
+    if not where.is_file():
+        raise CheckpointError(
+            f"{folder}: no checkpoint is in this folder; expected the folder of a training run, a folder like "
+            "facebook/DiT-XL-2-256, or the path of a .pt or .safetensors file"
+        )
     fields = _read_json(where)
     if weights is not None:
         raise _no_choice(inner, weights)

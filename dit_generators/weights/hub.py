@@ -22,12 +22,17 @@ def bundled_file(name: str) -> Path | None:
     return _BUNDLED / f"{name}.safetensors" if name in bundled_names() else None
 
 
+def is_hub_id(text: str) -> bool:
+    """Whether it has the form OWNER/NAME."""
+    return _ID.fullmatch(text) is not None
+
+
 def find_on_hub(model: str, patterns: Sequence[str]) -> Path:
     """The local folder of a published model, fetched only when the cache has it not.
 
     Raises CheckpointError that says where it was looked for and what to do.
     """
-    if not _ID.fullmatch(model):
+    if not is_hub_id(model):
         known = ", ".join(bundled_names()) or "none in this version"
         raise CheckpointError(
             f"{model}: no such file or folder; give a path, OWNER/NAME on the hub, or a bundled checkpoint ({known})"

@@ -18,7 +18,7 @@ import dit_generators
 from cmmd_toolkit.common.flags import in_flags
 from dit_generators import ArgumentError, StudyOptions, TrainOptions, make_run, run_study
 from dit_generators.cli.main import main
-from dit_generators.errors import DataError
+from dit_generators.errors import AttentionError, CheckpointError, DataError, OutputError
 
 TINY: dict[str, Any] = {"hidden_size": 16, "depth": 1, "num_heads": 2, "patch_size": 4, "image_size": 16}
 TINY |= {"batch_size": 4, "device": "cpu"}
@@ -53,11 +53,12 @@ def test_a_run_from_python_prints_nothing_and_has_the_weights_of_the_command(tmp
 def test_what_a_user_wants_to_know_goes_to_the_caller(tmp_path, pictures) -> None:
     said: list[str] = []
     run = make_run(pictures, tmp_path / "run", tiny(), say=said.append)
-    run.announce()
     assert run.run()
-    assert said[0].startswith("12 pictures to train on, no classes; 1 blocks of 16, 16 tokens, attention full")
+    shape = "DiT with 1 blocks, width 16, 16 tokens, attention full"
+    assert said[0].startswith(f"12 pictures to train on, no classes; {shape}")
     assert said[1].startswith("forecast: ")
     assert said[2].startswith("step 4/4: loss ")
+    assert said[3:] == [f"{tmp_path / 'run'}: 4 steps are done"]
     more = make_run(pictures, tmp_path / "run", tiny(steps=6), say=said.append)
     assert more.run()
     assert "resumed after step 4" in said
@@ -85,6 +86,13 @@ def test_a_preset_is_merged_and_checked_when_the_options_are_made() -> None:
         ({"steps": 0}, "steps: expected 1 or more, got 0"),
         ({"batch_size": 0}, "batch_size: expected a number above 0"),
         ({"space": "pixels"}, "space: expected one of latent, pixel, got 'pixels'"),
+        ({"steps": "3"}, "^steps: expected a whole number, got '3'$"),
+        ({"learning_rate": "1e-4"}, "^learning_rate: expected a number, got '1e-4'$"),
+        ({"flip": 1}, "^flip: expected True or False, got 1$"),
+        ({"eval_every": 2.5}, "^eval_every: expected a whole number or None, got 2.5$"),
+        ({"num_heads": 5}, "^num_heads: expected a divisor of `hidden_size` 16, got 5; take one of 1, 2, 4, 8, 16$"),
+        ({"image_size": 33}, "^`image_size=33`: no multiple of `patch_size` 4"),
+        ({"sample_steps": 1}, "^sample_steps: expected 2 to 1000, got 1$"),
         ({"channels": "3"}, "channels: expected one of 1, 3, got '3'"),
         ({"model": "DiT-Q/1"}, "no such preset"),
         ({"attention": "swa", "window": 99}, "does not fit the grid"),
@@ -94,14 +102,14 @@ def test_a_preset_is_merged_and_checked_when_the_options_are_made() -> None:
 def test_options_that_cannot_be_are_refused_before_any_picture_is_read(changes, message) -> None:
     with pytest.raises(ArgumentError, match=message):
         tiny(**changes)
-    with pytest.raises(ArgumentError, match="preset 'large': expected report or small"):
+    with pytest.raises(ArgumentError, match="^preset: expected report or small, got 'large'$"):
         TrainOptions.preset("large")
     with pytest.raises(TypeError):
         TrainOptions.preset("small", stepps=3)
 
 
 def test_samples_that_could_not_be_made_are_refused_before_the_first_step(tmp_path, pictures) -> None:
-    with pytest.raises(ArgumentError, match="2 steps or more"):
+    with pytest.raises(ArgumentError, match="2 to 1000"):
         make_run(pictures, tmp_path / "run", tiny(sample_every=2, sample_steps=1))
     with pytest.raises(DataError, match="no such folder of pictures"):
         make_run(tmp_path / "absent", tmp_path / "run", tiny())
@@ -137,7 +145,44 @@ def test_only_options_of_the_command_become_flags() -> None:
     assert in_flags('`seed`: x `compiled` `image_size=3` `crop="random"`', train) == (
         "--seed: x --compile --image-size 3 --crop random"
     )
+    assert in_flags("guidance.by: x `guidance.scale`", main.commands["sample"]) == "--guidance-by: x --guidance-scale"
     assert in_flags("the file `a b`, `nothing`, `sampler`", train) == "the file `a b`, `nothing`, `sampler`"
+
+
+def test_options_of_another_class_are_refused_by_name(tmp_path) -> None:
+    with pytest.raises(ArgumentError, match="^options: expected TrainOptions, got dict$"):
+        make_run(tmp_path, tmp_path / "run", {"steps": 3})  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="^options: expected StudyOptions, got TrainOptions$"):
+        run_study(tmp_path, tmp_path / "study", TrainOptions())  # type: ignore[arg-type]
+
+
+def test_other_options_are_refused_before_pictures_or_an_autoencoder_are_looked_for(tmp_path, pictures) -> None:
+    assert make_run(pictures, tmp_path / "run", tiny()).run()
+    with pytest.raises(OutputError, match='different settings .`space` was "pixel", now "latent"'):
+        make_run(tmp_path / "absent", tmp_path / "run", TrainOptions(autoencoder="absent"))
+
+
+def test_what_decides_no_weights_may_change_when_a_run_is_resumed(tmp_path, pictures) -> None:
+    scored = {"eval_every": 4, "held_out": 0.4, "eval_images": 4, "sample_steps": 2}
+    assert make_run(pictures, tmp_path / "run", tiny(**scored)).run()
+    changed = {"eval_every": 5, "eval_images": 5, "sample_steps": 3, "sample_every": 6, "log_every": 1, "save_every": 3}
+    said: list[str] = []
+    options = tiny(**{**scored, **changed, "steps": 6, "max_pixels": 10**6, "latents": tmp_path / "unused"})
+    assert make_run(pictures, tmp_path / "run", options, say=said.append).run()
+    assert "resumed after step 4" in said
+    assert said[-1] == f"{tmp_path / 'run'}: 6 steps are done"
+
+
+def test_an_autoencoder_that_is_not_there_names_the_two_ways_out(tmp_path, pictures) -> None:
+    with pytest.raises(CheckpointError, match="give `autoencoder=PATH`, or train in pixels with `space='pixel'`"):
+        make_run(pictures, tmp_path / "run", TrainOptions(autoencoder="absent", batch_size=4, device="cpu"))
+
+
+def test_attention_that_cannot_run_here_is_refused_before_anything_is_said(tmp_path, pictures) -> None:
+    said: list[str] = []
+    with pytest.raises(AttentionError, match="use attention full"):
+        make_run(pictures, tmp_path / "run", tiny(attention="xformers"), say=said.append)
+    assert not said
 
 
 def test_another_precision_in_the_same_process_is_refused_by_name(tmp_path, pictures) -> None:
@@ -168,8 +213,8 @@ def test_a_study_from_python_prints_nothing_and_gives_its_page(tmp_path, capfd, 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"samples": 1}, "samples: expected more, got 1"),
-        ({"sweep_images": 0}, "sweep images: expected more, got 0"),
+        ({"samples": 1}, "samples: expected 2 or more, got 1"),
+        ({"sweep_images": 0}, "sweep_images: expected 1 or more, got 0"),
         ({"bench_model": "DiT-Q/1"}, "no such preset"),
         ({"dims": 64, "backbones": {"mini": None}}, "is of inception, which is not asked for"),
     ],

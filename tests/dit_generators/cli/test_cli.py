@@ -143,9 +143,9 @@ def test_killed_at_any_moment_the_same_command_finishes_the_same_pictures(tmp_pa
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        (["--seed", "1"], "seed was 0, now 1"),
-        (["--sampler", "ddim"], 'sampler was "ddpm", now "ddim"'),
-        (["--attention", "swa"], 'attention.pattern was "full", now "swa"'),
+        (["--seed", "1"], "--seed was 0, now 1"),
+        (["--sampler", "ddim"], '--sampler was "ddpm", now "ddim"'),
+        (["--attention", "swa"], '--attention was "full", now "swa"'),
         (["--precision", "bf16"], "precision was"),
     ],
 )
@@ -158,7 +158,8 @@ def test_a_folder_of_another_run_is_refused_and_untouched(tmp_path, capfd, pixel
     assert named in finished.err
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
     other = saved_model(tmp_path / "other.safetensors", seed=9)
-    assert_refused(make(capfd, other, tmp_path / "out"), "the weights differ")
+    weights = f"the weights differ (--checkpoint was {pixels}, now {other})"
+    assert_refused(make(capfd, other, tmp_path / "out"), weights)
 
 
 def test_an_engine_with_the_same_result_goes_on_with_the_folder(tmp_path, capfd, pixels) -> None:
@@ -290,7 +291,7 @@ def test_a_weak_model_like_the_model_itself_is_refused(tmp_path, capfd, pixels) 
     assert same.code == 2
     assert "the model itself has this attention" in same.err
     large = make(capfd, pixels, tmp_path / "out", *guided, "--guidance-window", "9")
-    assert_refused(large, "guidance window: a window of 9 x 9")
+    assert_refused(large, "--guidance-window: a window of 9 x 9")
 
 
 def test_the_bundled_models_sample_without_a_network_or_arguments(tmp_path) -> None:
@@ -331,25 +332,29 @@ def test_without_a_bundled_checkpoint_the_command_says_what_is_missing(tmp_path,
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--steps", "0"], "expected a number of 1 or more"),
+        (["--steps", "0"], "--steps: expected a number of 1 or more"),
         (["--steps", "1001"], "1001 asked for, but training had 1000"),
         (["--num", "0"], "num: expected 1 or more, got 0"),
-        (["--batch-size", "0"], "batch size: expected 1 or more"),
+        (["--batch-size", "0"], "--batch-size: expected 1 or more"),
         (["--labels", "1"], "unconditional"),
         (["--labels", "x"], "--labels x: expected whole numbers"),
-        (["--guidance-scale", "2"], "use guidance by window"),
+        (
+            ["--guidance-scale", "2"],
+            "--guidance-scale 2: this model is unconditional, it has no labels to guide by; take --guid",
+        ),
         (["--guidance-interval", "5"], "expected LOW,HIGH"),
         (["--attention", "flash"], "attention 'flash': expected naive"),
         (["--attention", "xformers"], "use attention full, which computes the same"),
         (["--attention", "swa", "--window", "4"], "expected odd numbers"),
         (["--attention", "swa", "--window", "5"], "does not fit the grid of 4 x 4"),
         (["--sampler", "euler"], "'euler' is not one of"),
+        (["--sampler", "ddmp"], "Did you mean ddpm?"),
         (["--seed", "-1"], "seed: expected 0 or more"),
-        (["--device", "tpu"], "tpu"),
+        (["--device", "tpu"], "--device: expected auto, cpu, cuda or cuda:1, got tpu"),
         (["--autoencoder", "x"], "makes pixels and needs none"),
         (["--out", "/"], "is the root of a disk"),
         (["--attention", ""], "expected naive, full"),
-        (["--preview-every", "0"], "preview every: expected 1"),
+        (["--preview-every", "0"], "--preview-every: expected 1"),
         (["--num-heads", "3"], "says that it has 2 attention heads, num_heads says 3; leave out --num-heads 3"),
         (["--weights", "model"], "holds one set of weights and no choice; leave out --weights model"),
         (["--guidance-interval", "5,9"], "--guidance-interval: nothing is guided at --guidance-scale 1"),
@@ -357,7 +362,7 @@ def test_without_a_bundled_checkpoint_the_command_says_what_is_missing(tmp_path,
         (["--guidance-scale", "2", "--guidance-window", "3"], "--guidance-window: is for --guidance-by window"),
         (["--window", "3"], "--window: is for swa, the attention here is full"),
         (["--border", "shift", "--attention", "naive"], "--border: is for swa, the attention here is naive"),
-        ([*GUIDED, "--guidance-interval", "5,9"], "guidance interval 5,9: none of the 4 steps lies in it"),
+        ([*GUIDED, "--guidance-interval", "5,9"], "--guidance-interval 5,9: none of the 4 steps lies in it"),
         ([*GUIDED, "--guidance-interval", "1000,2000"], "expected timesteps of 0 to 999"),
         (["--out", ""], "expected the name of a folder, got an empty text"),
     ],
@@ -506,7 +511,7 @@ def test_bench_measures_backward(tmp_path, capfd) -> None:
         (["--model", "DiT-Q/2"], "no such preset"),
         (["--level", "world"], "expected some of operation, block, model"),
         (["--batch-size", "0"], "1 or more"),
-        (["--input-size", "30"], "not a multiple of patch_size 4"),
+        (["--input-size", "30"], "--input-size: expected a multiple of the patch size 4, got 30"),
         (["--window", "2"], "odd"),
         (["--out", "/nowhere/b"], "does not exist; create it first"),
     ],

@@ -151,8 +151,9 @@ def test_xformers_without_a_gpu_is_refused_when_it_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"input_size": 9}, "input_size 9 is not a multiple of patch_size 2"),
-        ({"hidden_size": 30}, "multiple of 4 and of num_heads"),
+        ({"input_size": 9}, "input_size: expected a multiple of the patch size 2, got 9"),
+        ({"hidden_size": 30}, "hidden_size: expected a multiple of 4, got 30"),
+        ({"num_heads": 5}, "num_heads: expected a divisor of `hidden_size`"),
         ({"depth": 0}, "depth: expected a number above 0, got 0"),
         ({"num_classes": -1}, "num_classes: expected 0"),
         ({"class_dropout_prob": 1.5}, "class_dropout_prob: expected 0 to 1"),
@@ -171,6 +172,8 @@ def test_a_configuration_survives_json_and_names_what_is_wrong_in_it() -> None:
 
     config = DiTConfig(**TINY, attention="swa*1,full", window=5, window_border="truncate")
     assert DiTConfig.from_dict(json.loads(config.to_json())) == config
+    old = {**json.loads(config.to_json()), "attention": "swa:flex*2,full,swa:gather,swa:halo"}
+    assert DiTConfig.from_dict(old).attention == "swa*2,full,swa,swa:halo"
     with pytest.raises(ArgumentError, match="no field 'size'"):
         DiTConfig.from_dict({"size": 3})
     with pytest.raises(ArgumentError, match="depth: expected int, got '3'"):

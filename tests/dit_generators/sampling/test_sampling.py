@@ -127,21 +127,27 @@ def test_window_guidance_takes_the_same_weights_with_a_small_window_as_the_weak_
 @pytest.mark.parametrize(
     ("fields", "settings", "message"),
     [
-        ({}, SampleSettings(guidance=Guidance(4.0)), "this model is unconditional; use guidance by window"),
+        (
+            {},
+            SampleSettings(guidance=Guidance(4.0)),
+            "^`guidance.scale=4`: this model is unconditional.*`guidance.by='window'`",
+        ),
         ({}, SampleSettings(labels=(1,)), "labels: this model is unconditional"),
         ({"num_classes": 4}, SampleSettings(labels=(5,)), "label 5: this model has the classes 0 to 3"),
         ({"num_classes": 4, "class_dropout_prob": 0.0}, SampleSettings(guidance=Guidance(4.0)), "no null label"),
-        ({}, SampleSettings(steps="0"), "number of 1 or more"),
+        ({}, SampleSettings(steps="0"), "^steps: expected a number of 1 or more, .* got 0$"),
+        ({}, SampleSettings(steps=50), "^steps: expected a text, got 50$"),  # type: ignore[arg-type]
+        ({}, SampleSettings(guidance=4.0), "^guidance: expected a Guidance, got 4.0$"),  # type: ignore[arg-type]
         ({}, SampleSettings(steps="1"), "2 steps or more"),
         ({}, SampleSettings(steps="1001"), "1001 asked for, but training had 1000"),
         ({}, SampleSettings(sampler="unipc", steps="1001"), "1001 asked for, but training had 1000"),
         ({}, SampleSettings(sampler="unipc", steps="ddim50"), "takes a number of steps"),
-        ({}, SampleSettings(sampler="euler"), "sampler 'euler': expected ddpm, ddim, dpm-solver"),
-        ({}, SampleSettings(eta=0.5), "eta: is for sampler ddim"),
+        ({}, SampleSettings(sampler="euler"), "sampler: expected ddpm, ddim, dpm-solver"),
+        ({}, SampleSettings(eta=0.5), "eta: is for `sampler='ddim'`"),
         ({}, SampleSettings(sampler="ddim", eta=2), "eta: expected 0 to 1"),
         ({}, SampleSettings(guidance=Guidance(float("nan"))), "expected a finite number"),
         ({}, SampleSettings(guidance=Guidance(2.0, by="window", window=9)), "does not fit the grid"),
-        ({}, SampleSettings(guidance=Guidance(2.0, interval=(9, 3))), "guidance interval"),
+        ({}, SampleSettings(guidance=Guidance(2.0, interval=(9, 3))), "guidance.interval: expected LOW,HIGH"),
         ({}, SampleSettings(seed=-1), "seed: expected 0 or more"),
     ],
 )

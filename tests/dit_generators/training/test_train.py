@@ -166,15 +166,15 @@ def assert_refused_last(finished: Any, message: str) -> None:
 def test_other_settings_are_refused_by_name(tmp_path, capfd, pictures) -> None:
     assert train(capfd, pictures, tmp_path / "run", "--steps", 2).code == 0
     cases = {
-        ("--learning-rate", "0.1"): "learning_rate was 0.0005, now 0.1",
-        ("--attention", "swa"): 'attention was "full", now "swa"',
-        ("--seed", "3"): "seed was 0, now 3",
-        ("--no-flip",): "flip was true, now false",
+        ("--learning-rate", "0.1"): "--learning-rate was 0.0005, now 0.1",
+        ("--attention", "swa"): '--attention was "full", now "swa"',
+        ("--seed", "3"): "--seed was 0, now 3",
+        ("--no-flip",): "--flip was true, now false",
     }
     for options, message in cases.items():
         assert_refused(train(capfd, pictures, tmp_path / "run", "--steps", 4, *options), message)
     Image.new("RGB", (30, 30), "red").save(pictures / "class-0" / "new.png")
-    assert_refused(train(capfd, pictures, tmp_path / "run", "--steps", 4), "pictures was 12, now 13")
+    assert_refused(train(capfd, pictures, tmp_path / "run", "--steps", 4), "`pictures` was 12, now 13")
 
 
 def test_pictures_that_cannot_be_trained_on(tmp_path, capfd, pictures) -> None:
@@ -193,18 +193,19 @@ def test_pictures_that_cannot_be_trained_on(tmp_path, capfd, pictures) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--steps", "0"], "steps: expected 1 or more"),
+        (["--steps", "0"], "--steps: expected 1 or more"),
         (["--batch-size", "0"], "--batch-size: expected a number above 0"),
-        (["--accumulate", "3"], "batch_size 4: expected a multiple of 1 processes times 3 parts"),
+        (["--accumulate", "3"], "--batch-size: expected a multiple of 3, 1 processes times --accumulate 3, got 4"),
         (["--ema-decay", "1"], "--ema-decay: expected 0 to 1"),
-        (["--image-size", "15"], "not a multiple of patch_size"),
-        (["--image-size", "0"], "image size: expected 1 or more, got 0"),
+        (["--image-size", "15"], "--image-size 15: no multiple of --patch-size 2"),
+        (["--num-heads", "5"], "--num-heads: expected a divisor of --hidden-size 32, got 5; take one of 1, 2, 4"),
+        (["--image-size", "0"], "--image-size: expected 1 or more, got 0"),
         (["--depth", "0"], "depth: expected a number above 0, got 0"),
-        (["--held-out", "2"], "held out: expected a share between 0 and 1"),
-        (["--eval-every", "1", "--eval-images", "1"], "eval images: expected 4 or more"),
+        (["--held-out", "2"], "--held-out: expected a share between 0 and 1"),
+        (["--eval-every", "1", "--eval-images", "1"], "--eval-images: expected 4 or more"),
         (["--eval-every", "1", "--held-out", "0.5", "--eval-backbone", "foo"], "unknown backbone 'foo'"),
         (["--attention", "swa", "--window", "99"], "does not fit the grid"),
-        (["--save-every", "0"], "save every: expected 1 or more"),
+        (["--save-every", "0"], "--save-every: expected 1 or more"),
         (["--autoencoder", "x"], "--autoencoder: is for --space latent"),
         (["--precision", "fp16"], "--precision fp16: runs on GPUs only"),
         (["--eval-every", "1", "--held-out", "0.1"], "leaves 1 to score with"),

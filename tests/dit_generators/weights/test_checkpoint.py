@@ -11,12 +11,14 @@ import torch
 from diffusers import DiTTransformer2DModel
 from dit_models import assert_refused, dit_gen, random_model, save_kl
 from dit_oracles import assert_rows_close, oracle, oracle_config, oracle_folder
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from dit_generators.errors import CheckpointError
 from dit_generators.network.config import DiTConfig
 from dit_generators.network.model import DiT
 from dit_generators.weights.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint, write_checkpoint
+from dit_generators.weights.files import CONFIG_KEY
 from dit_generators.weights.hub import bundled_file, bundled_names
 
 
@@ -288,3 +290,23 @@ def test_converting_loses_nothing_when_it_cannot_write(tmp_path: Path, capfd: An
     }.items():
         assert_refused(dit_gen(capfd, "convert", tmp_path / "m.safetensors", target), message)
     assert load_file(tmp_path / "m.safetensors")
+
+
+def test_a_folder_without_a_checkpoint_says_what_was_expected(tmp_path: Path) -> None:
+    (tmp_path / "000000.png").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"no checkpoint is in this folder; expected .* training run, .*\.pt or"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("engine", ["flex", "gather"])
+def test_a_checkpoint_of_an_engine_that_is_no_option_any_more_loads_as_swa(tmp_path: Path, engine: str) -> None:
+    model = random_model(attention="swa", input_size=16)
+    save_checkpoint(model, tmp_path / "m.safetensors")
+    with safe_open(tmp_path / "m.safetensors", framework="pt") as file:
+        metadata = file.metadata()
+    config = metadata[CONFIG_KEY].replace('"swa"', f'"swa:{engine}"')
+    save_file(model.state_dict(), tmp_path / "old.safetensors", {CONFIG_KEY: config})
+    loaded = load_checkpoint(tmp_path / "old.safetensors")
+    assert loaded.config == model.config
+    x, t = torch.randn(2, 3, 16, 16), torch.tensor([3, 900])
+    assert torch.equal(loaded(x, t), model.eval()(x, t))

@@ -422,9 +422,11 @@ def draw(results: list[dict[str, Any]], target: Path) -> None:
                 share = row["seconds"] / ours
                 colour = "#0072B2" if package == OURS else "#999999"
                 panel.barh(len(labels) - 1, share, color=colour)
-                panel.text(share * 1.05, len(labels) - 1, f"{share:.2g}", va="center", fontsize=8)
+                shown = f"{share:.0f}" if share >= 10 else f"{share:.2g}"
+                panel.text(share * 1.05, len(labels) - 1, shown, va="center", fontsize=8)
     panel.set_yticks(range(len(labels)), labels, fontsize=8)
     panel.invert_yaxis()
+    panel.margins(x=0.1)
     panel.set(xscale="log", xlabel="time in units of cmmd-toolkit's; longer bars are slower")
     panel.axvline(1, color="black", linewidth=0.6)
     figure.savefig(target, dpi=110)

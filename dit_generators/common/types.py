@@ -1,6 +1,7 @@
 """Records whose fields hold what they are declared with: a message in words where Python would fail later."""
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -42,7 +43,7 @@ def _fits(value: Any, declared: Any) -> bool:
         kinds = get_args(declared)
         return isinstance(value, Sequence) and not isinstance(value, str) and all(_fits(v, kinds[0]) for v in value)
     if declared in (int, float):
-        return type(value) is int or (type(value) is declared)
+        return isinstance(value, Integral if declared is int else Real) and not isinstance(value, bool)
     return isinstance(value, origin or declared)
 
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import linregress
 
 from ..common.arguments import check_seed, text
 from ..errors import ArgumentError
@@ -63,6 +62,8 @@ def frechet_distance_infinity(*, reference: Any, generated: Any, seed: int = 0, 
             raise ArgumentError(f"{side.name}: expected features of at least {LEAST_ROWS} pictures, got {found}")
     whole = score(x, y).estimate
     points = list(_generated_thinned(x, y, seed) if recipe == "dgm-eval" else _both_thinned(x, y, seed))
+    from scipy.stats import linregress  # takes most of a second to import
+
     fit = linregress([point.inverse_size for point in points], [point.value for point in points])
     value = float(fit.intercept)
     parameters = {

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
-from scipy.stats import t as student_t
 
 from ..common.arguments import check_seed, text, whole_number
 from ..errors import ArgumentError
-from ..estimation.estimate import CONFIDENCE, Estimate
+from ..estimation.estimate import Estimate
+from ..estimation.intervals import t_quantile
 from ..features.matrices import as_matrix
 
 RECIPES = ("torch-fidelity", "torchmetrics", "dgm-eval")
@@ -113,7 +113,7 @@ def _spread(scores: NDArray[np.float64]) -> tuple[float | None, tuple[float, flo
     if count < 2:
         return None, None
     mean, error = float(scores.mean()), float(scores.std(ddof=1)) / sqrt(count)
-    half = float(student_t.ppf(0.5 + CONFIDENCE / 2, count - 1)) * error
+    half = t_quantile(count) * error
     return error, (mean - half, mean + half)
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from ..estimation.estimate import CONFIDENCE, Estimate
 from .neighbours import checked_pair, kth_neighbours
@@ -68,6 +67,8 @@ def memorisation(*, reference: Any, generated: Any) -> Memorisation:
 def _share(count: int, n: int, m: int, scale: float) -> Estimate:
     """count of m generated rows, times `scale`, with the Wilson interval."""
     share = count / m
+    from scipy.stats import binomtest  # takes most of a second to import
+
     interval = binomtest(count, m).proportion_ci(CONFIDENCE, method="wilson")
     return Estimate(
         value=scale * share,

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from ..backbones.registry import SPECS, BackboneSpec
 from ..common.text import align
+from ..common.threads import default_workers
 from ..common.versions import library_versions
-from ..sets.embedding import default_workers
 
 
 def print_backbones() -> None:

@@ -5,7 +5,6 @@ depend on the number of threads; the order is the source's.
 """
 
 import hashlib
-import os
 import struct
 import warnings
 from collections import deque
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from ..backbones.base import Backbone
 from ..backbones.preprocess import NetworkInput
 from ..common.progress import Advance
+from ..common.threads import default_workers
 from ..errors import InputError, PictureError
 from ..features.features import Features
 from ..features.record import DIGEST_SIZE, Kind, RecordBuilder, SetRecord, SetSummary as SetSummary
@@ -129,12 +129,6 @@ class _Rows:
     def stacked(self) -> list[NDArray[np.float32]]:
         """Float32 (N, D) for every backbone."""
         return [np.stack(own) for own in self._rows]
-
-
-def default_workers() -> int:
-    """Decoding threads: one a core this process may use, at most eight."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(8, cores)
 
 
 def _prepared_pictures(

@@ -15,8 +15,8 @@ from torch.masked import is_masked_tensor
 from ..backbones.base import Backbone
 from ..backbones.preprocess import Pixels
 from ..backbones.registry import load_backbone, spec_of
+from ..common.threads import default_workers
 from ..errors import ArgumentError
-from ..sets.embedding import default_workers
 from ..sets.recipes import Recipe
 
 _BATCH = 32  # as in `compare`: the rounding of a network depends on how many pictures it is fed at a time

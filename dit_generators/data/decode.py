@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cmmd_toolkit import CmmdError
+from cmmd_toolkit.errors import CmmdError
 from cmmd_toolkit.pictures.decode import MAX_PIXELS
 from cmmd_toolkit.pictures.sources import open_images
 

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from cmmd_toolkit.common.threads import default_workers
 from cmmd_toolkit.errors import CmmdError
 from cmmd_toolkit.pictures.decode import MAX_PIXELS
 from cmmd_toolkit.pictures.sources import SUFFIXES, picture_names
-from cmmd_toolkit.sets.embedding import default_workers
 
 from ..errors import DataError
 from .decode import read_picture

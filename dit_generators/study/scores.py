@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cmmd_toolkit import frechet_distance, median_distance, relative_test, squared_mmd
+import cmmd_toolkit
 from cmmd_toolkit.common.text import interval_text, number_text, p_phrase
 
 from ..errors import EvaluationError
@@ -97,7 +97,7 @@ def _p_value(reference: Any, first: Any, second: Any) -> float | None:
     if min(len(reference), len(first)) < _LEAST:
         return None
     real, one, two = (unit_rows(rows) for rows in (reference, first, second))
-    return relative_test(reference=real, first=one, second=two, paired=True).p_value
+    return cmmd_toolkit.relative_test(reference=real, first=one, second=two, paired=True).p_value
 
 
 def pairwise_verdict(scores: Sequence[Mapping[str, Any]], backbone: str, few: int) -> str:
@@ -128,16 +128,16 @@ def _gap_text(gap: float, errors: Sequence[float | None]) -> str | None:
 
 def _score(backbone: str, model: str, reference: Any, rows: Any, few: int, draws: int, seed: int) -> StudyScore:
     unit_reference, unit = unit_rows(reference), unit_rows(rows)
-    bandwidth = median_distance(unit_reference)
+    bandwidth = cmmd_toolkit.median_distance(unit_reference)
     random = np.random.default_rng(seed)
     few_mmd, few_fd = [], []
     for _ in range(draws):
         drawn = random.choice(len(rows), min(few, len(rows)), replace=False)
         real = random.choice(len(reference), min(few, len(reference)), replace=False)
         few_mmd.append(_mmd(unit_reference[real], unit[drawn], bandwidth))
-        few_fd.append(float(frechet_distance(reference=reference[real], generated=rows[drawn])))
-    whole = squared_mmd(reference=unit_reference, generated=unit, bandwidth=bandwidth)
-    frechet = frechet_distance(reference=reference, generated=rows)
+        few_fd.append(float(cmmd_toolkit.frechet_distance(reference=reference[real], generated=rows[drawn])))
+    whole = cmmd_toolkit.squared_mmd(reference=unit_reference, generated=unit, bandwidth=bandwidth)
+    frechet = cmmd_toolkit.frechet_distance(reference=reference, generated=rows)
     return StudyScore(
         backbone,
         model,
@@ -155,4 +155,4 @@ def _score(backbone: str, model: str, reference: Any, rows: Any, few: int, draws
 
 
 def _mmd(reference: Rows, generated: Rows, bandwidth: float) -> float:
-    return float(squared_mmd(reference=reference, generated=generated, bandwidth=bandwidth))
+    return float(cmmd_toolkit.squared_mmd(reference=reference, generated=generated, bandwidth=bandwidth))

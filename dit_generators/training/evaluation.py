@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cmmd_toolkit import CmmdError, embed, squared_mmd
+from cmmd_toolkit.errors import CmmdError
 
 from ..errors import EvaluationError
 from ..network.model import DiT
@@ -39,6 +39,8 @@ class Evaluation:
 
     def score(self, model: DiT, batch_size: int) -> Score:
         """Sample `num` pictures and compare them."""
+        from cmmd_toolkit import squared_mmd
+
         parts = [
             sample(model, self.settings, range(first, min(first + batch_size, self.num)), self.autoencoder)
             for first in range(0, self.num, batch_size)
@@ -50,9 +52,11 @@ class Evaluation:
 
 def features_of(pictures: NDArray[np.uint8], backbone: str, **options: Any) -> NDArray[np.float32]:
     """Features (N, D) of pictures (N, H, W, 1 or 3); raises EvaluationError with the toolkit's reason."""
+    from cmmd_toolkit import embed  # what only samples need nobody else waits for
+
     rgb = np.ascontiguousarray(np.broadcast_to(pictures, (*pictures.shape[:3], 3)))
     try:
-        return embed(rgb, backbone=backbone, **options).values
+        return embed(rgb, backbone=backbone, store=False, **options).values
     except CmmdError as error:
         raise EvaluationError(str(error)) from error
 

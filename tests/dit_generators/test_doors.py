@@ -222,3 +222,11 @@ def test_a_study_from_python_prints_nothing_and_gives_its_page(tmp_path, capfd, 
 def test_a_study_that_cannot_be_is_refused_when_its_options_are_made(changes, message) -> None:
     with pytest.raises(ArgumentError, match=message):
         StudyOptions(**changes)
+
+
+def test_scoring_is_imported_when_something_is_scored() -> None:
+    script = "import sys, dit_generators.cli.main, dit_generators.training.start, dit_generators.study.run\n"
+    script += "print(sorted(m for m in sys.modules if m.startswith(('cmmd_toolkit.metrics', 'cmmd_toolkit.scoring', "
+    script += "'cmmd_toolkit.commands', 'cmmd_toolkit.backbones', 'cmmd_toolkit.inference'))))"
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert printed == "[]\n"

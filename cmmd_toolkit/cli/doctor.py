@@ -12,6 +12,7 @@ from ..backbones.registry import SPECS, BackboneSpec
 from ..common.text import align
 from ..common.threads import default_workers
 from ..common.versions import library_versions
+from ..store.store import store_folder
 
 
 def print_backbones() -> None:
@@ -34,7 +35,7 @@ def print_doctor() -> None:
     """Versions, devices, threads, cache folders and found weights, one `key: value` a line."""
     lines = [(name, version) for name, version in library_versions().items()]
     lines += [("platform", platform.platform()), *_devices(), ("decoding threads", str(default_workers()))]
-    lines += _caches()
+    lines += [*_caches(), ("feature store", str(store_folder() or "off"))]
     lines += [(f"backbone {spec.name}", _ready_line(spec)) for spec in SPECS.values()]
     width = max(len(key) for key, _ in lines)
     console = Console(highlight=False, soft_wrap=True)

@@ -400,7 +400,7 @@ def test_no_common_class_is_refused_before_a_picture_is_read(junk: Path, tmp_pat
     flat = write_pictures(tmp_path / "flat", 2)
     named = in_classes(1, cat=5)
     for sides, message in (
-        ((junk, flat), "per class: expected class folders such as .*junk/dog/1.png on both sides, got .*flat has none"),
+        ((junk, flat), "per_class: expected class folders such as .*junk/dog/1.png on both sides, got .*flat has none"),
         ((named, features(5, 2, dim=4)), "got /data/1 has cat; /data/2 has none"),
         ((named, in_classes(2, dog=5)), "got /data/1 has cat; /data/2 has dog"),
         ((named, named.statistics()), "/data/1 holds mean and covariance only, and a class needs"),

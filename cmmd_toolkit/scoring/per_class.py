@@ -22,7 +22,7 @@ def check_classes(sides: Sequence[Side]) -> None:
     """Raise ArgumentError when it is known before a picture is read that no class is on both sides."""
     for side in sides:
         if not side.has_rows:
-            raise ArgumentError(rows_needed(f"per class: {side.label}", "a class"))
+            raise ArgumentError(rows_needed(f"per_class: {side.label}", "a class"))
     names = [_known_names(side) for side in sides]
     if all(own is not None for own in names):
         _check_common([(side.label, class_rows(own or ())) for side, own in zip(sides, names, strict=True)])

@@ -89,8 +89,8 @@ def _expand(item: str, pattern: str) -> list[str]:
     match = _ITEM.fullmatch(item)
     if not match or match[1] not in KINDS or match[3] == "0" or (match[2] and match[1] != "swa"):
         raise ArgumentError(
-            f"attention {pattern!r}: expected {', '.join(KINDS)}, auto, or a pattern of them over the layers such as "
-            f"swa*3,full; swa:ENGINE fixes the engine ({', '.join(USER_ENGINES)})"
+            f"attention: expected {', '.join(KINDS)}, auto, or a pattern of them over the layers such as swa*3,full, "
+            f"got {pattern!r}; swa:ENGINE fixes the engine ({', '.join(USER_ENGINES)})"
         )
     if match[2]:
         check_engine(match[2], USER_ENGINES)

@@ -64,7 +64,7 @@ class Guidance:
             raise ArgumentError(f"guidance.window: {error}") from error
         if weak.meaning(depth) == model.attention_settings.meaning(depth):
             raise ArgumentError(
-                f"`guidance.window={self.window}`: the model itself has this attention, so nothing would guide it; "
+                f"guidance.window: the model itself has window {self.window}, so nothing would guide it; "
                 "take a smaller one"
             )
 

@@ -21,10 +21,15 @@ from ..data.decode import read_picture
 from ..errors import OutputError
 
 _RECORD = "samples.json"
-_ARGUMENTS = {  # how a field of a record is given
-    **{f"attention.{name}": name for name in ("window", "border", "dilation")},
-    **{f"window_{name}": name for name in ("border", "dilation")},
-    "attention.pattern": "attention",
+_ARGUMENTS = {  # how a field of a record is called by people
+    "attention.pattern": "`attention`",
+    **{f"attention.{name}": f"`{name}`" for name in ("window", "border", "dilation")},
+    **{f"window_{name}": f"`{name}`" for name in ("border", "dilation")},
+    "in_channels": "the number of channels",
+    "input_size": "the size of the input",
+    "num_classes": "the number of classes",
+    "pictures": "the number of pictures",
+    "classes": "the list of classes",
 }
 _RECORDED_LATER = ("autoencoder",)  # of a training run
 _SHEET, _PREVIEW, _NPZ = _BESIDE = (".contact-sheet.png", ".preview.png", ".npz")
@@ -156,7 +161,8 @@ def differences(before: dict[str, Any], now: dict[str, Any], within: str = "") -
             found.append(f"the {within}{name.removesuffix('_sha256')} differ")
         elif old != value:
             argument = f"{within}{name}"
-            found.append(f"`{_ARGUMENTS.get(argument, argument)}` was {json.dumps(old)}, now {json.dumps(value)}")
+            title = _ARGUMENTS.get(argument, f"`{argument}`")
+            found.append(f"{title} was {json.dumps(old)}, now {json.dumps(value)}")
     return found
 
 

@@ -120,4 +120,4 @@ def _check_models(options: StudyOptions, config: DiTConfig, name: str) -> None:
         try:
             options.sweep_cell(name, scale, steps).check(model)
         except ArgumentError as error:
-            raise ArgumentError(f"`sweep_steps={steps}`, scale {scale:g}: {error}") from error
+            raise ArgumentError(f"sweep at guidance scale {scale:g} and {steps} steps: {error}") from error

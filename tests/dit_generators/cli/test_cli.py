@@ -289,7 +289,7 @@ def test_a_weak_model_like_the_model_itself_is_refused(tmp_path, capfd, pixels) 
     guided = ["--guidance-by", "window", "--guidance-scale", "2"]
     same = make(capfd, pixels, tmp_path / "out", "--attention", "swa", *guided)
     assert same.code == 2
-    assert "the model itself has this attention" in same.err
+    assert "--guidance-window: the model itself has window 3, so nothing would guide it" in same.err
     large = make(capfd, pixels, tmp_path / "out", *guided, "--guidance-window", "9")
     assert_refused(large, "--guidance-window: a window of 9 x 9")
 
@@ -343,7 +343,7 @@ def test_without_a_bundled_checkpoint_the_command_says_what_is_missing(tmp_path,
             "--guidance-scale 2: this model is unconditional, it has no labels to guide by; take --guid",
         ),
         (["--guidance-interval", "5"], "expected LOW,HIGH"),
-        (["--attention", "flash"], "attention 'flash': expected naive"),
+        (["--attention", "flash"], "--attention: expected naive"),
         (["--attention", "xformers"], "use attention full, which computes the same"),
         (["--attention", "swa", "--window", "4"], "expected odd numbers"),
         (["--attention", "swa", "--window", "5"], "does not fit the grid of 4 x 4"),

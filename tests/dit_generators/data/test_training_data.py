@@ -56,7 +56,7 @@ def test_going_on_with_changed_pictures_is_refused_by_name(tmp_path, capfd, pict
     write_pictures(pictures, 1, first_seed=99)
     assert_refused(dit_gen(capfd, *command, "--steps", 4), "the pictures differ")
     (pictures / "000.png").unlink()
-    assert_refused(dit_gen(capfd, *command, "--steps", 4), "pictures was 12, now 11")
+    assert_refused(dit_gen(capfd, *command, "--steps", 4), "the number of pictures was 12, now 11")
 
 
 def test_a_picture_that_vanishes_between_listing_and_reading_is_one_line(

@@ -144,13 +144,13 @@ def test_damaged_results_of_a_stage_are_made_anew_and_rests_of_killed_runs_go(tm
 def test_what_a_study_refuses(tmp_path, capfd, pictures) -> None:
     (tmp_path / "file").write_text("x")
     assert_refused(study(capfd, pictures, tmp_path / "file"), "is a file; name a folder")
-    assert_refused(study(capfd, pictures, tmp_path / "s", "--samples", 1), "samples: expected more, got 1")
+    assert_refused(study(capfd, pictures, tmp_path / "s", "--samples", 1), "--samples: expected 2 or more, got 1")
     assert_refused(study(capfd, pictures, tmp_path / "s", "--bench-model", "DiT-Q/1"), "no such preset")
     assert_refused(study(capfd, pictures, tmp_path / "s", "--guidance-scale", "a"), "expected numbers")
     for options, message in (
-        (["--sweep-steps", "2,x"], "expected a number of 1 or more"),
-        (["--sample-steps", "1"], "2 steps or more"),
-        (["--window", "1"], "the model itself has this attention"),
+        (["--sweep-steps", "2,x"], "sweep at guidance scale 1 and x steps: steps: expected a number of 1 or more"),
+        (["--sample-steps", "1"], "--sample-steps: expected 2 to 1000, got 1"),
+        (["--window", "1"], "guidance.window: the model itself has window 1"),
         (["--dims", "64", "--backbone", "mini"], "--dims 64: is of inception"),
     ):
         finished = study(capfd, pictures, tmp_path / "s", *options)

@@ -174,7 +174,7 @@ def test_other_settings_are_refused_by_name(tmp_path, capfd, pictures) -> None:
     for options, message in cases.items():
         assert_refused(train(capfd, pictures, tmp_path / "run", "--steps", 4, *options), message)
     Image.new("RGB", (30, 30), "red").save(pictures / "class-0" / "new.png")
-    assert_refused(train(capfd, pictures, tmp_path / "run", "--steps", 4), "`pictures` was 12, now 13")
+    assert_refused(train(capfd, pictures, tmp_path / "run", "--steps", 4), "the number of pictures was 12, now 13")
 
 
 def test_pictures_that_cannot_be_trained_on(tmp_path, capfd, pictures) -> None:

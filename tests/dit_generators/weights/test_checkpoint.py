@@ -244,7 +244,7 @@ def test_files_that_are_no_checkpoint(tmp_path: Path, capfd: Any) -> None:
         "other.pt": "has no pos_embed; expected the weights of a DiT, found a",
         "other.safetensors": "has no pos_embed",
         "text.txt": "expected a .safetensors or .pt file, or a folder",
-        "empty": "config.json: no such file",
+        "empty": "no checkpoint is in this folder",
         "broken": "not readable JSON",
         "absent.pt": "no such file or folder; give a path",
     }

@@ -1,6 +1,7 @@
 """How long a run will take and what memory, from a few steps on a copy of its model."""
 
 import copy
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -8,10 +9,12 @@ import torch
 
 from ..common.peak_memory import peak_bytes
 from ..data.batches import Batch
+from ..errors import NotFiniteError
 from ..network.model import DiT
 from .loop import MakeBatch, TrainSettings, TrainState, train
 
 _TRIED = 10  # steps: the first are slow, until memory is laid out and threads are awake
+_LEAST = 2
 _LONGEST = 3.0  # seconds; then those that were done have to do, two at least
 
 
@@ -20,10 +23,13 @@ def forecast(model: DiT, settings: TrainSettings, make: MakeBatch, steps: int, a
     settings = replace(settings, learning_rate=1e-9)  # it is the time that is asked, not what is learned
     state = TrainState.start(copy.deepcopy(model).to(accelerator.device), settings)
     tried: list[float] = []
-    for result in train(state, settings, make, max(2, min(_TRIED, steps)), state.model, accelerator):
-        tried.append(result.seconds)
-        if len(tried) > 1 and _mean(sum(tried), accelerator) > _LONGEST:
-            break
+    with suppress(NotFiniteError):  # the run itself deals with it
+        for result in train(state, settings, make, max(_LEAST, min(_TRIED, steps)), state.model, accelerator):
+            tried.append(result.seconds)
+            if len(tried) >= _LEAST and _mean(sum(tried), accelerator) > _LONGEST:
+                break
+    if len(tried) < _LEAST:
+        return "none, because the loss or its gradient is not finite in the first steps"
     seconds = min(tried[1:])
     batch: Batch = make(settings.share(0, accelerator.process_index, accelerator.num_processes)[0])
     weights = sum(p.numel() for p in model.parameters())

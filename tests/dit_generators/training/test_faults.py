@@ -206,3 +206,14 @@ def test_faults_survive_being_written_and_refuse_what_is_none() -> None:
     for name, value in (("skipped", [2, 1]), ("skipped", 1), ("halvings", -1), ("in_a_row", True), ("step", "1")):
         with pytest.raises((TypeError, ValueError)):
             Faults.from_dict({**faults.to_dict(), name: value})
+
+
+def test_a_fault_in_the_first_steps_leaves_no_forecast_and_the_run_deals_with_it(tmp_path, pictures) -> None:
+    run, said = small_run(pictures, tmp_path / "run", "--steps", 3), []
+    run.make, run.say = poisoned(run.make, [0]), said.append
+    assert run.run()
+    assert said[1] == "forecast: none, because the loss or its gradient is not finite in the first steps"
+    assert said[2].startswith(
+        "step 1: the loss is nan; going back to the start without the pictures at positions 0 to 3"
+    )
+    assert said[-1].endswith("run: 3 steps are done")

@@ -427,7 +427,7 @@ def draw(results: list[dict[str, Any]], target: Path) -> None:
     panel.set_yticks(range(len(labels)), labels, fontsize=8)
     panel.invert_yaxis()
     panel.margins(x=0.1)
-    panel.set(xscale="log", xlabel="time in units of cmmd-toolkit's; longer bars are slower")
+    panel.set(xscale="log", xlabel="time / cmmd-toolkit's time, longer is slower")
     panel.axvline(1, color="black", linewidth=0.6)
     figure.savefig(target, dpi=110)
 

@@ -31,6 +31,7 @@ class Shell(click.Group):
     program = "cmmd"
     errors: tuple[type[Exception], ...] = ()  # besides CmmdError, what is told in a line
     shown_warnings: tuple[type[Warning], ...] = ()
+    _running: click.Command | None = None
     resumes = False  # whether a command that was stopped keeps what it has finished
 
     def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> NoReturn:
@@ -41,6 +42,14 @@ class Shell(click.Group):
         if args is None:
             exit_at_once()  # while Python itself shuts down
         sys.exit(code)
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run a command, and remember which: its errors are told with its flags."""
+        try:
+            return super().invoke(context)
+        finally:
+            name = context.invoked_subcommand
+            self._running = self.get_command(context, name) if name else None
 
     def say(self, message: str) -> None:
         """One line on stderr."""
@@ -91,7 +100,7 @@ class Shell(click.Group):
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             return self._line(f"{where}{error.strerror or error}{self._kept() if full else ''}")
         if isinstance(error, (CmmdError, *self.errors)):
-            return self._line(in_flags(str(error), self))
+            return self._line(in_flags(str(error), self._running or self))
         if isinstance(error, MemoryError) or _is_out_of_memory(error):
             cause = f" ({str(error).splitlines()[0]})" if str(error) else ""
             return self._line(f"not enough memory{cause}; take a smaller --batch-size{self._kept()}")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..common.arguments import text
+from ..common.text import first_line
 from ..errors import ArgumentError, WeightsError
 from .preprocess import NetworkInput, Preprocess
 
@@ -109,7 +110,7 @@ def _probing(model: str) -> Iterator[None]:
     except WeightsError:
         raise
     except Exception as error:  # whatever weights, configuration and preprocessing that do not fit together raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise WeightsError(f"{model}: cannot embed a grey picture ({reason}); fetch its files again") from error
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..common.files import sha256
-from ..common.hub import first_line
+from ..common.text import first_line
 from ..errors import WeightsError
 from . import naflex
 from .base import Backbone, Encode, probe_dim

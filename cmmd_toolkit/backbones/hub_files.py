@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..common.hub import cache_folder, cached_snapshot, fetched_snapshot, first_line, hub_file_names
+from ..common.hub import cache_folder, cached_snapshot, fetched_snapshot, hub_file_names
+from ..common.text import first_line
 from ..errors import WeightsError
 
 _PATTERNS = ("*.json", "model*.safetensors")

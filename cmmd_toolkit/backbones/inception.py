@@ -25,6 +25,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.inception import BasicConv2d, Inception3
 
 from ..common.files import sha256
+from ..common.text import first_line
 from ..errors import ArgumentError, WeightsError
 from .base import Backbone, is_weight
 from .preprocess import INCEPTION_PREPROCESSES
@@ -180,7 +181,7 @@ def _read_state(path: Path) -> Mapping[str, torch.Tensor]:
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # UnpicklingError, SafetensorError, RuntimeError (damaged zip), EOFError, OSError
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise WeightsError(f"{path}: not a readable checkpoint ({reason}); fetch {_WEIGHTS_NAME} again") from error
     if not isinstance(state, Mapping) or not all(is_weight(key, value) for key, value in state.items()):
         raise WeightsError(

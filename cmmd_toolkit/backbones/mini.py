@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..common.files import sha256
+from ..common.text import first_line
 from ..errors import ArgumentError, WeightsError
 from .base import Backbone, cpu_threads, is_weight
 from .mini_network import DIM, INPUT_SIZE, ConvNorm, MiniNetwork
@@ -68,7 +69,7 @@ def _load_network(path: Path) -> nn.Module:
         counters = {key: value for key, value in network.state_dict().items() if key.endswith("num_batches_tracked")}
         network.load_state_dict({**counters, **state})
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise WeightsError(
             f"{path}: not weights of mini ({reason}); leave out `weights` for the bundled ones"
         ) from error

@@ -8,7 +8,8 @@ from huggingface_hub import try_to_load_from_cache
 from PIL import Image
 
 from ..common.files import sha256
-from ..common.hub import first_line, hub_file_names
+from ..common.hub import hub_file_names
+from ..common.text import first_line
 from ..errors import BackboneError, WeightsError
 from .base import Backbone, probe_dim
 from .hub_files import not_reachable

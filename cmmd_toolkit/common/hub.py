@@ -18,7 +18,7 @@ def cached_snapshot(model: str, patterns: Sequence[str] | None = None) -> Path |
 
 
 def fetched_snapshot(model: str, patterns: Sequence[str]) -> Path:
-    """The model's folder, fetched. Raises whatever the hub and the network raise; see `first_line`."""
+    """The model's folder, fetched. Raises whatever the hub and the network raise."""
     from huggingface_hub import snapshot_download
 
     return Path(snapshot_download(model, allow_patterns=_as_list(patterns)))
@@ -36,11 +36,6 @@ def cache_folder() -> str:
     from huggingface_hub.constants import HF_HUB_CACHE
 
     return str(HF_HUB_CACHE)
-
-
-def first_line(error: Exception) -> str:
-    """What another library's error says, in one line."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _as_list(patterns: Sequence[str] | None) -> list[str] | None:

@@ -110,3 +110,8 @@ def first_names(names: Iterable[object], most: int = 6) -> str:
 def printable(text: str) -> str:
     """The text with everything that cannot be shown escaped: file names may hold anything."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def first_line(error: Exception) -> str:
+    """What another library's error says, in one line."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -19,6 +19,7 @@ from ..common.files import atomic_path, check_exists, check_regular, path_of
 from ..common.json_text import checked_provenance
 from ..common.numpy_files import check_numpy_file, explain_numpy_error, read_member
 from ..common.safetensors_file import is_whole, write_safetensors
+from ..common.text import first_line
 from ..errors import ArgumentError, InputError
 from .matrices import LARGEST, SMALLEST, as_float32
 from .record import SetRecord
@@ -260,7 +261,7 @@ def _load_safetensors(path: Path) -> Features | GaussianStatistics:
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a dict)
             provenance, names = (json.loads(header.get(key, "null")) for key in ("provenance", "names"))
     except Exception as error:  # SafetensorError, ValueError, OSError, TypeError, RecursionError, ...
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise InputError(f"{path}: not a readable safetensors file ({reason}); write it again") from error
     if not is_whole(tensors, header):
         raise InputError(f"{path}: damaged, its checksum differs; write it again")

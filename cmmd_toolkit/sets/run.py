@@ -12,7 +12,7 @@ from ..common.progress import ShowProgress
 from ..common.versions import library_versions
 from ..errors import ArgumentError
 from ..pictures.decode import MAX_PIXELS
-from ..store.store import store_folder
+from ..store.store import store_folder, store_limit
 from .embedding import OnError
 
 Paths = str | Path | Mapping[str, str | Path] | None
@@ -49,7 +49,7 @@ class Run:
         if self.on_error not in ("fail", "skip"):
             raise ArgumentError(f"on_error: expected fail or skip, got {self.on_error!r}")
         object.__setattr__(self, "seed", check_seed(self.seed))
-        _ = self.store_path
+        _ = self.store_path, store_limit()
 
     @property
     def store_path(self) -> Path | None:

@@ -29,7 +29,7 @@ def store_folder(store: object = None) -> Path | None:
 
     Raises ArgumentError for what is no folder's name.
     """
-    if store is None or store is True:
+    if store is None:
         store = os.environ.get(ENVIRONMENT) or None
     if store is False or store == OFF:
         return None
@@ -126,18 +126,22 @@ def list_tables(folder: Path) -> tuple[list[TableState], list[tuple[Path, str]]]
     for path in sorted(folder.glob(f"*{_SUFFIX}")):
         try:
             states.append(read_state(path))
-        except (sqlite3.Error, ValueError, TypeError) as error:
+        except (sqlite3.Error, ValueError, TypeError, OSError) as error:
             damaged.append((path, str(error)))
     return sorted(states, key=lambda state: -state.used), damaged
 
 
-def keep_to_limit(folder: Path | None, keep: int) -> list[TableState]:
-    """Trim the store to its limit, without the last `keep` used tables; returns the removed ones."""
+def store_limit() -> int:
+    """Bytes that a store may take. Raises ArgumentError for a CMMD_STORE_LIMIT that is no size."""
     text = os.environ.get(f"{ENVIRONMENT}_LIMIT")
-    limit = LIMIT if not text else parse_size(text, f"{ENVIRONMENT}_LIMIT")
-    if folder is None or sum(size_of(path) for path in folder.glob(f"*{_SUFFIX}")) <= limit:
-        return []
-    return trim(folder, limit, keep)
+    return LIMIT if not text else parse_size(text, f"{ENVIRONMENT}_LIMIT")
+
+
+def keep_to_limit(folder: Path | None, keep: int) -> None:
+    """Trim the store to its limit, without the last `keep` used tables."""
+    with suppress(OSError):  # another process trims, too
+        if folder is not None and sum(size_of(path) for path in folder.glob(f"*{_SUFFIX}")) > store_limit():
+            trim(folder, store_limit(), keep)
 
 
 def remove_table(path: Path) -> int:

@@ -132,13 +132,18 @@ class TableState:
 
 def read_state(path: Path) -> TableState:
     """Raises sqlite3.Error or ValueError for what is no table."""
-    with closing(sqlite3.connect(path, timeout=_PATIENCE)) as connection:
+    with closing(_existing(path)) as connection:
         about = dict(connection.execute("SELECT name, value FROM about"))
         ((rows,),) = connection.execute("SELECT count(*) FROM pictures")
     try:
         return TableState(path, json.loads(about["key"]), rows, size_of(path), float(about["used"]))
     except KeyError as error:
         raise ValueError(f"has no {error}") from error
+
+
+def _existing(path: Path) -> sqlite3.Connection:
+    """Where there is no file, none is made: another process may have removed it."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", timeout=_PATIENCE, uri=True)
 
 
 def size_of(path: Path) -> int:
@@ -149,7 +154,7 @@ def size_of(path: Path) -> int:
 
 def remove_damaged(state: TableState) -> int:
     """Remove the rows whose checksum is wrong; returns how many. Raises sqlite3.Error for a damaged file."""
-    with closing(sqlite3.connect(state.path, timeout=_PATIENCE)) as connection, connection:
+    with closing(_existing(state.path)) as connection, connection:
         (problem,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
         if problem != "ok":
             raise sqlite3.DatabaseError(problem)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from cmmd_toolkit.common.text import first_line
+
 from ..errors import CheckpointError
 from .digest import weights_digest
 from .hub import find_on_hub, is_hub_id
@@ -84,7 +86,7 @@ def load_autoencoder(source: str | Path, device: str | torch.device = "cpu") -> 
         )
         _check_whole(told)
     except Exception as error:  # safetensors errors, OSError, ValueError and RuntimeError of shapes
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise CheckpointError(
             f"{folder}: the {kind.__name__} in it cannot be read ({reason}); fetch it again"
         ) from error

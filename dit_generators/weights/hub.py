@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from cmmd_toolkit.common.hub import cache_folder, cached_snapshot, fetched_snapshot, first_line, hub_file_names
+from cmmd_toolkit.common.hub import cache_folder, cached_snapshot, fetched_snapshot, hub_file_names
+from cmmd_toolkit.common.text import first_line
 
 from ..errors import CheckpointError
 

@@ -23,7 +23,7 @@ from cmmd_toolkit.common.versions import library_versions
 from cmmd_toolkit.store import key as key_of
 from cmmd_toolkit.store.key import key_digest, network_key
 from cmmd_toolkit.store.store import list_tables, store_folder, trim
-from cmmd_toolkit.store.table import remove_damaged
+from cmmd_toolkit.store.table import read_state, remove_damaged
 
 
 @pytest.fixture
@@ -365,3 +365,18 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: Any, code: int = 0) -> A
         main([str(argument) for argument in arguments])
     assert (stopped.value.code or 0) == code
     return capsys.readouterr()
+
+
+def test_a_limit_that_is_no_size_is_refused_before_a_picture_is_read(
+    tmp_path: Path, real: Path, seen: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CMMD_STORE_LIMIT", "plenty")
+    with pytest.raises(ArgumentError, match="CMMD_STORE_LIMIT plenty: expected a size"):
+        embed(real, backbone="mini", device="cpu", store=tmp_path / "store")
+    assert seen == []
+
+
+def test_a_table_that_another_process_has_removed_is_not_made_again(tmp_path: Path) -> None:
+    with pytest.raises(sqlite3.OperationalError):
+        read_state(tmp_path / "gone.sqlite")
+    assert list(tmp_path.iterdir()) == []

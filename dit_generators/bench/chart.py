@@ -27,11 +27,13 @@ def draw_bench(settings: BenchSettings, results: Sequence[Measurement], target: 
         panel.set_xticks(range(len(settings.batch_sizes)), [str(batch) for batch in settings.batch_sizes])
         panel.grid(axis="y", alpha=0.3)
     panels[0].set_ylabel("milliseconds per picture, lower is better")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=max(1, len(ran)))
     pass_name = "forward and backward" if settings.backward else "forward"
     figure.suptitle(
         f"{settings.name}, {settings.config.num_tokens} tokens, {settings.precision}, {pass_name}, "
-        f"{device_name(settings.device)}"
+        f"{device_name(settings.device)}",
+        fontsize="medium",
+        wrap=True,
     )
     remove_leftovers(target.parent, [target.name])
     with replacing(target) as temporary:

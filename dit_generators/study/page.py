@@ -20,7 +20,7 @@ PUBLISHED = {
 
 def write_report(results: Mapping[str, Any], folder: Path) -> Path:
     """Write tables.md, scores.png and index.html into the study's folder; returns the page."""
-    scores, few = results["scores"], results["few"]
+    scores, few = results["scores"], min(results["few"], results["samples"])  # no draw holds more than there are
     table = score_table(scores, few)
     verdicts = [pairwise_verdict(scores, name, few) for name in backbones_of(scores)]
     with replacing(folder / "tables.md") as temporary:
@@ -28,7 +28,7 @@ def write_report(results: Mapping[str, Any], folder: Path) -> Path:
     if scores:
         draw_scores(scores, few, folder / "scores.png")
     with replacing(folder / "index.html") as temporary:
-        temporary.write_text(_page(results, table, verdicts))
+        temporary.write_text(_page({**results, "few": few}, table, verdicts))
     return folder / "index.html"
 
 

@@ -201,6 +201,8 @@ def test_the_page_escapes_what_it_is_given(tmp_path) -> None:
     assert "<td>&lt;b&gt;</td>" in page
     assert "DiT-S/8, A &amp; B: attention is 1.2 % of the multiply-adds." in page
     assert page.count("<figure>") == 4
+    assert "draws of 9 samples per side" in page  # there are no more than nine
+    assert "MMD of 9, 5 to 95 %" in (tmp_path / "tables.md").read_text()
 
 
 def test_the_table_of_a_study_has_fd_as_printed_and_without_bias() -> None:

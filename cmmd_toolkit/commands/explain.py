@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ..common.arguments import whole_number
 from ..common.progress import ShowProgress
 from ..errors import ArgumentError
+from ..features.feature_set import FeatureSet
 from ..features.features import Features
 from ..inference.witness import witness
 from ..metrics.mmd import Bandwidth, MmdReference, check_bandwidth
@@ -179,7 +180,9 @@ def _row_remarks(sets: EmbeddedSets) -> list[str]:
     return [
         f"{side.short}: features without names, so pictures are called by their row in the subset of max_images"
         for side in sets.sides
-        if isinstance(side.stored, Features) and not side.stored.names and len(side.stored) == sets.run.max_images
+        if isinstance(side.stored, (Features, FeatureSet))
+        and not side.stored.names
+        and side.size == sets.run.max_images
     ]
 
 

@@ -127,6 +127,7 @@ def _section(sets: EmbeddedSets, backbone: int, bandwidth: Bandwidth | None, top
     score = MmdReference(x, sets.recipe.bandwidth_or(bandwidth), "unbiased", sets.run.seed).score(y).without_rows()
     found = witness(score)
     lowest, highest = _first(found.generated, top), _first(-found.reference, top)
+    x, y = np.asarray(x), np.asarray(y)
     near_x, near_y = kth_neighbours(y, x, 1), kth_neighbours(x[highest], y, 1)
     farthest = _first(-near_x[1], top)
     reference, generated = (side.picture_names() for side in sets.sides)

@@ -50,12 +50,14 @@ def _converted(array: NDArray[Any]) -> NDArray[np.float32]:
     return collector.collected()
 
 
-def column_range(rows: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def column_range(rows: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The least and the largest number of each column (D,), float64, in one pass over the rows (N, D)."""
-    parts = [rows[block] for block in row_blocks(*rows.shape)]
-    low = np.minimum.reduce([part.min(axis=0) for part in parts])
-    high = np.maximum.reduce([part.max(axis=0) for part in parts])
-    return low.astype(np.float64), high.astype(np.float64)
+    ends = []
+    for block in row_blocks(*rows.shape):
+        part = rows[block]
+        ends.append((part.min(axis=0), part.max(axis=0)))
+    low, high = (np.stack(own) for own in zip(*ends, strict=True))
+    return low.min(axis=0).astype(np.float64), high.max(axis=0).astype(np.float64)
 
 
 def check_magnitude(array: NDArray[Any], name: str) -> None:
@@ -75,7 +77,7 @@ def check_magnitude(array: NDArray[Any], name: str) -> None:
         )
 
 
-def check_digits(reference: NDArray[Any], generated: NDArray[Any], name: str = "generated") -> None:
+def check_digits(reference: Any, generated: Any, name: str = "generated") -> None:
     """Raise ArgumentError where two sets lie so far from zero that their spread is rounding; equal rows may."""
     sides = reference, generated
     lows, highs = zip(*map(column_range, sides), strict=True)
@@ -84,7 +86,7 @@ def check_digits(reference: NDArray[Any], generated: NDArray[Any], name: str = "
     lost = spread < _LEAST_STEPS * max(map(_eps, sides)) * largest
     all_lost = np.square(spread[lost]).sum() > np.square(spread[~lost]).sum()
     if all_lost or 0 < spread.max() < _LEAST_STEPS * _EPS_64 * largest.max():
-        given = "float64" if not all_lost else str(np.result_type(*sides))
+        given = "float64" if not all_lost else str(np.result_type(reference.dtype, generated.dtype))
         raise _no_digits(f"reference, {name}", given, largest.max(), spread.max())
 
 
@@ -95,7 +97,7 @@ def _no_digits(name: str, dtype: str, largest: float, spread: float) -> Argument
     )
 
 
-def _eps(rows: NDArray[Any]) -> float:
+def _eps(rows: Any) -> float:
     """The rounding of values as given; whole numbers have none, and halves are taken at their word."""
     if rows.dtype.kind != "f":
         return 0.0

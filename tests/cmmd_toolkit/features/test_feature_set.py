@@ -116,10 +116,9 @@ def test_every_changed_byte_of_a_set_is_damage(tmp_path: Path) -> None:
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
         try:
             load_stored(path)
-        except InputError as error:
-            assert "\n" not in str(error)
-        else:
-            assert b"sha256" not in path.read_bytes()
+        except InputError:
+            continue
+        assert b"sha256" not in path.read_bytes()  # the name of the checksum itself was hit
 
 
 @pytest.mark.parametrize("backbones", ["null", "[]", '["clip"]', '{"clip": 1}', '["clip", "mini"]', '["clip", "clip"]'])

@@ -29,7 +29,8 @@ from hostile_inputs import containers, damaged, pictures
 from hostile_kills import kill_all, race_all
 
 from cmmd_toolkit.errors import CmmdError
-from cmmd_toolkit.features.features import GaussianStatistics, is_stored, load_stored
+from cmmd_toolkit.features.features import GaussianStatistics
+from cmmd_toolkit.features.stored_file import is_stored, load_stored
 from cmmd_toolkit.pictures.decode import decode
 from cmmd_toolkit.pictures.sources import open_images
 from dit_generators.errors import DitError

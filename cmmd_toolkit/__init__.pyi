@@ -15,6 +15,7 @@ from .errors import (
     WeightsError as WeightsError,
 )
 from .estimation.estimate import Estimate as Estimate
+from .features.feature_set import FeatureSet as FeatureSet
 from .features.features import Features as Features, GaussianStatistics as GaussianStatistics
 from .inference.relative import RelativeTest as RelativeTest, relative_test as relative_test
 from .inference.two_sample import TwoSampleTest as TwoSampleTest, two_sample_test as two_sample_test

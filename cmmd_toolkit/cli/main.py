@@ -20,14 +20,15 @@ from .options import (
     deliver,
     json_option,
     network_options,
+    parse_networks,
     parse_shared,
-    parse_store,
     picture_options,
     root_command,
 )
 from .rank import plan, rank
 
 if TYPE_CHECKING:
+    from ..features.feature_set import FeatureSet
     from ..report import Report
 
 THRESHOLD_EXCEEDED = 1
@@ -76,11 +77,11 @@ main.add_command(cache)
 def compare(reference: str, generated: tuple[str, ...], json_file: str | None, **given: Any) -> int:
     """Score GENERATED sets against REFERENCE.
 
-    A set is a folder, a .zip or archive.zip:inner/folder, an .npy or .npz batch of uint8 images, or a file of `cmmd
-    embed`; statistics may also be a pytorch-fid .npz. The table says of each metric whether lower or higher is better.
-    --fail-above and --fail-below look at the value as printed, with :corrected at the value without bias; with several
-    backbones they name one (mini:mmd=0.02). Exit codes: 0 done, 1 beyond --fail-above or --fail-below, 2 bad input,
-    130 interrupted.
+    A set is a folder, a .zip or archive.zip:inner/folder, an .npy or .npz batch of uint8 images, a file of `cmmd
+    embed`, or an .npy of features (floats, N x D); statistics may also be a pytorch-fid .npz. The table says of each
+    metric whether lower or higher is better. --fail-above and --fail-below look at the value as printed, with
+    :corrected at the value without bias; with several backbones they name one (mini:mmd=0.02). Exit codes: 0 done, 1
+    beyond --fail-above or --fail-below, 2 bad input, 130 interrupted.
     """
     limits = [parse_limit(ABOVE, text, given["metric"]) for text in given.pop("fail_above")]
     limits += [parse_limit(BELOW, text, given["metric"]) for text in given.pop("fail_below")]
@@ -109,35 +110,49 @@ def _show(report: "Report") -> None:
 
 @main.command(short_help="Write features or statistics to a file.")
 @click.argument("input", metavar="INPUT")
-@click.option("--backbone", metavar="NAME", help="See `cmmd backbones`. [default: the recipe's, else clip]")
-@click.option("--weights", metavar="PATH", help="Local weights.")
-@click.option("--model", metavar="ID", help="Another published model of the backbone's family.")
+@network_options
 @picture_options
 @click.option("--out", required=True, metavar="FILE", help=".safetensors, or .npz (mu, sigma) for pytorch-fid.")
 @click.option("--stats", is_flag=True, help="Write mean and covariance only; .npz always does.")
 def embed(input: str, out: str, stats: bool, **given: Any) -> int:
-    """Write the features of INPUT, or their mean and covariance, to FILE for later comparisons."""
+    """Write the features of INPUT, or their mean and covariance, to FILE for later comparisons.
+
+    With several --backbone the pictures are decoded once, and FILE, a .safetensors, holds the features of all: `cmmd
+    compare` then scores on all of them, or on the --backbone that is named.
+    """
     from ..common.files import check_writable, path_of
 
     target = path_of(out)
     check_writable(target)
     if target.suffix.lower() not in (".safetensors", ".npz"):
         raise ArgumentError(f"{out}: expected a name that ends in .safetensors or .npz")
+    as_statistics, names = stats or target.suffix.lower() == ".npz", given.pop("backbone")
+    if as_statistics and len(set(names)) > 1:
+        raise ArgumentError(
+            f"{out}: a file of mean and covariance is of one backbone, got {', '.join(names)}; write a file for each, "
+            "or features of all into a .safetensors"
+        )
 
     from ..commands.compare import embed as run
     from ..common.progress import show_progress
 
-    parse_store(given)
-    features = run(input, progress=show_progress, **given)
-    as_statistics = stats or target.suffix.lower() == ".npz"
+    parse_networks(given)
+    every = run(input, backbone=list(names), progress=show_progress, **given)
+    features = next(iter(every.values()))
     if current_processes().is_main:
-        (features.statistics() if as_statistics else features).save(target)
+        (features.statistics() if as_statistics else every).save(target)
     kind = "mean and covariance of " if as_statistics else ""
-    click.echo(f"{target}: {kind}{len(features)} pictures, {features.dim} dimensions")
+    parts = f"{features.dim} dimensions" if len(every) == 1 else _widths(every)
+    click.echo(f"{target}: {kind}{len(features)} pictures, {parts}")
     skipped = features.provenance["skipped"]
     if skipped:
         click.echo(f"cmmd: {skipped} unusable pictures were skipped", err=True)
     return 0
+
+
+def _widths(features: "FeatureSet") -> str:
+    """The dimensions of each backbone."""
+    return ", ".join(f"{backbone} {own.dim} dimensions" for backbone, own in features.items())
 
 
 @main.command(short_help="Try it on real pictures, offline.")

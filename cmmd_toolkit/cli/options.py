@@ -112,10 +112,15 @@ def parse_bandwidth(text: str | None) -> float | str | None:
 
 def parse_shared(given: dict[str, Any]) -> None:
     """Turn what was typed for the options of `network_options`, --store and --bandwidth into what functions take."""
+    parse_networks(given)
+    given["bandwidth"] = parse_bandwidth(given["bandwidth"])
+
+
+def parse_networks(given: dict[str, Any]) -> None:
+    """The same without --bandwidth."""
     parse_store(given)
     for name in ("weights", "model"):
         given[name] = parse_named(given[name], f"--{name}")
-    given["bandwidth"] = parse_bandwidth(given["bandwidth"])
 
 
 def parse_store(given: dict[str, Any]) -> None:

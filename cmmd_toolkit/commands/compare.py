@@ -1,9 +1,10 @@
 """`compare` and `embed`: the public road from names to a report or to features."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 from ..common.progress import ShowProgress
+from ..features.feature_set import FeatureSet
 from ..features.features import Features
 from ..metrics.mmd import Bandwidth, check_bandwidth
 from ..pictures.decode import MAX_PIXELS
@@ -47,8 +48,9 @@ def compare(
     """Score one or several generated sets against a reference set.
 
     Args:
-        reference: a folder, .zip, .npy/.npz batch, stored features or statistics, uint8 images (N, 3, H, W), an
-            iterable of pictures, features (N, D) as `Features`, array or tensor, or `GaussianStatistics`.
+        reference: a folder, .zip, .npy/.npz batch, stored features or statistics, an .npy of features (floats, N x D),
+            uint8 images (N, 3, H, W), an iterable of pictures, features (N, D) as `Features`, array or tensor,
+            `FeatureSet` or `GaussianStatistics`.
         generated: the same, a list of such sets, or a mapping from names to features. The reference is embedded once.
         metric: one or several names (`sets.metric_names.METRICS`): "fd" ("fid" on Inception), "mmd" ("cmmd"
             on CLIP, SigLIP, ALIGN and OpenCLIP), "p-value", "kd" ("kid" on Inception), "precision", "recall",
@@ -125,6 +127,50 @@ def _report(tasks: Sequence[Task], per_class: bool) -> Report:
     )
 
 
+@overload
+def embed(
+    images: Any,
+    *,
+    backbone: str | None = ...,
+    weights: Paths = ...,
+    model: str | Mapping[str, str] | None = ...,
+    dims: int | None = ...,
+    recipe: str | None = ...,
+    batch_size: int = ...,
+    workers: int | None = ...,
+    device: str = ...,
+    max_images: int | None = ...,
+    seed: int = ...,
+    recursive: bool = ...,
+    on_error: OnError = ...,
+    max_pixels: int = ...,
+    store: StorePath = ...,
+    progress: ShowProgress | None = ...,
+) -> Features: ...
+
+
+@overload
+def embed(
+    images: Any,
+    *,
+    backbone: list[str] | tuple[str, ...] | set[str],
+    weights: Paths = ...,
+    model: str | Mapping[str, str] | None = ...,
+    dims: int | None = ...,
+    recipe: str | None = ...,
+    batch_size: int = ...,
+    workers: int | None = ...,
+    device: str = ...,
+    max_images: int | None = ...,
+    seed: int = ...,
+    recursive: bool = ...,
+    on_error: OnError = ...,
+    max_pixels: int = ...,
+    store: StorePath = ...,
+    progress: ShowProgress | None = ...,
+) -> FeatureSet: ...
+
+
 def embed(
     images: Any,
     *,
@@ -143,8 +189,21 @@ def embed(
     max_pixels: int = MAX_PIXELS,
     store: StorePath = None,
     progress: ShowProgress | None = None,
-) -> Features:
-    """Features of a set of pictures under one backbone, float32 (N, D), as it gives them; the rest as `compare`."""
+) -> Features | FeatureSet:
+    """Features of a set of pictures under one backbone or several, in one pass over the pictures.
+
+    Args:
+        images: pictures, as `compare` takes them.
+        backbone: a name gives `Features`; a list of names, even of one, gives a `FeatureSet`. Default: the recipe's,
+            else "clip".
+        others: as `compare`.
+
+    Returns:
+        `Features`, float32 (N, D), as the backbone gives them; or a `FeatureSet`, a mapping from the names to them.
+
+    Raises:
+        CmmdError: as `compare`.
+    """
     run = Run(
         backbone=backbone,
         weights=weights,
@@ -162,4 +221,5 @@ def embed(
         store=store,
         progress=progress,
     )
-    return embed_set(images, run)
+    features = embed_set(images, run)
+    return features[next(iter(features))] if backbone is None or isinstance(backbone, str) else features

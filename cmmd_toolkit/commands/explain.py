@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ..common.arguments import whole_number
 from ..common.progress import ShowProgress
 from ..errors import ArgumentError
+from ..features.feature_set import FeatureSet
 from ..features.features import Features
 from ..inference.witness import witness
 from ..metrics.mmd import Bandwidth, MmdReference, check_bandwidth
@@ -126,6 +127,7 @@ def _section(sets: EmbeddedSets, backbone: int, bandwidth: Bandwidth | None, top
     score = MmdReference(x, sets.recipe.bandwidth_or(bandwidth), "unbiased", sets.run.seed).score(y).without_rows()
     found = witness(score)
     lowest, highest = _first(found.generated, top), _first(-found.reference, top)
+    x, y = np.asarray(x), np.asarray(y)
     near_x, near_y = kth_neighbours(y, x, 1), kth_neighbours(x[highest], y, 1)
     farthest = _first(-near_x[1], top)
     reference, generated = (side.picture_names() for side in sets.sides)
@@ -179,7 +181,9 @@ def _row_remarks(sets: EmbeddedSets) -> list[str]:
     return [
         f"{side.short}: features without names, so pictures are called by their row in the subset of max_images"
         for side in sets.sides
-        if isinstance(side.stored, Features) and not side.stored.names and len(side.stored) == sets.run.max_images
+        if isinstance(side.stored, (Features, FeatureSet))
+        and not side.stored.names
+        and side.size == sets.run.max_images
     ]
 
 

@@ -1,4 +1,4 @@
-"""Writing `.safetensors`: equal bytes for equal contents, into the file that was opened for it.
+"""`.safetensors`: equal bytes for equal contents, into the file that was opened for it; large tensors stay in the file.
 
 The library's `save_file` writes the metadata in an order of chance, and through a hidden file of its own, `.tmp` and
 six letters, which a killed process leaves beside the target for ever.
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 _KINDS = {"f": "F", "i": "I", "u": "U"}
 _ALIGNMENT = 8
+_MAPPED = 64 * 2**20  # bytes: a larger tensor is not read but memory-mapped
 _CHECKSUM = "sha256"
 
 
@@ -59,6 +60,46 @@ def write_parts(parts: Mapping[str, Part], path: Path, metadata: Mapping[str, st
         stream.write(struct.pack("<Q", len(text)) + text)
         for _, part in ordered:
             stream.write(part.data)
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """The arrays and the metadata of a file; arrays of more than 64 MiB are memory-mapped, read-only.
+
+    The library checks the header: it raises its own SafetensorError, and OSError.
+    """
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as stream:
+        places = _places(path)
+        tensors = {
+            name: _mapped(path, places[name]) if _is_large(places[name]) else stream.get_tensor(name)
+            for name in stream.keys()  # noqa: SIM118 (not a dict)
+        }
+        return tensors, stream.metadata() or {}
+
+
+def _places(path: Path) -> dict[str, tuple[str, tuple[int, ...], int, int]]:
+    """Kind, shape, and first and last byte in the file of every tensor."""
+    with path.open("rb") as stream:
+        (length,) = struct.unpack("<Q", stream.read(8))
+        header = json.loads(stream.read(length))
+    header.pop("__metadata__", None)
+    start = 8 + length
+    return {
+        name: (own["dtype"], tuple(own["shape"]), *(start + offset for offset in own["data_offsets"]))
+        for name, own in header.items()
+    }
+
+
+def _is_large(place: tuple[str, tuple[int, ...], int, int]) -> bool:
+    kind, _, first, last = place
+    return last - first > _MAPPED and kind[0] in _KINDS.values() and kind[1:].isdecimal()
+
+
+def _mapped(path: Path, place: tuple[str, tuple[int, ...], int, int]) -> NDArray[Any]:
+    kind, shape, first, _ = place
+    dtype = f"<{kind[0].lower()}{int(kind[1:]) // 8}"
+    return np.asarray(np.memmap(path, dtype, "r", first, shape))
 
 
 def is_whole(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bool:

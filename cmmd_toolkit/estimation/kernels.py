@@ -37,12 +37,21 @@ class KernelRows(Protocol):
     def block(self, i: slice, other: Any, j: slice) -> Rows: ...
 
 
+class Sliced(Protocol):
+    """Rows of which slices are looked at: an array, or what makes its rows anew each time."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> Any: ...
+
+
 class GaussianRows:
     """Rows times sqrt(2 gamma), so that a.b - |a|^2 / 2 - |b|^2 / 2 is the exponent; blocks of k - 1."""
 
     def __init__(self, rows: Rows, gamma: float) -> None:
-        self.scaled: Rows = rows * rows.dtype.type(np.sqrt(2.0 * gamma))
-        self.half_norms: Rows = _squared_norms(self.scaled) / 2
+        scaled: Rows = rows * rows.dtype.type(np.sqrt(2.0 * gamma))
+        self.scaled: Sliced = scaled
+        self.half_norms: Rows = _squared_norms(scaled) / 2
 
     def __len__(self) -> int:
         return len(self.scaled)
@@ -53,7 +62,7 @@ class GaussianRows:
     def joined(self, other: "GaussianRows") -> "GaussianRows":
         """The rows of both."""
         both = object.__new__(GaussianRows)
-        both.scaled = np.concatenate([self.scaled, other.scaled])
+        both.scaled = np.concatenate([np.asarray(self.scaled), np.asarray(other.scaled)])
         both.half_norms = np.concatenate([self.half_norms, other.half_norms])
         return both
 
@@ -178,7 +187,7 @@ def sums_between(first: KernelRows, second: KernelRows) -> Between:
     return Between(float(totals[0]), float(totals[1]), row_sums, column_sums)
 
 
-def centre_of(rows: Rows) -> Vector:
+def centre_of(rows: Any) -> Vector:
     """The medians of up to 1,000 evenly spaced rows: of any common shift, one that a far row does not move.
 
     Distances stay; the digits that cancel in |a|^2 + |b|^2 - 2 a.b do not.

@@ -15,14 +15,17 @@ within r in the projection, where a k-d tree finds them; each is then measured o
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import cached_property
 from hashlib import blake2b
 from math import exp, log
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..common.row_collector import gathered, row_blocks
+from ..features.unit_rows import SomeRows, UnitRows, taken
 from .kernels import centre_of, squared_distances
 
 _NEAR = 0.01
@@ -42,7 +45,7 @@ class SharedRows:
     def __init__(self, reference: Rows, seed: int = 0) -> None:
         first = _first_of_each(_digests(reference))
         self._random = np.random.default_rng(seed)
-        self.digests, self.distinct = first.keys(), reference[list(first.values())]
+        self.digests, self.distinct = first.keys(), _some(reference, list(first.values()))
         self.centre = centre_of(reference)
         dim = reference.shape[1]
         directions = self._random.standard_normal((dim, min(dim, _PROJECTIONS)))
@@ -51,7 +54,7 @@ class SharedRows:
     def shared(self, generated: Rows) -> int:
         """How many rows (M, D) are copies of a reference row."""
         known = np.array([digest in self.digests for digest in _digests(generated)])
-        others = generated[~known]
+        others = _some(generated, np.flatnonzero(~known))
         return int(known.sum()) + int(self._near(others, self.distinct, self.radius(len(others)), self._tree, 0).sum())
 
     def repeated(self, rows: Rows) -> int:
@@ -60,9 +63,10 @@ class SharedRows:
         counts = Counter(digests)
         single = np.array([counts[digest] == 1 for digest in digests])
         several = np.array([count > 1 for count in counts.values()])
-        distinct = np.concatenate([rows[single], rows[list(_first_of_each(digests).values())][several]])
+        firsts = np.array(list(_first_of_each(digests).values()))
+        distinct = _some(rows, np.concatenate([np.flatnonzero(single), firsts[several]]))
         radius = self.radius(len(rows) * max(1.0, len(rows) / len(self.distinct)))
-        near = self._near(rows[single], distinct, radius, self._plant(distinct), 1)
+        near = self._near(distinct[: int(single.sum())], distinct, radius, self._plant(distinct), 1)
         return int((~single).sum()) + int(near.sum())
 
     def radius(self, rows: float) -> float:
@@ -152,10 +156,23 @@ class SharedRows:
         return found
 
 
-def without_copies(rows: NDArray[Any]) -> NDArray[Any]:
-    """The rows (N, D), exact copies once, in their order; the array itself where there are none."""
+@overload
+def without_copies(rows: NDArray[Any]) -> NDArray[Any]: ...
+
+
+@overload
+def without_copies(rows: UnitRows) -> UnitRows: ...
+
+
+def without_copies(rows: SomeRows) -> SomeRows:
+    """The rows (N, D), exact copies once, in their order; the same object where there are none."""
     first = _first_of_each(_digests(rows))
-    return rows if len(first) == len(rows) else rows[list(first.values())]
+    return rows if len(first) == len(rows) else taken(rows, np.array(list(first.values())))
+
+
+def _some(rows: Rows, index: Sequence[int] | Index) -> Rows:
+    """rows[index] without a copy where it is all of them."""
+    return rows if len(index) == len(rows) else gathered(rows, np.asarray(index, np.int64))
 
 
 def _distances(first: Rows, second: Rows) -> NDArray[np.float64]:
@@ -164,8 +181,9 @@ def _distances(first: Rows, second: Rows) -> NDArray[np.float64]:
     return distances
 
 
-def _digests(rows: Rows) -> list[bytes]:
-    return [blake2b((row + 0.0).tobytes(), digest_size=16).digest() for row in rows]  # -0.0 is 0.0
+def _digests(rows: SomeRows) -> list[bytes]:
+    parts = (rows[block] for block in row_blocks(*rows.shape))
+    return [blake2b((row + 0.0).tobytes(), digest_size=16).digest() for part in parts for row in part]  # -0.0 is 0.0
 
 
 def _first_of_each(digests: list[bytes]) -> dict[bytes, int]:

@@ -1,10 +1,5 @@
-"""Features and Gaussian statistics: what a backbone leaves of a set of pictures, in memory and on disk.
+"""Features and Gaussian statistics: what a backbone leaves of a set of pictures. Their files: `stored_file`."""
 
-Files: `.safetensors` for both (the provenance is JSON in its header; the record of the pictures beside it, see
-`record_file`); `.npz` with `mu` and `sigma`, the pytorch-fid layout, for statistics. Nothing here is ever unpickled.
-"""
-
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,19 +10,14 @@ from numpy.typing import NDArray
 
 from ..common.arguments import whole_number
 from ..common.arrays import as_array
-from ..common.files import atomic_path, check_exists, check_regular, path_of
+from ..common.files import path_of
 from ..common.json_text import checked_provenance
-from ..common.numpy_files import check_numpy_file, explain_numpy_error, read_member
-from ..common.safetensors_file import is_whole, write_safetensors
-from ..common.text import first_line
+from ..common.row_collector import gathered, row_blocks
 from ..errors import ArgumentError, InputError
 from .matrices import LARGEST, SMALLEST, as_float32
 from .record import SetRecord
-from .record_file import HEADER, read_record, record_header, record_tensors
 
-FORMAT = "cmmd-toolkit 1"
-_UNKNOWN = -1  # the number of pictures in an .npz of statistics that do not say
-_MOST_PICTURES = 2**53  # what float64 counts exactly
+MOST_PICTURES = 2**53  # what float64 counts exactly
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +43,7 @@ class Features:
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", as_float32(self.values, "features"))
         object.__setattr__(self, "provenance", checked_provenance(self.provenance))
-        object.__setattr__(self, "names", _checked_names(self.names))
+        object.__setattr__(self, "names", checked_names(self.names))
         if self.names and len(self.names) != len(self.values):
             raise ArgumentError(f"expected one name a row, got {len(self.names)} names for {len(self.values)} rows")
         _check_record(self.record, len(self.values))
@@ -73,24 +63,40 @@ class Features:
         """Mean and covariance (ddof 1) in float64. Raises ArgumentError for fewer than two rows."""
         if len(self) < 2:
             raise ArgumentError("a covariance needs at least two pictures, got one")
-        rows = self.values.astype(np.float64)
-        mean = rows.mean(axis=0)
-        rows -= mean
-        return GaussianStatistics(mean, rows.T @ rows / (len(self) - 1), len(self), self.provenance, self.record)
+        mean, total = self.values.mean(axis=0, dtype=np.float64), np.zeros((self.dim, self.dim))
+        for block in row_blocks(len(self), self.dim):
+            centred = self.values[block] - mean
+            total += centred.T @ centred
+        return GaussianStatistics(mean, total / (len(self) - 1), len(self), self.provenance, self.record)
+
+    def subset(self, rows: NDArray[np.int64]) -> "Features":
+        """The features of some pictures; rows are int64, each from 0 to N - 1."""
+        names = tuple(self.names[row] for row in rows) if self.names else ()
+        record = self.record.subset(rows) if self.record else None
+        return Features(gathered(self.values, rows), self.provenance, names, record)
 
     def save(self, path: str | Path) -> None:
         """Write a `.safetensors` file atomically."""
-        names = self.names or (self.record.names if self.record else ())
-        header = {"names": json.dumps(names)} if names else {}
-        _save_safetensors(path_of(path), {"features": self.values}, "features", self.provenance, header, self.record)
+        from .stored_file import save_features
+
+        save_features(self, path_of(path))
 
     @classmethod
-    def load(cls, path: str | Path) -> "Features":
-        """Read a file that `save` wrote. Raises InputError."""
-        loaded = load_stored(path_of(path))
-        if not isinstance(loaded, Features):
-            raise InputError(f"{path}: holds Gaussian statistics, not features; make features with `cmmd embed`")
-        return loaded
+    def load(cls, path: str | Path, *, backbone: str | None = None) -> "Features":
+        """Read a file of features: what `save` or `FeatureSet.save` wrote, or an `.npy` of floats (N, D).
+
+        More than 64 MiB stay in the file, memory-mapped and read-only: do not write to it meanwhile.
+
+        Args:
+            path: the file.
+            backbone: which features to take from a file that holds several.
+
+        Raises:
+            InputError: unreadable, damaged, statistics, or features of another backbone; of several, and none named.
+        """
+        from .stored_file import load_features
+
+        return load_features(path_of(path), backbone)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +125,7 @@ class GaussianStatistics:
         _check_moments(mean, cov)
         object.__setattr__(self, "provenance", checked_provenance(self.provenance))
         if self.n is not None:
-            object.__setattr__(self, "n", whole_number(self.n, "n", 1, _MOST_PICTURES))
+            object.__setattr__(self, "n", whole_number(self.n, "n", 1, MOST_PICTURES))
         _check_record(self.record, self.n)
         if not np.allclose(cov, cov.T, rtol=1e-6, atol=1e-6 * float(np.abs(cov).max())):
             raise ArgumentError("the covariance is not symmetric; compute the statistics again")
@@ -133,20 +139,15 @@ class GaussianStatistics:
 
     def save(self, path: str | Path) -> None:
         """Write `.safetensors`, or `.npz` that pytorch-fid reads, atomically."""
-        path = path_of(path)
-        if path.suffix.lower() == ".npz":
-            with atomic_path(path) as temporary, temporary.open("wb") as stream:
-                count = np.int64(_UNKNOWN if self.n is None else self.n)
-                np.savez(stream, mu=self.mean, sigma=self.cov, n=count)
-            return
-        header = {} if self.n is None else {"n": str(self.n)}
-        header |= {"names": json.dumps(self.record.names)} if self.record else {}
-        tensors = {"mean": self.mean, "cov": self.cov}
-        _save_safetensors(path, tensors, "statistics", self.provenance, header, self.record)
+        from .stored_file import save_statistics
+
+        save_statistics(self, path_of(path))
 
     @classmethod
     def load(cls, path: str | Path) -> "GaussianStatistics":
         """Read `.safetensors` or a pytorch-fid `.npz`. Raises InputError."""
+        from .stored_file import load_stored
+
         loaded = load_stored(path_of(path))
         if not isinstance(loaded, GaussianStatistics):
             raise InputError(f"{path}: holds features, not statistics; use Features.load")
@@ -161,7 +162,7 @@ def rows_needed(name: str, what: str, instead: str = "") -> str:
     )
 
 
-def _checked_names(names: Any) -> tuple[str, ...]:
+def checked_names(names: Any) -> tuple[str, ...]:
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         raise ArgumentError(f"names: expected a tuple of text, got {type(names).__name__} {names!r:.60}")
     return tuple(names)
@@ -190,98 +191,3 @@ def _check_moments(mean: NDArray[np.float64], cov: NDArray[np.float64]) -> None:
             f"expected a mean up to {LARGEST:g} and a covariance between {SMALLEST**2:g} and {LARGEST**2:g}, or zeros, "
             f"got {highest:.3g} and {variance:.3g}; rescale the features, the same way on both sides"
         )
-
-
-def is_stored(path: Path) -> bool:
-    """Whether `path` names stored features or statistics rather than pictures."""
-    suffix = path.suffix.lower()
-    if suffix == ".npz" and path.is_file():
-        keys = _npz_keys(path)
-        return {"mu", "sigma"} <= keys and "arr_0" not in keys
-    return suffix == ".safetensors"
-
-
-def load_stored(path: Path) -> Features | GaussianStatistics:
-    """Read stored features or statistics, whichever the file holds. Raises InputError."""
-    check_exists(path)
-    check_regular(path)
-    try:
-        return _load_npz(path) if path.suffix.lower() == ".npz" else _load_safetensors(path)
-    except ArgumentError as error:
-        raise InputError(f"{path}: {error}") from error
-
-
-def _npz_keys(path: Path) -> set[str]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return set(archive.files)
-    except Exception:  # unreadable: whoever opens it next says why
-        return set()
-
-
-def _load_npz(path: Path) -> GaussianStatistics:
-    check_numpy_file(path)
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not {"mu", "sigma"} <= set(archive.files):
-                raise InputError(f"{path}: expected mu and sigma, found {', '.join(archive.files) or 'nothing'}")
-            n = read_member(archive, "n").item() if "n" in archive.files else _UNKNOWN
-            mean, cov = (read_member(archive, key) for key in ("mu", "sigma"))
-            return GaussianStatistics(mean, cov, None if n == _UNKNOWN else n)
-    except (InputError, ArgumentError):
-        raise
-    except Exception as error:
-        raise InputError(f"{path}: {explain_numpy_error(error)}") from error
-
-
-def _save_safetensors(
-    path: Path,
-    tensors: dict[str, NDArray[Any]],
-    kind: str,
-    provenance: Mapping[str, Any],
-    header: dict[str, str],
-    record: SetRecord | None,
-) -> None:
-    if path.suffix.lower() != ".safetensors":
-        raise ArgumentError(f"{path}: expected a name that ends in .safetensors (or .npz for statistics)")
-    metadata = {"format": FORMAT, "kind": kind, "provenance": json.dumps(dict(provenance), sort_keys=True), **header}
-    if record is not None:
-        metadata[HEADER] = record_header(record, path)
-        tensors = tensors | record_tensors(record)
-    with atomic_path(path) as temporary:
-        write_safetensors(tensors, temporary, metadata)
-
-
-def _load_safetensors(path: Path) -> Features | GaussianStatistics:
-    from safetensors import safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as stream:
-            header = stream.metadata() or {}
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a dict)
-            provenance, names = (json.loads(header.get(key, "null")) for key in ("provenance", "names"))
-    except Exception as error:  # SafetensorError, ValueError, OSError, TypeError, RecursionError, ...
-        reason = first_line(error)
-        raise InputError(f"{path}: not a readable safetensors file ({reason}); write it again") from error
-    if not is_whole(tensors, header):
-        raise InputError(f"{path}: damaged, its checksum differs; write it again")
-    provenance = {} if provenance is None else provenance
-    names = _checked_names(() if names is None else names)
-    if "features" in tensors:
-        record = read_record(header.get(HEADER), tensors, names, len(tensors["features"]), path)
-        return Features(tensors["features"], provenance, names, record)
-    if {"mean", "cov"} <= set(tensors):
-        n = _count(header.get("n"))
-        record = read_record(header.get(HEADER), tensors, names, n, path)
-        return GaussianStatistics(tensors["mean"], tensors["cov"], n, provenance, record)
-    found = ", ".join(sorted(tensors)[:3]) or "nothing"
-    raise InputError(f"{path}: expected features, or mean and cov, found {found}; make it with `cmmd embed`")
-
-
-def _count(text: str | None) -> int | None:
-    """The number of pictures that a file says."""
-    if text is None:
-        return None
-    if not (text.isdecimal() and len(text) < len(str(_MOST_PICTURES))):
-        raise ArgumentError(f"n: expected a number of pictures, got {text!r:.60}")
-    return int(text)

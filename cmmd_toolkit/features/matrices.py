@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..common.arrays import as_array
+from ..common.row_collector import IN_MEMORY, RowCollector, row_blocks
 from ..errors import ArgumentError
 
 SMALLEST, LARGEST = 1e-20, 1e20
@@ -30,22 +31,45 @@ def as_float32(values: Any, name: str) -> NDArray[np.float32]:
     """The same as float32, or an ArgumentError where the conversion would leave nothing of the spread."""
     array = as_matrix(values, name)
     if array.dtype.itemsize > 4:
-        low, high = array.min(axis=0).astype(np.float64), array.max(axis=0).astype(np.float64)
+        low, high = column_range(array)
         spread, largest = high - low, np.maximum(np.abs(low), np.abs(high))
         resolved = spread >= _LEAST_STEPS * _EPS_64 * largest  # what is rounding already loses nothing
         lost = (spread < _LEAST_STEPS * _EPS_32 * largest) & resolved
         if np.square(spread[lost]).sum() > np.square(spread[~lost]).sum():
             raise _no_digits(name, "float32, in which features are kept", largest[lost].max(), spread[lost].max())
-    return array.astype(np.float32, copy=False)
+    return _converted(array)
+
+
+def _converted(array: NDArray[Any]) -> NDArray[np.float32]:
+    """As float32; a large one in a temporary file."""
+    if array.dtype == np.float32 or array.size * 4 <= IN_MEMORY:
+        return array.astype(np.float32, copy=False)
+    collector = RowCollector(array.shape[1])
+    for block in row_blocks(*array.shape):
+        collector.add(array[block].astype(np.float32))
+    return collector.collected()
+
+
+def column_range(rows: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The least and the largest number of each column (D,), float64, in one pass over the rows (N, D)."""
+    ends = []
+    for block in row_blocks(*rows.shape):
+        part = rows[block]
+        ends.append((part.min(axis=0), part.max(axis=0)))
+    low, high = (np.stack(own) for own in zip(*ends, strict=True))
+    return low.min(axis=0).astype(np.float64), high.max(axis=0).astype(np.float64)
 
 
 def check_magnitude(array: NDArray[Any], name: str) -> None:
     """Raise ArgumentError for NaN, infinity, and magnitudes whose squares no metric can hold."""
-    if not (np.isfinite(array.min()) and np.isfinite(array.max())):
-        row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
-        raise ArgumentError(f"{name}: NaN or infinity in row {row}; compute the features again")
-    low, high = float(array.min()), float(array.max())
-    largest = max(abs(low), abs(high))
+    largest = 0.0
+    for block in row_blocks(*array.shape):
+        part = array[block]
+        low, high = part.min(), part.max()
+        if not (np.isfinite(low) and np.isfinite(high)):
+            row = block.start + int(np.flatnonzero(~np.isfinite(part).all(axis=1))[0])
+            raise ArgumentError(f"{name}: NaN or infinity in row {row}; compute the features again")
+        largest = max(largest, abs(float(low)), abs(float(high)))
     if largest > LARGEST or 0 < largest < SMALLEST:
         raise ArgumentError(
             f"{name}: expected a largest magnitude between {SMALLEST:g} and {LARGEST:g}, or zeros, got {largest:.3g}; "
@@ -53,16 +77,16 @@ def check_magnitude(array: NDArray[Any], name: str) -> None:
         )
 
 
-def check_digits(reference: NDArray[Any], generated: NDArray[Any], name: str = "generated") -> None:
+def check_digits(reference: Any, generated: Any, name: str = "generated") -> None:
     """Raise ArgumentError where two sets lie so far from zero that their spread is rounding; equal rows may."""
     sides = reference, generated
-    low = np.minimum(*(rows.min(axis=0).astype(np.float64) for rows in sides))
-    high = np.maximum(*(rows.max(axis=0).astype(np.float64) for rows in sides))
+    lows, highs = zip(*map(column_range, sides), strict=True)
+    low, high = np.minimum(*lows), np.maximum(*highs)
     spread, largest = high - low, np.maximum(np.abs(low), np.abs(high))
     lost = spread < _LEAST_STEPS * max(map(_eps, sides)) * largest
     all_lost = np.square(spread[lost]).sum() > np.square(spread[~lost]).sum()
     if all_lost or 0 < spread.max() < _LEAST_STEPS * _EPS_64 * largest.max():
-        given = "float64" if not all_lost else str(np.result_type(*sides))
+        given = "float64" if not all_lost else str(np.result_type(reference.dtype, generated.dtype))
         raise _no_digits(f"reference, {name}", given, largest.max(), spread.max())
 
 
@@ -73,7 +97,7 @@ def _no_digits(name: str, dtype: str, largest: float, spread: float) -> Argument
     )
 
 
-def _eps(rows: NDArray[Any]) -> float:
+def _eps(rows: Any) -> float:
     """The rounding of values as given; whole numbers have none, and halves are taken at their word."""
     if rows.dtype.kind != "f":
         return 0.0

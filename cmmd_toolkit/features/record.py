@@ -4,6 +4,7 @@ Every check of a set is made from this record, whether its pictures were read ju
 file. A record is kept picture by picture, so that a subset of the rows has one too: 28 bytes a picture, and its name.
 """
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -108,8 +109,8 @@ class RecordBuilder:
         self.skipped: list[tuple[str, str]] = []
         self.skipped_places: list[int] = []
         self._kinds: dict[Kind, int] = {}
-        self._kind_of: list[int] = []
-        self._sizes: list[tuple[int, int]] = []
+        self._kind_of = array("I")
+        self._sizes = array("I")
         self._digests = bytearray()
 
     def add(self, place: int, name: str, kind: Kind, size: tuple[int, int], digest: bytes) -> None:
@@ -117,7 +118,7 @@ class RecordBuilder:
         self.names.append(name)
         self.places.append(place)
         self._kind_of.append(self._kinds.setdefault(kind, len(self._kinds)))
-        self._sizes.append(size)
+        self._sizes.extend(size)
         self._digests += digest
 
     def skip(self, place: int, name: str, reason: str) -> None:

@@ -20,6 +20,7 @@ from ..common.arguments import MOST_REPEATS, check_seed, whole_number
 from ..common.processes import current_processes
 from ..errors import ArgumentError
 from ..estimation.kernels import GaussianRows, blocks, centre_of, gamma_of, in_parallel, upper_pairs
+from ..features.unit_rows import SomeRows
 from ..metrics.mmd import Bandwidth, MmdReference, check_bandwidth, median_distance
 from ..pictures.sources import subset_rows
 
@@ -117,11 +118,11 @@ def _kept(n: int, m: int, most: int) -> tuple[int, int]:
     return half, most - half
 
 
-def _some(rows: NDArray[Any], count: int, seed: int) -> NDArray[Any]:
+def _some(rows: SomeRows, count: int, seed: int) -> NDArray[Any]:
     return rows[subset_rows(len(rows), count, seed)]
 
 
-def _caveats(given: tuple[NDArray[Any], ...], used: tuple[NDArray[Any], ...]) -> tuple[str, ...]:
+def _caveats(given: tuple[SomeRows, ...], used: tuple[NDArray[Any], ...]) -> tuple[str, ...]:
     thinned = [
         f"{len(few):,} of {len(rows):,} {name} rows"
         for name, rows, few in zip(("reference", "generated"), given, used, strict=True)

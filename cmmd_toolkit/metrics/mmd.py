@@ -4,6 +4,9 @@
                (Gretton et al. 2012, eq. 3: a U-statistic, 0 on average for equal distributions, so it may be negative)
     biased     the same means with the diagonals included (eq. 5; what the released CMMD computes)
 
+Rows are copied once to be centred and scaled, up to 256 MiB a set; of larger sets every block is made anew when it is
+needed, which gives the same sums (docs/performance.md has the cost).
+
 Precision: float64 throughout up to 5e10 multiplications. Larger problems take the products of a block in
 float32 where the exponents are small enough for that (unit-normalised embeddings always are), the sums stay
 float64; docs/precision.md has the measured difference.
@@ -17,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..common.arguments import check_seed, real_number
+from ..common.row_collector import IN_MEMORY
 from ..errors import ArgumentError
 from ..estimation.estimate import Estimate
 from ..estimation.intervals import covering_copies, distance_estimate
@@ -31,9 +35,11 @@ from ..estimation.kernels import (
     sums_within,
 )
 from ..estimation.shared_rows import without_copies
+from ..estimation.streamed_rows import StreamedGaussianRows
 from ..estimation.ustatistics import Term, biased_value_of
 from ..features.features import GaussianStatistics, rows_needed
 from ..features.matrices import as_matrix, check_digits
+from ..features.unit_rows import SomeRows, UnitRows
 
 Estimator = Literal["unbiased", "biased"]
 Bandwidth = float | Literal["median", "median-pooled"]
@@ -126,11 +132,11 @@ class MmdReference:
         distinct = MmdReference(x, sigma, "unbiased", self.seed)._score(y, sigma)
         return replace(score, estimate=covering_copies(score.estimate, distinct.estimate), distinct=distinct)
 
-    def _score(self, rows: NDArray[Any], sigma: float) -> MmdScore:
+    def _score(self, rows: SomeRows, sigma: float) -> MmdScore:
         gamma = gamma_of(sigma)
         dtype = self._precision(rows, gamma)
         x, own = self._reference_sums(sigma, dtype)
-        y = GaussianRows(self._centred(rows, dtype), gamma)
+        y = self._kernel_rows(rows, dtype, gamma)
         terms = (
             Term(1.0, own, "reference"),
             Term(1.0, sums_within(y), "generated"),
@@ -148,7 +154,7 @@ class MmdReference:
             estimate = replace(estimate, value=_floored(biased_value_of(terms), terms), caveats=(BIASED,))
         return MmdScore(estimate, terms, (x, y))
 
-    def checked(self, generated: Any, name: str) -> NDArray[Any]:
+    def checked(self, generated: Any, name: str) -> SomeRows:
         """The rows of a generated set, as wide as the reference's, or an ArgumentError."""
         rows = _checked_rows(generated, name)
         if rows.shape[1] != self.rows.shape[1]:
@@ -160,45 +166,47 @@ class MmdReference:
         return rows
 
     @cached_property
-    def _distinct(self) -> NDArray[Any]:
+    def _distinct(self) -> SomeRows:
         return without_copies(self.rows)
 
     def _reference_sums(self, sigma: float, dtype: type[np.floating[Any]]) -> tuple[GaussianRows, Within]:
         key = (sigma, np.dtype(dtype).name)
         if key not in self._own:
-            rows = GaussianRows(self._centred(self.rows, dtype), gamma_of(sigma))
+            rows = self._kernel_rows(self.rows, dtype, gamma_of(sigma))
             self._own = {key: (rows, sums_within(rows))}  # one at a time: a scaled copy is as large as the rows
         return self._own[key]
 
-    def _sigma(self, generated: NDArray[Any]) -> float:
+    def _sigma(self, generated: SomeRows) -> float:
         if self.rule == "median":
             return self._median
         if self.rule == "median-pooled":
-            return median_distance(np.concatenate([self.rows, generated]), self.seed)
+            return _median_of_pooled(self.rows, generated, self.seed)
         return float(self.rule)
 
     @cached_property
     def _median(self) -> float:
-        return median_distance(self.rows, self.seed)
+        return _median_of(self.rows, self.seed)
 
-    def _precision(self, generated: NDArray[Any], gamma: float) -> type[np.floating[Any]]:
+    def _precision(self, generated: SomeRows, gamma: float) -> type[np.floating[Any]]:
         n, m, dim = len(self.rows), len(generated), self.rows.shape[1]
         if (n * n / 2 + m * m / 2 + n * m) * dim <= _EXACT_MULTIPLICATIONS:
             return np.float64
         largest = max(self._largest_norm(self.rows), self._largest_norm(generated))
         return np.float32 if _SMALL_EXPONENT <= gamma * largest <= _SINGLE_EXPONENT else np.float64
 
-    def _largest_norm(self, rows: NDArray[Any]) -> float:
+    def _largest_norm(self, rows: SomeRows) -> float:
         return max(
             float(np.square(rows[i : i + 1024] - self.centre).sum(axis=1).max()) for i in range(0, len(rows), 1024)
         )
 
-    def _centred(self, rows: NDArray[Any], dtype: type[np.floating[Any]]) -> Rows:
-        """Rows minus the reference's mean: distances stay, cancellation in |a|^2 + |b|^2 - 2ab goes."""
+    def _kernel_rows(self, rows: SomeRows, dtype: type[np.floating[Any]], gamma: float) -> GaussianRows:
+        """Rows less the reference's centre: distances stay, cancellation in |a|^2 + |b|^2 - 2ab goes."""
+        if rows.shape[0] * rows.shape[1] * np.dtype(dtype).itemsize > IN_MEMORY:
+            return StreamedGaussianRows(rows, self.centre, dtype, gamma)
         centred: Rows = np.empty(rows.shape, dtype)
         for i in range(0, len(rows), 1024):
             centred[i : i + 1024] = rows[i : i + 1024] - self.centre
-        return centred
+        return GaussianRows(centred, gamma)
 
 
 def median_distance(features: Any, seed: int = 0) -> float:
@@ -210,8 +218,32 @@ def median_distance(features: Any, seed: int = 0) -> float:
     if len(rows) < 2:
         raise ArgumentError("features: a median distance needs at least two rows, got 1")
     check_digits(rows, rows, "features")
-    if len(rows) > MEDIAN_ROWS:
-        rows = rows[np.sort(np.random.default_rng(seed).choice(len(rows), MEDIAN_ROWS, replace=False))]
+    return _median_of(rows, seed)
+
+
+def _median_of(rows: SomeRows, seed: int) -> float:
+    """The same of rows that are checked already."""
+    chosen = _median_rows(len(rows), seed)
+    return _median(rows[:] if chosen is None else rows[chosen])
+
+
+def _median_of_pooled(first: SomeRows, second: SomeRows, seed: int) -> float:
+    """The same over both sets, of which nothing of their size is made."""
+    chosen = _median_rows(len(first) + len(second), seed)
+    if chosen is None:
+        return _median(np.concatenate([first[:], second[:]]))
+    own = chosen < len(first)
+    return _median(np.concatenate([first[chosen[own]], second[chosen[~own] - len(first)]]))
+
+
+def _median_rows(count: int, seed: int) -> NDArray[np.int64] | None:
+    """Which rows the median is taken over, None for all."""
+    if count <= MEDIAN_ROWS:
+        return None
+    return np.sort(np.random.default_rng(seed).choice(count, MEDIAN_ROWS, replace=False))
+
+
+def _median(rows: NDArray[Any]) -> float:
     rows = rows - centre_of(rows)
     distances = np.empty(len(rows) * (len(rows) - 1) // 2)
     start = 0
@@ -244,10 +276,10 @@ def _floored(biased: float, terms: tuple[Term, Term, Term]) -> float:
     return biased if biased > 64 * _EPS * sum(abs(term.coefficient * term.sums.mean) for term in terms) else 0.0
 
 
-def _checked_rows(source: Any, name: str) -> NDArray[Any]:
+def _checked_rows(source: Any, name: str) -> SomeRows:
     if isinstance(source, GaussianStatistics):
         raise ArgumentError(rows_needed(name, "MMD", "use frechet_distance, or "))
-    rows = as_matrix(source, name)
+    rows = source if isinstance(source, UnitRows) else as_matrix(source, name)
     if len(rows) < 2:
         raise ArgumentError(f"{name}: MMD needs at least two rows, got {len(rows)}")
     return rows

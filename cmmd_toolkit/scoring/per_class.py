@@ -6,6 +6,7 @@ import numpy as np
 
 from ..common.text import first_names
 from ..errors import ArgumentError
+from ..features.feature_set import FeatureSet
 from ..features.features import Features, rows_needed
 from ..report import Result
 from ..sets.metric_names import METRICS
@@ -94,7 +95,7 @@ def _part(features: Stored, rows: list[int]) -> Features:
 
 def _known_names(side: Side) -> Sequence[str] | None:
     """The names of the pictures, None when only the end of the stream tells."""
-    if isinstance(side.stored, Features):
+    if isinstance(side.stored, (Features, FeatureSet)):
         return side.stored.names
     items = side.source.items if side.source is not None else ()
     return [name for name, _ in items] if isinstance(items, Sequence) else None

@@ -120,7 +120,8 @@ def _why_not(spec: MetricSpec, sets: OpenedSets) -> str | None:
     if spec.needs == "logits":
         if all(side.source is None for side in sets.sides):
             return _STORED_LOGITS
-        stored_dims = [side.stored.dim for side in sets.sides if side.stored is not None]
+        inception = next(name for name in sets.backbones if _defined_on(spec, name))
+        stored_dims = [side.stored_on(inception).dim for side in sets.sides if side.stored is not None]
         if any(dim not in (None, _LOGIT_DIMS) for dim in (sets.run.dims, *stored_dims)):
             return _OTHER_DIMS
     return _too_few(spec, sets.recipe, [(side.label, side.size) for side in sets.sides])

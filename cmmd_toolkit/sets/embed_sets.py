@@ -9,9 +9,11 @@ from ..backbones.registry import INCEPTION_DIMS, load_backbone
 from ..backbones.remarks import REMARKS
 from ..common.processes import current_processes
 from ..common.progress import ShowProgress, show_no_progress
-from ..errors import ArgumentError, InputError
+from ..errors import InputError
+from ..features.feature_set import FeatureSet
 from ..features.features import Features
 from ..features.origin import Origin
+from ..features.record import SetRecord
 from ..store.store import FeatureStore, keep_to_limit
 from . import stored_warnings as stored_checks, warnings as checks
 from .embedding import embed_source
@@ -49,7 +51,7 @@ class EmbeddedSets(OpenedSets):
         return {
             "recipe": asdict(self.recipe),
             "backbones": {name: dict(loaded.provenance) for name, loaded in self.networks.items()},
-            "stored": {side.label: dict(side.stored.provenance) for side in self.sides if side.stored is not None},
+            "stored": {side.label: _made_with(side) for side in self.sides if side.stored is not None},
             "device": ", ".join(sorted(devices)) or None,
             "dtype": "float32",
             "seed": self.run.seed,
@@ -67,7 +69,8 @@ def embed_sets(sets: OpenedSets) -> EmbeddedSets:
         networks = _load_networks(names, sets.recipe, sets.run, dims)
     warnings = [remark for loaded in networks.values() for remark in loaded.remarks]
     warnings += [REMARKS[name] for name in names if name in REMARKS and name not in networks]
-    warnings += _check_stored(sides, networks.get(names[0]), sets.recipe)
+    warnings += sets.remarks
+    warnings += _check_stored(sides, names, networks, sets.recipe)
     features = [_features_of(side, names, networks, sets.run) for side in sides]
     keep_to_limit(sets.run.store_path, keep=len(names))
     warnings += dict.fromkeys(remark for side in sides for remark in side.remarks)
@@ -75,29 +78,36 @@ def embed_sets(sets: OpenedSets) -> EmbeddedSets:
         if side.summary is not None and len(side.summary.names) < 2:
             raise InputError(f"{side.label}: only one usable picture; a distance needs at least two a side")
     warnings = [*_set_warnings(sides), *_copies(sides, features), *warnings]
-    return EmbeddedSets(sets.run, sets.recipe, sides, names, networks, features, warnings)
+    return EmbeddedSets(sets.run, sets.recipe, sides, names, sets.remarks, networks, features, warnings)
 
 
-def embed_set(images: Any, run: Run) -> Features:
-    """Features of one set of pictures under one backbone."""
+def embed_set(images: Any, run: Run) -> FeatureSet:
+    """Features of one set of pictures under every backbone, in one pass over the pictures."""
     recipe = find_recipe(run.recipe)
     origin = Origin.now(images, run.recursive)
     side = picture_side(images, recipe, run)
     names = backbone_names(run, recipe, [side])
-    if len(names) > 1:
-        raise ArgumentError(f"backbone: expected one, got {', '.join(names)}; embed the pictures with each by itself")
     networks = _load_networks(names, recipe, run, run.dims)
-    (features,) = _features_of(side, names, networks, run)
-    keep_to_limit(run.store_path, keep=1)
-    assert isinstance(features, Features)
-    assert features.record is not None
-    return replace(features, record=replace(features.record, origin=origin))
+    features, record = _embedded(side, [networks[name] for name in names], run)
+    keep_to_limit(run.store_path, keep=len(names))
+    record = replace(record, origin=origin)
+    return FeatureSet({name: replace(own, record=record) for name, own in zip(names, features, strict=True)})
+
+
+def _made_with(side: Side) -> dict[str, Any]:
+    """The provenance of stored features; of several backbones by their names."""
+    if isinstance(side.stored, FeatureSet):
+        return {name: dict(own.provenance) for name, own in side.stored.items()}
+    assert side.stored is not None
+    return dict(side.stored.provenance)
 
 
 def _stored_dims(names: Sequence[str], sides: Sequence[Side]) -> int | None:
     """The dimensions of stored Inception features, which the other side must then have too."""
-    widths = [side.stored.dim for side in sides if side.stored is not None]
-    return widths[0] if names == ["inception"] and widths and widths[0] in INCEPTION_DIMS else None
+    if "inception" not in names:
+        return None
+    widths = [side.stored_on("inception").dim for side in sides if side.stored is not None]
+    return widths[0] if widths and widths[0] in INCEPTION_DIMS else None
 
 
 def _load_networks(names: list[str], recipe: Recipe, run: Run, dims: int | None) -> dict[str, Backbone]:
@@ -117,11 +127,16 @@ def _load_networks(names: list[str], recipe: Recipe, run: Run, dims: int | None)
 def _features_of(side: Side, names: Sequence[str], networks: Mapping[str, Backbone], run: Run) -> list[Stored]:
     """One entry a backbone: stored as it is, or embedded now in one pass over the pictures."""
     if side.source is None:
-        assert side.stored is not None
-        record = side.stored.record
-        side.summary = record.summary(side.label, side.short) if record else None
-        return [side.stored for _ in names]
-    loaded = [networks[name] for name in names]
+        side.summary = side.record.summary(side.label, side.short) if side.record else None
+        return [side.stored_on(name) for name in names]
+    features, record = _embedded(side, [networks[name] for name in names], run)
+    side.summary = record.summary(side.label, side.short)
+    return list(features)
+
+
+def _embedded(side: Side, loaded: Sequence[Backbone], run: Run) -> tuple[list[Features], SetRecord]:
+    """The pictures of a side, embedded now under every network."""
+    assert side.source is not None
     show, mine = _own_part(side, run)
     with (
         show(side.label, mine) as advance,
@@ -137,8 +152,7 @@ def _features_of(side: Side, names: Sequence[str], networks: Mapping[str, Backbo
             store=store,
         )
     side.remarks = store.remarks
-    side.summary = record.summary(side.label, side.short)
-    return list(features)
+    return features, record
 
 
 def _own_part(side: Side, run: Run) -> tuple[ShowProgress, int | None]:
@@ -148,25 +162,27 @@ def _own_part(side: Side, run: Run) -> tuple[ShowProgress, int | None]:
     return show, None if side.size is None else -(-side.size // processes.count)
 
 
-def _check_stored(sides: Sequence[Side], loaded: Backbone | None, recipe: Recipe) -> list[str]:
+def _check_stored(
+    sides: Sequence[Side], names: Sequence[str], networks: Mapping[str, Backbone], recipe: Recipe
+) -> list[str]:
     """Stored features must come from the same backbone as the rest; warnings for other weights."""
     stored = [side for side in sides if side.stored is not None]
-    if not stored:
-        return []
-    if loaded is None:
-        assert stored[0].stored is not None
-        base: Mapping[str, Any] = {**stored[0].stored.provenance, "dim": stored[0].stored.dim}
-    else:
-        base = {**loaded.provenance, "decode": recipe.decode}
-    remarks = [check_same_backbone(side, base) for side in stored]
-    return [remark for remark in remarks if remark]
+    remarks = []
+    for name in names if stored else ():
+        if name in networks:
+            base: Mapping[str, Any] = {**networks[name].provenance, "decode": recipe.decode}
+        else:
+            first = stored[0].stored_on(name)
+            base = {**first.provenance, "dim": first.dim}
+        remarks += [check_same_backbone(side.label, side.stored_on(name), base) for side in stored]
+    return list(dict.fromkeys(remark for remark in remarks if remark))
 
 
 def _set_warnings(sides: Sequence[Side]) -> list[str]:
     counts = [(side.short, len(side.summary.names) if side.summary else side.size) for side in sides]
     warnings = checks.size_warnings(counts[0], counts[1:])
     warnings += checks.set_warnings(sides[0].summary, [side.summary for side in sides[1:] if side.summary])
-    records = [side.stored.record for side in sides if side.stored is not None and side.stored.record is not None]
+    records = [side.record for side in sides if side.record is not None]
     warnings += stored_checks.changed_since(records)
     return warnings + stored_checks.unrecorded([side.short for side in sides if side.summary is None])
 

@@ -21,6 +21,7 @@ from ..backbones.base import Backbone
 from ..backbones.preprocess import NetworkInput
 from ..common.processes import current_processes
 from ..common.progress import Advance
+from ..common.row_collector import RowCollector
 from ..common.threads import default_workers
 from ..errors import InputError, PictureError
 from ..features.features import Features
@@ -35,6 +36,7 @@ OnError = Literal["fail", "skip"]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 _PART = 8  # pictures that a thread takes at a time: what the store holds takes less time than to hand it over
+_MOST_WAITING = 8192  # pictures from the store between two that no network has seen
 _UNKNOWN = np.empty(0, np.float32)  # until the network has seen the picture
 
 
@@ -99,10 +101,11 @@ def embed_source(
 
 
 class _Rows:
-    """Features in the making: known ones at once, the others in batches."""
+    """Features in the making: known ones at once, the others in batches; many of them in a temporary file."""
 
     def __init__(self, backbones: Sequence[Backbone], store: FeatureStore, batch_size: int, advance: Advance) -> None:
         self._backbones, self._store, self._batch_size, self._advance = backbones, store, batch_size, advance
+        self._finished = [RowCollector(backbone.dim, folder=store.folder) for backbone in backbones]
         self._rows: list[list[NDArray[np.float32]]] = [[] for _ in backbones]
         self._batch: list[tuple[int, _Prepared]] = []
 
@@ -113,9 +116,9 @@ class _Rows:
             own.append(_UNKNOWN if features is None else features)
         if picture.is_known:
             self._advance(1)
-            return
-        self._batch.append((place, picture))
-        if len(self._batch) == self._batch_size:
+        else:
+            self._batch.append((place, picture))
+        if len(self._batch) == self._batch_size or len(self._rows[0]) >= _MOST_WAITING:
             self.compute()
 
     def compute(self) -> None:
@@ -130,14 +133,14 @@ class _Rows:
                 self._store.put(i, picture.content, Row(features, picture.kind, picture.size, picture.digest))
         self._advance(len(self._batch))
         self._batch = []
+        for finished, rows in zip(self._finished, self._rows, strict=True):
+            if rows:
+                finished.add(np.stack(rows))
+            rows.clear()
 
     def stacked(self) -> list[NDArray[np.float32]]:
         """Float32 (N, D) for every backbone."""
-        widths = (backbone.dim for backbone in self._backbones)
-        return [
-            np.stack(own) if own else np.empty((0, dim), np.float32)
-            for own, dim in zip(self._rows, widths, strict=True)
-        ]
+        return [own.collected() for own in self._finished]
 
 
 def _prepared_pictures(

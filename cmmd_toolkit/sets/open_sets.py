@@ -6,22 +6,27 @@ from typing import Any
 
 from ..backbones.registry import spec_of
 from ..common.labels import short_labels
-from ..errors import ArgumentError, InputError
+from ..errors import ArgumentError
 from .recipes import Recipe, find_recipe
 from .run import Run
 from .side import Side, as_list, as_sources, open_side
+from .stored_backbones import check_asked, left_out, stored_in_common
 
 DEFAULT_BACKBONE = "clip"
 
 
 @dataclass(frozen=True, eq=False)
 class OpenedSets:
-    """What is known before a picture is read: `sides` are the sets, the reference first; `backbones` are names."""
+    """What is known before a picture is read: `sides` are the sets, the reference first; `backbones` are names.
+
+    `remarks` say which stored features are left out.
+    """
 
     run: Run
     recipe: Recipe
     sides: list[Side]
     backbones: list[str]
+    remarks: list[str]
 
 
 def open_sets(reference: Any, generated: Any, run: Run) -> OpenedSets:
@@ -31,35 +36,25 @@ def open_sets(reference: Any, generated: Any, run: Run) -> OpenedSets:
     short = short_labels(side.label for side in sides)
     for side in sides:
         side.short = short[side.label]
-    return OpenedSets(run, recipe, sides, backbone_names(run, recipe, sides))
+    names = backbone_names(run, recipe, sides)
+    return OpenedSets(run, recipe, sides, names, [] if as_list(run.backbone) else left_out(sides, names))
 
 
 def backbone_names(run: Run, recipe: Recipe, sides: Sequence[Side]) -> list[str]:
     """The backbones of this run; stored features have one already."""
     asked = as_list(run.backbone)
+    in_sets = {name for side in sides if len(side.backbones) > 1 for name in side.backbones}
     for name in asked:
-        family = spec_of(name).name
+        family = name if name in in_sets else spec_of(name).name
         if recipe.backbone not in (None, family):
             raise ArgumentError(
                 f"recipe {recipe.name} is defined on {recipe.backbone}, not on {name}; leave out `backbone`"
             )
-    made = _made_with(sides, asked)
+    check_asked(sides, asked)
+    made = [] if asked else stored_in_common(sides, recipe)
     has_pictures = any(side.source is not None for side in sides)
     fallback = recipe.backbone or DEFAULT_BACKBONE if has_pictures else "features"
     names = asked or made or [fallback]
     if run.dims is not None and "inception" not in names:
         raise ArgumentError(f"dims: only inception has a choice of dimensions, {names[0]} does not; leave out `dims`")
     return names
-
-
-def _made_with(sides: Sequence[Side], asked: Sequence[str]) -> list[str]:
-    """The backbone that made the stored features, which must be the one that was asked for; none where unknown."""
-    stored = [side for side in sides if side.stored is not None]
-    made = list(dict.fromkeys(side.backbone for side in stored if side.backbone is not None))
-    if len(made) > 1:
-        raise InputError(f"stored features of different backbones ({', '.join(made)}); embed all sets with one")
-    if stored and len(asked) > 1:
-        raise ArgumentError(f"{stored[0].label}: stored features belong to one backbone; give one `backbone` or none")
-    if made and asked and list(asked) != made:
-        raise InputError(f"{stored[0].label}: made with backbone {made[0]}, not {asked[0]}; embed both sides alike")
-    return made

@@ -9,7 +9,7 @@ from ..common.arguments import text
 from ..common.nearest import hint
 from ..errors import ArgumentError
 from ..features.features import Features, GaussianStatistics
-from ..features.matrices import unit_rows
+from ..features.unit_rows import SomeRows, as_unit_rows
 from ..metrics.mmd import Bandwidth, Estimator
 from ..pictures.decode import DecodePolicy
 from .metric_names import DEFAULTS, NUMBERS
@@ -46,11 +46,11 @@ class Recipe:
         """What it computes unless asked for more."""
         return tuple(name for name in DEFAULTS if name in self.metrics)
 
-    def mmd_rows(self, features: Features | GaussianStatistics | NDArray[np.float32]) -> NDArray[np.float32]:
+    def mmd_rows(self, features: Features | GaussianStatistics | NDArray[np.float32]) -> SomeRows:
         """The rows as its MMD takes them."""
         assert not isinstance(features, GaussianStatistics)
         rows = features.values if isinstance(features, Features) else features
-        return unit_rows(rows) if self.normalize else rows
+        return as_unit_rows(rows) if self.normalize else rows
 
     def bandwidth_or(self, asked: Bandwidth | None) -> Bandwidth:
         """The bandwidth that was asked for, else its own."""

@@ -9,14 +9,17 @@ from ..common.arguments import text
 from ..common.arrays import shape_of
 from ..common.files import path_of
 from ..errors import ArgumentError, InputError
-from ..features.features import Features, GaussianStatistics, is_stored, load_stored, rows_needed
+from ..features.feature_set import FeatureSet
+from ..features.features import Features, GaussianStatistics, rows_needed
 from ..features.matrices import as_float32
-from ..features.record import SetSummary
+from ..features.record import SetRecord, SetSummary
+from ..features.stored_file import is_stored, load_stored
 from ..pictures.sources import ImageSource, open_images, subset_rows
 from .recipes import Recipe
 from .run import Run
 
 Stored = Features | GaussianStatistics
+_STORED = (Features, FeatureSet, GaussianStatistics)
 
 
 @dataclass
@@ -25,7 +28,7 @@ class Side:
 
     label: str
     source: ImageSource | None = None
-    stored: Stored | None = None
+    stored: Stored | FeatureSet | None = None
     summary: SetSummary | None = None
     short: str = ""
     remarks: Sequence[str] = ()
@@ -35,12 +38,27 @@ class Side:
         """The number of pictures, None when unknown."""
         if self.source is not None:
             return self.source.size
+        if isinstance(self.stored, FeatureSet):
+            return self.stored.count
         return self.stored.n if isinstance(self.stored, GaussianStatistics) else len(self.stored or ())
 
     @property
-    def backbone(self) -> str | None:
-        """The backbone that made the stored features, None when unknown."""
-        return None if self.stored is None else self.stored.provenance.get("backbone")
+    def backbones(self) -> list[str]:
+        """The backbones that made the stored features; none where that is not known, or pictures are embedded."""
+        if isinstance(self.stored, FeatureSet):
+            return list(self.stored)
+        made = None if self.stored is None else self.stored.provenance.get("backbone")
+        return [] if made is None else [made]
+
+    @property
+    def record(self) -> SetRecord | None:
+        """What is known of the pictures of stored features."""
+        return None if self.stored is None else self.stored.record
+
+    def stored_on(self, backbone: str) -> Stored:
+        """The stored features of one backbone."""
+        assert self.stored is not None
+        return self.stored[backbone] if isinstance(self.stored, FeatureSet) else self.stored
 
     @property
     def has_rows(self) -> bool:
@@ -51,8 +69,8 @@ class Side:
         """The names of the pictures, once they are embedded; "row 7" where stored features have none."""
         if self.summary is not None:
             return self.summary.names
-        assert isinstance(self.stored, Features)
-        return self.stored.names or [f"row {row}" for row in range(len(self.stored))]
+        assert isinstance(self.stored, (Features, FeatureSet))
+        return self.stored.names or [f"row {row}" for row in range(self.size or 0)]
 
 
 def open_side(source: Any, recipe: Recipe, run: Run) -> Side:
@@ -61,8 +79,8 @@ def open_side(source: Any, recipe: Recipe, run: Run) -> Side:
     Raises InputError for what is missing, unreadable or smaller than two pictures.
     """
     side = _open(source, recipe, run)
-    if isinstance(side.stored, Features) and run.max_images is not None:
-        side.stored = _feature_subset(side.stored, run.max_images, run.seed)
+    if isinstance(side.stored, (Features, FeatureSet)) and run.max_images is not None:
+        side.stored = side.stored.subset(subset_rows(side.size or 0, run.max_images, run.seed))
     if side.size is not None and side.size < 2:
         raise InputError(f"{side.label}: holds one picture; a distance between distributions needs at least two a side")
     return side
@@ -71,6 +89,8 @@ def open_side(source: Any, recipe: Recipe, run: Run) -> Side:
 def _open(source: Any, recipe: Recipe, run: Run) -> Side:
     if _is_matrix(source):
         source = _named("features", source)
+    if isinstance(source, FeatureSet):
+        return Side(source.source or "FeatureSet", stored=source)
     if isinstance(source, (Features, GaussianStatistics)):
         return Side(str(source.provenance.get("source", type(source).__name__)), stored=source)
     if isinstance(source, (str, os.PathLike)) and is_stored(path_of(source)):
@@ -84,26 +104,19 @@ def picture_side(source: Any, recipe: Recipe, run: Run) -> Side:
     return Side(images.name, source=images.subset(run.max_images, run.seed))
 
 
-def _feature_subset(features: Features, max_images: int, seed: int) -> Features:
-    rows = subset_rows(len(features), max_images, seed)
-    names = tuple(features.names[i] for i in rows) if features.names else ()
-    record = features.record.subset(rows) if features.record else None
-    return Features(features.values[rows], features.provenance, names, record)
-
-
 def as_sources(generated: Any) -> list[Any]:
     """The generated sets: a list of folders, files, features or batches is several; anything else is one.
 
     A mapping from names is several sets of features that are called so.
     """
-    if isinstance(generated, Mapping):
+    if isinstance(generated, Mapping) and not isinstance(generated, FeatureSet):
         generated = [_named(str(name), rows) for name, rows in generated.items()]
     if not isinstance(generated, (list, tuple)):
         return [generated]
     if not generated:
         raise ArgumentError("generated: expected at least one set, got none")
     several = all(
-        isinstance(item, (str, os.PathLike, ImageSource, Features, GaussianStatistics)) or len(shape_of(item)) in (2, 4)
+        isinstance(item, (str, os.PathLike, ImageSource, *_STORED)) or len(shape_of(item)) in (2, 4)
         for item in generated
     )
     if not several:
@@ -112,10 +125,12 @@ def as_sources(generated: Any) -> list[Any]:
 
 
 def _is_matrix(item: Any) -> bool:
-    return not isinstance(item, (Features, GaussianStatistics)) and len(shape_of(item)) == 2
+    return not isinstance(item, _STORED) and len(shape_of(item)) == 2
 
 
-def _named(name: str, item: Any) -> Features:
+def _named(name: str, item: Any) -> Features | FeatureSet:
+    if isinstance(item, FeatureSet):
+        return item.with_source(name)
     if isinstance(item, Features):
         return Features(item.values, {**item.provenance, "source": name}, item.names, item.record)
     if not _is_matrix(item):
@@ -130,10 +145,9 @@ def check_rows(sides: Sequence[Side], what: str) -> None:
             raise InputError(rows_needed(side.label, what))
 
 
-def check_same_backbone(side: Side, provenance: Mapping[str, Any]) -> str | None:
+def check_same_backbone(label: str, stored: Stored, provenance: Mapping[str, Any]) -> str | None:
     """Raise InputError when stored features were made otherwise than `provenance`; a sentence for other weights."""
-    assert side.stored is not None
-    made = side.stored.provenance
+    made = stored.provenance
     same_weights = "weights_sha256" in made and made["weights_sha256"] == provenance.get("weights_sha256")
     for key in ("backbone", "dim", "preprocessing", "decode", *(() if same_weights else ("model",))):
         if key in made and key in provenance and made[key] != provenance[key]:
@@ -141,15 +155,15 @@ def check_same_backbone(side: Side, provenance: Mapping[str, Any]) -> str | None
                 value if isinstance(value, (str, int)) else "other" for value in (made[key], provenance[key])
             )
             difference = f"{key} {made_with}, but the other side uses {used}" if made_with != used else f"other {key}"
-            raise InputError(f"{side.label}: made with {difference}; embed both sides alike")
+            raise InputError(f"{label}: made with {difference}; embed both sides alike")
     width = provenance.get("dim")
-    if width is not None and side.stored.dim != width:
+    if width is not None and stored.dim != width:
         raise InputError(
-            f"{side.label}: features of different width: {side.stored.dim}, but the other side has {width}; "
+            f"{label}: features of different width: {stored.dim}, but the other side has {width}; "
             "embed both sides with the same backbone and dims"
         )
     if not same_weights and "weights_sha256" in made and "weights_sha256" in provenance:
-        return f"{side.label}: made with other weights files than the other side; the features may not be comparable"
+        return f"{label}: made with other weights files than the other side; the features may not be comparable"
     return None
 
 

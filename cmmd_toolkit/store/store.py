@@ -49,13 +49,14 @@ class FeatureStore:
     """The tables of some networks, open for one set of pictures; a context manager that writes what waits.
 
     Attributes:
+        folder: where they are, None for nowhere.
         remarks: why features could not be looked up or kept.
     """
 
     def __init__(
         self, folder: Path | None, backbones: Sequence[Backbone], policy: DecodePolicy, max_pixels: int
     ) -> None:
-        self._folder, self._count, self.remarks = folder, len(backbones), list[str]()
+        self.folder, self._count, self.remarks = folder, len(backbones), list[str]()
         self._tables: list[FeatureTable] = []
         self._opened: list[FeatureTable] = []
         self._waiting = 0
@@ -110,7 +111,7 @@ class FeatureStore:
     def _give_up(self, error: Exception) -> None:
         self._tables = []
         self.remarks = [
-            f"feature store {self._folder}: not used ({error}); try `cmmd cache check`, or another folder as `store`"
+            f"feature store {self.folder}: not used ({error}); try `cmmd cache check`, or another folder as `store`"
         ]
 
 

@@ -3,12 +3,11 @@
 import inspect
 from dataclasses import fields
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cmmd_toolkit import ArgumentError, compare, embed, explain, plan, rank
+from cmmd_toolkit import compare, embed, explain, plan, rank
 from cmmd_toolkit.sets.run import Run
 
 COMMANDS = (compare, rank, plan, explain, embed)
@@ -38,8 +37,3 @@ def test_what_two_commands_share_is_one_parameter_in_one_order(pair: Any) -> Non
     for name in first.keys() & second.keys():
         if not {(command.__name__, name) for command in pair} & OF_THEIR_OWN:
             assert first[name] == second[name], name
-
-
-def test_embedding_takes_one_backbone(real: Path) -> None:
-    with pytest.raises(ArgumentError, match="backbone: expected one, got mini, clip"):
-        embed(real, backbone=["mini", "clip"])

@@ -8,7 +8,7 @@ from pictures import gaussian
 from safetensors.numpy import save_file
 
 from cmmd_toolkit import ArgumentError, Features, GaussianStatistics, InputError
-from cmmd_toolkit.features.features import is_stored, load_stored
+from cmmd_toolkit.features.stored_file import is_stored, load_stored
 
 
 def test_features_come_back_as_they_were(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 
 from cmmd_toolkit import Features, GaussianStatistics, InputError, compare, embed, explain, plan, rank
 from cmmd_toolkit.cli.main import main
-from cmmd_toolkit.features.features import load_stored
+from cmmd_toolkit.features.stored_file import load_stored
 
 MINI = {"backbone": "mini", "workers": 1}
 

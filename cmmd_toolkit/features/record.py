@@ -105,7 +105,7 @@ class RecordBuilder:
 
     def __init__(self) -> None:
         self.names: list[str] = []
-        self.places: list[int] = []
+        self.places = array("Q")
         self.skipped: list[tuple[str, str]] = []
         self.skipped_places: list[int] = []
         self._kinds: dict[Kind, int] = {}
@@ -142,7 +142,8 @@ class RecordBuilder:
         kinds = list(self._kinds)
         for row, place in enumerate(self.places):
             digest = bytes(self._digests[row * DIGEST_SIZE : (row + 1) * DIGEST_SIZE])
-            yield place, self.names[row], kinds[self._kind_of[row]], self._sizes[row], digest
+            size = self._sizes[2 * row], self._sizes[2 * row + 1]
+            yield place, self.names[row], kinds[self._kind_of[row]], size, digest
 
     def build(self, remarks: tuple[str, ...]) -> SetRecord:
         """The record of all that was added."""

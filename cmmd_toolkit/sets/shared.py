@@ -1,5 +1,6 @@
 """What several processes embedded, each its part of the pictures, put together in the source's order."""
 
+from array import array
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,7 +31,7 @@ def gather_set(seen: RecordBuilder, features: Sequence[Rows]) -> tuple[RecordBui
     return RecordBuilder.joined(parts), whole
 
 
-def _rows_of(places: Sequence[Sequence[int]]) -> list[NDArray[np.int64]]:
+def _rows_of(places: Sequence["array[int]"]) -> list[NDArray[np.int64]]:
     """For each part the rows of its pictures in the whole set."""
     order = np.sort(np.concatenate([np.array(part, np.int64) for part in places]))
     return [np.searchsorted(order, np.array(part, np.int64)) for part in places]

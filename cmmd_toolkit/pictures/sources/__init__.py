@@ -1,0 +1,11 @@
+"""Where pictures come from, in which order, and how each one is read: one kind of source a file.
+
+A source yields `(name, load)` pairs; `load()` reads and decodes that picture and may run in another thread. Folders and
+zips are in the order of the names, compared as plain strings with "/" between folders, whatever the file system
+returns; everything else is in its own order.
+"""
+
+from .folders import picture_names as picture_names
+from .names import SUFFIXES as SUFFIXES
+from .open import open_images as open_images
+from .source import ImageSource as ImageSource, subset_rows as subset_rows

@@ -5,7 +5,9 @@ zips are in the order of the names, compared as plain strings with "/" between f
 returns; everything else is in its own order.
 """
 
+from .again import Again as Again
+from .datasets import is_dataset as is_dataset
 from .folders import picture_names as picture_names
-from .names import SUFFIXES as SUFFIXES
-from .open import open_images as open_images
-from .source import ImageSource as ImageSource, subset_rows as subset_rows
+from .names import SUFFIXES as SUFFIXES, class_of as class_of
+from .open import FILE_SUFFIXES as FILE_SUFFIXES, open_images as open_images, suffix_of as suffix_of
+from .source import ImageSource as ImageSource, Stream as Stream, subset_rows as subset_rows

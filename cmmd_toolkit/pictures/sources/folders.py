@@ -10,6 +10,8 @@ from ...common.files import read_regular
 from ...errors import InputError, PictureError
 from ..load import Load
 from .names import SUFFIXES, is_picture_name, other_files
+from .parquet import parquet_source
+from .place import LocalFile
 from .source import ImageSource, Opening
 
 
@@ -25,8 +27,11 @@ def picture_names(folder: Path, recursive: bool = True) -> tuple[list[str], int]
 
 
 def folder_source(folder: Path, how: Opening) -> ImageSource:
-    """The pictures below a folder."""
+    """The pictures below a folder; where there are none, its Parquet files."""
     names, others, problems = _search(folder, how.recursive)
+    tables = [] if names else [name for name in _walk(folder, how.recursive, []) if name.lower().endswith(".parquet")]
+    if tables:
+        return parquet_source([LocalFile.at(folder / name) for name in sorted(tables)], str(folder), how)
     if not names:
         hint = "" if how.recursive else " at its top level; subfolders are searched with `recursive`"
         none = f"{folder}: no pictures ({' '.join(SUFFIXES)}) among its {others} files{hint}"

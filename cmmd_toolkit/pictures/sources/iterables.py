@@ -11,7 +11,7 @@ from ...common.arrays import shape_of
 from ...common.files import path_of
 from ...errors import ArgumentError, InputError, PictureError
 from ..decode import Picture, check_pixels, convert_opened
-from ..load import Load, of_pixels
+from ..load import Load, of_pixels, refusal
 from .arrays import to_nhwc
 from .folders import file_loader
 from .source import ImageSource, Opening
@@ -45,15 +45,6 @@ def _path_loader(item: str | os.PathLike[str], name: str, how: Opening) -> Load:
         return file_loader(path_of(item), str(item), how)
     except (ArgumentError, InputError) as error:
         return refusal(PictureError(f"{name}: {error}"))
-
-
-def refusal(reason: PictureError) -> Load:
-    """A picture of which it is known already that it cannot be read."""
-
-    def refuse() -> Picture:
-        raise reason
-
-    return of_pixels(refuse)
 
 
 def _read_object(item: Any, name: str, how: Opening) -> Picture:

@@ -1,10 +1,12 @@
 """Names of pictures and of files: which are pictures, which are unsafe."""
 
+import re
 from pathlib import PurePosixPath
 
 from ...errors import InputError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+_SHARD = re.compile(r"^[^/]*\.(tar|tar\.gz|tgz):", re.IGNORECASE)
 
 
 def is_picture_name(name: str) -> bool:
@@ -12,6 +14,12 @@ def is_picture_name(name: str) -> bool:
     path = PurePosixPath(name)
     hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
     return path.suffix.lower() in SUFFIXES and not hidden
+
+
+def class_of(name: str) -> str:
+    """The first folder of a picture's name, "" where it has none; of `train-0.tar:dog/1.png` it is dog."""
+    folder, separator, _ = _SHARD.sub("", name).partition("/")
+    return folder if separator else ""
 
 
 def other_files(count: int) -> tuple[str, ...]:

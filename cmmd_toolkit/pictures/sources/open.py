@@ -26,6 +26,7 @@ from .source import ImageSource, Opening
 from .tars import TAR_SUFFIXES, tar_source
 from .zips import part_of_zip, zip_source
 
+_LOCAL = "file://"
 _OF_MANY = (*TAR_SUFFIXES, ".parquet")  # several of these are one set
 FILE_SUFFIXES = (".zip", ".npy", ".npz", ".txt", *_OF_MANY)
 _KNOWN = (*FILE_SUFFIXES, ".safetensors", ".json", *SUFFIXES)
@@ -74,6 +75,8 @@ def suffix_of(name: str | os.PathLike[str]) -> str:
 
 
 def _open_name(name: str | os.PathLike[str], how: Opening) -> ImageSource:
+    if is_url(name) and str(name).lower().startswith(_LOCAL):
+        name = str(name)[len(_LOCAL) :]
     text = str(name) if is_url(name) else str(path_of(name))
     if part := part_of_zip(text):
         return zip_source(_place(part[0]), part[1], how)

@@ -1,5 +1,6 @@
 """Folders on other machines: listed at once, read picture by picture in the decoding threads."""
 
+from typing import Any
 from urllib.parse import unquote
 
 from ...errors import InputError
@@ -32,11 +33,21 @@ def _files(folder: RemoteFile, recursive: bool) -> list[tuple[str, str]]:
 
     def find() -> list[str]:
         folder.system.invalidate_cache()  # what was there in an earlier run may have gone
-        return list(folder.system.find(folder.path, maxdepth=None if recursive else 1))
+        return list(folder.system.find(folder.path, maxdepth=None if recursive else 1, **_loudly(folder.system)))
 
     found = tried(find, folder.name)
     below = [(path[len(root) :], path) for path in found if path.startswith(root)]
     return [(unquote(name), path) for name, path in below] if folder.name.startswith("http") else below
+
+
+def _loudly(system: Any) -> dict[str, str]:
+    """fsspec's own search leaves out in silence what cannot be listed; the packages that bring their own do not."""
+    from fsspec.asyn import AsyncFileSystem
+    from fsspec.spec import AbstractFileSystem
+
+    kind = type(system)
+    own = kind.find is not AbstractFileSystem.find or getattr(kind, "_find", None) not in (None, AsyncFileSystem._find)
+    return {} if own else {"on_error": "raise"}
 
 
 def _item(folder: RemoteFile, name: str, path: str, how: Opening) -> Item:

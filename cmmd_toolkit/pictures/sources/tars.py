@@ -91,7 +91,7 @@ def _members(stream: io.BufferedIOBase, name: str) -> Iterator[tarfile.TarInfo]:
         archive = tarfile.open(fileobj=stream, mode="r:")  # noqa: SIM115 (it opens nothing)
         while (member := archive.next()) is not None:
             archive.members.clear()  # type: ignore[attr-defined]  # it would keep all
-            if archive.offset <= at:
+            if archive.offset <= at or member.size < 0:
                 raise tarfile.ReadError("a header leads backwards")
             at = archive.offset
             _check_member(member, name)
@@ -101,7 +101,11 @@ def _members(stream: io.BufferedIOBase, name: str) -> Iterator[tarfile.TarInfo]:
     except InputError:
         raise
     except Exception as error:  # TarError, OSError and EOFError of gzip, zlib.error, ValueError, RecursionError
-        raise InputError(f"{name}: not a whole tar ({error}); make or copy it again") from error
+        raise InputError(f"{name}: {_broken(error)}") from error
+
+
+def _broken(error: Exception) -> str:
+    return f"not a whole tar ({error}); make or copy it again"
 
 
 def _check_member(member: tarfile.TarInfo, name: str) -> None:
@@ -149,10 +153,15 @@ def _streamed(place: Place, stream: io.BufferedIOBase, member: tarfile.TarInfo, 
     name = f"{place.name}:{member.name}"
     if member.size > _MAX_MEMBER_BYTES:
         return prefix + member.name, refusal(_too_large(name, member.size))
-    stream.seek(member.offset_data)
-    data = stream.read(member.size)
-    if len(data) < member.size:
-        raise InputError(f"{place.name}: not a whole tar (it ends within {member.name}); make or copy it again")
+    try:
+        stream.seek(member.offset_data)
+        data = stream.read(member.size)
+        if len(data) < member.size:
+            raise EOFError(f"it ends within {member.name}")
+    except InputError:  # of the place
+        raise
+    except Exception as error:  # OSError and EOFError of gzip, zlib.error
+        raise InputError(f"{place.name}: {_broken(error)}") from error
     return prefix + member.name, how.load(name, lambda: data)
 
 

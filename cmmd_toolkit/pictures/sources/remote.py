@@ -100,7 +100,8 @@ def tried(call: Callable[[], Result], name: str) -> Result:
         except Exception as error:  # of many libraries
             if isinstance(error, InputError):
                 raise
-            final, failure = not pause or _is_final(error), error
+            failure = _behind(error)
+            final = not pause or _is_final(failure)
         if final:
             break
         time.sleep(pause)
@@ -123,6 +124,13 @@ def _missing(protocol: str, error: ImportError) -> str:
     return f"{protocol}:// needs a package that is not installed ({first_line(error)})"
 
 
+def _behind(error: Exception) -> Exception:
+    """fsspec calls a file of a web server missing also where the server cannot be reached."""
+    cause = error.__cause__
+    from_network = isinstance(cause, OSError) or getattr(cause, "status", None) is not None
+    return cause if isinstance(error, FileNotFoundError) and isinstance(cause, Exception) and from_network else error
+
+
 def _is_final(error: Exception) -> bool:
     """Whether another try would fail, too."""
     status = getattr(error, "status", None)
@@ -130,9 +138,10 @@ def _is_final(error: Exception) -> bool:
 
 
 def _failed(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
+    status = getattr(error, "status", None)
+    if isinstance(error, FileNotFoundError) or status in (404, 410):
         return "cannot be read (nothing is there); check the address"
-    if isinstance(error, PermissionError) or getattr(error, "status", None) in (401, 403):
+    if isinstance(error, PermissionError) or status in (401, 403):
         return f"cannot be read (no permission: {_reason(error)}); check your credentials"
     return f"cannot be read ({_reason(error)}); check the network and the address"
 

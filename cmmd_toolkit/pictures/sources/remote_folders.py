@@ -1,5 +1,6 @@
 """Folders on other machines: listed at once, read picture by picture in the decoding threads."""
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
@@ -33,21 +34,37 @@ def _files(folder: RemoteFile, recursive: bool) -> list[tuple[str, str]]:
 
     def find() -> list[str]:
         folder.system.invalidate_cache()  # what was there in an earlier run may have gone
-        return list(folder.system.find(folder.path, maxdepth=None if recursive else 1, **_loudly(folder.system)))
+        if _has_own_search(folder.system):
+            return list(folder.system.find(folder.path, maxdepth=None if recursive else 1))
+        return list(_walk(folder.system, folder.path, recursive))
 
     found = tried(find, folder.name)
     below = [(path[len(root) :], path) for path in found if path.startswith(root)]
     return [(unquote(name), path) for name, path in below] if folder.name.startswith("http") else below
 
 
-def _loudly(system: Any) -> dict[str, str]:
-    """fsspec's own search leaves out in silence what cannot be listed; the packages that bring their own do not."""
+def _has_own_search(system: Any) -> bool:
+    """Whether a package brings its own; fsspec's leaves out in silence what cannot be listed."""
     from fsspec.asyn import AsyncFileSystem
     from fsspec.spec import AbstractFileSystem
 
     kind = type(system)
-    own = kind.find is not AbstractFileSystem.find or getattr(kind, "_find", None) not in (None, AsyncFileSystem._find)
-    return {} if own else {"on_error": "raise"}
+    is_common = getattr(kind, "_find", None) in (None, AsyncFileSystem._find)
+    return kind.find is not AbstractFileSystem.find or not is_common
+
+
+def _walk(system: Any, top: str, recursive: bool) -> Iterator[str]:
+    """The paths of all files below; each folder once."""
+    seen, waiting = set(), [top]
+    while waiting:
+        folder = waiting.pop()
+        seen.add(folder.rstrip("/"))
+        for entry in system.ls(folder, detail=True):
+            path = entry["name"]
+            if entry["type"] != "directory":
+                yield path
+            elif recursive and path.rstrip("/") not in seen and "." not in path[len(top) :].split("/"):
+                waiting.append(path)
 
 
 def _item(folder: RemoteFile, name: str, path: str, how: Opening) -> Item:

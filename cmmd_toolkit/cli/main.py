@@ -7,6 +7,7 @@ import click
 
 from ..commands.limits import ABOVE, BELOW, FORM, parse_limit
 from ..common.flags import in_flags
+from ..common.processes import current_processes
 from ..common.shell import Shell
 from ..errors import ArgumentError
 from ..sets.metric_names import ALL, DEFAULTS, METRICS
@@ -129,7 +130,8 @@ def embed(input: str, out: str, stats: bool, **given: Any) -> int:
     parse_store(given)
     features = run(input, progress=show_progress, **given)
     as_statistics = stats or target.suffix.lower() == ".npz"
-    (features.statistics() if as_statistics else features).save(target)
+    if current_processes().is_main:
+        (features.statistics() if as_statistics else features).save(target)
     kind = "mean and covariance of " if as_statistics else ""
     click.echo(f"{target}: {kind}{len(features)} pictures, {features.dim} dimensions")
     skipped = features.provenance["skipped"]

@@ -7,7 +7,8 @@ from typing import Any
 from ..backbones.base import Backbone
 from ..backbones.registry import INCEPTION_DIMS, load_backbone
 from ..backbones.remarks import REMARKS
-from ..common.progress import show_no_progress
+from ..common.processes import current_processes
+from ..common.progress import ShowProgress, show_no_progress
 from ..errors import ArgumentError, InputError
 from ..features.features import Features
 from ..features.origin import Origin
@@ -121,8 +122,9 @@ def _features_of(side: Side, names: Sequence[str], networks: Mapping[str, Backbo
         side.summary = record.summary(side.label, side.short) if record else None
         return [side.stored for _ in names]
     loaded = [networks[name] for name in names]
+    show, mine = _own_part(side, run)
     with (
-        (run.progress or show_no_progress)(side.label, side.size) as advance,
+        show(side.label, mine) as advance,
         FeatureStore(run.store_path, loaded, side.source.policy, run.max_pixels) as store,
     ):
         features, record = embed_source(
@@ -137,6 +139,13 @@ def _features_of(side: Side, names: Sequence[str], networks: Mapping[str, Backbo
     side.remarks = store.remarks
     side.summary = record.summary(side.label, side.short)
     return list(features)
+
+
+def _own_part(side: Side, run: Run) -> tuple[ShowProgress, int | None]:
+    """Of several processes one shows how far it is with its part, and how many pictures are that."""
+    processes = current_processes()
+    show = run.progress if run.progress and processes.is_main else show_no_progress
+    return show, None if side.size is None else -(-side.size // processes.count)
 
 
 def _check_stored(sides: Sequence[Side], loaded: Backbone | None, recipe: Recipe) -> list[str]:

@@ -47,8 +47,9 @@ def compare(
     """Score one or several generated sets against a reference set.
 
     Args:
-        reference: a folder, .zip, .npy/.npz batch, stored features or statistics, uint8 images (N, 3, H, W), an
-            iterable of pictures, features (N, D) as `Features`, array or tensor, or `GaussianStatistics`.
+        reference: a folder, .zip, .tar, .parquet, list of paths or .npy/.npz batch, by path or address, stored
+            features or statistics, a data set of `datasets`, uint8 images (N, 3, H, W), an iterable of pictures,
+            features (N, D) as `Features`, array or tensor, or `GaussianStatistics`.
         generated: the same, a list of such sets, or a mapping from names to features. The reference is embedded once.
         metric: one or several names (`sets.metric_names.METRICS`): "fd" ("fid" on Inception), "mmd" ("cmmd"
             on CLIP, SigLIP, ALIGN and OpenCLIP), "p-value", "kd" ("kid" on Inception), "precision", "recall",

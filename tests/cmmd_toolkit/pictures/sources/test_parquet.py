@@ -1,5 +1,6 @@
 """Parquet files with pictures: columns, names, row groups, damage, a missing package."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -106,3 +107,27 @@ def test_without_pyarrow_the_extra_is_named(real: Path, tmp_path: Path, monkeypa
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)  # what import finds where it is not installed
     with pytest.raises(InputError, match=r"needs the package pyarrow; pip install 'cmmd-toolkit\[parquet\]'"):
         open_images(path)
+
+
+MEMORY = """
+import re, sys
+from pathlib import Path
+import pyarrow.parquet
+from cmmd_toolkit.pictures.sources import open_images
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+before = peak()
+count = sum(len(load.read()) == 65536 for _, load in open_images(sys.argv[1]))
+print(count, (peak() - before) // 1024)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+def test_memory_is_that_of_a_row_group_and_not_of_the_file(tmp_path: Path) -> None:
+    """200 MB in row groups of 100 pictures, as `datasets` writes them, in less than 80 MB."""
+    files = {f"{i}.png": np.random.default_rng(i).bytes(65536) for i in range(3200)}
+    path = write_parquet(tmp_path / "a.parquet", files, rows=100)
+    done = subprocess.run([sys.executable, "-c", MEMORY, str(path)], capture_output=True, text=True, check=True)
+    count, megabytes = map(int, done.stdout.split())
+    assert count == 3200
+    assert megabytes < 80

@@ -48,9 +48,10 @@ def compare(
     """Score one or several generated sets against a reference set.
 
     Args:
-        reference: a folder, .zip, .npy/.npz batch, stored features or statistics, an .npy of features (floats, N x D),
-            uint8 images (N, 3, H, W), an iterable of pictures, features (N, D) as `Features`, array or tensor,
-            `FeatureSet` or `GaussianStatistics`.
+        reference: a folder, .zip, .tar, .parquet, list of paths or .npy/.npz batch, by path or address, stored
+            features or statistics, an .npy of features (floats, N x D), a data set of `datasets`, uint8 images
+            (N, 3, H, W), an iterable of pictures, features (N, D) as `Features`, array or tensor, `FeatureSet` or
+            `GaussianStatistics`.
         generated: the same, a list of such sets, or a mapping from names to features. The reference is embedded once.
         metric: one or several names (`sets.metric_names.METRICS`): "fd" ("fid" on Inception), "mmd" ("cmmd"
             on CLIP, SigLIP, ALIGN and OpenCLIP), "p-value", "kd" ("kid" on Inception), "precision", "recall",

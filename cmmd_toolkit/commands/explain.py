@@ -15,6 +15,7 @@ from ..inference.witness import witness
 from ..metrics.mmd import Bandwidth, MmdReference, check_bandwidth
 from ..metrics.neighbours import kth_neighbours
 from ..pictures.decode import MAX_PIXELS
+from ..pictures.sources import Again, Stream
 from ..report.explanation import Entry, Explanation, Pictures, Section
 from ..sets.embed_sets import EmbeddedSets, embed_sets
 from ..sets.embedding import OnError
@@ -118,7 +119,10 @@ def _explanation(sets: EmbeddedSets, sections: Sequence[Section]) -> Explanation
         tuple(dict.fromkeys(remarks)),
         sets.descriptions(),
         sets.provenance(["mmd"]),
-        (_pictures(first), _pictures(second)),
+        (
+            _pictures(first, [entry.row for one in sections for entry in one.uncovered]),
+            _pictures(second, [entry.row for one in sections for entry in (*one.alien, *one.strays)]),
+        ),
     )
 
 
@@ -166,10 +170,15 @@ def _entries(
     )
 
 
-def _pictures(side: Side) -> Pictures:
-    """The loaders of the usable pictures; both lists are in the source's order, and one may lack what was skipped."""
+def _pictures(side: Side, rows: Sequence[int]) -> Pictures:
+    """The loaders of the usable pictures, of a stream those of `rows`.
+
+    Both lists are in the source's order, and one may lack what was skipped.
+    """
     if side.source is None or side.summary is None:
         return "stored features hold no pictures; give the folder or archive to see them"
+    if isinstance(side.source.items, Stream):
+        return Again(side.source.items, side.summary.names, rows)
     if not isinstance(side.source.items, Sequence):
         return "a stream of pictures cannot be read twice; give a list, a folder or an archive to see them"
     items = iter(side.source.items)

@@ -11,6 +11,7 @@ from ..common.arguments import real_number
 from ..common.files import path_of
 from ..common.progress import ShowProgress
 from ..common.text import number_text, plain
+from ..common.urls import is_url, shown_url
 from ..errors import ArgumentError, InputError
 from ..inference.ordering import Score, relative, without_bias
 from ..inference.sample_size import (
@@ -24,6 +25,7 @@ from ..inference.sample_size import (
 )
 from ..metrics.mmd import Bandwidth, MmdScore
 from ..pictures.decode import MAX_PIXELS
+from ..pictures.sources import FILE_SUFFIXES, suffix_of
 from ..report import Report
 from ..report.document import read_object
 from ..report.plan import Need, Plan, Size
@@ -37,7 +39,7 @@ from .rank import check_one_ruler, checked_level, frechet_scores, mmd_scores, ra
 SHARES = (0.5, 0.2, 0.1, 0.05)
 _MOST_PICTURES = 2**53
 _MOST_MMD = 2
-_OF_SETS = (".zip", ".npy", ".npz", ".safetensors")
+_OF_SETS = (*FILE_SUFFIXES, ".safetensors")
 _ROUGHER = "from a report, which is rougher than from the pictures themselves"
 
 
@@ -143,9 +145,13 @@ def _check_possible(wanted: Sequence[tuple[float, bool]], spec: MetricSpec) -> N
 
 def _check_no_set(pilot: Any) -> None:
     """Raise InputError for a reference whose generated set was forgotten."""
-    path = path_of(pilot) if isinstance(pilot, (str, os.PathLike)) else None
-    if path is not None and (path.is_dir() or (path.is_file() and path.suffix.lower() in _OF_SETS)):
-        raise InputError(f"{path}: is a set, not a report; give a generated set, too: cmmd plan REFERENCE GENERATED")
+    if isinstance(pilot, (str, os.PathLike)) and (is_url(pilot) or _is_set(path_of(pilot))):
+        shown = shown_url(str(pilot)) if is_url(pilot) else pilot
+        raise InputError(f"{shown}: is a set, not a report; give a generated set, too: cmmd plan REFERENCE GENERATED")
+
+
+def _is_set(path: Path) -> bool:
+    return path.is_dir() or (path.is_file() and suffix_of(path) in _OF_SETS)
 
 
 def _check_few(generated: Sequence[Any], paired: bool) -> None:

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path, PurePath
 from typing import Any
 
+from ..common.urls import is_url, shown_url
 from ..errors import ArgumentError
 from ..pictures.sources import SUFFIXES
 
@@ -23,7 +24,8 @@ class Origin:
 
     Attributes:
         made: when it began, ISO 8601 in UTC, or the date that SOURCE_DATE_EPOCH gives.
-        path: the folder, archive or batch, absolute or from the working folder; None for pictures from memory.
+        path: the folder, archive or batch, absolute or from the working folder, or its address; None for pictures from
+            memory.
         recursive: whether subfolders were read.
         count: the pictures of the folder; 1 for a file.
         ahead: how many of them were dated after `made` by another clock; None where `made` was given.
@@ -43,13 +45,19 @@ class Origin:
         text = made.isoformat(timespec="microseconds")
         if not isinstance(source, (str, os.PathLike)):
             return cls(text, None, recursive)
+        if is_url(source):
+            return cls(text, shown_url(str(source)), recursive)
         times = _times(Path(source), recursive) or []
         ahead = None if given else sum(time > made.timestamp() for time in times)
         return cls(text, str(Path(source)), recursive, len(times), ahead)
 
     def changes(self) -> str:
         """What has changed in the place since, in words, or ""."""
-        times = None if self.path is None else _times(Path(self.path), self.recursive, 4 * self.count + _SPARE_ENTRIES)
+        times = (
+            None
+            if self.path is None or is_url(self.path)
+            else _times(Path(self.path), self.recursive, 4 * self.count + _SPARE_ENTRIES)
+        )
         if not times:
             return ""
         made, found = datetime.fromisoformat(self.made).timestamp(), []

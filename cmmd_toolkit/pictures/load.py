@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import PictureError
 from .decode import Picture
 
 Content = bytes | Picture  # encoded, or without an encoding of its own
@@ -30,6 +31,15 @@ class Load:
 def of_pixels(read: Callable[[], Picture]) -> Load:
     """For a picture that has no encoding."""
     return Load(read, _has_no_encoding)
+
+
+def refusal(reason: PictureError) -> Load:
+    """For a picture of which it is known already that it cannot be read."""
+
+    def refuse() -> Picture:
+        raise reason
+
+    return of_pixels(refuse)
 
 
 def _has_no_encoding(_data: bytes) -> Picture:

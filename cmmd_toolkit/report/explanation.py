@@ -16,7 +16,7 @@ _LEGEND = (
     "Witness: mean similarity (kernel) to the reference minus that to the generated pictures, the picture itself left "
     "out.\nChange: of squared MMD, if this one picture were removed. Nearest: on the other side, with its distance."
 )
-Pictures = tuple[Load, ...] | str  # how to read each picture of a set again, or why that cannot be done
+Pictures = tuple[Load, ...] | Mapping[int, Load] | str  # by row, how to read a picture again, or why it cannot be
 _IN_A_FILE = "a saved explanation holds no pictures; explain the sets again to see them"
 
 

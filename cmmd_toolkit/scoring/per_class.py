@@ -8,6 +8,7 @@ from ..common.text import first_names
 from ..errors import ArgumentError
 from ..features.feature_set import FeatureSet
 from ..features.features import Features, rows_needed
+from ..pictures.sources import class_of
 from ..report import Result
 from ..sets.metric_names import METRICS
 from ..sets.side import Side, Stored
@@ -33,8 +34,7 @@ def class_rows(names: Sequence[str]) -> Rows:
     """The rows of each class, classes in alphabetical order; pictures outside any folder are in none."""
     rows: Rows = {}
     for row, name in enumerate(names):
-        folder, separator, _ = name.partition("/")
-        if separator and folder:
+        if folder := class_of(name):
             rows.setdefault(folder, []).append(row)
     return dict(sorted(rows.items()))
 

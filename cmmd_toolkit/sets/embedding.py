@@ -92,7 +92,7 @@ def embed_source(
     if not seen.names:
         why = f"; all {len(seen.skipped)} were skipped, first {seen.skipped[0][1]}" if seen.skipped else ""
         raise InputError(f"{source.name}: no usable picture{why}")
-    record = seen.build(source.remarks)
+    record = seen.build(source.all_remarks())
     features = [
         Features(own_rows, _provenance(backbone, source, record), record.names, record)
         for own_rows, backbone in zip(whole, backbones, strict=True)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from ..common.arguments import check_seed, whole_number
 from ..common.progress import ShowProgress
+from ..common.urls import without_secrets
 from ..common.versions import library_versions
 from ..errors import ArgumentError
 from ..pictures.decode import MAX_PIXELS
@@ -63,4 +64,8 @@ class Run:
     def made_now(self) -> dict[str, Any]:
         """With what a result is made, and when, JSON-able."""
         created = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-        return {"versions": library_versions(), "command": self.command, "created": created}
+        return {
+            "versions": library_versions(),
+            "command": self.command and without_secrets(self.command),
+            "created": created,
+        }

@@ -8,13 +8,14 @@ from typing import Any
 from ..common.arguments import text
 from ..common.arrays import shape_of
 from ..common.files import path_of
+from ..common.urls import is_url
 from ..errors import ArgumentError, InputError
 from ..features.feature_set import FeatureSet
 from ..features.features import Features, GaussianStatistics, rows_needed
 from ..features.matrices import as_float32
 from ..features.record import SetRecord, SetSummary
 from ..features.stored_file import is_stored, load_stored
-from ..pictures.sources import ImageSource, open_images, subset_rows
+from ..pictures.sources import ImageSource, is_dataset, open_images, subset_rows
 from .recipes import Recipe
 from .run import Run
 
@@ -93,7 +94,7 @@ def _open(source: Any, recipe: Recipe, run: Run) -> Side:
         return Side(source.source or "FeatureSet", stored=source)
     if isinstance(source, (Features, GaussianStatistics)):
         return Side(str(source.provenance.get("source", type(source).__name__)), stored=source)
-    if isinstance(source, (str, os.PathLike)) and is_stored(path_of(source)):
+    if isinstance(source, (str, os.PathLike)) and not is_url(source) and is_stored(path_of(source)):
         return Side(str(source), stored=load_stored(path_of(source)))
     return picture_side(source, recipe, run)
 
@@ -116,7 +117,7 @@ def as_sources(generated: Any) -> list[Any]:
     if not generated:
         raise ArgumentError("generated: expected at least one set, got none")
     several = all(
-        isinstance(item, (str, os.PathLike, ImageSource, *_STORED)) or len(shape_of(item)) in (2, 4)
+        isinstance(item, (str, os.PathLike, ImageSource, *_STORED)) or is_dataset(item) or len(shape_of(item)) in (2, 4)
         for item in generated
     )
     if not several:
@@ -125,7 +126,7 @@ def as_sources(generated: Any) -> list[Any]:
 
 
 def _is_matrix(item: Any) -> bool:
-    return not isinstance(item, _STORED) and len(shape_of(item)) == 2
+    return not isinstance(item, _STORED) and not is_dataset(item) and len(shape_of(item)) == 2
 
 
 def _named(name: str, item: Any) -> Features | FeatureSet:

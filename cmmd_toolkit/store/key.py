@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -40,10 +41,17 @@ def code_digest() -> str:
     """SHA-256 of the code that turns files into features."""
     digest = hashlib.sha256()
     for room in _CODE:
-        for file in sorted(resources.files(room).iterdir(), key=lambda file: file.name):
-            if file.name.endswith(".py"):
-                digest.update(file.name.encode() + b"\0" + file.read_bytes())
+        for name, file in sorted(_modules(resources.files(room), "")):
+            digest.update(name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
+
+
+def _modules(folder: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    for file in folder.iterdir():
+        if file.is_dir():
+            yield from _modules(file, f"{prefix}{file.name}/")
+        elif file.name.endswith(".py"):
+            yield prefix + file.name, file
 
 
 def _names_all(backbone: Backbone) -> bool:

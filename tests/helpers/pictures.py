@@ -8,6 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from cmmd_toolkit.pictures.sources import open_images
+
 SHARED = Path(os.environ.get("CMMD_SHARED", Path(__file__).parents[3] / "shared"))
 
 
@@ -30,6 +32,16 @@ def write_pictures(folder: Path, count: int, *, first_seed: int = 0, suffix: str
     for i in range(count):
         smooth_picture(first_seed + i).save(folder / f"{i:03d}{suffix}")
     return folder
+
+
+def names_of(source: object, **options: object) -> list[str]:
+    """The names of a source's pictures."""
+    return [name for name, _ in open_images(source, **options)]
+
+
+def pixels_of(source: object) -> list[np.ndarray]:
+    """The pixels of a source's pictures."""
+    return [load().pixels for _, load in open_images(source)]
 
 
 def gaussian(n: int, dim: int, *, seed: int = 0, shift: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:

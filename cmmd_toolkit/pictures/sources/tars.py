@@ -1,0 +1,169 @@
+"""Tars, as WebDataset writes its shards: one or several, in their own order, never unpacked.
+
+An uncompressed tar here is indexed once by its headers, and its members are read by offset from any thread. A
+compressed or remote one is read in order. Python's tarfile finds the members: it knows every dialect of headers, and
+what it passes over (a damaged header, a missing end) is looked for here.
+"""
+
+import gzip
+import io
+import tarfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from ...common.urls import base_name
+from ...errors import InputError, PictureError
+from ..load import refusal
+from .names import SUFFIXES, check_entry_name, is_picture_name, other_files
+from .place import LocalFile, Place, as_picture, buffered
+from .source import ImageSource, Item, Opening, Rows, Stream
+
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+_MAX_MEMBER_BYTES = 1 << 30
+_LARGE_BLOCK = 4 << 20  # of a tar that is read through: one request of a remote one
+_BLOCK = tarfile.BLOCKSIZE
+_GZIP = b"\x1f\x8b"
+
+
+def tar_source(places: Sequence[Place], name: str, how: Opening) -> ImageSource:
+    """The pictures of one tar or several; of several, names begin with the file's: `train-0.tar:dog/1.png`."""
+    files = [place for place in places if isinstance(place, LocalFile) and place.read(0, 2) != _GZIP]
+    if len(files) < len(places):
+        return ImageSource(name, _Tars(places, how), how.policy)
+    items: list[Item] = []
+    others = 0
+    for file in files:
+        with file.path.open("rb") as stream:
+            for member in _members(stream, file.name):
+                if is_picture_name(member.name):
+                    items.append(_indexed(file, member, how, _prefix(file, places)))
+                else:
+                    others += 1
+    if not items:
+        raise InputError(f"{name}: no pictures ({' '.join(SUFFIXES)}) among its {others} files")
+    return ImageSource(name, items, how.policy, other_files(others))
+
+
+class _Tars(Stream):
+    """Tars that are read in order."""
+
+    def __init__(self, places: Sequence[Place], how: Opening) -> None:
+        self._places, self._how = places, how
+
+    def read(self, rows: Rows | None = None) -> Iterator[Item]:
+        """See `Stream`."""
+        wanted = None if rows is None else frozenset(rows.tolist())
+        row = others = 0
+        for place in self._places:
+            with _opened(place) as stream:
+                for member in _members(stream, place.name):
+                    if not is_picture_name(member.name):
+                        others += 1
+                        continue
+                    if wanted is None or row in wanted:
+                        yield _streamed(place, stream, member, self._how, _prefix(place, self._places))
+                    row += 1
+        self.remarks = other_files(others)
+
+    def count(self) -> int:
+        """See `Stream`; members are passed over."""
+        names = 0
+        for place in self._places:
+            with _opened(place) as stream:
+                names += sum(is_picture_name(member.name) for member in _members(stream, place.name))
+        return names
+
+
+@contextmanager
+def _opened(place: Place) -> Iterator[io.BufferedIOBase]:
+    with buffered(place, _LARGE_BLOCK) as stream:
+        if stream.peek(2)[:2] == _GZIP:
+            with gzip.GzipFile(fileobj=stream) as unpacked:
+                yield unpacked
+        else:
+            yield stream
+
+
+def _members(stream: io.BufferedIOBase, name: str) -> Iterator[tarfile.TarInfo]:
+    """The files of a tar, in order. Raises InputError for damage, links and unsafe names."""
+    at = 0
+    try:
+        archive = tarfile.open(fileobj=stream, mode="r:")  # noqa: SIM115 (it opens nothing)
+        while (member := archive.next()) is not None:
+            archive.members.clear()  # type: ignore[attr-defined]  # it would keep all
+            if archive.offset <= at or member.size < 0:
+                raise tarfile.ReadError("a header leads backwards")
+            at = archive.offset
+            _check_member(member, name)
+            if not member.isdir():
+                yield member
+        _check_end(stream, archive.offset)
+    except InputError:
+        raise
+    except Exception as error:  # TarError, OSError and EOFError of gzip, zlib.error, ValueError, RecursionError
+        raise InputError(f"{name}: {_broken(error)}") from error
+
+
+def _broken(error: Exception) -> str:
+    return f"not a whole tar ({error}); make or copy it again"
+
+
+def _check_member(member: tarfile.TarInfo, name: str) -> None:
+    check_entry_name(member.name, name, "tar")
+    if member.isdir():
+        return
+    if not member.isreg() or member.issparse():
+        what = "a link" if member.issym() or member.islnk() else "no regular file"
+        raise InputError(f"{name}: entry {member.name!r} is {what}; make the tar again with real files")
+    member.name = member.name.removeprefix("./")
+
+
+def _check_end(stream: io.BufferedIOBase, at: int) -> None:
+    """tarfile ends in silence at a header that it cannot read, and reads no more than one of several tars in a row."""
+    stream.seek(at)
+    mark = stream.read(_BLOCK)
+    if any(mark):
+        raise tarfile.ReadError(f"a damaged header at byte {at}")
+    if len(mark) < _BLOCK:
+        raise tarfile.ReadError("its end mark is missing: it was cut short")
+    while rest := stream.read(1 << 20):
+        if any(rest):
+            raise tarfile.ReadError(f"more follows its end mark at byte {at}: several tars in one file")
+
+
+def _prefix(place: Place, places: Sequence[Place]) -> str:
+    return f"{base_name(place.name)}:" if len(places) > 1 else ""
+
+
+def _indexed(place: Place, member: tarfile.TarInfo, how: Opening, prefix: str) -> Item:
+    start, size, name = member.offset_data, member.size, f"{place.name}:{member.name}"
+
+    def read() -> bytes:
+        data = place.read(start, size)
+        if len(data) < size:
+            raise PictureError(f"{name}: the tar ends within it; copy it again or use `on_error='skip'`")
+        return data
+
+    if size > _MAX_MEMBER_BYTES:
+        return prefix + member.name, refusal(_too_large(name, size))
+    return prefix + member.name, how.load(name, as_picture(read))
+
+
+def _streamed(place: Place, stream: io.BufferedIOBase, member: tarfile.TarInfo, how: Opening, prefix: str) -> Item:
+    name = f"{place.name}:{member.name}"
+    if member.size > _MAX_MEMBER_BYTES:
+        return prefix + member.name, refusal(_too_large(name, member.size))
+    try:
+        stream.seek(member.offset_data)
+        data = stream.read(member.size)
+        if len(data) < member.size:
+            raise EOFError(f"it ends within {member.name}")
+    except InputError:  # of the place
+        raise
+    except Exception as error:  # OSError and EOFError of gzip, zlib.error
+        raise InputError(f"{place.name}: {_broken(error)}") from error
+    return prefix + member.name, how.load(name, lambda: data)
+
+
+def _too_large(name: str, size: int) -> PictureError:
+    return PictureError(f"{name}: has {size:,} bytes, more than a picture takes; remove it or use `on_error='skip'`")

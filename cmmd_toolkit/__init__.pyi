@@ -4,12 +4,14 @@ from .commands.compare import compare as compare, embed as embed
 from .commands.explain import explain as explain
 from .commands.plan import plan as plan
 from .commands.rank import rank as rank
+from .common.processes import shared_work as shared_work
 from .errors import (
     ArgumentError as ArgumentError,
     BackboneError as BackboneError,
     CmmdError as CmmdError,
     InputError as InputError,
     PictureError as PictureError,
+    ProcessError as ProcessError,
     WeightsError as WeightsError,
 )
 from .estimation.estimate import Estimate as Estimate

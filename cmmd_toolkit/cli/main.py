@@ -7,6 +7,7 @@ import click
 
 from ..commands.limits import ABOVE, BELOW, FORM, parse_limit
 from ..common.flags import in_flags
+from ..common.processes import current_processes
 from ..common.shell import Shell
 from ..errors import ArgumentError
 from ..sets.metric_names import ALL, DEFAULTS, METRICS
@@ -138,10 +139,8 @@ def embed(input: str, out: str, stats: bool, **given: Any) -> int:
     parse_networks(given)
     every = run(input, backbone=list(names), progress=show_progress, **given)
     features = next(iter(every.values()))
-    if as_statistics:
-        features.statistics().save(target)
-    else:
-        every.save(target)
+    if current_processes().is_main:
+        (features.statistics() if as_statistics else every).save(target)
     kind = "mean and covariance of " if as_statistics else ""
     parts = f"{features.dim} dimensions" if len(every) == 1 else _widths(every)
     click.echo(f"{target}: {kind}{len(features)} pictures, {parts}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..common.flags import in_flags
+from ..common.processes import current_processes
 from ..errors import ArgumentError, CmmdError
 
 if TYPE_CHECKING:
@@ -149,7 +150,12 @@ def deliver(
     *saves: Callable[[], None],
     show: Callable[[], None] | None = None,
 ) -> None:
-    """Write the files of a result, then print it: where one cannot be written, the others and the print still come."""
+    """Write the files of a result, then print it: where one cannot be written, the others and the print still come.
+
+    Of several processes the main one does.
+    """
+    if not current_processes().is_main:
+        return
     if json_file not in (None, "-"):
         saves = (lambda: document.save(str(json_file)), *saves)
     failures: list[CmmdError] = []

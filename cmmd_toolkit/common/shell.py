@@ -8,7 +8,8 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -16,6 +17,7 @@ import click
 from ..errors import CmmdError, InputError
 from .flags import in_flags
 from .nearest import nearest
+from .processes import ALONE, Processes, shared_work
 from .signals import CODES, caught_signals, exit_at_once
 from .streams import sturdy_streams
 
@@ -32,6 +34,7 @@ class Shell(click.Group):
     errors: tuple[type[Exception], ...] = ()  # besides CmmdError, what is told in a line
     shown_warnings: tuple[type[Warning], ...] = ()
     _running: click.Command | None = None
+    shares_work = False  # whether the processes of a launch run one command together
     resumes = False  # whether a command that was stopped keeps what it has finished
 
     def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> NoReturn:
@@ -46,10 +49,15 @@ class Shell(click.Group):
     def invoke(self, context: click.Context) -> Any:
         """Run a command, and remember which: its errors are told with its flags."""
         try:
-            return super().invoke(context)
+            with self._shared() as processes, nullcontext() if processes.is_main else _muted():
+                return super().invoke(context)
         finally:
             name = context.invoked_subcommand
             self._running = self.get_command(context, name) if name else None
+
+    def _shared(self) -> AbstractContextManager[Processes]:
+        """The processes that share the work of a command."""
+        return shared_work() if self.shares_work else nullcontext(ALONE)
 
     def say(self, message: str) -> None:
         """One line on stderr."""
@@ -57,7 +65,11 @@ class Shell(click.Group):
 
     def is_first_to_tell(self) -> bool:
         """Whether this process is to say why it ends, or another of the same launch has done so."""
-        return True
+        if "RANK" not in os.environ:
+            return True
+        from .processes import is_first_to_tell
+
+        return is_first_to_tell(self.program)
 
     def _run(self, args: Sequence[str] | None, extra: dict[str, Any], came: Sequence[int]) -> int:
         try:
@@ -127,6 +139,13 @@ class Shell(click.Group):
                     warnings.simplefilter("once", category)
             warnings.showwarning = lambda message, *_args, **_kwargs: self.say(f"warning: {message}")
             yield
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    """Of several processes one prints; errors come when this is over."""
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        yield
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -14,6 +14,7 @@ LIBRARIES = (
     "pytorch-fid",
     "safetensors",
     "scipy",
+    "simplejpeg",
 )
 
 

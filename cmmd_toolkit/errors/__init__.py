@@ -5,7 +5,8 @@ CmmdError
 ├── InputError      a folder, archive, array or file cannot be used
 │   └── PictureError   one picture cannot be used; `on_error="skip"` leaves it out
 ├── BackboneError   an unknown backbone, or one whose packages are not installed
-└── WeightsError    weights are absent, damaged, incomplete or of another network
+├── WeightsError    weights are absent, damaged, incomplete or of another network
+└── ProcessError    another process of the same run has ended
 
 Every message says what was expected, what was found in which file, and what to do, in one line. The command
 line prints it and exits with code 2.
@@ -37,3 +38,7 @@ class BackboneError(CmmdError):
 
 class WeightsError(CmmdError):
     """Weights are absent, damaged, incomplete or of another network."""
+
+
+class ProcessError(CmmdError):
+    """Another process of the same run has ended."""

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
+from ..common.processes import current_processes
+
 Rows = NDArray[np.floating[Any]]
 Vector = NDArray[np.float64]
 Pair = tuple[slice, slice]
@@ -151,41 +153,38 @@ def gamma_of(bandwidth: float) -> float:
 def sums_within(rows: KernelRows) -> Within:
     """The sums of one set's kernel, in one pass over half of the blocks."""
     own = blocks(len(rows))
-    row_sums = np.zeros(len(rows))
-    total = squares = 0.0
+    row_sums, totals = np.zeros(len(rows)), np.zeros(2)
 
-    def one(pair: Pair) -> tuple[Pair, float, float, Vector, Vector]:
+    def one(pair: Pair) -> tuple[Pair, Vector, Vector, Vector]:
         i, j = pair
         block = rows.block(i, rows, j)
         if i == j:
             np.fill_diagonal(block, 0.0)
         return pair, *_sums(block)
 
-    for (i, j), part, square, by_row, by_column in in_parallel(one, upper_pairs(own)):
-        twice = 1.0 if i == j else 2.0
-        total += twice * part
-        squares += twice * square
+    for (i, j), part, by_row, by_column in in_parallel(one, upper_pairs(own)):
+        totals += part if i == j else 2 * part
         row_sums[i] += by_row
         if i != j:
             row_sums[j] += by_column
-    return Within(total, squares, row_sums, rows.diagonal())
+    current_processes().sum(totals, row_sums)
+    return Within(float(totals[0]), float(totals[1]), row_sums, rows.diagonal())
 
 
 def sums_between(first: KernelRows, second: KernelRows) -> Between:
     """The sums of the kernel between two sets, in one pass over the blocks."""
-    row_sums, column_sums = np.zeros(len(first)), np.zeros(len(second))
-    total = squares = 0.0
+    row_sums, column_sums, totals = np.zeros(len(first)), np.zeros(len(second)), np.zeros(2)
 
-    def one(pair: Pair) -> tuple[Pair, float, float, Vector, Vector]:
+    def one(pair: Pair) -> tuple[Pair, Vector, Vector, Vector]:
         i, j = pair
         return pair, *_sums(first.block(i, second, j))
 
-    for (i, j), part, square, by_row, by_column in in_parallel(one, product(blocks(len(first)), blocks(len(second)))):
-        total += part
-        squares += square
+    for (i, j), part, by_row, by_column in in_parallel(one, product(blocks(len(first)), blocks(len(second)))):
+        totals += part
         row_sums[i] += by_row
         column_sums[j] += by_column
-    return Between(total, squares, row_sums, column_sums)
+    current_processes().sum(totals, row_sums, column_sums)
+    return Between(float(totals[0]), float(totals[1]), row_sums, column_sums)
 
 
 def centre_of(rows: Any) -> Vector:
@@ -205,23 +204,23 @@ def squared_distances(first: Rows, second: Rows) -> Rows:
     return np.maximum(block, 0.0, out=block)
 
 
-def _sums(block: Rows) -> tuple[float, float, Vector, Vector]:
-    """Total, sum of squares, row and column sums. Matrix products are the fastest sums; only the total, in which
+def _sums(block: Rows) -> tuple[Vector, Vector, Vector]:
+    """Total and sum of squares, row and column sums. Matrix products are the fastest sums; only the total, in which
     digits cancel, has to be added up in float64 when the block is float32."""
     by_row = block @ np.ones(block.shape[1], block.dtype)
     by_column = np.ones(block.shape[0], block.dtype) @ block
     flat = block.reshape(-1)
     total = by_row.sum() if block.dtype == np.float64 else block.sum(dtype=np.float64)
-    return float(total), float(flat @ flat), by_row.astype(np.float64), by_column.astype(np.float64)
+    return np.array([total, flat @ flat], np.float64), by_row.astype(np.float64), by_column.astype(np.float64)
 
 
 def in_parallel(work: Callable[[Pair], Outcome], pairs: Iterable[Pair]) -> Iterable[Outcome]:
-    """Results in the order of `pairs`, one thread a block and one BLAS thread each: a tenth faster than threads
-    within a block, and sums that do not depend on the thread count."""
+    """Results for this process's share of `pairs`, in order. One thread a block and one BLAS thread each: a tenth
+    faster than threads within a block, and sums that do not depend on the thread count."""
     controller = _blas()
     threads = max((library["num_threads"] for library in controller.info()), default=1)
     with controller.limit(limits=1), ThreadPoolExecutor(threads) as pool:
-        yield from pool.map(work, pairs)
+        yield from pool.map(work, current_processes().share(pairs))
 
 
 @cache

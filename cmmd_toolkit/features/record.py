@@ -6,8 +6,9 @@ file. A record is kept picture by picture, so that a subset of the rows has one 
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from heapq import merge
 from typing import NamedTuple
 
 import numpy as np
@@ -100,22 +101,51 @@ def _counted(values: NDArray[np.unsignedinteger]) -> Iterable[tuple[int, int]]:
 
 
 class RecordBuilder:
-    """A record in the making, picture by picture."""
+    """A record in the making, picture by picture; `places` are theirs, and those of the skipped, in the source."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.places = array("q")
         self.skipped: list[tuple[str, str]] = []
+        self.skipped_places = array("q")
         self._kinds: dict[Kind, int] = {}
         self._kind_of = array("I")
         self._sizes = array("I")
         self._digests = bytearray()
 
-    def add(self, name: str, kind: Kind, size: tuple[int, int], digest: bytes) -> None:
+    def add(self, place: int, name: str, kind: Kind, size: tuple[int, int], digest: bytes) -> None:
         """One usable picture; size is (width, height) in pixels."""
         self.names.append(name)
+        self.places.append(place)
         self._kind_of.append(self._kinds.setdefault(kind, len(self._kinds)))
         self._sizes.extend(size)
         self._digests += digest
+
+    def skip(self, place: int, name: str, reason: str) -> None:
+        """One that cannot be used."""
+        self.skipped.append((name, reason))
+        self.skipped_places.append(place)
+
+    @classmethod
+    def joined(cls, parts: Sequence["RecordBuilder"]) -> "RecordBuilder":
+        """Parts of one source, in its order."""
+        if len(parts) == 1:
+            return parts[0]
+        whole = cls()
+        for picture in merge(*(part._pictures() for part in parts)):
+            whole.add(*picture)
+        for place, skipped in merge(*(zip(part.skipped_places, part.skipped, strict=True) for part in parts)):
+            whole.skip(place, *skipped)
+        return whole
+
+    def _pictures(self) -> Iterator[tuple[int, str, Kind, tuple[int, int], bytes]]:
+        kinds = list(self._kinds)
+        for row, place in enumerate(self.places):
+            digest = bytes(self._digests[row * DIGEST_SIZE : (row + 1) * DIGEST_SIZE])
+            yield place, self.names[row], kinds[self._kind_of[row]], self._size_of(row), digest
+
+    def _size_of(self, row: int) -> tuple[int, int]:
+        return self._sizes[2 * row], self._sizes[2 * row + 1]
 
     def build(self, remarks: tuple[str, ...]) -> SetRecord:
         """The record of all that was added."""

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from ..common.processes import current_processes
 from ..estimation.estimate import CONFIDENCE
 from ..estimation.intervals import t_quantile, two_sided_p
 from ..estimation.kernels import KernelRows, Rows, blocks, in_parallel
@@ -256,4 +257,5 @@ def _times(block: Block, shape: tuple[int, int], matrix: Matrix) -> Matrix:
 
     for i, part in in_parallel(one, product(blocks(shape[0]), blocks(shape[1]))):
         result[i] += part
+    current_processes().sum(result)
     return result

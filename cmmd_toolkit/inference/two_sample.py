@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..common.arguments import MOST_REPEATS, check_seed, whole_number
+from ..common.processes import current_processes
 from ..errors import ArgumentError
 from ..estimation.kernels import GaussianRows, blocks, centre_of, gamma_of, in_parallel, upper_pairs
 from ..features.unit_rows import SomeRows
@@ -163,4 +164,5 @@ def _kernel_times(rows: GaussianRows, matrix: NDArray[np.float64]) -> NDArray[np
         product[i] += down
         if across is not None:
             product[j] += across
+    current_processes().sum(product)
     return product

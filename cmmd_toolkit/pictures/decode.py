@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from ..common.arrays import as_array
 from ..errors import PictureError
 from .intact import check_contents, check_end, check_intact, check_layout
-from .pixels import check_palette, colours, is_deep, lower_bytes, mend_palette_and_key, raw_modes, to_rgb
+from .pixels import check_palette, colours, is_deep, lower_bytes, mend_palette_and_key, raw_modes, to_rgb, turned
 from .tiff_layout import silence_libtiff
 
 DecodePolicy = Literal["upright", "plain"]
@@ -26,6 +26,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 MAX_PIXELS = 100_000_000  # rows times columns; a worker then stays below 900 MB besides the file itself
 _BYTES_PER_PIXEL = 9  # while a picture is decoded, three times its RGB; what takes more has a lower limit
 _EXIF_ORIENTATION = 0x0112
+_SEVERAL_FRAMES = "first frame of several"
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its lines go to the terminal; ours say the same
 
 
@@ -44,8 +45,11 @@ def decode(data: bytes, name: str, policy: DecodePolicy = "upright", max_pixels:
         check_intact(data, name)
         with _opened(data) as image:
             _check_size(image, name, max_pixels)
-            check_contents(image, data, name)
-            picture = convert(image, name, policy, data, max_pixels)
+            pixels = check_contents(image, data, name)
+            if pixels is None:
+                picture = convert(image, name, policy, data, max_pixels)
+            else:
+                picture = _decoded_jpeg(image, pixels, policy)
         check_end(data, picture.format, picture.pixels, name)
         return picture
     except PictureError:
@@ -56,6 +60,17 @@ def decode(data: bytes, name: str, policy: DecodePolicy = "upright", max_pixels:
         raise PictureError(f"{name}: more pixels than Pillow reads of this format; reduce it") from error
     except Exception as error:
         raise _damaged(error, name) from error
+
+
+def _decoded_jpeg(image: Image.Image, pixels: NDArray[np.uint8], policy: DecodePolicy) -> Picture:
+    """What `convert` would make of an opened JPEG whose RGB `pixels` (H, W, 3) are known."""
+    notes = [_SEVERAL_FRAMES] if getattr(image, "is_animated", False) else []
+    if policy == "plain":
+        return Picture(pixels, "JPEG", tuple(notes))
+    turn = _orientation(image)
+    notes += ["turned upright by EXIF"] if turn != 1 else []
+    notes += ["grey to RGB"] if image.mode == "L" else []
+    return Picture(turned(pixels, turn), "JPEG", tuple(notes))
 
 
 def convert_opened(image: Image.Image, name: str, policy: DecodePolicy, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -85,7 +100,7 @@ def convert(
     check_layout(image, name)
     notes = []
     if getattr(image, "is_animated", False):  # n_frames would walk through all of them
-        notes.append("first frame of several")
+        notes.append(_SEVERAL_FRAMES)
     kind = "JPEG" if image.format == "MPO" else image.format or "array"
     if kind == "TIFF":
         silence_libtiff()

@@ -18,7 +18,8 @@ from PIL import Image
 
 from ..errors import PictureError
 from .bmp_layout import bmp_damage
-from .jpeg_whole import mark_damage, pixel_damage
+from .jpeg_pixels import decode_whole
+from .jpeg_whole import mark_damage
 from .png_whole import START as _PNG_START, chunk_damage, row_damage
 from .tiff_layout import part_damage, table_damage, unusual_layout
 from .webp_tail import tail_is_lost
@@ -31,16 +32,16 @@ def check_intact(data: bytes, name: str) -> None:
             raise _damaged(name, kind, reason)
 
 
-def check_contents(image: Image.Image, data: bytes, name: str) -> None:
-    """Raise PictureError when the pixels of an opened picture are not all there."""
+def check_contents(image: Image.Image, data: bytes, name: str) -> NDArray[np.uint8] | None:
+    """Raise PictureError when the pixels of an opened picture are not all there; returns those of most JPEGs."""
     check_layout(image, name)
-    kind, reason = image.format, None
+    kind, reason, pixels = image.format, None, None
     if kind == "TIFF":
         reason = part_damage(image, data)
     elif kind == "PNG":
         reason = row_damage(data) or _frame_damage(image, image.size)
     elif kind in ("JPEG", "MPO"):
-        reason = pixel_damage(data)
+        pixels, reason = decode_whole(image, data)
     elif kind == "BMP":
         reason = bmp_damage(data, image.mode)
     elif kind == "GIF":
@@ -48,6 +49,7 @@ def check_contents(image: Image.Image, data: bytes, name: str) -> None:
         reason = _frame_damage(image, canvas if all(canvas) else image.size)
     if reason:
         raise _damaged(name, str(kind), reason)
+    return pixels
 
 
 def check_layout(image: Image.Image, name: str) -> None:

@@ -1,7 +1,7 @@
 """Whether a JPEG is whole: its scans by their headers, its coded pixels by the warnings of libjpeg.
 
 A decoder that meets a mark before all pixels are coded fills the rest with grey; libjpeg warns, and Pillow passes over
-the warning. simplejpeg makes it an error.
+the warning. simplejpeg makes it an error, and is the decoder of most pictures (jpeg_pixels.py).
 """
 
 import re
@@ -87,8 +87,13 @@ def pixel_damage(data: bytes) -> str | None:
         colours = "CMYK" if simplejpeg.decode_jpeg_header(data)[2] == "CMYK" else "GRAY"
         simplejpeg.decode_jpeg(data, colours, strict=True, min_factor=8)  # small, but every coded bit is read
     except ValueError as error:
-        return next((reason for said, reason in _WARNINGS if said.search(str(error))), None)
+        return warned_damage(error)
     return None
+
+
+def warned_damage(error: ValueError) -> str | None:
+    """The damage that an error of simplejpeg tells of; None where it is another warning, or no damage."""
+    return next((reason for said, reason in _WARNINGS if said.search(str(error))), None)
 
 
 def _is_endless_fill(data: bytes, start: int) -> bool:

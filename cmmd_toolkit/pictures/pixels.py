@@ -94,14 +94,15 @@ def to_rgb(image: Image.Image, low: Image.Image | None, name: str, notes: list[s
     """
     strip = _strips(image, name, notes)
     if low is not None:
-        return _turned(_deep_colour(image, low), turn)
+        return turned(_deep_colour(image, low), turn)
     pixels, target = _empty(image.size, turn)
     for box in _boxes(image.size):
         target[box[1] : box[3]] = strip(box)
     return pixels
 
 
-def _turned(stored: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
+def turned(stored: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
+    """Stored pixels (H, W, 3), turned by the EXIF orientation `turn`."""
     if turn == 1 and stored.flags.c_contiguous:
         return stored
     pixels, target = _empty((stored.shape[1], stored.shape[0]), turn)

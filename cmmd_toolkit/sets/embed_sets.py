@@ -7,7 +7,8 @@ from typing import Any
 from ..backbones.base import Backbone
 from ..backbones.registry import INCEPTION_DIMS, load_backbone
 from ..backbones.remarks import REMARKS
-from ..common.progress import show_no_progress
+from ..common.processes import current_processes
+from ..common.progress import ShowProgress, show_no_progress
 from ..errors import InputError
 from ..features.feature_set import FeatureSet
 from ..features.features import Features
@@ -136,8 +137,9 @@ def _features_of(side: Side, names: Sequence[str], networks: Mapping[str, Backbo
 def _embedded(side: Side, loaded: Sequence[Backbone], run: Run) -> tuple[list[Features], SetRecord]:
     """The pictures of a side, embedded now under every network."""
     assert side.source is not None
+    show, mine = _own_part(side, run)
     with (
-        (run.progress or show_no_progress)(side.label, side.size) as advance,
+        show(side.label, mine) as advance,
         FeatureStore(run.store_path, loaded, side.source.policy, run.max_pixels) as store,
     ):
         features, record = embed_source(
@@ -151,6 +153,13 @@ def _embedded(side: Side, loaded: Sequence[Backbone], run: Run) -> tuple[list[Fe
         )
     side.remarks = store.remarks
     return features, record
+
+
+def _own_part(side: Side, run: Run) -> tuple[ShowProgress, int | None]:
+    """Of several processes one shows how far it is with its part, and how many pictures are that."""
+    processes = current_processes()
+    show = run.progress if run.progress and processes.is_main else show_no_progress
+    return show, None if side.size is None else -(-side.size // processes.count)
 
 
 def _check_stored(

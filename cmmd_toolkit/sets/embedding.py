@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..backbones.base import Backbone
 from ..backbones.preprocess import NetworkInput
+from ..common.processes import current_processes
 from ..common.progress import Advance
 from ..common.row_collector import RowCollector
 from ..common.threads import default_workers
@@ -29,6 +30,7 @@ from ..pictures.load import Load, content_digest
 from ..pictures.sources import ImageSource
 from ..store.store import FeatureStore
 from ..store.table import Row
+from .shared import gather_set
 
 OnError = Literal["fail", "skip"]
 Item = TypeVar("Item")
@@ -42,6 +44,7 @@ _UNKNOWN = np.empty(0, np.float32)  # until the network has seen the picture
 class _Prepared:
     """One picture: for every backbone either its features, from the store, or what the network takes."""
 
+    place: int
     name: str
     kind: Kind
     size: tuple[int, int]
@@ -68,29 +71,31 @@ def embed_source(
 ) -> tuple[list[Features], SetRecord]:
     """Features of every picture of a source under every backbone, and the record of the pictures, which they keep.
 
-    Features that are in the `store` are taken from it, the others are kept there.
+    Features that are in the `store` are taken from it, the others are kept there. Processes that share their work read
+    their part of the pictures each, and all get all features.
 
     Raises PictureError at the first unusable picture unless `on_error` is "skip"; InputError when none is left.
     """
     seen, store = RecordBuilder(), store or FeatureStore(None, backbones, source.policy, 0)
-    for name, reason in source.problems:
+    for _, reason in source.problems:
         if on_error == "fail":
             raise PictureError(f"{reason}, or use `on_error='skip'`")
-        seen.skipped.append((name, reason))
     rows = _Rows(backbones, store, batch_size, advance or (lambda _count: None))
     with warnings.catch_warnings():  # here and not in the threads, which share the filters
         warnings.filterwarnings("ignore", module=r"PIL\.")  # what Pillow warns of is checked or noted in decode.py
         for picture in _prepared_pictures(source, backbones, store, workers, on_error, seen):
-            seen.add(picture.name, picture.kind, picture.size, picture.digest)
+            seen.add(picture.place, picture.name, picture.kind, picture.size, picture.digest)
             rows.add(picture)
         rows.compute()
+    seen, whole = gather_set(seen, rows.stacked())
+    seen.skipped[:0] = source.problems
     if not seen.names:
         why = f"; all {len(seen.skipped)} were skipped, first {seen.skipped[0][1]}" if seen.skipped else ""
         raise InputError(f"{source.name}: no usable picture{why}")
     record = seen.build(source.remarks)
     features = [
         Features(own_rows, _provenance(backbone, source, record), record.names, record)
-        for own_rows, backbone in zip(rows.stacked(), backbones, strict=True)
+        for own_rows, backbone in zip(whole, backbones, strict=True)
     ]
     return features, record
 
@@ -146,19 +151,20 @@ def _prepared_pictures(
     on_error: OnError,
     seen: RecordBuilder,
 ) -> Iterator[_Prepared]:
-    def prepare(item: tuple[str, Load]) -> _Prepared | PictureError:
+    def prepare(item: tuple[int, tuple[str, Load]]) -> _Prepared | PictureError:
         try:
             return _prepare(item, backbones, store)
         except PictureError as error:
             return error
 
-    for result, (name, _) in _parallel_map(prepare, source, workers or default_workers()):
+    items = current_processes().share(enumerate(source))
+    for result, (place, (name, _)) in _parallel_map(prepare, items, workers or default_workers()):
         if isinstance(result, _Prepared):
             yield result
         elif on_error == "fail":
             raise result
         else:
-            seen.skipped.append((name, _without_advice(str(result))))
+            seen.skip(place, name, _without_advice(str(result)))
 
 
 def _without_advice(reason: str) -> str:
@@ -166,15 +172,17 @@ def _without_advice(reason: str) -> str:
     return reason.rpartition("; ")[0] if reason.endswith("use `on_error='skip'`") and "; " in reason else reason
 
 
-def _prepare(item: tuple[str, Load], backbones: Sequence[Backbone], store: FeatureStore) -> _Prepared:
-    name, load = item
+def _prepare(item: tuple[int, tuple[str, Load]], backbones: Sequence[Backbone], store: FeatureStore) -> _Prepared:
+    place, (name, load) = item
     encoded = load.read()
     content = content_digest(encoded) if store.is_open else b""
     known = store.find(content) if content else [None] * len(backbones)
     features = tuple(None if row is None else row.features for row in known)
     whole = [row for row in known if row is not None]
     if len(whole) == len(backbones):
-        return _Prepared(name, whole[0].kind, whole[0].size, whole[0].digest, content, features, (None,) * len(known))
+        return _Prepared(
+            place, name, whole[0].kind, whole[0].size, whole[0].digest, content, features, (None,) * len(known)
+        )
     picture = load.decoded(encoded)
     pixels = np.ascontiguousarray(picture.pixels)
     digest = hashlib.blake2b(pixels.data, digest_size=DIGEST_SIZE, salt=_shape_salt(pixels)).digest()
@@ -184,7 +192,7 @@ def _prepare(item: tuple[str, Load], backbones: Sequence[Backbone], store: Featu
     )
     height, width = pixels.shape[:2]
     kind = Kind(picture.format, picture.notes)
-    return _Prepared(name, kind, (width, height), digest, content, features, inputs)
+    return _Prepared(place, name, kind, (width, height), digest, content, features, inputs)
 
 
 def _shape_salt(pixels: NDArray[np.uint8]) -> bytes:

@@ -13,7 +13,7 @@ from ..pictures.decode import DecodePolicy
 # Of the provenance: where weights lie says nothing about the features; their checksums do.
 _PLACES = ("model", "weights")
 _CODE = ("cmmd_toolkit.pictures", "cmmd_toolkit.backbones")
-_LIBRARIES = ("numpy", "pillow", "torch", "torchvision", "transformers", "open_clip_torch")
+_LIBRARIES = ("numpy", "pillow", "simplejpeg", "torch", "torchvision", "transformers", "open_clip_torch")
 
 
 def network_key(backbone: Backbone, policy: DecodePolicy, max_pixels: int) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """What every command of `dit-gen` shares: one-line errors, and how numbers are read from text."""
 
-import os
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -16,19 +15,12 @@ T = TypeVar("T")
 
 
 class DitShell(Shell):
-    """The group of `dit-gen`; of several processes that fail together one says why."""
+    """The group of `dit-gen`."""
 
     program = "dit-gen"
     errors = (DitError,)
     shown_warnings = (AttentionChangedWarning,)
     resumes = True
-
-    def is_first_to_tell(self) -> bool:
-        if "RANK" not in os.environ:
-            return True
-        from .processes import is_first_to_tell
-
-        return is_first_to_tell()
 
 
 def say(message: str) -> None:

@@ -238,8 +238,8 @@ def test_a_record_takes_few_bytes_a_picture() -> None:
 
     def work() -> None:
         seen = RecordBuilder()
-        for name in names:
-            seen.add(name, kind, (500, 375), digest)
+        for place, name in enumerate(names):
+            seen.add(place, name, kind, (500, 375), digest)
         assert len(seen.build(())) == len(names)
 
     assert peak_of(work) / len(names) < 100  # 28 bytes and 8 for the place of the name, and as much while it is built

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from dit_models import assert_refused, dit_gen, save_kl, saved_model
+from launches import torchrun
 from PIL import Image
 
 from dit_generators.cli.sampling import default_checkpoint
@@ -430,7 +431,7 @@ def test_sweep_makes_every_cell_from_the_same_noise(tmp_path, capfd, labelled) -
 def test_a_sweep_by_several_processes_is_the_sweep_by_one_byte_for_byte(tmp_path, capfd, labelled, count) -> None:
     command = ["sweep", "--checkpoint", labelled, "--guidance-scale", "1,3", "--steps", "2,4,9", "--num", "2"]
     assert dit_gen(capfd, *command, "--out", tmp_path / "one").code == 0
-    finished = torchrun(count, *command, "--out", tmp_path / "more")
+    finished = share_work(count, *command, "--out", tmp_path / "more")
     assert finished.returncode == 0, finished.stderr
     one, more = (everything(tmp_path / name) for name in ("one", "more"))
     assert one == more
@@ -443,32 +444,20 @@ def test_a_sweep_by_several_processes_is_the_sweep_by_one_byte_for_byte(tmp_path
 
 def test_an_error_of_all_processes_is_said_once_and_of_one_ends_all(tmp_path, capfd, labelled) -> None:
     command = ["sweep", "--checkpoint", labelled, "--steps", "2,4", "--num", "2", "--out", tmp_path / "out"]
-    finished = torchrun(2, *command, "--seed", "-1")
+    finished = share_work(2, *command, "--seed", "-1")
     assert finished.returncode != 0
     assert finished.stderr.count("dit-gen: ") == 1
     assert "dit-gen: error: --seed: expected 0 or more, got -1" in finished.stderr
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "full_w1_s4").write_text("in the way of one of the two")
-    finished = torchrun(2, *command)
+    finished = share_work(2, *command)
     assert finished.returncode != 0
     assert finished.stderr.count("dit-gen: ") == 1
     assert "full_w1_s4: is a file" in finished.stderr
 
 
-def torchrun(count: int, *arguments: object) -> Any:
-    launcher = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        str(count),
-        "-m",
-        "--",
-    ]
-    command = [*launcher, "dit_generators", *map(str, arguments)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+def share_work(count: int, *arguments: object) -> Any:
+    return torchrun(count, "-m", "--", "dit_generators", *arguments)
 
 
 def everything(folder: Path) -> dict[str, bytes]:

@@ -1,0 +1,36 @@
+"""What several processes embedded, each its part of the pictures, put together in the source's order."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..common.processes import current_processes
+from ..features.record import RecordBuilder
+
+Rows = NDArray[np.float32]
+
+
+def gather_set(seen: RecordBuilder, features: Sequence[Rows]) -> tuple[RecordBuilder, list[Rows]]:
+    """The whole set in every process: what is known of the pictures, and features float32 (N, D) a backbone.
+
+    `seen` and `features` are this process's part, in its order, which is the source's.
+    """
+    processes = current_processes()
+    if processes.count == 1:
+        return seen, list(features)
+    parts = processes.gather(seen)
+    rows_of = _rows_of([part.places for part in parts])
+    whole = []
+    for own in features:
+        every = np.empty((sum(map(len, rows_of)), own.shape[1]), np.float32)
+        for rank, first, part in processes.gather_rows(own, map(len, rows_of)):
+            every[rows_of[rank][first : first + len(part)]] = part
+        whole.append(every)
+    return RecordBuilder.joined(parts), whole
+
+
+def _rows_of(places: Sequence[Sequence[int]]) -> list[NDArray[np.int64]]:
+    """For each part the rows of its pictures in the whole set."""
+    order = np.sort(np.concatenate([np.array(part, np.int64) for part in places]))
+    return [np.searchsorted(order, np.array(part, np.int64)) for part in places]

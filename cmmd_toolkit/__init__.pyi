@@ -4,6 +4,7 @@ from .commands.compare import compare as compare, embed as embed
 from .commands.explain import explain as explain
 from .commands.plan import plan as plan
 from .commands.rank import rank as rank
+from .common.cost import CostWarning as CostWarning
 from .common.processes import shared_work as shared_work
 from .errors import (
     ArgumentError as ArgumentError,

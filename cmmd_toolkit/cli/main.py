@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..commands.limits import ABOVE, BELOW, FORM, parse_limit
+from ..common.cost import CostWarning
 from ..common.flags import in_flags
 from ..common.processes import current_processes
 from ..common.shell import Shell
@@ -19,6 +20,7 @@ from .options import (
     command_line,
     deliver,
     json_option,
+    mmd_method_options,
     network_options,
     parse_networks,
     parse_shared,
@@ -36,7 +38,13 @@ _DEFAULT = f"[default: {' and '.join(DEFAULTS)}]"
 _METRIC_HELP = f"Repeatable: {', '.join(METRICS)}, or {ALL}; see docs/metrics.md. {_DEFAULT}"
 
 
-@click.group(cls=Shell, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class CmmdShell(Shell):
+    """`cmmd`, which also says what takes long before it begins."""
+
+    shown_warnings = (CostWarning,)
+
+
+@click.group(cls=CmmdShell, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="cmmd-toolkit", message="%(package)s %(version)s")
 def main() -> None:
     """How close is a set of generated images to real ones?
@@ -70,6 +78,7 @@ main.add_command(cache)
 )
 @click.option("--per-class", is_flag=True, help="Also score each class folder (dog/ on both sides) by itself.")
 @bandwidth_option(", or median-pooled (of both sets)")
+@mmd_method_options
 @picture_options
 @json_option
 @click.option(ABOVE, multiple=True, metavar=FORM, help="Repeatable: exit with code 1 when a result is above.")

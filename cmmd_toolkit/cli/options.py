@@ -82,6 +82,21 @@ def bandwidth_option(more: str = "") -> Callable[..., Any]:
     return click.option("--bandwidth", metavar="VALUE", help=about)
 
 
+def mmd_method_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How squared MMD is computed."""
+    return _with(
+        command,
+        click.option(
+            "--mmd-method",
+            type=click.Choice(["exact", "random-features"]),
+            default="exact",
+            show_default=True,
+            help="MMD over every pair, or by random Fourier features: linear time, with an error of their own.",
+        ),
+        click.option("--mmd-frequencies", type=int, metavar="L", help="Of random-features. [default: 4096]"),
+    )
+
+
 def _with(command: Callable[..., Any], *options: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)

@@ -1,12 +1,14 @@
 """`compare` and `embed`: the public road from names to a report or to features."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 from ..common.progress import ShowProgress
+from ..errors import ArgumentError
 from ..features.feature_set import FeatureSet
 from ..features.features import Features
 from ..metrics.mmd import Bandwidth, check_bandwidth
+from ..metrics.random_features import frequencies_of
 from ..pictures.decode import MAX_PIXELS
 from ..report import Report
 from ..scoring.per_class import check_classes, score_classes
@@ -14,6 +16,7 @@ from ..scoring.results import Task, score_all, tasks_of
 from ..scoring.selection import select_metrics
 from ..sets.embed_sets import embed_set, embed_sets
 from ..sets.embedding import OnError
+from ..sets.metric_names import METRICS
 from ..sets.open_sets import open_sets
 from ..sets.run import Paths, Run, StorePath
 from ..sets.side import as_list
@@ -26,6 +29,8 @@ def compare(
     *,
     metric: str | Iterable[str] | None = None,
     bandwidth: Bandwidth | None = None,
+    mmd_method: Literal["exact", "random-features"] = "exact",
+    mmd_frequencies: int | None = None,
     per_class: bool = False,
     limits: Sequence[Limit] = (),
     backbone: str | Iterable[str] | None = None,
@@ -59,6 +64,10 @@ def compare(
             training pictures; "is", on Inception; or "all", everything that these sets allow. Default: "fd" and "mmd",
             or the recipe's.
         bandwidth: of the MMD kernel: a number > 0, "median" (of the reference; the default) or "median-pooled".
+        mmd_method: "exact" (every pair) or "random-features" (random Fourier features: time linear in the number of
+            pictures; their own error is in standard error and interval, see `squared_mmd`). An exact one of more than
+            10^12 multiplications warns (CostWarning) of what it takes.
+        mmd_frequencies: how many of random-features, 100 to 100,000; None is 4,096.
         per_class: also score the pictures of each class folder (the first folder of their names) by themselves.
         limits: checked against the backbones of this run before a picture is read; see `Limit.failures`.
         backbone: one or several names (see `cmmd backbones`). Default: what stored features were made with, else the
@@ -87,6 +96,7 @@ def compare(
     """
     if bandwidth is not None:
         check_bandwidth(bandwidth)
+    frequencies = frequencies_of(mmd_method, mmd_frequencies, ("mmd_method", "mmd_frequencies"))
     run = Run(
         backbone=backbone,
         weights=weights,
@@ -107,11 +117,21 @@ def compare(
     )
     sets = open_sets(reference, generated, run)
     selection = select_metrics(as_list(metric), sets)
+    if frequencies is not None:
+        _check_random_features(selection.names, sets.recipe.name)
     for limit in limits:
         limit.check_backbones(sets.backbones)
     if per_class:
         check_classes(sets.sides)
-    return _report(tasks_of(embed_sets(sets), selection, bandwidth), per_class)
+    return _report(tasks_of(embed_sets(sets), selection, bandwidth, frequencies), per_class)
+
+
+def _check_random_features(metrics: Sequence[str], recipe: str) -> None:
+    """A recipe is computed as published, and other metrics have no such method."""
+    if recipe != "default":
+        raise ArgumentError(f"mmd_method: recipe {recipe} is defined over all pairs; leave out `mmd_method`")
+    if not any(METRICS[name].number == "mmd" for name in metrics):
+        raise ArgumentError(f"mmd_method: expected mmd among the metrics, got {', '.join(metrics)}; leave it out")
 
 
 def _report(tasks: Sequence[Task], per_class: bool) -> Report:

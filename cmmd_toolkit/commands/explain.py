@@ -13,6 +13,7 @@ from ..features.feature_set import FeatureSet
 from ..features.features import Features
 from ..inference.witness import witness
 from ..metrics.mmd import Bandwidth, MmdReference, check_bandwidth
+from ..metrics.mmd_cost import FEWER, warn_of_cost
 from ..metrics.neighbours import kth_neighbours
 from ..pictures.decode import MAX_PIXELS
 from ..pictures.sources import Again, Stream
@@ -128,6 +129,7 @@ def _explanation(sets: EmbeddedSets, sections: Sequence[Section]) -> Explanation
 
 def _section(sets: EmbeddedSets, backbone: int, bandwidth: Bandwidth | None, top: int) -> Section:
     x, y = (sets.recipe.mmd_rows(features) for features in sets.features_on(backbone))
+    warn_of_cost(len(x), len(y), x.shape[1], FEWER)
     score = MmdReference(x, sets.recipe.bandwidth_or(bandwidth), "unbiased", sets.run.seed).score(y).without_rows()
     found = witness(score)
     lowest, highest = _first(found.generated, top), _first(-found.reference, top)

@@ -15,9 +15,11 @@ from ..inference.relative import kept_for_tests
 from ..metrics import frechet
 from ..metrics.frechet import FrechetScore
 from ..metrics.mmd import Bandwidth, MmdReference, MmdScore, check_bandwidth
+from ..metrics.mmd_cost import FEWER, warn_of_cost
 from ..pictures.decode import MAX_PIXELS
 from ..report.ranking import Order, Place, Ranking
 from ..report.verdict import Verdict, ordered_text
+from ..scoring.scorers import side_count
 from ..scoring.selection import check_defined_on
 from ..sets.embed_sets import EmbeddedSets, embed_sets
 from ..sets.embedding import OnError
@@ -183,6 +185,8 @@ def mmd_scores(sets: EmbeddedSets, backbone: int, bandwidth: Bandwidth | None, p
     """Every generated set under one backbone, with what relative tests need of it."""
     recipe, (reference, *generated) = sets.recipe, sets.features_on(backbone)
     ruler = MmdReference(recipe.mmd_rows(reference), recipe.bandwidth_or(bandwidth), "unbiased", sets.run.seed)
+    for rows in generated:
+        warn_of_cost(len(ruler.rows), side_count(rows) or 0, rows.dim, FEWER)
     scores = (ruler.score(recipe.mmd_rows(rows)) for rows in generated)
     kept = [kept_for_tests(score, paired) for score in scores]
     for side, score in zip(sets.sides[1:], kept, strict=True):

@@ -96,7 +96,7 @@ class Processes:
             for first in range(0, length, height):
                 shape = min(height, length - first), rows.shape[1]
                 own = rank == self.rank
-                part = np.ascontiguousarray(rows[first : first + height]) if own else np.empty(shape, rows.dtype)
+                part = rows[first : first + height].copy() if own else np.empty(shape, rows.dtype)
                 with self._others_alive():
                     source = torch.distributed.get_global_rank(self.group, rank) if self.group else rank
                     torch.distributed.broadcast(torch.from_numpy(part), source, group=self.group)

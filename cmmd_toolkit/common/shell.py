@@ -137,7 +137,7 @@ class Shell(click.Group):
             if os.environ.get("RANK", "0") == "0":  # of several processes one warns
                 for category in self.shown_warnings:
                     warnings.simplefilter("once", category)
-            warnings.showwarning = lambda message, *_args, **_kwargs: self.say(f"warning: {message}")
+            warnings.showwarning = lambda message, *_, **__: self.say(f"warning: {in_flags(str(message), self)}")
             yield
 
 

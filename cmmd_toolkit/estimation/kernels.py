@@ -7,8 +7,9 @@ The Gaussian sums are of k - 1 = expm1(-gamma |a - b|^2): the ones cancel in eve
 near k = 1 they would take the digits with them. Variances do not change by a constant either.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -24,6 +25,7 @@ Rows = NDArray[np.floating[Any]]
 Vector = NDArray[np.float64]
 Pair = tuple[slice, slice]
 BLOCK = 1024
+_AHEAD = 4  # blocks a thread
 Outcome = TypeVar("Outcome")
 
 
@@ -219,8 +221,14 @@ def in_parallel(work: Callable[[Pair], Outcome], pairs: Iterable[Pair]) -> Itera
     faster than threads within a block, and sums that do not depend on the thread count."""
     controller = _blas()
     threads = max((library["num_threads"] for library in controller.info()), default=1)
+    waiting: deque[Future[Outcome]] = deque()  # not all pairs at once: a million rows have half a million
     with controller.limit(limits=1), ThreadPoolExecutor(threads) as pool:
-        yield from pool.map(work, current_processes().share(pairs))
+        for pair in current_processes().share(pairs):
+            waiting.append(pool.submit(work, pair))
+            if len(waiting) > _AHEAD * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 @cache

@@ -52,6 +52,10 @@ class FeatureSet(Mapping[str, Features]):
         """The number of backbones."""
         return len(self._features)
 
+    def __array__(self, *_: Any, **__: Any) -> NDArray[Any]:
+        """Refused: a metric is of one backbone."""
+        raise TypeError(f"of several backbones; choose one, as in features[{next(iter(self))!r}]")
+
     def __repr__(self) -> str:
         parts = ", ".join(f"{backbone} {own.values.shape}" for backbone, own in self.items())
         return f"FeatureSet({parts})"

@@ -105,9 +105,9 @@ class RecordBuilder:
 
     def __init__(self) -> None:
         self.names: list[str] = []
-        self.places = array("Q")
+        self.places = array("q")
         self.skipped: list[tuple[str, str]] = []
-        self.skipped_places: list[int] = []
+        self.skipped_places = array("q")
         self._kinds: dict[Kind, int] = {}
         self._kind_of = array("I")
         self._sizes = array("I")
@@ -142,8 +142,10 @@ class RecordBuilder:
         kinds = list(self._kinds)
         for row, place in enumerate(self.places):
             digest = bytes(self._digests[row * DIGEST_SIZE : (row + 1) * DIGEST_SIZE])
-            size = self._sizes[2 * row], self._sizes[2 * row + 1]
-            yield place, self.names[row], kinds[self._kind_of[row]], size, digest
+            yield place, self.names[row], kinds[self._kind_of[row]], self._size_of(row), digest
+
+    def _size_of(self, row: int) -> tuple[int, int]:
+        return self._sizes[2 * row], self._sizes[2 * row + 1]
 
     def build(self, remarks: tuple[str, ...]) -> SetRecord:
         """The record of all that was added."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from ..errors import ArgumentError
+from ..estimation.estimate import Estimate
 from ..estimation.groups import holm, letters
 from ..metrics.frechet import FrechetScore
 from ..metrics.mmd import MmdScore
@@ -12,6 +13,14 @@ from .relative import RelativeTest, compare_frechet, compare_mmd
 from .sample_size import images_needed, pilot_of_test
 
 Score = MmdScore | FrechetScore
+
+
+@dataclass(frozen=True)
+class UntestedScore:
+    """A distance whose differences to others have no test, and why."""
+
+    estimate: Estimate
+    reason: str
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..common.arguments import check_seed, real_number
 from ..common.row_collector import IN_MEMORY
@@ -30,7 +29,6 @@ from ..estimation.kernels import (
     Within,
     centre_of,
     gamma_of,
-    squared_distances,
     sums_between,
     sums_within,
 )
@@ -40,11 +38,12 @@ from ..estimation.ustatistics import Term, biased_value_of
 from ..features.features import GaussianStatistics, rows_needed
 from ..features.matrices import as_matrix, check_digits
 from ..features.unit_rows import SomeRows, UnitRows
+from .median import median_distance as median_distance, median_of, median_of_pooled
+from .mmd_cost import multiplications, warn_of_cost
 
 Estimator = Literal["unbiased", "biased"]
 Bandwidth = float | Literal["median", "median-pooled"]
 
-MEDIAN_ROWS = 4000
 _EPS = float(np.finfo(np.float64).eps)
 BIASED = "biased upwards by about 1/n a side; the interval is of the number without that bias"
 _EXACT_MULTIPLICATIONS = 5e10
@@ -59,6 +58,8 @@ def squared_mmd(
     generated: Any,
     bandwidth: Bandwidth = "median",
     estimator: Estimator = "unbiased",
+    method: Literal["exact", "random-features"] = "exact",
+    num_frequencies: int | None = None,
     seed: int = 0,
 ) -> Estimate:
     """Squared MMD between two sets of features under a Gaussian kernel, unscaled.
@@ -70,19 +71,33 @@ def squared_mmd(
         bandwidth: Gaussian sigma in feature units; or "median", the median distance between reference pictures,
             so that several generated sets are measured with one ruler; or "median-pooled", over both sets.
         estimator: "unbiased" (U-statistic) or "biased" (V-statistic).
-        seed: draws the rows for the median when there are more than 4,000.
+        method: "exact" looks at every pair; "random-features" takes random Fourier features, whose time and memory grow
+            with N + M: unbiased over the frequencies, with an error of their own that is in `standard_error` and in
+            the interval (`metrics.random_features` has the bound). Never chosen unasked: an exact one of more than
+            10^12 multiplications warns (CostWarning) of what it takes.
+        num_frequencies: L of random-features, 100 to 100,000; None is 4,096. Their error falls as 1 / sqrt(L).
+        seed: draws the rows for the median when there are more than 4,000, and the frequencies.
 
     Returns:
         Estimate, lower is better, 0 on average for equal distributions when unbiased, with its standard error and
         95 % interval (closed form, `inference.ustatistics`); `corrected` is the unbiased number. `parameters`:
-        estimator, bandwidth, bandwidth_rule, precision.
+        estimator, bandwidth, bandwidth_rule, precision; of random-features also method, num_frequencies,
+        frequency_error (the standard error that the frequencies add) and frequency_bound (Hoeffding's, at 95 %).
 
     Raises:
         ArgumentError: widths differ, fewer than two rows, NaN or infinity, a bandwidth that is not positive.
 
-    Source: Gretton et al. 2012 (JMLR 13), Lemma 6; Jayasumana et al. 2024 (arXiv:2401.09603), eq. 4.
+    Source: Gretton et al. 2012 (JMLR 13), Lemma 6; Jayasumana et al. 2024 (arXiv:2401.09603), eq. 4; Rahimi and Recht
+    2007 (NeurIPS), section 2, for random features.
     """
-    return MmdReference(reference, bandwidth, estimator, seed).distance(generated)
+    from .random_features import RandomFeatureMmd, frequencies_of  # which is made of what is here
+
+    if (count := frequencies_of(method, num_frequencies)) is not None:
+        return RandomFeatureMmd(reference, bandwidth, estimator, seed, count).distance(generated)
+    exact = MmdReference(reference, bandwidth, estimator, seed)
+    rows = exact.checked(generated, "generated")
+    warn_of_cost(len(exact.rows), len(rows), rows.shape[1], "`method='random-features'` estimates it in much less")
+    return exact.distance(rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,9 +135,9 @@ class MmdReference:
     def score(self, generated: Any, name: str = "generated") -> MmdScore:
         """Squared MMD from the reference to one generated set, and the sums behind it."""
         rows = self.checked(generated, name)
-        sigma = self._sigma(rows)
+        sigma = self.ruler(rows)
         score = self._score(rows, sigma)
-        x, y = self._distinct, without_copies(rows)
+        x, y = self.distinct, without_copies(rows)
         if len(x) + len(y) == len(self.rows) + len(rows):
             return score
         if min(len(x), len(y)) < 2:
@@ -166,7 +181,8 @@ class MmdReference:
         return rows
 
     @cached_property
-    def _distinct(self) -> SomeRows:
+    def distinct(self) -> SomeRows:
+        """The rows, exact copies once."""
         return without_copies(self.rows)
 
     def _reference_sums(self, sigma: float, dtype: type[np.floating[Any]]) -> tuple[GaussianRows, Within]:
@@ -176,21 +192,25 @@ class MmdReference:
             self._own = {key: (rows, sums_within(rows))}  # one at a time: a scaled copy is as large as the rows
         return self._own[key]
 
-    def _sigma(self, generated: SomeRows) -> float:
+    def ruler(self, generated: SomeRows) -> float:
+        """The bandwidth beside a generated set."""
         if self.rule == "median":
             return self._median
         if self.rule == "median-pooled":
-            return _median_of_pooled(self.rows, generated, self.seed)
+            return median_of_pooled(self.rows, generated, self.seed)
         return float(self.rule)
 
     @cached_property
     def _median(self) -> float:
-        return _median_of(self.rows, self.seed)
+        return median_of(self.rows, self.seed)
 
     def _precision(self, generated: SomeRows, gamma: float) -> type[np.floating[Any]]:
-        n, m, dim = len(self.rows), len(generated), self.rows.shape[1]
-        if (n * n / 2 + m * m / 2 + n * m) * dim <= _EXACT_MULTIPLICATIONS:
+        if multiplications(len(self.rows), len(generated), self.rows.shape[1]) <= _EXACT_MULTIPLICATIONS:
             return np.float64
+        return self.precision_of_products(generated, gamma)
+
+    def precision_of_products(self, generated: SomeRows, gamma: float) -> type[np.floating[Any]]:
+        """Float32 where products in it leave enough digits in the exponents."""
         largest = max(self._largest_norm(self.rows), self._largest_norm(generated))
         return np.float32 if _SMALL_EXPONENT <= gamma * largest <= _SINGLE_EXPONENT else np.float64
 
@@ -207,68 +227,6 @@ class MmdReference:
         for i in range(0, len(rows), 1024):
             centred[i : i + 1024] = rows[i : i + 1024] - self.centre
         return GaussianRows(centred, gamma)
-
-
-def median_distance(features: Any, seed: int = 0) -> float:
-    """Median Euclidean distance over the pairs i < j of rows (of a seeded 4,000 rows when there are more).
-
-    Raises ArgumentError when it is zero: more than half of the pairs are identical.
-    """
-    rows, seed = as_matrix(features, "features"), check_seed(seed)
-    if len(rows) < 2:
-        raise ArgumentError("features: a median distance needs at least two rows, got 1")
-    check_digits(rows, rows, "features")
-    return _median_of(rows, seed)
-
-
-def _median_of(rows: SomeRows, seed: int) -> float:
-    """The same of rows that are checked already."""
-    chosen = _median_rows(len(rows), seed)
-    return _median(rows[:] if chosen is None else rows[chosen])
-
-
-def _median_of_pooled(first: SomeRows, second: SomeRows, seed: int) -> float:
-    """The same over both sets, of which nothing of their size is made."""
-    chosen = _median_rows(len(first) + len(second), seed)
-    if chosen is None:
-        return _median(np.concatenate([first[:], second[:]]))
-    own = chosen < len(first)
-    return _median(np.concatenate([first[chosen[own]], second[chosen[~own] - len(first)]]))
-
-
-def _median_rows(count: int, seed: int) -> NDArray[np.int64] | None:
-    """Which rows the median is taken over, None for all."""
-    if count <= MEDIAN_ROWS:
-        return None
-    return np.sort(np.random.default_rng(seed).choice(count, MEDIAN_ROWS, replace=False))
-
-
-def _median(rows: NDArray[Any]) -> float:
-    rows = rows - centre_of(rows)
-    distances = np.empty(len(rows) * (len(rows) - 1) // 2)
-    start = 0
-    for i in range(0, len(rows), 256):
-        block = squared_distances(rows[i : i + 256], rows[i:])
-        for k in range(len(block)):
-            pairs = block[k, k + 1 :]
-            distances[start : start + len(pairs)] = pairs
-            start += len(pairs)
-    median = float(np.sqrt(_median_of_two(distances)))
-    if not median > 0:
-        raise ArgumentError(
-            "the median distance is zero, since more than half of the pictures are identical; give a bandwidth > 0"
-        )
-    return median
-
-
-def _median_of_two(squared: NDArray[np.float64]) -> float:
-    """Square of the median distance; for an even count the mean of the two middle distances."""
-    middle = len(squared) // 2
-    if len(squared) % 2:
-        squared.partition(middle)
-        return float(squared[middle])
-    squared.partition([middle - 1, middle])
-    return float((np.sqrt(squared[middle - 1]) + np.sqrt(squared[middle])) / 2) ** 2
 
 
 def _floored(biased: float, terms: tuple[Term, Term, Term]) -> float:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ..errors import ArgumentError
 from ..estimation.estimate import Estimate
-from ..inference.ordering import Score
+from ..inference.ordering import Score, UntestedScore
 from ..metrics.mmd import Bandwidth
 from ..report import Result, Verdict
 from ..sets.embed_sets import EmbeddedSets
@@ -31,7 +31,7 @@ class Passes:
 
     estimates: dict[int, dict[str, Estimate]]
     problems: list[Problem] = field(default_factory=list)
-    scores: dict[int, Score] = field(default_factory=dict)
+    scores: dict[int, Score | UntestedScore] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +42,7 @@ class Task:
     backbone: int
     selection: Selection
     bandwidth: Bandwidth | None
+    frequencies: int | None = None
 
     @property
     def name(self) -> str:
@@ -52,7 +53,8 @@ class Task:
         """What the passes over the sets need, with all of the reference's rows or those of a class."""
         loaded = self.sets.networks.get(self.name)
         classifier = None if loaded is None else loaded.classifier
-        return ScorerInput(reference, self.sets.recipe, self.bandwidth, self.sets.run.seed, classifier)
+        run = self.sets.run
+        return ScorerInput(reference, self.sets.recipe, self.bandwidth, run.seed, classifier, self.frequencies)
 
     def result(self, generated: int, metric: str, estimate: Estimate) -> Result:
         """The estimate with its place; `generated` counts the sides, the reference is 0."""
@@ -75,13 +77,18 @@ class Task:
         )
 
 
-def tasks_of(sets: EmbeddedSets, selection: Selection, bandwidth: Bandwidth | None) -> list[Task]:
-    """One task a backbone. Raises ArgumentError for a metric that was asked for and cannot be computed there."""
+def tasks_of(
+    sets: EmbeddedSets, selection: Selection, bandwidth: Bandwidth | None, frequencies: int | None
+) -> list[Task]:
+    """One task a backbone; `frequencies` as in `ScorerInput`.
+
+    Raises ArgumentError for a metric that was asked for and cannot be computed there.
+    """
     tasks = []
     for k, name in enumerate(sets.backbones):
         counts = [(side.short, side_count(own)) for side, own in zip(sets.sides, sets.features_on(k), strict=True)]
         own = selection.on(name, sets.networks.get(name), sets.recipe, counts)
-        tasks.append(Task(sets, k, own, bandwidth))
+        tasks.append(Task(sets, k, own, bandwidth, frequencies))
     return tasks
 
 
@@ -115,7 +122,7 @@ def _score(task: Task) -> tuple[list[list[Result]], list[str], Verdict | None]:
     return results, [*task.selection.remarks, *remarks], verdict
 
 
-def _verdict(task: Task, metric: str, scores: Mapping[int, Score]) -> Verdict | None:
+def _verdict(task: Task, metric: str, scores: Mapping[int, Score | UntestedScore]) -> Verdict | None:
     names = [side.short for side in task.sets.sides]
     scale = task.sets.recipe.scale if METRICS[metric].number == "mmd" else 1.0
     return verdict_on(task.name, metric, names, scores, scale=scale, prefix=len(task.sets.backbones) > 1)

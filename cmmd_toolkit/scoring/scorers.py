@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from ..estimation.estimate import Estimate
 from ..estimation.gaussian import GaussianFit
 from ..features.features import GaussianStatistics
-from ..inference.ordering import Score
+from ..inference.ordering import Score, UntestedScore
 from ..inference.relative import kept_for_tests
 from ..inference.two_sample import two_sample_test
 from ..metrics import frechet, inception_score, kid, neighbours
 from ..metrics.memorisation import memorisation
 from ..metrics.mmd import Bandwidth, MmdReference
+from ..metrics.mmd_cost import warn_of_cost
+from ..metrics.random_features import RandomFeatureMmd
 from ..metrics.sliced import mind, sliced_wasserstein
 from ..metrics.vendi import vendi_score
 from ..sets.metric_names import MetricSpec
@@ -24,6 +26,8 @@ from ..sets.side import Stored
 
 _LEAST_SPLITS = 10  # of the Inception score
 _NO_SCORE = "it is the outcome of a test"
+_CHEAPER = "`mmd_method='random-features'` estimates it in much less, with an error of its own that is stated"
+_PAIRS = "the test of a difference needs the kernel of all pairs, which random features do not look at"
 _FEATURE_COPIES = (
     "copies are found by equal features: a picture whose features were rounded otherwise, in another batch or on "
     "another device, is missed; exact duplicates of pixels are named in the warnings"
@@ -32,20 +36,24 @@ _FEATURE_COPIES = (
 
 @dataclass(frozen=True, eq=False)
 class ScorerInput:
-    """What a pass knows before it sees a generated set; `classifier` as in `Backbone`."""
+    """What a pass knows before it sees a generated set; `classifier` as in `Backbone`.
+
+    `frequencies` is how many random ones squared MMD takes, None for the exact one.
+    """
 
     reference: Stored
     recipe: Recipe
     bandwidth: Bandwidth | None
     seed: int
     classifier: NDArray[np.float32] | None
+    frequencies: int | None = None
 
 
 class Scored(NamedTuple):
     """The estimates of one pass for one set, and of a distance what relative tests need."""
 
     estimates: Mapping[str, Estimate]
-    score: Score | None = None
+    score: Score | UntestedScore | None = None
 
 
 Scorer = Callable[[Stored], Scored]
@@ -89,13 +97,30 @@ def _frechet_infinity(given: ScorerInput) -> Scorer:
 
 def _mmd(given: ScorerInput) -> Scorer:
     recipe = given.recipe
+    if given.frequencies is not None:
+        return _mmd_of_random_features(given, given.frequencies)
     bandwidth = recipe.bandwidth_or(given.bandwidth)
     mmd = MmdReference(recipe.mmd_rows(given.reference), bandwidth, recipe.estimator, given.seed)
 
     def score(generated: Stored) -> Scored:
-        found = kept_for_tests(mmd.score(recipe.mmd_rows(generated)), paired=False)
+        rows = recipe.mmd_rows(generated)
+        warn_of_cost(len(mmd.rows), len(rows), rows.shape[1], _CHEAPER)
+        found = kept_for_tests(mmd.score(rows), paired=False)
         scaled = found.estimate.times(recipe.scale, scale=recipe.scale, normalized=recipe.normalize)
         return Scored({"mmd": scaled}, found)
+
+    return score
+
+
+def _mmd_of_random_features(given: ScorerInput, frequencies: int) -> Scorer:
+    recipe = given.recipe
+    bandwidth = recipe.bandwidth_or(given.bandwidth)
+    mmd = RandomFeatureMmd(recipe.mmd_rows(given.reference), bandwidth, recipe.estimator, given.seed, frequencies)
+
+    def score(generated: Stored) -> Scored:
+        found = mmd.distance(recipe.mmd_rows(generated))
+        scaled = found.times(recipe.scale, scale=recipe.scale, normalized=recipe.normalize)
+        return Scored({"mmd": scaled}, UntestedScore(found, _PAIRS))
 
     return score
 

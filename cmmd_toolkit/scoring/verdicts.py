@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from ..inference.ordering import PairTest, Score, order_sets
+from ..inference.ordering import PairTest, Score, UntestedScore, order_sets
 from ..metrics.mmd import MmdScore
 from ..report.verdict import Verdict, ordered_text, single_text, untested_text
 from ..sets.metric_names import METRICS
@@ -18,7 +18,13 @@ def verdict_metric(names: Sequence[str]) -> str | None:
 
 
 def verdict_on(
-    backbone: str, metric: str, names: Sequence[str], scores: Mapping[int, Score], *, scale: float, prefix: bool
+    backbone: str,
+    metric: str,
+    names: Sequence[str],
+    scores: Mapping[int, Score | UntestedScore],
+    *,
+    scale: float,
+    prefix: bool,
 ) -> Verdict | None:
     """What is said of the sets under one backbone.
 
@@ -40,12 +46,13 @@ def verdict_on(
         if interval is None:
             return None
         sentences = [single_text(generated[0], reference, interval)]
-    elif len(tested) > 1 and any(_has_own_ruler(scores[i]) for i in tested):
-        sentences = [untested_text(dict.fromkeys(generated, _OWN_RULERS))]
+    elif len(tested) > 1 and (reason := next(filter(None, (_no_test_of(scores[i]) for i in tested)), None)):
+        sentences = [untested_text(dict.fromkeys(generated, reason))]
     else:
         if len(tested) > 1:
             own = [names[i] for i in tested]
-            found = order_sets(own, [scores[i] for i in tested], alpha=ALPHA, scale=scale)
+            kept = [score for i in tested if not isinstance(score := scores[i], UntestedScore)]
+            found = order_sets(own, kept, alpha=ALPHA, scale=scale)
             pairs = found.pairs
             sentences = [ordered_text([own[place] for place in found.places], pairs, ALPHA)]
         if reasons:
@@ -54,12 +61,16 @@ def verdict_on(
     return Verdict(backbone, metric, f"On {backbone}: {text}" if prefix else text, ALPHA, pairs)
 
 
-def _why_not(score: Score | None, metric: str) -> str | None:
+def _why_not(score: Score | UntestedScore | None, metric: str) -> str | None:
     """Why a set is not tested."""
     if score is None:
         return f"{metric} could not be computed"
     return None if score.estimate.standard_error is not None else score.estimate.no_error_reason
 
 
-def _has_own_ruler(score: Score) -> bool:
-    return isinstance(score, MmdScore) and score.estimate.parameters["bandwidth_rule"] == "median-pooled"
+def _no_test_of(score: Score | UntestedScore) -> str | None:
+    """Why this kind of score has no test beside others."""
+    if isinstance(score, UntestedScore):
+        return score.reason
+    own_ruler = isinstance(score, MmdScore) and score.estimate.parameters["bandwidth_rule"] == "median-pooled"
+    return _OWN_RULERS if own_ruler else None

@@ -9,7 +9,19 @@ import pytest
 from pictures import gaussian, smooth_picture
 from safetensors.numpy import save_file
 
-from cmmd_toolkit import ArgumentError, Features, FeatureSet, InputError, compare, embed, explain, plan, rank
+from cmmd_toolkit import (
+    ArgumentError,
+    Features,
+    FeatureSet,
+    InputError,
+    compare,
+    embed,
+    explain,
+    frechet_distance,
+    plan,
+    rank,
+    squared_mmd,
+)
 from cmmd_toolkit.cli.main import main
 from cmmd_toolkit.common.safetensors_file import read_safetensors
 from cmmd_toolkit.features import stored_file
@@ -173,6 +185,14 @@ def test_backbones_that_a_set_lacks_are_refused_in_a_line() -> None:
     assert {own.backbone for own in compare(made(0), gaussian(60, 5), backbone="clip").results} == {"clip"}
     with pytest.raises(InputError, match="features of different width"):
         compare(made(0), gaussian(60, 5), backbone="siglip")
+
+
+def test_a_metric_takes_one_backbone() -> None:
+    for metric in (squared_mmd, frechet_distance):
+        with pytest.raises(
+            ArgumentError, match=r"got a FeatureSet \(of several backbones; choose one, as in features\['clip"
+        ):
+            metric(reference=made(0), generated=made(1)["clip"])
 
 
 def test_a_network_of_the_users_own_is_chosen_like_any_other() -> None:

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 from cmmd_toolkit import ArgumentError, Features, GaussianStatistics, median_distance, squared_mmd
 from cmmd_toolkit.estimation import kernels
-from cmmd_toolkit.metrics import mmd
+from cmmd_toolkit.metrics import median, mmd
 
 
 def slow_mmd(x: np.ndarray, y: np.ndarray, bandwidth: float, estimator: str) -> float:
@@ -121,7 +121,7 @@ def test_pooled_median_bandwidth_uses_both_sides() -> None:
 def test_median_of_a_large_set_is_seeded_and_close(monkeypatch: pytest.MonkeyPatch) -> None:
     x = gaussian(500, 5)
     exact = median_distance(x)
-    monkeypatch.setattr(mmd, "MEDIAN_ROWS", 200)
+    monkeypatch.setattr(median, "MEDIAN_ROWS", 200)
     assert median_distance(x, seed=3) == median_distance(x, seed=3)
     assert median_distance(x, seed=3) != median_distance(x, seed=4)
     assert median_distance(x, seed=3) == pytest.approx(exact, rel=0.05)

@@ -1,8 +1,11 @@
 """The contract of a backbone: RGB pixels in, one feature vector a picture out."""
 
+import ctypes
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     import torch
 
 Encode = Callable[["torch.Tensor"], "torch.Tensor"]
+# of NVIDIA, of NVIDIA's boards, of AMD, and of Windows below a Linux
+_DRIVERS = ("/dev/nvidiactl", "/dev/nvidia0", "/sys/module/nvidia", "/dev/nvmap", "/dev/kfd", "/dev/dxg")
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Backbone:
         provenance: what defines the features: model, weights' SHA-256, preprocessing.
         remarks: what the user should know about how it was loaded.
         chunk: pictures that go through at a time where less than a batch is faster, None for the whole batch.
-        classifier: float32 (classes, D), class logits = features @ classifier.T; None where it has none.
+        read_classifier: gives `classifier`; None where the network has none.
     """
 
     name: str
@@ -45,7 +50,12 @@ class Backbone:
     provenance: Mapping[str, Any]
     remarks: tuple[str, ...] = ()
     chunk: int | None = None
-    classifier: NDArray[np.float32] | None = None
+    read_classifier: Callable[[], NDArray[np.float32]] | None = None
+
+    @property
+    def classifier(self) -> NDArray[np.float32] | None:
+        """Float32 (classes, D), class logits = features @ classifier.T; None where it has none."""
+        return None if self.read_classifier is None else self.read_classifier()
 
     def embed(self, batch: list[NetworkInput], names: Sequence[str] = ()) -> NDArray[np.float32]:
         """Features float32 (B, D) of preprocessed pictures, finite; `names` are for the message of the WeightsError."""
@@ -148,11 +158,24 @@ def cpu_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def _has_only_a_cpu() -> bool:
+    """Whether no torch could find another device: a Linux without a driver for one, and without CUDA's library."""
+    if sys.platform != "linux" or any(Path(place).exists() for place in _DRIVERS):
+        return False
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return True
+    return False
+
+
 def resolve_device(device: str) -> str:
-    """ "auto" takes CUDA, then MPS, then the CPU; anything else must exist."""
+    """ "auto" takes CUDA, then MPS, then the CPU; anything else must exist. Imports torch only where it has to."""
+    if text(device, "device") == "cpu" or (device == "auto" and "torch" not in sys.modules and _has_only_a_cpu()):
+        return "cpu"
     import torch
 
-    if text(device, "device") == "auto":
+    if device == "auto":
         if torch.cuda.is_available():
             return "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"

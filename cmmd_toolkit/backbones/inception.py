@@ -28,10 +28,10 @@ from ..common.files import sha256
 from ..common.text import first_line
 from ..errors import ArgumentError, WeightsError
 from .base import Backbone, is_weight
+from .files import INCEPTION_NAME as _WEIGHTS_NAME, torch_hub
 from .preprocess import INCEPTION_PREPROCESSES
 
 _CPU_CHUNK = 4
-_WEIGHTS_NAME = FID_WEIGHTS_URL.rsplit("/", 1)[1]
 _POOL = "pool"
 _STAGES: dict[int, tuple[str, ...]] = {
     64: ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", _POOL),
@@ -57,6 +57,7 @@ def load(
         maps: torch.Tensor = network(inputs.contiguous(memory_format=torch.channels_last))
         return maps.mean(dim=(2, 3))
 
+    classifier = _classifier(state, dim, path)
     provenance = {
         "backbone": name,
         "model": "pt_inception-2015-12-05",
@@ -74,7 +75,7 @@ def load(
         device,
         provenance,
         chunk=_CPU_CHUNK if device == "cpu" else None,
-        classifier=_classifier(state, dim, path),
+        read_classifier=None if classifier is None else lambda: classifier,
     )
 
 
@@ -104,7 +105,7 @@ def find_weights(weights: Path | None) -> Path:
 
 def cached_weights() -> Path:
     """Where torch and pytorch-fid keep the downloaded checkpoint."""
-    return Path(torch.hub.get_dir(), "checkpoints", str(_WEIGHTS_NAME))
+    return torch_hub() / "checkpoints" / _WEIGHTS_NAME
 
 
 def build(state: Mapping[str, torch.Tensor], dim: int, path: Path) -> nn.Module:

@@ -18,11 +18,11 @@ from ..common.files import sha256
 from ..common.text import first_line
 from ..errors import ArgumentError, WeightsError
 from .base import Backbone, cpu_threads, is_weight
+from .files import BUNDLED as BUNDLED
 from .mini_network import DIM, INPUT_SIZE, ConvNorm, MiniNetwork
 from .preprocess import NetworkInput, Pixels
 from .remarks import MINI_REMARK
 
-BUNDLED = Path(__file__).with_name("mini.safetensors")
 _CPU_CHUNK = 16
 
 

@@ -106,11 +106,23 @@ def load_backbone(
         WeightsError: no weights, or weights of another network.
         ArgumentError: an option that this backbone does not have.
     """
+    spec, local = check_options(name, weights=weights, model=model, dims=dims, preprocessing=preprocessing)
+    load: Callable[..., Backbone] = _loader(spec)
+    dims = None if dims is None else int(dims)
+    loaded = load(name, local, model, dims, resolve_device(device), preprocessing)
+    check_works(loaded)
+    return loaded
+
+
+def check_options(
+    name: str, *, weights: str | Path | None, model: str | None, dims: int | None, preprocessing: str | None
+) -> tuple[BackboneSpec, Path | None]:
+    """The row of the table and the path of local weights, before anything is loaded. Raises as `load_backbone`."""
     spec = spec_of(name)
     if dims is not None and spec.name != "inception":
         raise ArgumentError(f"dims: only inception has a choice of dimensions, {name} does not; leave out `dims`")
     if dims is not None:
-        dims = whole_number(dims, "dims", 1)
+        whole_number(dims, "dims", 1)
     if model is not None:
         text(model, "model")
     if preprocessing is not None:
@@ -118,11 +130,7 @@ def load_backbone(
     if spec.name == "inception" and model is not None:
         raise ArgumentError("model: inception has one published network; leave out `model`, or give `weights=PATH`")
     _check_preprocessing(spec, preprocessing)
-    load: Callable[..., Backbone] = _loader(spec)
-    local = None if weights is None else _local(weights)
-    loaded = load(name, local, model, dims, resolve_device(device), preprocessing)
-    check_works(loaded)
-    return loaded
+    return spec, None if weights is None else _local(weights)
 
 
 def _local(weights: str | Path) -> Path:

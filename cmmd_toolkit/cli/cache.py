@@ -74,13 +74,16 @@ def check(folder: Path) -> int:
 @click.option("--to", "limit", required=True, metavar="SIZE", help="Bytes that may stay, e.g. 500MB, 2GB, 0.")
 @click.pass_obj
 def trim(folder: Path, limit: str) -> int:
-    """Remove the tables that were used longest ago until the rest is at most SIZE."""
-    from ..store.store import trim as trim_store
+    """Remove damaged tables, then those that were used longest ago, until the rest is at most SIZE."""
+    from ..store.store import trim as trim_store, trim_damaged
 
-    removed = trim_store(folder, parse_size(limit, "--to"))
-    freed = sum(state.size for state in removed)
-    names = ": " + "; ".join(state.network for state in removed) if removed else ""
-    click.echo(f"{folder}: {_size_text(freed)} removed in {len(removed)} tables{names}")
+    most = parse_size(limit, "--to")
+    damaged, removed = trim_damaged(folder, most), trim_store(folder, most)
+    freed = sum(damaged) + sum(state.size for state in removed)
+    names = [f"{len(damaged)} damaged"] if damaged else []
+    names += [state.network for state in removed]
+    listed = ": " + "; ".join(names) if names else ""
+    click.echo(f"{folder}: {_size_text(freed)} removed in {len(damaged) + len(removed)} tables{listed}")
     return 0
 
 

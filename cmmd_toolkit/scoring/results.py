@@ -52,7 +52,8 @@ class Task:
     def scorer_input(self, reference: Stored) -> ScorerInput:
         """What the passes over the sets need, with all of the reference's rows or those of a class."""
         loaded = self.sets.networks.get(self.name)
-        classifier = None if loaded is None else loaded.classifier
+        needs_logits = any(METRICS[metric].needs == "logits" for metric in self.selection.names)
+        classifier = loaded.classifier if loaded is not None and needs_logits else None
         run = self.sets.run
         return ScorerInput(reference, self.sets.recipe, self.bandwidth, run.seed, classifier, self.frequencies)
 

@@ -47,7 +47,7 @@ class Selection:
         def why_not(spec: MetricSpec) -> str | None:
             if not _defined_on(spec, name):
                 return f"not defined on {name}"
-            if spec.needs == "logits" and (loaded is None or loaded.classifier is None):
+            if spec.needs == "logits" and (loaded is None or loaded.read_classifier is None):
                 return _NO_CLASSIFIER
             return _too_few(spec, recipe, counts)
 

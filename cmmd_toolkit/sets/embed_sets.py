@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..backbones.base import Backbone
-from ..backbones.registry import INCEPTION_DIMS, load_backbone
+from ..backbones.registry import INCEPTION_DIMS
 from ..backbones.remarks import REMARKS
 from ..common.processes import current_processes
 from ..common.progress import ShowProgress, show_no_progress
@@ -14,6 +14,7 @@ from ..features.feature_set import FeatureSet
 from ..features.features import Features
 from ..features.origin import Origin
 from ..features.record import SetRecord
+from ..store.networks import open_backbone
 from ..store.store import FeatureStore, keep_to_limit
 from . import stored_warnings as stored_checks, warnings as checks
 from .embedding import embed_source
@@ -112,7 +113,8 @@ def _stored_dims(names: Sequence[str], sides: Sequence[Side]) -> int | None:
 
 def _load_networks(names: list[str], recipe: Recipe, run: Run, dims: int | None) -> dict[str, Backbone]:
     return {
-        name: load_backbone(
+        name: open_backbone(
+            run.store_path,
             name,
             weights=for_backbone(run.weights, name, names, "weights"),
             model=for_backbone(run.model, name, names, "model") or recipe.model,

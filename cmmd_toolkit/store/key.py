@@ -14,6 +14,7 @@ from ..pictures.decode import DecodePolicy
 # Of the provenance: where weights lie says nothing about the features; their checksums do.
 _PLACES = ("model", "weights")
 _CODE = ("cmmd_toolkit.pictures", "cmmd_toolkit.backbones")
+DESCRIPTION = ".network.json"  # the end of the name of a description, of store/networks.py
 _LIBRARIES = ("numpy", "pillow", "simplejpeg", "torch", "torchvision", "transformers", "open_clip_torch")
 
 
@@ -34,6 +35,11 @@ def network_key(backbone: Backbone, policy: DecodePolicy, max_pixels: int) -> di
 def key_digest(key: dict[str, Any]) -> str:
     """A name for a key, in hexadecimal."""
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def table_name(backbone: str) -> str:
+    """A backbone's name as the beginning of a file's."""
+    return "".join(letter if letter.isalnum() else "-" for letter in backbone)
 
 
 @cache

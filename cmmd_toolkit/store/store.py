@@ -5,6 +5,7 @@ A store is never a reason to fail: where it cannot be read or written, features 
 
 import os
 import sqlite3
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ from ..common.arguments import parse_size
 from ..common.files import path_of
 from ..errors import ArgumentError
 from ..pictures.decode import DecodePolicy
-from .key import key_digest, network_key
+from .key import DESCRIPTION, key_digest, network_key, table_name
 from .table import SUFFIXES, FeatureTable, Row, TableState, read_state, size_of
 
 OFF = "off"
@@ -22,6 +23,7 @@ ENVIRONMENT = "CMMD_STORE"
 LIMIT = 20 * 10**9  # bytes, unless CMMD_STORE_LIMIT says another size
 _SUFFIX = ".sqlite"
 _ROWS_PER_COMMIT = 512
+_UNFINISHED, _SECONDS_TO_FINISH = ("no such table", "has no ", "locked"), 60.0
 
 
 def store_folder(store: object = None) -> Path | None:
@@ -117,8 +119,7 @@ class FeatureStore:
 
 def _open_table(folder: Path, backbone: Backbone, policy: DecodePolicy, max_pixels: int) -> FeatureTable:
     key = network_key(backbone, policy, max_pixels)
-    name = "".join(letter if letter.isalnum() else "-" for letter in backbone.name)
-    return FeatureTable(folder / f"{name}-{key_digest(key)}{_SUFFIX}", key, backbone.dim)
+    return FeatureTable(folder / f"{table_name(backbone.name)}-{key_digest(key)}{_SUFFIX}", key, backbone.dim)
 
 
 def list_tables(folder: Path) -> tuple[list[TableState], list[tuple[Path, str]]]:
@@ -154,14 +155,48 @@ def remove_table(path: Path) -> int:
 
 
 def trim(folder: Path, limit: int, keep: int = 0) -> list[TableState]:
-    """Remove the tables that were used longest ago until the rest is at most `limit` bytes; returns the removed.
+    """Remove damaged tables, then those that were used longest ago, until the rest is at most `limit` bytes.
 
-    The last `keep` used ones stay.
+    The last `keep` used ones stay. Returns the removed that were not damaged.
     """
-    states, _ = list_tables(folder)
-    removed = []
-    while len(states) > keep and sum(state.size for state in states) > limit:
+    trim_damaged(folder, limit)
+    states, damaged = list_tables(folder)
+    left, removed = sum(state.size for state in states) + sum(size_of(path) for path, _ in damaged), []
+    while len(states) > keep and left > limit:
         removed.append(states.pop())
+        left -= removed[-1].size
         with suppress(OSError):
             remove_table(removed[-1].path)
+    _remove_descriptions(folder)
     return removed
+
+
+def trim_damaged(folder: Path, limit: int) -> list[int]:
+    """Remove tables that cannot be read until the store is at most `limit` bytes; returns the bytes of each."""
+    states, damaged = list_tables(folder)
+    waiting = [path for path, reason in damaged if not _is_in_the_making(path, reason)]
+    left, removed = sum(state.size for state in states) + sum(size_of(path) for path, _ in damaged), list[int]()
+    while waiting and left > limit:
+        with suppress(OSError):
+            removed.append(remove_table(waiting.pop()))
+            left -= removed[-1]
+    return removed
+
+
+def _is_in_the_making(path: Path, reason: str) -> bool:
+    """Whether another process may just be about to fill or to write that table."""
+    if not any(words in reason for words in _UNFINISHED):
+        return False
+    try:
+        return time.time() - path.stat().st_mtime < _SECONDS_TO_FINISH
+    except OSError:
+        return True
+
+
+def _remove_descriptions(folder: Path) -> None:
+    """Of networks that have no table any more."""
+    tables = {path.name.rpartition("-")[0] for path in folder.glob(f"*{_SUFFIX}")}
+    for path in folder.glob(f"*{DESCRIPTION}"):
+        if path.name.rpartition("-")[0] not in tables:
+            with suppress(OSError):
+                path.unlink()

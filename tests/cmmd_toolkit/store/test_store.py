@@ -1,6 +1,7 @@
 """The feature store: equal numbers, nothing computed twice, nothing stale, never a reason to fail."""
 
 import dataclasses
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -380,3 +381,21 @@ def test_a_table_that_another_process_has_removed_is_not_made_again(tmp_path: Pa
     with pytest.raises(sqlite3.OperationalError):
         read_state(tmp_path / "gone.sqlite")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_trim_counts_damaged_tables_and_removes_them_first(
+    tmp_path: Path, real: Path, clip_folder: Path, seen: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "store"
+    embedded(real, store, seen)
+    ruined = store / "clip-0.sqlite"
+    ruined.write_bytes(b"no database" * 100_000)
+    (store / "new-0.sqlite").write_bytes(b"")  # another process may be about to fill it
+    assert trim(store, 2 * 10**6) == []
+    assert ruined.exists()
+    said = run(capsys, "cache", "--store", store, "trim", "--to", "1MB").out
+    assert "1.1 MB removed in 1 tables: 1 damaged" in said
+    assert sorted(path.suffix for path in store.iterdir()) == [".json", ".sqlite", ".sqlite"]
+    os.utime(store / "new-0.sqlite", (0, 0))
+    assert len(trim(store, 0)) == 1
+    assert list(store.iterdir()) == []

@@ -1,5 +1,6 @@
 """Rows that come block by block: in memory while they are few, beyond that in a temporary file, memory-mapped."""
 
+import os
 import tempfile
 from pathlib import Path
 from typing import IO, Any
@@ -74,3 +75,20 @@ def row_blocks(count: int, dim: int) -> list[slice]:
     """Slices of a few thousand rows, each of at most 16 MiB in float32."""
     height = max(1, 2**22 // dim)
     return [slice(start, min(start + height, count)) for start in range(0, count, height)]
+
+
+def empty_rows(count: int, dim: int, folder: Path | None = None) -> NDArray[np.float32]:
+    """Float32 (count, dim) to be filled in any order; in a temporary file, which goes with it, where it is large."""
+    if count * dim * 4 <= IN_MEMORY:
+        return np.empty((count, dim), np.float32)
+    place = folder or Path(tempfile.gettempdir())
+    with tempfile.TemporaryFile(dir=place) as file:
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, count * dim * 4)  # no room is an error now, and no signal later
+        except OSError as error:
+            raise InputError(
+                f"{place}: {count:,} rows of {dim} features are kept in a temporary file here, for which there is no "
+                f"room ({error.strerror}); make room, or set TMPDIR to another folder"
+            ) from error
+        return np.asarray(np.memmap(file, np.float32, "r+", shape=(count, dim)))

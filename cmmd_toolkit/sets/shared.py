@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..common.processes import current_processes
+from ..common.row_collector import empty_rows
 from ..features.record import RecordBuilder
 
 Rows = NDArray[np.float32]
@@ -24,7 +25,7 @@ def gather_set(seen: RecordBuilder, features: Sequence[Rows]) -> tuple[RecordBui
     rows_of = _rows_of([part.places for part in parts])
     whole = []
     for own in features:
-        every = np.empty((sum(map(len, rows_of)), own.shape[1]), np.float32)
+        every = empty_rows(sum(map(len, rows_of)), own.shape[1])
         for rank, first, part in processes.gather_rows(own, map(len, rows_of)):
             every[rows_of[rank][first : first + len(part)]] = part
         whole.append(every)

@@ -14,7 +14,7 @@ from pictures import gaussian, smooth_picture, write_pictures
 
 from cmmd_toolkit import Features, InputError, compare, embed, frechet_distance, rank, squared_mmd
 from cmmd_toolkit.common import row_collector, safetensors_file
-from cmmd_toolkit.common.row_collector import RowCollector, gathered, row_blocks
+from cmmd_toolkit.common.row_collector import RowCollector, empty_rows, gathered, row_blocks
 from cmmd_toolkit.features import matrices, unit_rows
 from cmmd_toolkit.metrics import mmd
 
@@ -218,6 +218,29 @@ def test_a_full_disk_is_an_error_in_one_line(tmp_path: Path) -> None:
     assert finished.returncode == 1
     assert "could not be written (File too large); make room, or set TMPDIR to another folder" in finished.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_in_any_order_go_to_a_file_too(tmp_path: Path, small_limits: None) -> None:
+    rows = gaussian(70, 9).astype(np.float32)
+    filled = empty_rows(70, 9, tmp_path)
+    for part in (slice(1, None, 2), slice(0, None, 2)):
+        filled[part] = rows[part]
+    assert is_mapped(filled)
+    assert np.array_equal(filled, rows)
+    assert list(tmp_path.iterdir()) == []
+    assert not is_mapped(empty_rows(5, 9, tmp_path))
+
+
+def test_no_room_for_rows_is_an_error_in_one_line(tmp_path: Path) -> None:
+    code = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6))\n"
+        "from cmmd_toolkit.common.row_collector import empty_rows, empty_rows\n"
+        f"empty_rows(10**6, 100, __import__('pathlib').Path({str(tmp_path)!r}))"
+    )
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    last = finished.stderr.strip().splitlines()[-1]
+    assert "1,000,000 rows of 100 features are kept in a temporary file here, for which there is no room" in last
 
 
 def test_many_pictures_are_embedded_into_a_file(real: Path, tmp_path: Path, small_limits: None) -> None:

@@ -50,9 +50,9 @@ def test_the_error_falls_as_the_root_of_the_frequencies(generated: np.ndarray) -
     exact = float(squared_mmd(reference=X, generated=generated, bandwidth=3.0))
 
     def spread(count: int) -> float:
-        return float(np.sqrt(np.mean([(float(own) - exact) ** 2 for own in estimates(generated, count, 1000)])))
+        return float(np.sqrt(np.mean([(float(own) - exact) ** 2 for own in estimates(generated, count, 500)])))
 
-    assert spread(150) / spread(1350) == pytest.approx(3, rel=0.15)  # 3 % a standard error
+    assert spread(150) / spread(1350) == pytest.approx(3, rel=0.2)  # 4.5 % a standard error
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.15, 1.0])

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ProcessError
+from .text import first_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -177,7 +178,7 @@ def _join(backend: str, error: type[Exception]) -> tuple[int, int]:
         store = PrefixStore("cmmd", store)
         init_process_group(backend, store=store, rank=rank, world_size=count, timeout=_LONGEST_WAIT)
     except (RuntimeError, ValueError) as reason:
-        size, why = os.environ["WORLD_SIZE"], str(reason).splitlines()[0]
+        size, why = os.environ["WORLD_SIZE"], first_line(reason)
         advice = "start with torchrun or accelerate launch, or unset WORLD_SIZE"
         raise error(f"the {size} processes of WORLD_SIZE did not meet ({why}); {advice}") from reason
     return rank, count

@@ -17,7 +17,7 @@ import click
 from ..errors import CmmdError, InputError
 from .flags import in_flags
 from .nearest import nearest
-from .processes import ALONE, Processes, shared_work
+from .processes import ALONE, Processes, is_first_to_tell, shared_work
 from .signals import CODES, caught_signals, exit_at_once
 from .streams import sturdy_streams
 
@@ -64,12 +64,8 @@ class Shell(click.Group):
         click.echo(f"{self.program}: " + " ".join(message.split()), err=True)
 
     def is_first_to_tell(self) -> bool:
-        """Whether this process is to say why it ends, or another of the same launch has done so."""
-        if "RANK" not in os.environ:
-            return True
-        from .processes import is_first_to_tell
-
-        return is_first_to_tell(self.program)
+        """Whether this process is to say why it ends, or another that runs the same command has done so."""
+        return not self.shares_work or is_first_to_tell(self.program)
 
     def _run(self, args: Sequence[str] | None, extra: dict[str, Any], came: Sequence[int]) -> int:
         try:
@@ -144,7 +140,7 @@ class Shell(click.Group):
 @contextmanager
 def _muted() -> Iterator[None]:
     """Of several processes one prints; errors come when this is over."""
-    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+    with Path(os.devnull).open("w", errors="replace") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         yield
 
 

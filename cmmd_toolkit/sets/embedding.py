@@ -87,7 +87,7 @@ def embed_source(
             seen.add(picture.place, picture.name, picture.kind, picture.size, picture.digest)
             rows.add(picture)
         rows.compute()
-    seen, whole = gather_set(seen, rows.stacked())
+    seen, whole = gather_set(seen, rows.stacked(), store.folder)
     seen.skipped[:0] = source.problems
     if not seen.names:
         why = f"; all {len(seen.skipped)} were skipped, first {seen.skipped[0][1]}" if seen.skipped else ""

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,10 @@ from ..features.record import RecordBuilder
 Rows = NDArray[np.float32]
 
 
-def gather_set(seen: RecordBuilder, features: Sequence[Rows]) -> tuple[RecordBuilder, list[Rows]]:
+def gather_set(seen: RecordBuilder, features: Sequence[Rows], folder: Path | None) -> tuple[RecordBuilder, list[Rows]]:
     """The whole set in every process: what is known of the pictures, and features float32 (N, D) a backbone.
 
-    `seen` and `features` are this process's part, in its order, which is the source's.
+    `seen` and `features` are this process's part, in its order, which is the source's; `folder` takes many rows.
     """
     processes = current_processes()
     if processes.count == 1:
@@ -25,7 +26,7 @@ def gather_set(seen: RecordBuilder, features: Sequence[Rows]) -> tuple[RecordBui
     rows_of = _rows_of([part.places for part in parts])
     whole = []
     for own in features:
-        every = empty_rows(sum(map(len, rows_of)), own.shape[1])
+        every = empty_rows(sum(map(len, rows_of)), own.shape[1], folder)
         for rank, first, part in processes.gather_rows(own, map(len, rows_of)):
             every[rows_of[rank][first : first + len(part)]] = part
         whole.append(every)

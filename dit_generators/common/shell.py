@@ -6,6 +6,7 @@ from typing import TypeVar
 import click
 
 from cmmd_toolkit.common.flags import in_flags
+from cmmd_toolkit.common.processes import is_first_to_tell
 from cmmd_toolkit.common.shell import INTERRUPTED, Shell
 
 from ..errors import ArgumentError, AttentionChangedWarning, DitError
@@ -21,6 +22,10 @@ class DitShell(Shell):
     errors = (DitError,)
     shown_warnings = (AttentionChangedWarning,)
     resumes = True
+
+    def is_first_to_tell(self) -> bool:
+        """Its commands join the processes of a launch by themselves."""
+        return is_first_to_tell(self.program)
 
 
 def say(message: str) -> None:

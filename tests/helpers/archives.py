@@ -5,6 +5,11 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from damage import damages
+from pictures import pixels_of
+
+from cmmd_toolkit import CmmdError
+
 
 def write_tar(path: Path, files: Mapping[str, bytes], mode: str = "w") -> Path:
     """A tar of those files, in their order."""
@@ -32,3 +37,17 @@ def write_parquet(path: Path, files: Mapping[str, bytes], *, rows: int = 3, path
     table = pa.table({"label": list(range(len(files))), "image": pa.array(values, kind)})
     parquet.write_table(table, path, row_group_size=rows)
     return path
+
+
+def assert_damage_is_told(path: Path, whole: bytes, real: Path) -> None:
+    """Every damage of a file is one line that names it, or leaves whole pictures of the folder `real`."""
+    expected = {pixels.tobytes() for pixels in pixels_of(real)}
+    for content in damages(whole, 150):
+        path.write_bytes(content)
+        try:
+            found, reason = pixels_of(path), str(path)
+        except CmmdError as error:
+            found, reason = [], str(error)
+        assert {pixels.tobytes() for pixels in found} <= expected
+        assert reason.startswith(str(path))
+        assert "\n" not in reason

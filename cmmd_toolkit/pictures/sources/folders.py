@@ -11,7 +11,7 @@ from ...errors import InputError, PictureError
 from ..load import Load
 from .names import SUFFIXES, is_picture_name, other_files
 from .parquet import parquet_source
-from .place import LocalFile
+from .place import LocalFile, as_picture
 from .source import ImageSource, Opening
 
 
@@ -108,7 +108,5 @@ def file_loader(path: Path, name: str, how: Opening) -> Load:
             raise PictureError(
                 f"{name}: cannot be read ({error.strerror}); {advice} or use `on_error='skip'`"
             ) from error
-        except InputError as error:
-            raise PictureError(f"{error} or use `on_error='skip'`") from error
 
-    return how.load(name, read)
+    return how.load(name, as_picture(read))

@@ -10,7 +10,7 @@ from ...common.urls import is_url
 from ...errors import InputError, PictureError
 from ..load import Load
 from .names import SUFFIXES, check_entry_name, is_picture_name, other_files
-from .place import Place, RangeStream
+from .place import Place, RangeStream, as_picture
 from .source import ImageSource, Opening
 
 _MAX_ENTRY_BYTES = 1 << 30
@@ -75,9 +75,9 @@ def _loader(
         try:
             with stream.held(start, end):  # zipfile lets one thread read at a time
                 return archive.read(entry)
-        except InputError as error:  # of the place
-            raise PictureError(f"{error} or use `on_error='skip'`") from None
+        except InputError:  # of the place
+            raise
         except Exception as error:  # zlib.error, BadZipFile (wrong checksum), RuntimeError (encrypted), ...
             raise PictureError(f"{name}: cannot be unpacked ({error}); make the zip again") from error
 
-    return how.load(name, read)
+    return how.load(name, as_picture(read))

@@ -168,6 +168,18 @@ def test_processes_that_do_not_meet_are_refused(monkeypatch: pytest.MonkeyPatch)
         pass
 
 
+def test_a_job_of_several_processes_hears_every_error_of_the_commands_that_it_starts() -> None:
+    command = [sys.executable, "-c", "from cmmd_toolkit.cli.main import main; main()", "compare"]
+    script = (
+        "import subprocess\n"
+        "for name in ('absent-1', 'absent-2'):\n"
+        f"    print(subprocess.run({command!r} + [name, name], capture_output=True, text=True).stderr)"
+    )
+    finished = torchrun(2, "--no-python", sys.executable, "-c", script)
+    assert finished.stdout.count("cmmd: error: absent-1: no such file or folder") == 2
+    assert finished.stdout.count("cmmd: error: absent-2: no such file or folder") == 2
+
+
 def test_nothing_is_shared_unless_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     with shared_work() as processes:
         assert processes.count == 1

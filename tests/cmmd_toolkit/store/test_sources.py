@@ -2,19 +2,16 @@
 
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import datasets
 import numpy as np
-import pytest
 from archives import contents, write_parquet, write_tar
 from web_server import serving
 
 from cmmd_toolkit import embed
-from cmmd_toolkit.backbones.base import Backbone
 
 
-def test_pictures_are_recognised_in_every_source(real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_are_recognised_in_every_source(real: Path, tmp_path: Path, seen: list[str]) -> None:
     files, options = contents(real), {"backbone": "mini", "device": "cpu", "store": tmp_path / "store"}
     expected = embed(real, **options).values
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
@@ -24,14 +21,7 @@ def test_pictures_are_recognised_in_every_source(real: Path, tmp_path: Path, mon
     rows = [{"bytes": data, "path": name} for name, data in files.items()]
     dataset = datasets.Dataset.from_dict({"image": rows}, features=datasets.Features({"image": datasets.Image()}))
 
-    seen: list[str] = []
-    compute = Backbone.embed
-
-    def counted(self: Backbone, batch: list[Any], names: Any = ()) -> Any:
-        seen.extend(names)
-        return compute(self, batch, names)
-
-    monkeypatch.setattr(Backbone, "embed", counted)
+    del seen[:]
     with serving(tmp_path) as server:
         for source in (
             *(tmp_path / "a.zip", tmp_path / "a.txt", dataset, dataset.to_iterable_dataset()),

@@ -27,20 +27,6 @@ from cmmd_toolkit.store.store import list_tables, store_folder, trim
 from cmmd_toolkit.store.table import read_state, remove_damaged
 
 
-@pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the pictures that a network has seen."""
-    names: list[str] = []
-    embed_batch = Backbone.embed
-
-    def counted(self: Backbone, batch: list[Any], own: Any = ()) -> Any:
-        names.extend(own)
-        return embed_batch(self, batch, own)
-
-    monkeypatch.setattr(Backbone, "embed", counted)
-    return names
-
-
 def embedded(source: Any, store: Any, seen: list[str], **options: Any) -> tuple[Features, int]:
     """Features under mini, and how many pictures its network has seen for them."""
     del seen[:]

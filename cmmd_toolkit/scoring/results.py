@@ -15,7 +15,7 @@ from ..sets.side import Stored
 from .scorers import SCORERS, ScorerInput, side_count
 from .selection import Selection
 from .verdicts import verdict_metric, verdict_on
-from .warnings import interval_warnings, negative_warnings, rank_warnings
+from .warnings import frequency_warnings, interval_warnings, negative_warnings, rank_warnings
 
 
 class Problem(NamedTuple):
@@ -115,7 +115,7 @@ def _score(task: Task) -> tuple[list[list[Result]], list[str], Verdict | None]:
     if not flat:
         raise ArgumentError(found.problems[0].reason)
     remarks = [f"{', '.join(problem.metrics)} on {task.name} left out: {problem.reason}" for problem in found.problems]
-    remarks += [*negative_warnings(flat), *interval_warnings(flat)]
+    remarks += [*frequency_warnings(flat), *negative_warnings(flat), *interval_warnings(flat)]
     if any(METRICS[name].number == "fd" for name in names):
         sides = zip(task.sets.sides, (reference, *generated), strict=True)
         remarks += rank_warnings([(side.short, side_count(own)) for side, own in sides], reference.dim)

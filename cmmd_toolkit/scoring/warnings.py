@@ -43,6 +43,20 @@ def interval_warnings(results: Sequence[Result]) -> list[str]:
     ]
 
 
+def frequency_warnings(results: Sequence[Result]) -> list[str]:
+    """That numbers were estimated with random frequencies, and the largest error that these add."""
+    added: dict[tuple[str, str, int], float] = {}
+    for result in results:
+        if (count := result.parameters.get("num_frequencies")) is not None:
+            which = result.metric, result.backbone, int(count)
+            added[which] = max(added.get(which, 0.0), float(result.parameters["frequency_error"]))
+    return [
+        f"{metric} on {backbone}: estimated with {count:,} random frequencies, which add a standard error of up to "
+        f"{error:.2g}; it is in the error and the interval"
+        for (metric, backbone, count), error in added.items()
+    ]
+
+
 def class_warnings(
     sets: Sequence[tuple[str, Mapping[str, Sequence[int]]]], counts: Sequence[int], least: int
 ) -> list[str]:

@@ -95,6 +95,10 @@ def test_blocks_order_shift_and_precision_do_not_matter(monkeypatch: pytest.Monk
 
 def test_it_takes_one_more_set_for_little_and_scores_it_alike() -> None:
     report = compare(X, {"a": FAR, "b": NEAR}, metric="mmd", mmd_method="random-features", mmd_frequencies=500)
+    largest = max(own.parameters["frequency_error"] for own in report.results)
+    (said,) = (warning for warning in report.warnings if "random frequencies" in warning)
+    assert said.startswith("mmd on features: estimated with 500 random frequencies")
+    assert f"a standard error of up to {largest:.2g}" in said
     for name, rows in (("a", FAR), ("b", NEAR)):
         alone = compare(X, rows, metric="mmd", mmd_method="random-features", mmd_frequencies=500)
         assert report.value("mmd", generated=name) == alone.value("mmd")

@@ -87,11 +87,12 @@ def compare(reference: str, generated: tuple[str, ...], json_file: str | None, *
     """Score GENERATED sets against REFERENCE.
 
     A set is a folder, a .zip or archive.zip:inner/folder, a .tar or .tar.gz or several ('train-{000..099}.tar'), a
-    .parquet, a .txt with a path a line, an .npy or .npz batch of uint8 images, any of these at s3://, gs://, hf:// or
-    https://, a file of `cmmd embed`, or an .npy of features (floats, N x D); statistics may also be a pytorch-fid .npz
-    (docs/inputs.md). The table says of each metric whether lower or higher is better. --fail-above and --fail-below
-    look at the value as printed, with :corrected at the value without bias; with several backbones they name one
-    (mini:mmd=0.02). Exit codes: 0 done, 1 beyond --fail-above or --fail-below, 2 bad input, 130 interrupted.
+    .parquet or file.parquet:column, a .txt with a path a line, an .npy or .npz batch of uint8 images, any of these at
+    s3://, gs://, hf:// or https://, a file of `cmmd embed`, or an .npy of features (floats, N x D); statistics may
+    also be a pytorch-fid .npz (docs/inputs.md). The table says of each metric whether lower or higher is better.
+    --fail-above and --fail-below look at the value as printed, with :corrected at the value without bias; with
+    several backbones they name one (mini:mmd=0.02). Exit codes: 0 done, 1 beyond --fail-above or --fail-below, 2 bad
+    input, 130 interrupted.
     """
     limits = [parse_limit(ABOVE, text, given["metric"]) for text in given.pop("fail_above")]
     limits += [parse_limit(BELOW, text, given["metric"]) for text in given.pop("fail_below")]

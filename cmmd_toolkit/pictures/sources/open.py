@@ -17,7 +17,7 @@ from .folders import folder_source
 from .iterables import iterable_source
 from .lists import list_source
 from .names import SUFFIXES
-from .parquet import parquet_source
+from .parquet import column_of_parquet, parquet_source
 from .place import LocalFile, Place
 from .remote import open_remote
 from .remote_folders import remote_folder_source
@@ -40,9 +40,10 @@ def open_images(
 
     Args:
         source: a folder, .zip (or `archive.zip:inner/folder`), .tar or .tar.gz (or several, `train-{000..099}.tar`),
-            .parquet or a folder of them, .npy or .npz, or a .txt with a path a line, by path or by an address that
-            fsspec knows (`s3://...`); a uint8 array or tensor (N, 3, H, W) or (N, H, W, 3); a `Dataset` or
-            `IterableDataset` of the library `datasets`; or an iterable of Pillow images, paths and uint8 arrays.
+            .parquet (or `file.parquet:column`) or a folder of them, .npy or .npz, or a .txt with a path a line, by path
+            or by an address that fsspec knows (`s3://...`); a uint8 array or tensor (N, 3, H, W) or (N, H, W, 3); a
+            `Dataset` or `IterableDataset` of the library `datasets`; or an iterable of Pillow images, paths and uint8
+            arrays.
         recursive: also look into the folder's subfolders.
         policy: how awkward pictures are converted, see `cmmd_toolkit.pictures.decode`.
         max_pixels: a picture with more is refused from its header, as a PictureError when it is loaded.
@@ -80,6 +81,8 @@ def _open_name(name: str | os.PathLike[str], how: Opening) -> ImageSource:
     text = str(name) if is_url(name) else str(path_of(name))
     if part := part_of_zip(text):
         return zip_source(_place(part[0]), part[1], how)
+    if chosen := column_of_parquet(text):
+        return _open_column(*chosen, how)
     if is_url(text):
         return _open_files(expand(text), text, how) if suffix_of(text) else remote_folder_source(open_remote(text), how)
     if "{" in text and not os.path.exists(text):  # noqa: PTH110 (pathlib raises at too long a name)
@@ -103,6 +106,12 @@ def _open_files(names: Sequence[str], text: str, how: Opening) -> ImageSource:
     if suffix in (".npy", ".npz"):
         return batch_source(places[0], suffix, how)
     return zip_source(places[0], "", how) if suffix == ".zip" else list_source(places[0], how)
+
+
+def _open_column(files: str, column: str, how: Opening) -> ImageSource:
+    shown = shown_url(files) if is_url(files) else files
+    names = [files] if os.path.exists(files) else expand(files)  # noqa: PTH110 (see above)
+    return parquet_source([_place(name) for name in names], f"{shown}:{column}", how, column)
 
 
 def _place(name: str) -> Place:

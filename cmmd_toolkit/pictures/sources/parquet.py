@@ -3,12 +3,15 @@
 A file is read row group by row group, and of each a few rows at a time.
 """
 
+import os
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from ...common.text import first_line
+from ...common.urls import is_url
 from ...errors import InputError, PictureError
 from ..load import refusal
 from .place import Place, RangeStream
@@ -16,15 +19,24 @@ from .source import ImageSource, Item, Opening, Rows, Stream
 
 _AT_ONCE = 16  # rows that are in memory beside those that are decoded
 _PARTS = {"bytes", "path"}
+_COLUMN = re.compile(r"(.*\.parquet):(.+)", re.IGNORECASE | re.DOTALL)
 
 
-def parquet_source(places: Sequence[Place], name: str, how: Opening) -> ImageSource:
+def column_of_parquet(name: str) -> tuple[str, str] | None:
+    """`file.parquet:column` as the file, or the pattern of several, and the column; None for every other name."""
+    found = _COLUMN.fullmatch(name)
+    if found is None or (not is_url(name) and os.path.exists(name)):  # noqa: PTH110 (pathlib raises at too long a name)
+        return None
+    return found[1], found[2]
+
+
+def parquet_source(places: Sequence[Place], name: str, how: Opening, column: str | None = None) -> ImageSource:
     """The pictures of one file or several, in order.
 
-    The column is the one of structs with `bytes` and `path`, else the one of bytes. Names are the paths that stand in
-    it, else row numbers. Raises InputError where there is none, or several.
+    Without a name, the column is the one of structs with `bytes` and `path`, else the one of bytes. Names are the paths
+    that stand in it, else row numbers. Raises InputError where there is none, or several.
     """
-    stream = _Parquet(places, name, how)
+    stream = _Parquet(places, column, how)
     if not stream.size:
         raise InputError(f"{name}: no pictures among its 0 rows")
     return ImageSource(name, stream, how.policy)
@@ -33,13 +45,13 @@ def parquet_source(places: Sequence[Place], name: str, how: Opening) -> ImageSou
 class _Parquet(Stream):
     """Files of known numbers of rows."""
 
-    def __init__(self, places: Sequence[Place], name: str, how: Opening) -> None:
+    def __init__(self, places: Sequence[Place], column: str | None, how: Opening) -> None:
         self._places, self._how = places, how
         self._ends: list[int] = []  # of each file, in rows of all
         self._columns = []
         for place in places:
             with _opened(place) as file:
-                self._columns.append(_image_column(file.schema_arrow, place.name))
+                self._columns.append(_image_column(file.schema_arrow, place.name, column))
                 self._ends.append(file.metadata.num_rows + (self._ends[-1] if self._ends else 0))
         self.size = self._ends[-1]
         self._width = len(str(max(self.size - 1, 0)))
@@ -103,15 +115,33 @@ def _opened(place: Place) -> Any:
         raise InputError(f"{place.name}: not a readable Parquet file ({first_line(error)}); copy it again") from error
 
 
-def _image_column(schema: Any, name: str) -> str:
+def _image_column(schema: Any, name: str, asked: str | None) -> str:
+    """The asked column, else the only one that can hold pictures."""
+    structs = [own.name for own in schema if _is_picture(own.type)]
+    found = structs or [own.name for own in schema if _is_bytes(own.type)]
+    has = "it has " + (", ".join(f"{own.name} ({own.type})" for own in schema) or "no columns")
+    if asked is not None:
+        if (count := schema.names.count(asked)) != 1:
+            raise InputError(f"{name}: {'several columns' if count else 'no column'} {asked!r}; {has}")
+        own = schema.field(asked).type
+        if not _is_picture(own) and not _is_bytes(own):
+            raise InputError(f"{name}: column {asked!r} holds no pictures (structs of bytes and path, or bytes); {has}")
+        return asked
+    if not found:
+        what = "no column of pictures (structs of bytes and path, or bytes)"
+        raise InputError(f"{name}: {what}; {has}; give one that holds encoded pictures")
+    if len(found) > 1:
+        raise InputError(f"{name}: several columns of pictures; {has}; name one, as in FILE.parquet:{found[0]}")
+    return str(found[0])
+
+
+def _is_picture(kind: Any) -> bool:
     from pyarrow import types
 
-    structs = [own.name for own in schema if types.is_struct(own.type) and {part.name for part in own.type} >= _PARTS]
-    plain = [own.name for own in schema if types.is_binary(own.type) or types.is_large_binary(own.type)]
-    found = structs or plain
-    if len(found) != 1:
-        what = "several columns of pictures" if found else "no column of pictures (structs of bytes and path, or bytes)"
-        columns = ", ".join(f"{own.name} ({own.type})" for own in schema)
-        advice = "keep one of them" if found else "give one that holds encoded pictures"
-        raise InputError(f"{name}: {what}; it has {columns or 'no columns'}; {advice}")
-    return str(found[0])
+    return bool(types.is_struct(kind)) and {part.name for part in kind} >= _PARTS
+
+
+def _is_bytes(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_binary(kind) or types.is_large_binary(kind))

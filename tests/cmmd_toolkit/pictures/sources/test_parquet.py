@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from archives import assert_damage_is_told, contents, write_parquet
-from pictures import names_of, pixels_of
+from pictures import names_of, pixels_of, write_pictures
 from pyarrow import parquet
 
 from cmmd_toolkit import InputError, PictureError, compare, embed
@@ -59,7 +59,7 @@ def test_a_column_of_bytes_is_one_of_pictures(kind: pa.DataType, real: Path, tmp
         ({"label": [1, 2]}, r"no column of pictures .*; it has label \(int64\); give one"),
         (
             {"a": [b"x", b"y"], "b": [b"x", b"y"]},
-            r"several columns .*; it has a \(binary\), b \(binary\); keep",
+            r"several columns .*; it has a \(binary\), b \(binary\); name one, as in FILE.parquet:a",
         ),
         ({"a": pa.array([], pa.binary())}, "no pictures among its 0 rows"),
     ],
@@ -68,6 +68,46 @@ def test_what_holds_no_pictures_is_refused_with_its_columns(columns: dict, messa
     parquet.write_table(pa.table(columns), tmp_path / "a.parquet")
     with pytest.raises(InputError, match=message):
         open_images(tmp_path / "a.parquet")
+
+
+def test_a_column_is_chosen_by_its_name(real: Path, tmp_path: Path) -> None:
+    """Two columns of one file, or of several, are two sets; `datasets` writes structs, others bytes."""
+    fake = write_pictures(tmp_path / "fake", 8, first_seed=70)
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    columns = {
+        "real": pa.array(list(contents(real).values()), pa.binary()),
+        "fake:0": pa.array([{"bytes": own, "path": name} for name, own in contents(fake).items()], kind),
+        "label": list(range(8)),
+    }
+    for part in range(2):
+        rows = {name: own[part * 4 : part * 4 + 4] for name, own in columns.items()}
+        parquet.write_table(pa.table(rows), tmp_path / f"{part}.parquet")
+    both = str(tmp_path / "{0,1}.parquet")
+    for column, folder in (("real", real), ("fake:0", fake)):
+        source = open_images(f"{both}:{column}")
+        assert source.name == f"{both}:{column}"
+        for own, other in zip(pixels_of(source), pixels_of(folder), strict=True):
+            assert np.array_equal(own, other)
+    report = compare(f"{both}:real", f"{both}:fake:0", backbone="mini", metric="mmd", device="cpu")
+    assert report.results[0].generated == f"{both}:fake:0"
+    assert report.value("mmd") == compare(real, fake, backbone="mini", metric="mmd", device="cpu").value("mmd")
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ("label", r"a\.parquet: column 'label' holds no pictures .*; it has label \(int64\), png \(binary\)"),
+        ("image", r"a\.parquet: no column 'image'; it has label \(int64\), png \(binary\)"),
+        ("twice", r"a\.parquet: several columns 'twice'; it has .* twice \(binary\), twice \(binary\)$"),
+    ],
+)
+def test_a_column_that_is_none_of_pictures_is_refused(column: str, message: str, tmp_path: Path) -> None:
+    columns = [pa.array(own) for own in ([1, 2], [b"x", b"y"], [b"x", b"y"], [b"x", b"y"])]
+    parquet.write_table(pa.Table.from_arrays(columns, ["label", "png", "twice", "twice"]), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=message):
+        open_images(f"{tmp_path}/a.parquet:{column}")
+    with pytest.raises(InputError, match=r"none\.parquet: no such file"):
+        open_images(f"{tmp_path}/none.parquet:{column}")
 
 
 def test_rows_without_bytes_are_unusable_pictures(real: Path, tmp_path: Path) -> None:

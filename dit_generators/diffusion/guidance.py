@@ -10,7 +10,7 @@ from ..attention.settings import AttentionSettings
 from ..common.types import check_types
 from ..errors import ArgumentError
 from ..network.model import DiT
-from .samplers import Predict
+from .samplers import Predict, PredictByStep
 from .schedule import NUM_TRAIN_TIMESTEPS
 
 Channels = Literal["all", "3"]
@@ -98,14 +98,20 @@ def guided(model: DiT, class_labels: Tensor | None, guidance: Guidance) -> Predi
         halves = model(x.repeat(2, 1, 1, 1), timesteps.repeat(2), torch.cat([class_labels, null]))
         return tuple(halves.chunk(2))
 
-    def predict(x: Tensor, timesteps: Tensor) -> Tensor:
-        if guidance.scale == 1 or not _active(guidance, int(timesteps[0])):
-            return model(x, timesteps, class_labels)
+    def plain(x: Tensor, timesteps: Tensor) -> Tensor:
+        return model(x, timesteps, class_labels)
+
+    def with_guidance(x: Tensor, timesteps: Tensor) -> Tensor:
         if guidance.scale == 0 and guidance.channels == "all":
             return weak(x, timesteps)
         return combine(*both(x, timesteps), guidance.scale, guidance.channels, x.shape[1])
 
-    return predict
+    if guidance.scale == 1:
+        return plain
+    if guidance.interval is None:
+        return with_guidance
+    low, high = guidance.interval
+    return PredictByStep(lambda timestep: with_guidance if low <= timestep <= high else plain)
 
 
 def combine(strong: Tensor, weak: Tensor, scale: float, channels: Channels, in_channels: int) -> Tensor:
@@ -113,7 +119,3 @@ def combine(strong: Tensor, weak: Tensor, scale: float, channels: Channels, in_c
     count = min(3, in_channels) if channels == "3" else in_channels
     noise = weak[:, :count] + scale * (strong[:, :count] - weak[:, :count])
     return torch.cat([noise, strong[:, count:]], dim=1)
-
-
-def _active(guidance: Guidance, timestep: int) -> bool:
-    return guidance.interval is None or guidance.interval[0] <= timestep <= guidance.interval[1]

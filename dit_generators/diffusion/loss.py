@@ -29,8 +29,8 @@ class Loss:
 
 def add_noise(x_0: Tensor, noise: Tensor, schedule: Schedule, index: Tensor) -> Tensor:
     """x_t = sqrt(a) x_0 + sqrt(1 - a) noise (Ho et al. 2020, eq. 4)."""
-    signal = at(schedule.alphas_cumprod**0.5, index, x_0)
-    return signal * x_0 + at((1 - schedule.alphas_cumprod) ** 0.5, index, x_0) * noise
+    tables = schedule.on(x_0.device)
+    return at(tables.signal, index) * x_0 + at(tables.noise, index) * noise
 
 
 def diffusion_loss(predict: Predict, x_0: Tensor, index: Tensor, noise: Tensor, schedule: Schedule) -> Loss:
@@ -39,11 +39,11 @@ def diffusion_loss(predict: Predict, x_0: Tensor, index: Tensor, noise: Tensor, 
     Args:
         predict: the network as a function of x_t and original timesteps.
         x_0: (B, C, H, W) clean images or latents.
-        index: int64 (B,), steps of `schedule`.
+        index: int64 (B,), steps of `schedule`, on the device of x_0.
         noise: like x_0, standard normal.
     """
     x_t = add_noise(x_0, noise, schedule, index)
-    output = predict(x_t, torch.from_numpy(schedule.timesteps)[index.cpu()].to(x_0.device))
+    output = predict(x_t, schedule.on(x_0.device).timesteps[index])
     channels = x_0.shape[1]
     # L_simple, Ho et al. eq. 14: the squared error of the noise.
     mse = _mean((noise - output[:, :channels]) ** 2)
@@ -58,7 +58,7 @@ def variational_bound(output: Tensor, x_0: Tensor, x_t: Tensor, schedule: Schedu
     """(B,) bits per dimension: KL of the step's two Gaussians; at index 0 the likelihood of x_0 in 256 bins."""
     # q(x_{t-1} | x_t, x_0), Ho et al. eq. 6 and 7.
     true_mean = posterior_mean(x_0, x_t, schedule, index)
-    true_log_variance = at(schedule.posterior_log_variance_clipped, index, x_t)
+    true_log_variance = at(schedule.on(x_t.device).posterior_log_variance_clipped, index)
     # p(x_{t-1} | x_t): the same mean at the predicted x_0, and the variance that the network gives.
     mean = posterior_mean(predicted_x_0(output, x_t, schedule, index), x_t, schedule, index)
     spread = log_variance(output, x_t, schedule, index).expand_as(mean)

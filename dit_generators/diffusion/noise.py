@@ -1,6 +1,8 @@
 """Each image has noise of its own: a stream that depends on the run's seed and the image's number alone."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -23,7 +25,24 @@ class ImageNoise:
 
     def __call__(self) -> Tensor:
         """The next draw of every image."""
-        return torch.stack([torch.randn(self.shape, generator=g) for g in self.generators]).to(self.device)
+        drawn = torch.stack([torch.randn(self.shape, generator=g) for g in self.generators])
+        if self.device.type != "cuda":
+            return drawn.to(self.device)
+        return drawn.pin_memory().to(self.device, non_blocking=True)  # the GPU goes on computing meanwhile
+
+
+@contextmanager
+def drawn_ahead(draw: Callable[[], Tensor]) -> Iterator[Callable[[], Tensor]]:
+    """The same draws in the same order, each made in a thread while the one before is in use; one is left over."""
+    with ThreadPoolExecutor(1) as background:
+        ahead = background.submit(draw)
+
+        def next_draw() -> Tensor:
+            nonlocal ahead
+            drawn, ahead = ahead.result(), background.submit(draw)
+            return drawn
+
+        yield next_draw
 
 
 def image_seed(seed: int, index: int) -> int:

@@ -7,7 +7,6 @@ where the variance is learned, its raw output v.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +15,20 @@ from .schedule import Schedule, at
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 Draw = Callable[[], Tensor]
+
+
+@dataclass(frozen=True)
+class PredictByStep:
+    """A model function that is another one at some steps: `at` gives it for an original timestep.
+
+    The samplers know each step's timestep as a number and ask `at`, so that nothing is read back from a device.
+    """
+
+    at: Callable[[int], Predict]
+
+    def __call__(self, x_t: Tensor, timesteps: Tensor) -> Tensor:
+        """By the first timestep of (B,), which is read back."""
+        return self.at(int(timesteps[0]))(x_t, timesteps)
 
 
 @dataclass(frozen=True)
@@ -29,10 +42,8 @@ class Step:
 
 def ddpm(predict: Predict, x_t: Tensor, schedule: Schedule, draw: Draw) -> Iterator[Step]:
     """Ancestral sampling (Ho et al. 2020, algorithm 2), with the learned range variance where the model has one."""
-    _check_steps(schedule)
-    for i in reversed(range(len(schedule))):
-        index = torch.full((len(x_t),), i, device=x_t.device)
-        output = predict(x_t, _timesteps(schedule, index))
+    for i, index, model in _steps(predict, x_t, schedule):
+        output = model(x_t, schedule.on(x_t.device).timesteps[index])
         x_0 = predicted_x_0(output, x_t, schedule, index)
         x_t = ddpm_step(x_0, output, x_t, schedule, index, draw())
         yield Step(i, x_t, x_0)
@@ -40,10 +51,8 @@ def ddpm(predict: Predict, x_t: Tensor, schedule: Schedule, draw: Draw) -> Itera
 
 def ddim(predict: Predict, x_t: Tensor, schedule: Schedule, draw: Draw, eta: float = 0.0) -> Iterator[Step]:
     """Denoising diffusion implicit models (Song et al., arXiv 2010.02502, eq. 12); eta = 0 is deterministic."""
-    _check_steps(schedule)
-    for i in reversed(range(len(schedule))):
-        index = torch.full((len(x_t),), i, device=x_t.device)
-        output = predict(x_t, _timesteps(schedule, index))
+    for i, index, model in _steps(predict, x_t, schedule):
+        output = model(x_t, schedule.on(x_t.device).timesteps[index])
         x_0 = predicted_x_0(output, x_t, schedule, index)
         x_t = ddim_step(x_0, x_t, schedule, index, draw(), eta)
         yield Step(i, x_t, x_0)
@@ -59,9 +68,10 @@ def ddpm_step(x_0: Tensor, output: Tensor, x_t: Tensor, schedule: Schedule, inde
 
 def ddim_step(x_0: Tensor, x_t: Tensor, schedule: Schedule, index: Tensor, noise: Tensor, eta: float) -> Tensor:
     """x_0 sqrt(a_prev) + sqrt(1 - a_prev - sigma^2) eps + sigma noise, no noise at index 0."""
-    alpha, alpha_prev = (at(a, index, x_t) for a in (schedule.alphas_cumprod, schedule.alphas_cumprod_prev))
+    tables = schedule.on(x_t.device)
+    alpha, alpha_prev = at(tables.alphas_cumprod, index), at(tables.alphas_cumprod_prev, index)
     # The noise is derived again from x_0, as published: the same up to rounding.
-    epsilon = (_unscale(x_t, schedule, index) - x_0) / at((1 / schedule.alphas_cumprod - 1) ** 0.5, index, x_t)
+    epsilon = (at(tables.inverse_signal, index) * x_t - x_0) / at(tables.noise_to_signal, index)
     # Song et al., eq. 16: sigma = eta sqrt((1 - a_prev) / (1 - a)) sqrt(1 - a / a_prev).
     sigma = eta * ((1 - alpha_prev) / (1 - alpha)).sqrt() * (1 - alpha / alpha_prev).sqrt()
     # Eq. 12: "predicted x_0", then "direction pointing to x_t"; the random noise comes last.
@@ -71,14 +81,14 @@ def ddim_step(x_0: Tensor, x_t: Tensor, schedule: Schedule, index: Tensor, noise
 
 def predicted_x_0(output: Tensor, x_t: Tensor, schedule: Schedule, index: Tensor) -> Tensor:
     """sqrt(1 / a) x_t - sqrt(1 / a - 1) eps (Ho et al., eq. 15); never clipped."""
-    epsilon = output[:, : x_t.shape[1]]
-    return _unscale(x_t, schedule, index) - at((1 / schedule.alphas_cumprod - 1) ** 0.5, index, x_t) * epsilon
+    tables, epsilon = schedule.on(x_t.device), output[:, : x_t.shape[1]]
+    return at(tables.inverse_signal, index) * x_t - at(tables.noise_to_signal, index) * epsilon
 
 
 def posterior_mean(x_0: Tensor, x_t: Tensor, schedule: Schedule, index: Tensor) -> Tensor:
     """Mean of q(x_{t-1} | x_t, x_0) (Ho et al., eq. 7)."""
-    weight_0, weight_t = (at(c, index, x_t) for c in (schedule.posterior_mean_coef1, schedule.posterior_mean_coef2))
-    return weight_0 * x_0 + weight_t * x_t
+    tables = schedule.on(x_t.device)
+    return at(tables.posterior_mean_coef1, index) * x_0 + at(tables.posterior_mean_coef2, index) * x_t
 
 
 def log_variance(output: Tensor, x_t: Tensor, schedule: Schedule, index: Tensor) -> Tensor:
@@ -86,27 +96,28 @@ def log_variance(output: Tensor, x_t: Tensor, schedule: Schedule, index: Tensor)
 
     v is not clamped; beta where no variance is learned.
     """
-    channels = x_t.shape[1]
+    channels, tables = x_t.shape[1], schedule.on(x_t.device)
     if output.shape[1] == channels:
-        return at(schedule.fixed_log_variance, index, x_t)
+        return at(tables.fixed_log_variance, index)
     share = (output[:, channels:] + 1) / 2
-    largest = at(np.log(schedule.betas), index, x_t)
-    smallest = at(schedule.posterior_log_variance_clipped, index, x_t)
+    largest = at(tables.log_betas, index)
+    smallest = at(tables.posterior_log_variance_clipped, index)
     return share * largest + (1 - share) * smallest
-
-
-def _unscale(x_t: Tensor, schedule: Schedule, index: Tensor) -> Tensor:
-    return at((1 / schedule.alphas_cumprod) ** 0.5, index, x_t) * x_t
 
 
 def _not_last(index: Tensor, like: Tensor) -> Tensor:
     return (index != 0).to(like.dtype).reshape(-1, *[1] * (like.ndim - 1))
 
 
-def _timesteps(schedule: Schedule, index: Tensor) -> Tensor:
-    return torch.from_numpy(schedule.timesteps)[index.cpu()].to(index.device)
-
-
-def _check_steps(schedule: Schedule) -> None:
+def _steps(predict: Predict, x_t: Tensor, schedule: Schedule) -> Iterator[tuple[int, Tensor, Predict]]:
+    """From the last step to the first: its number, the same as int64 (B,) on the device, and the model function."""
     if len(schedule) < 2:
         raise ArgumentError("steps: ancestral and DDIM sampling need 2 steps or more")
+    timesteps = schedule.timesteps.tolist()
+    for i in reversed(range(len(schedule))):
+        yield i, torch.full((len(x_t),), i, device=x_t.device), model_at(predict, timesteps[i])
+
+
+def model_at(predict: Predict, timestep: int) -> Predict:
+    """The model function of one step."""
+    return predict.at(timestep) if isinstance(predict, PredictByStep) else predict

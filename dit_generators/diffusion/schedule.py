@@ -1,6 +1,6 @@
 """The noise schedule: betas, which timesteps are kept, and everything that follows from them, in float64."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -65,6 +65,61 @@ class Schedule:
     def posterior_mean_coef2(self) -> Array:
         """(1 - a_{t-1}) sqrt(1 - b_t) / (1 - a_t): weight of x_t in it (eq. 7)."""
         return (1 - self.alphas_cumprod_prev) * np.sqrt(1 - self.betas) / (1 - self.alphas_cumprod)
+
+    @cached_property
+    def signal(self) -> Array:
+        """sqrt(a): the weight of x_0 in x_t (eq. 4)."""
+        return self.alphas_cumprod**0.5
+
+    @cached_property
+    def noise(self) -> Array:
+        """sqrt(1 - a): the weight of the noise in x_t (eq. 4)."""
+        return (1 - self.alphas_cumprod) ** 0.5
+
+    @cached_property
+    def inverse_signal(self) -> Array:
+        """sqrt(1 / a): the weight of x_t in the predicted x_0 (eq. 15)."""
+        return (1 / self.alphas_cumprod) ** 0.5
+
+    @cached_property
+    def noise_to_signal(self) -> Array:
+        """sqrt(1 / a - 1): the weight of the predicted noise in it (eq. 15)."""
+        return (1 / self.alphas_cumprod - 1) ** 0.5
+
+    @cached_property
+    def log_betas(self) -> Array:
+        """log b: the larger bound of a learned variance."""
+        return np.log(self.betas)
+
+    def on(self, device: torch.device) -> "Tables":
+        """Everything above as tensors on a device: uploaded once, so that a step of sampling uploads nothing."""
+        if device not in self._on:
+            tables = {field.name: getattr(self, field.name) for field in fields(Tables) if field.name != "timesteps"}
+            floats = {name: torch.from_numpy(table).float().to(device) for name, table in tables.items()}
+            self._on[device] = Tables(torch.from_numpy(self.timesteps).to(device), **floats)
+        return self._on[device]
+
+    @cached_property
+    def _on(self) -> "dict[torch.device, Tables]":
+        return {}
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """A schedule on one device: `timesteps` int64 (S,), all others float32 (S,); their meaning is in `Schedule`."""
+
+    timesteps: Tensor
+    alphas_cumprod: Tensor
+    alphas_cumprod_prev: Tensor
+    posterior_log_variance_clipped: Tensor
+    fixed_log_variance: Tensor
+    posterior_mean_coef1: Tensor
+    posterior_mean_coef2: Tensor
+    signal: Tensor
+    noise: Tensor
+    inverse_signal: Tensor
+    noise_to_signal: Tensor
+    log_betas: Tensor
 
 
 def linear_schedule(num_train_timesteps: int = NUM_TRAIN_TIMESTEPS) -> Schedule:
@@ -135,7 +190,6 @@ def _count(part: str, text: str) -> int:
     return int(part)
 
 
-def at(table: Array, index: Tensor, like: Tensor) -> Tensor:
-    """float32 (B, 1, 1, 1): the table's entries for index (B,), cast after indexing."""
-    values = torch.from_numpy(table)[index.cpu()].float().to(like.device)
-    return values.reshape(-1, *[1] * (like.ndim - 1))
+def at(table: Tensor, index: Tensor) -> Tensor:
+    """(B, 1, 1, 1): the table's entries for index (B,)."""
+    return table[index].reshape(-1, 1, 1, 1)

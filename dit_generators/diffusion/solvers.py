@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ..errors import ArgumentError
-from .samplers import Predict, Step
+from .samplers import Predict, Step, model_at
 from .schedule import Schedule
 
 SOLVERS = ("dpm-solver++", "unipc")
@@ -20,11 +19,13 @@ def solve(predict: Predict, x_t: Tensor, schedule: Schedule, num_steps: int, sol
         solver: "dpm-solver++" (Lu et al., arXiv 2211.01095) or "unipc" (Zhao et al., arXiv 2302.04867).
     """
     scheduler = _scheduler(solver, schedule)
-    scheduler.set_timesteps(num_steps, device=x_t.device)
-    alphas = torch.from_numpy(schedule.alphas_cumprod)
-    for i, timestep in enumerate(scheduler.timesteps):
-        epsilon = predict(x_t, timestep.expand(len(x_t)))[:, : x_t.shape[1]]
-        alpha = float(alphas[int(timestep)])
+    scheduler.set_timesteps(num_steps)
+    scheduler.set_begin_index(0)  # not sought among the timesteps
+    on_device = scheduler.timesteps.to(x_t.device)
+    for i, timestep in enumerate(scheduler.timesteps.tolist()):
+        model = model_at(predict, timestep)
+        epsilon = model(x_t, on_device[i].expand(len(x_t)))[:, : x_t.shape[1]]
+        alpha = float(schedule.alphas_cumprod[timestep])
         x_0 = (x_t - (1 - alpha) ** 0.5 * epsilon) / alpha**0.5
         x_t = scheduler.step(epsilon, timestep, x_t, return_dict=False)[0]
         yield Step(num_steps - 1 - i, x_t, x_0)

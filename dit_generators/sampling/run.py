@@ -10,6 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cmmd_toolkit.common.progress import Advance, ShowProgress, show_no_progress
 
 from ..common.files import locked
@@ -21,6 +24,7 @@ from ..weights.autoencoder import Autoencoder, check_latents
 from ..weights.digest import weights_digest
 from .folder import SampleFolder
 from .sample import SampleSettings, makes_pixels, sample_states, to_pixels
+from .writer import PictureWriter
 
 Finish = Callable[[SampleFolder], None]
 _LIBRARIES = ("cmmd-toolkit", "torch", "diffusers", "numpy")
@@ -38,6 +42,7 @@ class SampleRun:
     source: str
     autoencoder: Autoencoder | None = None
     preview_every: int | None = None
+    weights_sha256: str | None = None  # of the model, where the caller has it already
 
     def __post_init__(self) -> None:
         for name in ("num", "batch_size"):
@@ -59,7 +64,7 @@ class SampleRun:
         interval = self.settings.guidance.interval
         settings["guidance"]["interval"] = None if interval is None else list(interval)
         return {
-            "weights_sha256": weights_digest(self.model.state_dict()),
+            "weights_sha256": self.weights_sha256 or weights_digest(self.model.state_dict()),
             "model": dataclasses.asdict(config),
             "attention": self.model.attention_settings.canonical(),
             **settings,
@@ -113,9 +118,10 @@ def _fill(run: SampleRun, folder: SampleFolder, processes: Processes, show_progr
     mine = missing[processes.rank :: processes.count]
     start = time.perf_counter()
     show = show_progress if mine else show_no_progress
-    with show(str(run.out), len(mine)) as advance:
+    with show(str(run.out), len(mine)) as advance, PictureWriter(folder) as writer:
         for first in range(0, len(mine), run.batch_size):
-            _make_batch(run, folder, mine[first : first + run.batch_size], advance)
+            indices = mine[first : first + run.batch_size]
+            writer.write(indices, _make_batch(run, folder, indices, advance))
     processes.wait()
     seconds = time.perf_counter() - start
     if processes.is_main:
@@ -124,14 +130,13 @@ def _fill(run: SampleRun, folder: SampleFolder, processes: Processes, show_progr
     return SampleResult(len(missing), run.num - len(missing), seconds, folder)
 
 
-def _make_batch(run: SampleRun, folder: SampleFolder, indices: list[int], advance: Advance) -> None:
+def _make_batch(run: SampleRun, folder: SampleFolder, indices: list[int], advance: Advance) -> NDArray[np.uint8]:
     for steps, step in enumerate(sample_states(run.model, run.settings, indices), start=1):
         last = step.index == 0
         advance(len(indices) / (steps + step.index))
         if run.preview_every and not last and steps % run.preview_every == 0:
             folder.write_preview(list(to_pixels(step.x_0, run.autoencoder)))
-    for index, picture in zip(indices, to_pixels(step.x, run.autoencoder), strict=True):
-        folder.save(index, picture)
+    return to_pixels(step.x, run.autoencoder)
 
 
 def _record(run: SampleRun, folder: SampleFolder) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import torch
@@ -11,13 +10,14 @@ from torch import Tensor
 
 from ..common.types import check_types
 from ..diffusion.guidance import Guidance, guided
-from ..diffusion.noise import ImageNoise, image_label
+from ..diffusion.noise import ImageNoise, drawn_ahead, image_label
 from ..diffusion.samplers import Predict, Step, ddim, ddpm
 from ..diffusion.schedule import linear_schedule, respace
 from ..diffusion.solvers import SOLVERS, solve
 from ..errors import ArgumentError, SamplingError
 from ..network.model import DiT, check_labels
 from ..weights.autoencoder import Autoencoder
+from .precision import Precision, in_precision, kept_casts
 
 SAMPLERS = ("ddpm", "ddim", *SOLVERS)
 _PIXEL_CHANNELS = (1, 3)
@@ -34,7 +34,7 @@ class SampleSettings:
         guidance: see `Guidance`.
         seed: of the run; image i has the stream (seed, i).
         labels: classes that the images take in turn; None draws one for each image.
-        precision: fp32, or bf16 by autocast, which changes images.
+        precision: fp32, or bf16 or fp16 by autocast, which change images.
     """
 
     sampler: str = "ddpm"
@@ -43,7 +43,7 @@ class SampleSettings:
     guidance: Guidance = field(default_factory=Guidance)
     seed: int = 0
     labels: tuple[int, ...] | None = None
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
 
     def check(self, model: DiT) -> None:
         """Raise ArgumentError for settings that this model cannot run."""
@@ -98,16 +98,24 @@ def sample_states(model: DiT, settings: SampleSettings, indices: Sequence[int]) 
     noise = ImageNoise(settings.seed, indices, (config.in_channels, config.input_size, config.input_size), device)
     labels = [settings.label(i, config.num_classes) for i in indices]
     class_labels = torch.tensor(labels, device=device) if config.num_classes else None
-    predict = _in_precision(guided(model, class_labels, settings.guidance), settings, device)
-    schedule = linear_schedule()
-    with torch.no_grad():
-        x_t = noise()
-        if settings.sampler in SOLVERS:
-            yield from solve(predict, x_t, schedule, int(settings.steps), settings.sampler)
-        elif settings.sampler == "ddim":
-            yield from ddim(predict, x_t, respace(schedule, settings.steps), noise, settings.eta)
-        else:
-            yield from ddpm(predict, x_t, respace(schedule, settings.steps), noise)
+    predict = in_precision(guided(model, class_labels, settings.guidance), settings.precision, device)
+    with torch.no_grad(), kept_casts(settings.precision, device):
+        yield from _states(predict, noise, settings)
+
+
+def _states(predict: Predict, noise: ImageNoise, settings: SampleSettings) -> Iterator[Step]:
+    x_t, schedule = noise(), linear_schedule()
+    if settings.sampler in SOLVERS:
+        yield from solve(predict, x_t, schedule, int(settings.steps), settings.sampler)
+    elif settings.sampler == "ddim" and not settings.eta:
+        nothing = x_t.new_zeros(())
+        yield from ddim(predict, x_t, respace(schedule, settings.steps), lambda: nothing)
+    else:
+        with drawn_ahead(noise) as draw:
+            if settings.sampler == "ddim":
+                yield from ddim(predict, x_t, respace(schedule, settings.steps), draw, settings.eta)
+            else:
+                yield from ddpm(predict, x_t, respace(schedule, settings.steps), draw)
 
 
 def sample(
@@ -144,14 +152,3 @@ def _not_finite(x: Tensor, images: Tensor) -> str:
 def makes_pixels(model: DiT) -> bool:
     """Whether the model's output is a picture and no latent: it has 1 or 3 channels."""
     return model.config.in_channels in _PIXEL_CHANNELS
-
-
-def _in_precision(predict: Predict, settings: SampleSettings, device: torch.device) -> Predict:
-    if settings.precision == "fp32":
-        return predict
-
-    def in_bf16(x: Tensor, timesteps: Tensor) -> Tensor:
-        with torch.autocast(device.type, torch.bfloat16):
-            return predict(x, timesteps).float()
-
-    return in_bf16

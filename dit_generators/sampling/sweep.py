@@ -17,6 +17,7 @@ from ..data.decode import read_picture
 from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS, respaced_timesteps
 from ..diffusion.solvers import SOLVERS
 from ..errors import ArgumentError, OutputError
+from ..weights.digest import weights_digest
 from .folder import seconds_per_image
 from .run import SampleRun, run_sampling
 
@@ -66,6 +67,7 @@ def run_sweep(
 
     Every cell is checked before the first is made. Only the main process returns the cells.
     """
+    base = replace(base, weights_sha256=weights_digest(base.model.state_dict()))  # once, not for every cell
     runs = [(attention, run) for attention in plan.attention for run in _cells(base, plan, attention)]
     _check(base, runs, switch)
     with ExitStack() as held:

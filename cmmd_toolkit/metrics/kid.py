@@ -190,12 +190,17 @@ def _check_options(recipe: str, estimator: str, subset_options: tuple[int | None
         raise ArgumentError(f"estimator: expected unbiased, as {recipe} computes, got biased; take the default recipe")
 
 
-def _checked_kernel(degree: int, gamma: float, coef0: float) -> Kernel:
-    gamma, coef0 = (real_number(value, name, "a number") for name, value in (("gamma", gamma), ("coef0", coef0)))
+def check_kernel(degree: int, gamma: float | None, coef0: float, coef_name: str = "coef0") -> None:
+    """Raise ArgumentError for arguments that make no kernel; `coef_name` is what the caller calls `coef0`."""
+    _checked_kernel(degree, 1.0 if gamma is None else gamma, coef0, coef_name)
+
+
+def _checked_kernel(degree: int, gamma: float, coef0: float, coef_name: str = "coef0") -> Kernel:
+    gamma, coef0 = (real_number(value, name, "a number") for name, value in (("gamma", gamma), (coef_name, coef0)))
     if not (np.isfinite(gamma) and gamma > 0):
         raise ArgumentError(f"gamma: expected a finite number > 0, got {gamma}; None takes 1 / D")
     if not (np.isfinite(coef0) and coef0 >= 0):
-        raise ArgumentError(f"coef0: expected a finite number of at least 0, got {coef0}; the usual one is 1")
+        raise ArgumentError(f"{coef_name}: expected a finite number of at least 0, got {coef0}; the usual one is 1")
     return Kernel(whole_number(degree, "degree", 1, _MOST_DEGREE), gamma, coef0)
 
 

@@ -89,7 +89,7 @@ def neighbour_metrics(
 
     Source: Kynkaanniemi et al. 2019 (arXiv:1904.06991), eq. 1 and 2; Naeem et al. 2020 (arXiv:2002.09797), section 3.
     """
-    k, inclusive = _settings(recipe, k, inclusive)
+    k, inclusive = neighbour_settings(recipe, k, inclusive)
     x, y = checked_pair(reference, generated, k + 1, f"k = {k}")
     values = _shares(x, y, k, inclusive)
     parameters = {"recipe": recipe, "k": k, "comparison": "<=" if inclusive else "<"}
@@ -172,7 +172,8 @@ def kth_neighbours(rows: NDArray[Any], others: NDArray[Any], k: int, own: Index 
     return index, squared
 
 
-def _settings(recipe: str, k: int | None, inclusive: bool | None) -> tuple[int, bool]:
+def neighbour_settings(recipe: str, k: int | None, inclusive: bool | None) -> tuple[int, bool]:
+    """k and inclusive, where None takes the recipe's. Raises ArgumentError."""
     if text(recipe, "recipe") not in RECIPES:
         raise ArgumentError(f"recipe: expected one of {', '.join(RECIPES)}, got {recipe!r}")
     own_k, own_inclusive = RECIPES[recipe]

@@ -1,4 +1,4 @@
-"""What both metrics share: two sides of features, checks, devices, processes."""
+"""What all metrics share: features of images, checks, devices, the type of the result, merging."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -7,103 +7,102 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
+from torchmetrics.wrappers.feature_share import NetworkCache
 
 from ..backbones.base import full_float32
 from ..errors import ArgumentError
 from ..estimation.estimate import Estimate
 from ..features.matrices import LARGEST
-from .network import ModuleFeatures, Registered
+from .network import Network
+from .refusals import WrongTypeError
 
 NO_FLOAT64 = ("mps",)
+NAN = float("nan")
 
 
-class SetDistance(Metric):
-    """Features of real and of fake images, and a distance between the two sides."""
+class ImageMetric(Metric):
+    """A metric on the features of images.
 
-    higher_is_better = False
+    `inception` is the network, whatever it is, under the name by which `FeatureShare` finds and replaces it.
+    """
+
     is_differentiable = False
     full_state_update = False
+    feature_network = "inception"
+    plot_lower_bound: float | None = None
 
-    _states: tuple[str, str]
-    _last: Estimate | None = None
+    inception: Any
+    _last: Any = None
 
-    def __init__(
-        self, network: Callable[[torch.device], "Registered | ModuleFeatures"], keep_real: bool, **kwargs: Any
-    ):
+    def __init__(self, network: Callable[[torch.device], Network], **kwargs: Any):
         super().__init__(**kwargs)
-        self._network = network(self.device)
-        self._keep_real = keep_real
+        self.inception = network(self.device)
 
     @property
-    def reset_real_features(self) -> bool:
-        """Whether `reset` drops the real side too."""
-        return not self._keep_real
+    def network(self) -> Network:
+        """The network itself, also where `FeatureShare` has put its cache in front of it."""
+        found: Any = self.inception.network if isinstance(self.inception, NetworkCache) else self.inception
+        assert isinstance(found, Network)
+        return found
 
-    def update(self, images: Tensor, real: bool) -> None:
-        """Add images to the real or to the fake side.
-
-        Args:
-            images: uint8 (N, 3, H, W), RGB; with `normalize=True` floats in [0, 1]; N >= 1, any size, any device.
-                With a module as `feature`: whatever that module takes, one image a row.
-            real: True for the real (reference) side, False for the fake (generated) one.
-
-        Raises:
-            ArgumentError: another type, shape or range, or features with NaN or infinity.
-        """
-        if not isinstance(real, bool):
-            raise ArgumentError(f"real: expected True or False for the whole batch, got {real!r}")
+    def _rows(self, images: Tensor) -> Tensor:
+        """Features of a batch, finite."""
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False), full_float32():
-            rows = self._network.embed(images)
-            _check_finite(rows, self._network.title)
-            if len(rows) and float(rows.abs().max()) > LARGEST:
-                raise ArgumentError(f"features: expected magnitudes up to {LARGEST:g}; check the network")
-            self._add(self._states[0] if real else self._states[1], rows)
+            rows: Tensor = self.inception(images)
+        _check_finite(rows, self.network.title)
+        if len(rows) and float(rows.abs().max()) > LARGEST:
+            raise ArgumentError(f"features: expected magnitudes up to {LARGEST:g}; check the network")
+        return rows
 
-    def compute(self) -> Tensor:
-        """The distance over all images of all processes: a float64 scalar (float32 on MPS), lower is better.
+    def compute(self) -> Any:
+        """The value over all images of all processes, in the metric's `dtype`: a scalar, or a tuple of scalars.
+
+        `estimate` has it in float64, with error, interval and caveats.
 
         Raises:
-            ArgumentError: fewer than two images on a side; what `frechet_distance` and `squared_mmd` raise.
+            TooFewImagesError: too few images; also a RuntimeError.
+            ArgumentError: what the function of this name in `cmmd_toolkit` raises.
         """
         try:
             self._check_counts()
-            self._last = self._distance()
+            self._last = self._find()
+            return self._shown(self._last)
         except ArgumentError:
             if self._is_synced:  # else every process would go on with the images of all
                 self.unsync()
             raise
-        dtype = torch.float32 if self.device.type in NO_FLOAT64 else torch.float64
-        return torch.tensor(self._last.value, dtype=dtype, device=self.device)
 
-    def _check_counts(self) -> None:
-        real, fake = (self._count(name) for name in self._states)
-        if min(real, fake) < 2:
+    def _shown(self, found: Any) -> Any:
+        """The result of `compute`."""
+        return self._scalar(float(found))
+
+    def _scalar(self, value: float) -> Tensor:
+        no_double = self.device.type in NO_FLOAT64 and self.dtype == torch.float64
+        dtype = torch.float32 if no_double else self.dtype
+        result = torch.tensor(value, dtype=dtype, device=self.device)
+        if result.isinf():
+            kind = str(dtype).removeprefix("torch.")
             raise ArgumentError(
-                f"expected at least two images per side, got {real} real and {fake} fake; "
-                "call update(images, real=True) and update(images, real=False) first"
+                f"the value {value:.4g} is no {kind}; take set_dtype(torch.float64), rescale the features"
             )
+        return result
 
-    def estimate(self) -> Estimate:
-        """`compute`, with sample sizes, parameters and caveats. In a parallel run every process must call it."""
+    def estimate(self) -> Any:
+        """`compute` as an `Estimate`, with sizes, parameters and caveats. In a parallel run every process calls it."""
         self.compute()
         assert self._last is not None
-        return replace(self._last, caveats=(*self._last.caveats, *self._network.remarks))
+        if isinstance(self._last, Estimate):
+            return self._remarked(self._last)
+        return type(self._last)(*map(self._remarked, self._last))
+
+    def _remarked(self, found: Estimate) -> Estimate:
+        return replace(found, caveats=(*found.caveats, *self.network.remarks))
 
     def reset(self) -> None:
-        """Drop the images; the real ones stay when `reset_real_features` is False."""
+        """Drop the images."""
         if self._is_synced:
             self.unsync()
-        real = getattr(self, self._states[0])
-        kept = list(real) if isinstance(real, list) else real  # a list is emptied in place
         super().reset()
-        if self._keep_real:
-            setattr(self, self._states[0], kept)
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Refused: a batch belongs to one side, so it has no distance of its own."""
-        raise ArgumentError(
-            "expected update(images, real=...) and compute(), got a call; one batch has no distance of its own"
-        )
 
     def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
         """Add the images of another metric of this kind."""
@@ -115,32 +114,52 @@ class SetDistance(Metric):
         self._computed = None
         self._update_count += 1
 
-    def set_dtype(self, dst_type: str | torch.dtype) -> "SetDistance":
-        """Nothing changes: statistics are float64 and features float32, always."""
+    def set_dtype(self, dst_type: str | torch.dtype) -> "ImageMetric":
+        """The type of what `compute` returns; statistics stay float64 and features float32."""
+        self._dtype = torch.empty(0).type(dst_type).dtype
+        self._computed = None
         return self
 
     def plot(self, val: Any = None, ax: Any = None) -> Any:
         """Draw `val` (one or several results of `compute`), by default the present one."""
-        return self._plot(val, ax)
+        return self._plot(_plottable(self.compute() if val is None else val), ax)
 
     def _apply(self, fn: Callable[..., Any], exclude_state: Sequence[str] = "") -> nn.Module:
-        target = fn(torch.zeros(1, device=self.device)).device.type
-        result: nn.Module = super()._apply(fn, self._stay_behind(target) or exclude_state)
-        self._network.to(self.device)
+        own, kinds = self._dtype, (torch.float16, torch.float32)
+        moved = [fn(torch.zeros(1, dtype=kind, device=self.device)) for kind in kinds]
+        target, casts = moved[0].device, tuple(probe.dtype for probe in moved) != kinds
+        move = (lambda tensor: tensor.to(target)) if casts else fn  # no state is ever cast
+        result: nn.Module = super()._apply(move, self._stay_behind(target.type) or exclude_state)
+        self._dtype = own
+        self.network.to(self.device)
         return result
 
     def _stay_behind(self, device_type: str) -> Sequence[str]:
         """The states that a kind of device cannot hold."""
         return ()
 
-    def _add(self, name: str, rows: Tensor) -> None:
+    def _check_counts(self) -> None:
         raise NotImplementedError
 
-    def _count(self, name: str) -> int:
+    def _find(self) -> Any:
+        """An `Estimate`, or a named tuple of them."""
         raise NotImplementedError
 
-    def _distance(self) -> Estimate:
-        raise NotImplementedError
+
+def check_bool(value: Any, name: str) -> bool:
+    """The value if it is True or False."""
+    if not isinstance(value, bool):
+        raise WrongTypeError(f"{name}: expected True or False, got {value!r}")
+    return value
+
+
+def _plottable(value: Any) -> Any:
+    """Of mean and deviation the mean, of several named values a dictionary."""
+    if isinstance(value, list):
+        return [_plottable(own) for own in value]
+    if hasattr(value, "_asdict"):
+        return value._asdict()
+    return value[0] if isinstance(value, tuple) else value
 
 
 def _check_finite(rows: Tensor, title: str) -> None:

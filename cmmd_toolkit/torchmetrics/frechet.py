@@ -11,9 +11,9 @@ from ..estimation.estimate import Estimate
 from ..metrics.frechet import frechet_distance
 from ..sets.recipes import find_recipe
 from . import base
-from .base import SetDistance
+from .choose import NetworkOptions, network_of
 from .moments import extended, merged, statistics
-from .network import network_of
+from .sides import SetDistance
 
 
 class FrechetDistance(SetDistance):
@@ -31,6 +31,9 @@ class FrechetDistance(SetDistance):
         reset_real_features: whether `reset` drops the real side too.
         normalize: True for float images in [0, 1], which are rounded to 8 bits; False for uint8.
         input_img_size: (3, H, W) of the picture that a module without `num_features` is probed with.
+        feature_extractor_weights_path: the same as `weights`, as torchmetrics calls it.
+        antialias: Inception's resize, True for that of recipe torchmetrics, False for that of torch-fidelity; None
+            leaves it to `preprocessing` and `recipe`.
         backbone: "inception" (default), "clip", "siglip", "mini", ...; weights, model, dims, preprocessing:
             as in `load_backbone`.
         recipe: "pytorch-fid", "clean-fid", "torch-fidelity" or "torchmetrics" (which also rounds floats down, as
@@ -38,6 +41,7 @@ class FrechetDistance(SetDistance):
         kwargs: `sync_on_compute`, `process_group`, ... of `torchmetrics.Metric`.
 
     Raises:
+        WrongTypeError: a `feature` that is neither a number nor a module; also a TypeError.
         ArgumentError, BackboneError, WeightsError: as `load_backbone`; arguments that do not go together.
 
     Source: Heusel et al. 2017 (arXiv:1706.08500), eq. 6; sums merged as in Chan, Golub and LeVeque 1979
@@ -55,6 +59,8 @@ class FrechetDistance(SetDistance):
         reset_real_features: bool = True,
         normalize: bool = False,
         input_img_size: Sequence[int] = (3, 299, 299),
+        feature_extractor_weights_path: str | Path | None = None,
+        antialias: bool | None = None,
         *,
         backbone: str | None = None,
         weights: str | Path | None = None,
@@ -64,17 +70,11 @@ class FrechetDistance(SetDistance):
         recipe: str | None = None,
         **kwargs: Any,
     ) -> None:
-        found = find_recipe(recipe)
-        options = {
-            "backbone": backbone,
-            "weights": weights,
-            "model": model,
-            "dims": dims,
-            "preprocessing": preprocessing,
-        }
-        network = network_of(feature, found, "fd", "inception", options, normalize, input_img_size)
-        super().__init__(network, not reset_real_features, **kwargs)
-        size = self._network.dim + 1
+        weights = weights if feature_extractor_weights_path is None else feature_extractor_weights_path
+        options = NetworkOptions(backbone, weights, model, dims, preprocessing, antialias)
+        network = network_of(feature, find_recipe(recipe), "fd", "inception", options, normalize, input_img_size)
+        super().__init__(network, reset_real_features, **kwargs)
+        size = self.network.dim + 1
         home = "cpu" if self.device.type in base.NO_FLOAT64 else self.device
         for name in self._states:
             self.add_state(name, torch.zeros((size, size), dtype=torch.float64, device=home), merged)
@@ -89,6 +89,9 @@ class FrechetDistance(SetDistance):
     def _count(self, name: str) -> int:
         return int(getattr(self, name)[0, 0])
 
-    def _distance(self) -> Estimate:
+    def _joined(self, before: Any, batch: Any) -> Any:
+        return merged(torch.stack([before, batch]))
+
+    def _find(self) -> Estimate:
         real, fake = (statistics(getattr(self, name)) for name in self._states)
         return frechet_distance(reference=real, generated=fake)

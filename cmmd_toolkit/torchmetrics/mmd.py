@@ -4,17 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..estimation.estimate import Estimate
 from ..metrics.mmd import Bandwidth, check_bandwidth, squared_mmd
 from ..sets.recipes import find_recipe
-from .base import SetDistance
-from .network import network_of
+from .choose import NetworkOptions, network_of
+from .sides import KeptRows
 
 
-class CMMD(SetDistance):
+class CMMD(KeptRows):
     """Squared maximum mean discrepancy between the features of real and fake images, Gaussian kernel.
 
     By default the unbiased estimate on features of unit length, with the median distance between real images as
@@ -38,10 +37,6 @@ class CMMD(SetDistance):
     Source: Gretton et al. 2012 (JMLR 13), Lemma 6; Jayasumana et al. 2024 (arXiv:2401.09603), eq. 4.
     """
 
-    _states = ("real_features", "fake_features")
-    real_features: list[Tensor]
-    fake_features: list[Tensor]
-
     def __init__(
         self,
         feature: nn.Module | None = None,
@@ -59,39 +54,14 @@ class CMMD(SetDistance):
         **kwargs: Any,
     ) -> None:
         found = find_recipe(recipe)
-        options = {
-            "backbone": backbone,
-            "weights": weights,
-            "model": model,
-            "dims": dims,
-            "preprocessing": preprocessing,
-        }
+        options = NetworkOptions(backbone, weights, model, dims, preprocessing)
         network = network_of(feature, found, "mmd", "clip", options, normalize, input_img_size)
         chosen = found.bandwidth if bandwidth is None else check_bandwidth(bandwidth)
-        super().__init__(network, not reset_real_features, **kwargs)
+        super().__init__(network, reset_real_features, **kwargs)
         self._recipe, self._bandwidth = found, chosen
-        for name in self._states:
-            self.add_state(name, [], "cat")
 
-    def _add(self, name: str, rows: Tensor) -> None:
-        getattr(self, name).append(rows.to(self.device, torch.float32))
-
-    def _count(self, name: str) -> int:
-        return sum(map(len, self._parts(name)))
-
-    def _parts(self, name: str) -> Sequence[Tensor]:
-        state: list[Tensor] | Tensor = getattr(self, name)
-        return [state] if isinstance(state, Tensor) else state  # a synchronisation joins the parts
-
-    def _distance(self) -> Estimate:
+    def _find(self) -> Estimate:
         recipe = self._recipe
-        parts = (torch.cat(list(self._parts(name))).cpu().numpy() for name in self._states)
-        real, fake = (recipe.mmd_rows(rows) for rows in parts)
+        real, fake = map(recipe.mmd_rows, self._sides())
         found = squared_mmd(reference=real, generated=fake, bandwidth=self._bandwidth, estimator=recipe.estimator)
         return found.times(recipe.scale, scale=recipe.scale, normalized=recipe.normalize)
-
-    def _sync_dist(self, *args: Any, **kwargs: Any) -> None:
-        for name in self._states:  # a process without images must still send a matrix
-            if not getattr(self, name):
-                setattr(self, name, [torch.empty((0, self._network.dim), device=self.device)])
-        super()._sync_dist(*args, **kwargs)

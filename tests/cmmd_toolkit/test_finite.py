@@ -15,7 +15,7 @@ import cmmd_toolkit as c
 from cmmd_toolkit.errors import CmmdError
 from cmmd_toolkit.features.matrices import unit_rows
 from cmmd_toolkit.metrics import mmd
-from cmmd_toolkit.torchmetrics import CMMD, FrechetDistance
+from cmmd_toolkit.torchmetrics import CMMD, FrechetDistance, KernelDistance, PrecisionRecall
 
 Call = Callable[..., Any]
 N, DIM = 64, 6
@@ -112,6 +112,8 @@ PAIRS: dict[str, Call] = {
     "Features": lambda x, y: (c.Features(x).statistics(), c.Features(y).values),
     "torchmetrics FrechetDistance": in_training(FrechetDistance),
     "torchmetrics CMMD": in_training(CMMD, bandwidth=1.0),
+    "torchmetrics KernelDistance": in_training(KernelDistance, subsets=2, subset_size=3),
+    "torchmetrics PrecisionRecall": in_training(PrecisionRecall),
 }
 RUNS: dict[str, Call] = {
     "compare": lambda x, y: c.compare(x, {"y": y}, metric="all").results,

@@ -10,12 +10,14 @@ from .errors import (
     ArgumentError as ArgumentError,
     BackboneError as BackboneError,
     CmmdError as CmmdError,
+    DeviceError as DeviceError,
     InputError as InputError,
     PictureError as PictureError,
     ProcessError as ProcessError,
     WeightsError as WeightsError,
 )
 from .estimation.estimate import Estimate as Estimate
+from .estimation.kernel_device import kernels_on as kernels_on
 from .features.feature_set import FeatureSet as FeatureSet
 from .features.features import Features as Features, GaussianStatistics as GaussianStatistics
 from .inference.relative import RelativeTest as RelativeTest, relative_test as relative_test

@@ -1,27 +1,22 @@
 """The contract of a backbone: RGB pixels in, one feature vector a picture out."""
 
-import ctypes
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..common.arguments import text
+from ..common.devices import full_float32
 from ..common.text import first_line
-from ..errors import ArgumentError, WeightsError
+from ..errors import WeightsError
 from .preprocess import NetworkInput, Preprocess
 
 if TYPE_CHECKING:
     import torch
 
 Encode = Callable[["torch.Tensor"], "torch.Tensor"]
-# of NVIDIA, of NVIDIA's boards, of AMD, and of Windows below a Linux
-_DRIVERS = ("/dev/nvidiactl", "/dev/nvidia0", "/sys/module/nvidia", "/dev/nvmap", "/dev/kfd", "/dev/dxg")
 
 
 @dataclass(frozen=True)
@@ -129,23 +124,6 @@ def _grey() -> NDArray[np.uint8]:
 
 
 @contextmanager
-def full_float32() -> Iterator[None]:
-    """Switch TF32 off on CUDA: its 10-bit mantissa shows in the third digit of a FID."""
-    import torch
-
-    if not torch.cuda.is_available():
-        yield
-        return
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = False
-    try:
-        with torch.backends.cudnn.flags(allow_tf32=False, deterministic=True, benchmark=False):
-            yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
-
-
-@contextmanager
 def cpu_threads(count: int) -> Iterator[None]:
     """Limit torch to `count` threads: a small network that spins on every core starves the decoding threads."""
     import torch
@@ -156,35 +134,3 @@ def cpu_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _has_only_a_cpu() -> bool:
-    """Whether no torch could find another device: a Linux without a driver for one, and without CUDA's library."""
-    if sys.platform != "linux" or any(Path(place).exists() for place in _DRIVERS):
-        return False
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return True
-    return False
-
-
-def resolve_device(device: str) -> str:
-    """ "auto" takes CUDA, then MPS, then the CPU; anything else must exist. Imports torch only where it has to."""
-    if text(device, "device") == "cpu" or (device == "auto" and "torch" not in sys.modules and _has_only_a_cpu()):
-        return "cpu"
-    import torch
-
-    if device == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, ValueError) as error:
-        reason = str(error).splitlines()[0].split(". ")[0]
-        known = "" if reason.startswith("Expected one of") else f" ({reason})"
-        raise ArgumentError(
-            f"device {device}: not usable here{known}; expected auto, cpu, cuda, cuda:1 or mps"
-        ) from error
-    return device

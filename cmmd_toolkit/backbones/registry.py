@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 from ..common.arguments import text, whole_number
+from ..common.devices import resolve_device
 from ..common.files import check_regular, path_of
 from ..common.nearest import hint
 from ..errors import ArgumentError, BackboneError, InputError, WeightsError
-from .base import Backbone, check_works, resolve_device
+from .base import Backbone, check_works
 from .preprocess import INCEPTION_PREPROCESSES
 
 INCEPTION_DIMS = (64, 192, 768, 2048)

@@ -5,6 +5,7 @@ from typing import Any, Literal, overload
 
 from ..common.progress import ShowProgress
 from ..errors import ArgumentError
+from ..estimation.kernel_device import kernels_on
 from ..features.feature_set import FeatureSet
 from ..features.features import Features
 from ..metrics.mmd import Bandwidth, check_bandwidth
@@ -123,7 +124,8 @@ def compare(
         limit.check_backbones(sets.backbones)
     if per_class:
         check_classes(sets.sides)
-    return _report(tasks_of(embed_sets(sets), selection, bandwidth, frequencies), per_class)
+    with kernels_on(run.device):
+        return _report(tasks_of(embed_sets(sets), selection, bandwidth, frequencies), per_class)
 
 
 def _check_random_features(metrics: Sequence[str], recipe: str) -> None:

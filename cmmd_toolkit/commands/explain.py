@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ..common.arguments import whole_number
 from ..common.progress import ShowProgress
 from ..errors import ArgumentError
+from ..estimation.kernel_device import kernels_on
 from ..features.feature_set import FeatureSet
 from ..features.features import Features
 from ..inference.witness import witness
@@ -97,8 +98,9 @@ def explain(
     )
     sets = open_sets(reference, generated, run)
     _check_explainable(sets)
-    embedded = embed_sets(sets)
-    return _explanation(embedded, [_section(embedded, k, bandwidth, top) for k in range(len(embedded.backbones))])
+    with kernels_on(run.device):
+        embedded = embed_sets(sets)
+        return _explanation(embedded, [_section(embedded, k, bandwidth, top) for k in range(len(embedded.backbones))])
 
 
 def _check_explainable(sets: OpenedSets) -> None:

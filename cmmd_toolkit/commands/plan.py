@@ -13,6 +13,7 @@ from ..common.progress import ShowProgress
 from ..common.text import number_text, plain
 from ..common.urls import is_url, shown_url
 from ..errors import ArgumentError, InputError
+from ..estimation.kernel_device import kernels_on
 from ..inference.ordering import Score, relative, without_bias
 from ..inference.sample_size import (
     Pilot,
@@ -127,9 +128,10 @@ def plan(
         about: tuple[Any, Any, Any] = (), _sets_of(report), {**run.made_now(), "report": report.get("provenance")}
     else:
         _check_few(as_sources(generated), paired)
-        sets = rankable_sets(pilot, generated, run, spec, paired)
-        pilots = [_from_sets(sets, k, spec, bandwidth, paired) for k in range(len(sets.backbones))]
-        about = tuple(dict.fromkeys(sets.warnings)), sets.descriptions(), sets.provenance([spec.number])
+        with kernels_on(run.device):
+            sets = rankable_sets(pilot, generated, run, spec, paired)
+            pilots = [_from_sets(sets, k, spec, bandwidth, paired) for k in range(len(sets.backbones))]
+            about = tuple(dict.fromkeys(sets.warnings)), sets.descriptions(), sets.provenance([spec.number])
     return Plan(tuple(_need(found, wanted, power, alpha) for found in pilots), power, alpha, *about)
 
 

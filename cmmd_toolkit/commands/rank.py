@@ -9,6 +9,7 @@ from ..common.arguments import real_number
 from ..common.progress import ShowProgress
 from ..errors import ArgumentError, InputError
 from ..estimation.gaussian import GaussianFit
+from ..estimation.kernel_device import kernels_on
 from ..features.features import Features
 from ..inference.ordering import Score, order_sets, without_bias
 from ..inference.relative import kept_for_tests
@@ -94,10 +95,11 @@ def rank(
         progress=progress,
         command=command,
     )
-    sets = rankable_sets(reference, generated, run, spec, paired)
     number: Metric = "fd" if spec.number == "fd" else "mmd"
-    orders = [_order(sets, k, number, bandwidth, paired, alpha) for k in range(len(sets.backbones))]
-    return _ranking(sets, orders, alpha, paired)
+    with kernels_on(run.device):
+        sets = rankable_sets(reference, generated, run, spec, paired)
+        orders = [_order(sets, k, number, bandwidth, paired, alpha) for k in range(len(sets.backbones))]
+        return _ranking(sets, orders, alpha, paired)
 
 
 def _check_several(generated: Sequence[Any]) -> None:

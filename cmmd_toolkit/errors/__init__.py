@@ -6,7 +6,8 @@ CmmdError
 │   └── PictureError   one picture cannot be used; `on_error="skip"` leaves it out
 ├── BackboneError   an unknown backbone, or one whose packages are not installed
 ├── WeightsError    weights are absent, damaged, incomplete or of another network
-└── ProcessError    another process of the same run has ended
+├── ProcessError    another process of the same run has ended
+└── DeviceError     a device has too little memory for what it is to do
 
 Every message says what was expected, what was found in which file, and what to do, in one line. The command
 line prints it and exits with code 2.
@@ -42,3 +43,7 @@ class WeightsError(CmmdError):
 
 class ProcessError(CmmdError):
     """Another process of the same run has ended."""
+
+
+class DeviceError(CmmdError):
+    """A device has too little memory for what it is to do."""

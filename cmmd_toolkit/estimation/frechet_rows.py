@@ -36,6 +36,8 @@ class FrechetRows:
     `rows` are centred, `joint` are they in the joint frame, `roots` is s.
     """
 
+    products = None
+
     def __init__(self, rows: Matrix, joint: Matrix, roots: Matrix, unit: float) -> None:
         self.rows: Rows = (rows / np.sqrt(unit)).astype(np.float32)
         self.factors: list[Rows] = [

@@ -20,17 +20,25 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from ..common.processes import current_processes
+from .kernel_device import device_of_kernels
 
 Rows = NDArray[np.floating[Any]]
 Vector = NDArray[np.float64]
 Pair = tuple[slice, slice]
+Products = tuple[Any, int]  # their type, and how many a pair of rows takes
 BLOCK = 1024
 _AHEAD = 4  # blocks a thread
 Outcome = TypeVar("Outcome")
 
 
 class KernelRows(Protocol):
-    """Rows that know their kernel: `block` is the kernel (or the kernel less a constant) of two slices of rows."""
+    """Rows that know their kernel: `block` is the kernel (or the kernel less a constant) of two slices of rows.
+
+    `products` is None for rows that are few, and stay with NumPy.
+    """
+
+    @property
+    def products(self) -> Products | None: ...
 
     def __len__(self) -> int: ...
 
@@ -57,6 +65,10 @@ class GaussianRows:
 
     def __len__(self) -> int:
         return len(self.scaled)
+
+    @property
+    def products(self) -> Products:
+        return self.half_norms.dtype, self.scaled[slice(0, 1)].shape[1]
 
     def diagonal(self) -> float:
         return 0.0
@@ -86,6 +98,10 @@ class PolynomialRows:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def products(self) -> Products:
+        return self.rows.dtype, self.rows.shape[1]
+
     def diagonal(self) -> float:
         return float(((self.gamma * _squared_norms(self.rows) + self.coef0) ** self.degree).sum(dtype=np.float64))
 
@@ -107,6 +123,11 @@ class PairedRows:
 
     def __len__(self) -> int:
         return len(self.first)
+
+    @property
+    def products(self) -> Products | None:
+        one, two = self.first.products, self.second.products
+        return None if one is None or two is None else (one[0], one[1] + two[1])
 
     def diagonal(self) -> float:
         return self.first.diagonal() - self.second.diagonal()
@@ -153,8 +174,40 @@ def gamma_of(bandwidth: float) -> float:
 
 
 def sums_within(rows: KernelRows) -> Within:
-    """The sums of one set's kernel, in one pass over half of the blocks."""
-    own = blocks(len(rows))
+    """The sums of one set's kernel, in one pass over half of the pairs."""
+    if (device := _device_of(rows, rows, 0.5)) is None:
+        totals, row_sums = _within(rows)
+    else:
+        from .device_sums import within_on
+
+        totals, row_sums = within_on(device, rows)
+    current_processes().sum(totals, row_sums)
+    return Within(float(totals[0]), float(totals[1]), row_sums, rows.diagonal())
+
+
+def sums_between(first: KernelRows, second: KernelRows) -> Between:
+    """The sums of the kernel between two sets, in one pass over the pairs."""
+    if (device := _device_of(first, second, 1.0)) is None:
+        totals, row_sums, column_sums = _between(first, second)
+    else:
+        from .device_sums import between_on
+
+        totals, row_sums, column_sums = between_on(device, first, second)
+    current_processes().sum(totals, row_sums, column_sums)
+    return Between(float(totals[0]), float(totals[1]), row_sums, column_sums)
+
+
+def _device_of(first: KernelRows, second: KernelRows, share: float) -> str | None:
+    """Where the sums over this share of the pairs are computed, None for NumPy."""
+    products = first.products
+    if products is None or second.products is None:
+        return None
+    dtype, width = products
+    return device_of_kernels(dtype, share * len(first) * len(second) * width)
+
+
+def _within(rows: KernelRows) -> tuple[Vector, Vector]:
+    """This process's part of the total and the squares (2,), and of the row sums (N,)."""
     row_sums, totals = np.zeros(len(rows)), np.zeros(2)
 
     def one(pair: Pair) -> tuple[Pair, Vector, Vector, Vector]:
@@ -164,17 +217,16 @@ def sums_within(rows: KernelRows) -> Within:
             np.fill_diagonal(block, 0.0)
         return pair, *_sums(block)
 
-    for (i, j), part, by_row, by_column in in_parallel(one, upper_pairs(own)):
+    for (i, j), part, by_row, by_column in in_parallel(one, upper_pairs(blocks(len(rows)))):
         totals += part if i == j else 2 * part
         row_sums[i] += by_row
         if i != j:
             row_sums[j] += by_column
-    current_processes().sum(totals, row_sums)
-    return Within(float(totals[0]), float(totals[1]), row_sums, rows.diagonal())
+    return totals, row_sums
 
 
-def sums_between(first: KernelRows, second: KernelRows) -> Between:
-    """The sums of the kernel between two sets, in one pass over the blocks."""
+def _between(first: KernelRows, second: KernelRows) -> tuple[Vector, Vector, Vector]:
+    """This process's part of the total and the squares (2,), the row sums (N,) and the column sums (M,)."""
     row_sums, column_sums, totals = np.zeros(len(first)), np.zeros(len(second)), np.zeros(2)
 
     def one(pair: Pair) -> tuple[Pair, Vector, Vector, Vector]:
@@ -185,8 +237,7 @@ def sums_between(first: KernelRows, second: KernelRows) -> Between:
         totals += part
         row_sums[i] += by_row
         column_sums[j] += by_column
-    current_processes().sum(totals, row_sums, column_sums)
-    return Between(float(totals[0]), float(totals[1]), row_sums, column_sums)
+    return totals, row_sums, column_sums
 
 
 def centre_of(rows: Any) -> Vector:
@@ -248,4 +299,9 @@ def _squared_norms(rows: Rows) -> Rows:
 
 def blocks(length: int) -> list[slice]:
     """Slices of at most BLOCK rows."""
-    return [slice(i, min(i + BLOCK, length)) for i in range(0, length, BLOCK)]
+    return parts(slice(0, length), BLOCK)
+
+
+def parts(whole: slice, height: int) -> list[slice]:
+    """A slice in slices of at most `height` rows."""
+    return [slice(i, min(i + height, whole.stop)) for i in range(whole.start, whole.stop, height)]

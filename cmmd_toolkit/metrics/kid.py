@@ -13,7 +13,7 @@ subsets as the tools do whose numbers they reproduce.
     dgm-eval         the same with the reference first
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from ..common.arguments import MOST_REPEATS, check_seed, real_number, text, whol
 from ..errors import ArgumentError
 from ..estimation.estimate import Estimate
 from ..estimation.intervals import covering_copies, distance_estimate
+from ..estimation.kernel_device import device_of_kernels, kernels_beside
 from ..estimation.kernels import PolynomialRows, sums_between, sums_within
 from ..estimation.shared_rows import without_copies
 from ..estimation.ustatistics import Term, biased_value_of, value_of
@@ -36,6 +37,7 @@ _MOST_DIGITS = 135  # sums over 1e7 rows are squared once
 _SPREAD = "subset_std is the spread over overlapping subsets, not a standard error; whole sets (default) have one"
 
 Float = NDArray[np.float64]
+Draw = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def kernel_distance(
     The kernel is not invariant under a common shift, so features are used as given.
 
     Args:
-        reference, generated: features (N, D) and (M, D) as array, tensor or `Features`, at least two rows each.
+        reference, generated: features (N, D) and (M, D) as array, tensor or `Features`, at least two rows each. Where
+            one is a tensor on a GPU, the pairs are summed there, as inside `kernels_on`.
         recipe: "default" (whole sets, no randomness), "torch-fidelity", "torchmetrics", "clean-fid", "dgm-eval".
         estimator: "unbiased" or, for the default recipe, "biased".
         subsets, subset_size: of a recipe with subsets; None takes 100 and 1,000.
@@ -99,11 +102,13 @@ def kernel_distance(
     _check_range(kernel, (x, y))
     parameters = {"recipe": recipe, "estimator": estimator, **kernel._asdict()}
     if recipe == "default":
-        return _whole(x, y, kernel, estimator, parameters)
+        with kernels_beside(reference, generated):
+            return _whole(x, y, kernel, estimator, parameters)
     count = whole_number(_SUBSETS if subsets is None else subsets, "subsets", 1, MOST_REPEATS)
     wanted = whole_number(SUBSET_SIZE if subset_size is None else subset_size, "subset_size", 2)
     seed = None if seed is None else check_seed(seed)
-    return _over_subsets(x, y, kernel, (count, wanted, seed), parameters)
+    with kernels_beside(reference, generated):
+        return _over_subsets(x, y, kernel, (count, wanted, seed), parameters)
 
 
 class Kernel(NamedTuple):
@@ -139,16 +144,24 @@ def _over_subsets(
     seed = rule.seed if seed is None else seed
     size = _subset_size(wanted, (len(x), len(y)), rule)
     draws = _draws(rule, (len(x), len(y)), size, count, seed)
-    values = np.array([value_of(kernel.terms(x[i], y[j])) for i, j in draws])
+    values = _subset_values(x, y, kernel, list(draws))
     every = {**parameters, "subsets": count, "subset_size": size, "subset_std": float(values.std()), "seed": seed}
     shrunk = (f"subsets of {size} rows, since a set has no {wanted}",) if size < wanted else ()
     value = float(values.mean())
     return Estimate(value, len(x), len(y), every, shrunk, corrected=value, no_error_reason=_SPREAD)
 
 
-def _draws(
-    rule: Recipe, lengths: tuple[int, int], size: int, count: int, seed: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def _subset_values(x: Float, y: Float, kernel: Kernel, draws: Sequence[Draw]) -> Float:
+    """The distance of each pair of subsets."""
+    size, dim = len(draws[0][0]), x.shape[1]
+    if (device := device_of_kernels(x.dtype, 3.0 * len(draws) * size * size * dim)) is not None:
+        from ..estimation.device_subsets import subset_values
+
+        return subset_values(device, x, y, kernel, draws)
+    return np.array([value_of(kernel.terms(x[i], y[j])) for i, j in draws])
+
+
+def _draws(rule: Recipe, lengths: tuple[int, int], size: int, count: int, seed: int) -> Iterator[Draw]:
     """Row numbers of the subsets, reference first, in the tool's order of drawing."""
     if rule.torch:
         import torch

@@ -23,6 +23,7 @@ from ..common.row_collector import IN_MEMORY
 from ..errors import ArgumentError
 from ..estimation.estimate import Estimate
 from ..estimation.intervals import covering_copies, distance_estimate
+from ..estimation.kernel_device import kernels_beside
 from ..estimation.kernels import (
     GaussianRows,
     Rows,
@@ -67,7 +68,8 @@ def squared_mmd(
     The features are used as given: normalise embeddings to unit length first, as `compare` does.
 
     Args:
-        reference, generated: features (N, D) as array, tensor or `Features`.
+        reference, generated: features (N, D) as array, tensor or `Features`. Where one is a tensor on a GPU, the pairs
+            are summed there, as inside `kernels_on`; what is linear in the rows is done on the CPU.
         bandwidth: Gaussian sigma in feature units; or "median", the median distance between reference pictures,
             so that several generated sets are measured with one ruler; or "median-pooled", over both sets.
         estimator: "unbiased" (U-statistic) or "biased" (V-statistic).
@@ -94,10 +96,11 @@ def squared_mmd(
 
     if (count := frequencies_of(method, num_frequencies)) is not None:
         return RandomFeatureMmd(reference, bandwidth, estimator, seed, count).distance(generated)
-    exact = MmdReference(reference, bandwidth, estimator, seed)
-    rows = exact.checked(generated, "generated")
-    warn_of_cost(len(exact.rows), len(rows), rows.shape[1], "`method='random-features'` estimates it in much less")
-    return exact.distance(rows)
+    with kernels_beside(reference, generated):
+        exact = MmdReference(reference, bandwidth, estimator, seed)
+        rows = exact.checked(generated, "generated")
+        warn_of_cost(len(exact.rows), len(rows), rows.shape[1], "`method='random-features'` estimates it in much less")
+        return exact.distance(rows)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..common.cost import CostWarning, duration_text
 from ..common.processes import current_processes
+from ..estimation.kernel_device import device_of_kernels
 from ..estimation.kernels import BLOCK, GaussianRows
 
 FEWER = "`max_images` takes a random subset"
@@ -33,7 +34,12 @@ def warn_of_cost(n: int, m: int, dim: int, instead: str) -> None:
 
 
 def seconds_of_block(dim: int) -> float:
-    """Seconds that a block of 1,024 x 1,024 pairs takes on this machine with all its threads, the best of three."""
+    """Seconds that a block of 1,024 x 1,024 pairs takes where large sums are computed, the best of three: on the CPU
+    with all its threads, or on a device."""
+    if (device := device_of_kernels(np.float32, LARGE)) is not None:
+        from ..estimation.device_sums import seconds_of_pairs
+
+        return seconds_of_pairs(device, dim) * BLOCK * BLOCK
     rows = np.random.default_rng(0).standard_normal((2 * BLOCK, dim), dtype=np.float32)
     kernel, times = GaussianRows(rows, 0.5 / dim), []
     for _ in range(3):

@@ -10,6 +10,7 @@ from ..backbones.remarks import REMARKS
 from ..common.processes import current_processes
 from ..common.progress import ShowProgress, show_no_progress
 from ..errors import InputError
+from ..estimation.kernel_device import kernels_described
 from ..features.feature_set import FeatureSet
 from ..features.features import Features
 from ..features.origin import Origin
@@ -54,6 +55,7 @@ class EmbeddedSets(OpenedSets):
             "backbones": {name: dict(loaded.provenance) for name, loaded in self.networks.items()},
             "stored": {side.label: _made_with(side) for side in self.sides if side.stored is not None},
             "device": ", ".join(sorted(devices)) or None,
+            "kernels": kernels_described(),
             "dtype": "float32",
             "seed": self.run.seed,
             "options": {**self.run.options(), "metrics": list(metrics)},

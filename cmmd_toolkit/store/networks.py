@@ -14,9 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..backbones.base import Backbone, resolve_device
+from ..backbones.base import Backbone
 from ..backbones.files import checkpoint_files
 from ..backbones.registry import check_options, load_backbone
+from ..common.devices import resolve_device
 from ..common.files import sha256
 from ..common.versions import library_versions
 from ..common.writing import replacing

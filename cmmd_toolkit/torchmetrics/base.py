@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.wrappers.feature_share import NetworkCache
 
-from ..backbones.base import full_float32
+from ..common.devices import NO_FLOAT64 as NO_FLOAT64, full_float32
 from ..errors import ArgumentError
 from ..estimation.estimate import Estimate
+from ..estimation.kernel_device import kernels_beside
 from ..features.matrices import LARGEST
 from .network import Network
 from .refusals import WrongTypeError
 
-NO_FLOAT64 = ("mps",)
 NAN = float("nan")
 
 
@@ -65,7 +65,8 @@ class ImageMetric(Metric):
         """
         try:
             self._check_counts()
-            self._last = self._find()
+            with kernels_beside(torch.empty(0, device=self.device)):
+                self._last = self._find()
             return self._shown(self._last)
         except ArgumentError:
             if self._is_synced:  # else every process would go on with the images of all

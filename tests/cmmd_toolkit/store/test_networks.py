@@ -16,8 +16,9 @@ from pytorch_fid.inception import FID_WEIGHTS_URL
 from safetensors.torch import load_file, save_file
 
 from cmmd_toolkit import Backbone, WeightsError, compare, embed, load_backbone
-from cmmd_toolkit.backbones import base, files
+from cmmd_toolkit.backbones import files
 from cmmd_toolkit.backbones.files import BUNDLED, INCEPTION_NAME, torch_hub
+from cmmd_toolkit.common import devices
 from cmmd_toolkit.store import networks
 from cmmd_toolkit.store.networks import open_backbone
 
@@ -204,4 +205,4 @@ def test_the_names_of_other_libraries_are_theirs(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_machine_is_never_taken_for_one_without_gpu() -> None:
-    assert not (base._has_only_a_cpu() and (torch.cuda.is_available() or torch.backends.mps.is_available()))
+    assert not (devices._has_only_a_cpu() and (torch.cuda.is_available() or torch.backends.mps.is_available()))

@@ -20,6 +20,7 @@ from ..attention.choose import measure_seconds
 from ..attention.engines.foreign import describe
 from ..attention.settings import AttentionSettings
 from ..common.peak_memory import peak_bytes
+from ..common.precision import TYPES, float32_products
 from ..errors import ArgumentError
 from ..network.config import DiTConfig
 from ..network.model import DiT
@@ -27,7 +28,6 @@ from ..network.multiply_adds import attention_multiply_adds, attention_share, mu
 
 Level = Literal["operation", "block", "model"]
 LEVELS: tuple[Level, ...] = ("operation", "block", "model")
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,13 @@ class BenchSettings:
     precision: str = "fp32"
     repeats: int = 3
     backward: bool = False
+    tf32: bool = False
 
     def __post_init__(self) -> None:
         if unknown := next((level for level in self.levels if level not in LEVELS), None):
             raise ArgumentError(f"`level={unknown}`: expected some of {', '.join(LEVELS)}")
-        if self.precision not in PRECISIONS:
-            raise ArgumentError(f"`precision={self.precision}`: expected one of {', '.join(PRECISIONS)}")
+        if self.precision not in TYPES:
+            raise ArgumentError(f"`precision={self.precision}`: expected one of {', '.join(TYPES)}")
         if min(self.batch_sizes) < 1 or self.repeats < 1:
             raise ArgumentError("bench: expected batch sizes and repeats of 1 or more")
         for kind in self.attention:
@@ -73,19 +74,28 @@ class Measurement:
 def measure(settings: BenchSettings) -> Iterator[Measurement]:
     """Yield every cell of levels x batch sizes x attention, in that order."""
     torch.manual_seed(0)
-    dtype = PRECISIONS[settings.precision]
+    dtype = TYPES[settings.precision]
     model = _random_model(settings.config).to(settings.device, dtype).requires_grad_(settings.backward)
     for level, batch in itertools.product(settings.levels, settings.batch_sizes):
-        calls, notes = {}, {}
-        for kind in settings.attention:
-            try:
-                calls[kind] = _call(model, level, kind, batch, settings)
-            except Exception as error:  # an engine of another package may fail in any way
-                notes[kind] = describe(error)
-        seconds = _least_seconds(calls, notes, settings)
-        for kind in settings.attention:
-            memory = peak_bytes(calls[kind], settings.device) if kind in seconds else None
-            yield Measurement(level, kind, batch, seconds.get(kind), memory, notes.get(kind, ""))
+        with float32_products(tf32=settings.tf32):
+            results = _measure_all(model, level, batch, settings)
+        yield from results
+
+
+def _measure_all(model: DiT, level: Level, batch: int, settings: BenchSettings) -> list[Measurement]:
+    """Every kind of attention at one level and batch size."""
+    calls, notes = {}, {}
+    for kind in settings.attention:
+        try:
+            calls[kind] = _call(model, level, kind, batch, settings)
+        except Exception as error:  # an engine of another package may fail in any way
+            notes[kind] = describe(error)
+    seconds = _least_seconds(calls, notes, settings)
+    memory = {kind: peak_bytes(calls[kind], settings.device) for kind in seconds}
+    return [
+        Measurement(level, kind, batch, seconds.get(kind), memory.get(kind), notes.get(kind, ""))
+        for kind in settings.attention
+    ]
 
 
 def _least_seconds(
@@ -123,7 +133,7 @@ def to_dict(settings: BenchSettings, results: Sequence[Measurement]) -> dict[str
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "precision": settings.precision,
-        "tf32": bool(torch.backends.cuda.matmul.allow_tf32),
+        "tf32": settings.tf32,
         "backward": settings.backward,
         "repeats": settings.repeats,
         "multiply_adds": multiply_adds(config, AttentionSettings("full")),

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import cast
 
 import click
-import torch
 from rich.console import Console
 
 from ..bench.chart import draw_bench
@@ -24,6 +23,7 @@ def bench_settings(
     level: str,
     window: int,
     precision: str,
+    tf32: bool,
     backward: bool,
     repeats: int,
     device: str,
@@ -37,6 +37,7 @@ def bench_settings(
         levels=cast(tuple[Level, ...], tuple(level.split(","))),
         device=pick_device(device),
         precision=precision,
+        tf32=tf32,
         repeats=repeats,
         backward=backward,
     )
@@ -52,10 +53,8 @@ def check_target(out: str | None) -> None:
         raise ArgumentError(f"--out {out}: the folder {Path(out).parent} does not exist; create it first")
 
 
-def run_bench(settings: BenchSettings, out: str | None, *, tf32: bool) -> None:
+def run_bench(settings: BenchSettings, out: str | None) -> None:
     """Measure, print as it goes on stderr, then the table on stdout."""
-    if tf32:
-        torch.backends.cuda.matmul.allow_tf32 = True
     results, said = [], set()
     for result in measure(settings):
         results.append(result)

@@ -76,7 +76,9 @@ def sample(
     """
     from cmmd_toolkit.common.progress import show_progress
 
+    from ..common.precision import float32_products
     from ..common.processes import joined_processes
+    from ..sampling.difference import difference_from_fp32
     from ..sampling.folder import SampleFolder
     from ..sampling.run import SampleRun, run_sampling
     from .given import check_guidance_options
@@ -85,7 +87,7 @@ def sample(
     asked = SamplingKeywords(**given)
     settings = asked.settings(steps, guidance_scale)
     check_guidance_options(settings, [guidance_scale])
-    with joined_processes() as processes:
+    with joined_processes() as processes, float32_products(tf32=asked.tf32):
         model, autoencoder, source = load_model(asked, attention, settings)
         run = SampleRun(model, settings, Path(out), num, asked.batch_size, source, autoencoder, preview_every)
         written: list[Path] = []
@@ -101,6 +103,8 @@ def sample(
             click.echo(f"{out}: {result.made} images made in {result.seconds:.1f} s{found}")
             for path in written:
                 click.echo(path)
+            if result.made and asked.is_reduced:
+                click.echo(difference_from_fp32(run, result.folder))
     return 0
 
 
@@ -135,6 +139,7 @@ def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[
     """
     from cmmd_toolkit.common.progress import show_progress
 
+    from ..common.precision import float32_products
     from ..common.processes import joined_processes
     from ..sampling.run import SampleRun
     from ..sampling.sweep import Sweep, run_sweep
@@ -146,10 +151,10 @@ def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[
     asked = SamplingKeywords(**given)
     settings = asked.settings(plan.steps[0], 1.0)
     check_guidance_options(settings, plan.scales)
-    with joined_processes() as processes:
+    with joined_processes() as processes, float32_products(tf32=asked.tf32):
         model, autoencoder, source = load_model(asked, None, settings, kinds)
         base = SampleRun(model, settings, Path(out), num, asked.batch_size, source, autoencoder)
-        switch = partial(asked.switch, model)
+        switch = partial(asked.switch, model, guided=any(scale not in (0, 1) for scale in plan.scales))
         cells = run_sweep(base, plan, switch, show_progress, processes)
     if processes.is_main:
         click.echo("\n".join(map(str, [*cells, Path(out, "sweep.png")])))
@@ -315,7 +320,7 @@ def convert(source: str, target: str, weights: str | None, num_heads: int | None
     "--device", default="auto", show_default=True, metavar="NAME", help="auto (a GPU if there is one), cpu, cuda:1."
 )
 @click.option("--out", metavar="NAME", help="Also write NAME.json and NAME.png.")
-def bench(out: str | None, tf32: bool, **given: Any) -> int:
+def bench(out: str | None, **given: Any) -> int:
     """Time every kind of attention, as the operation alone, in one block, and in the whole model.
 
     All kinds run in one precision on one device, warmed up and synchronised. The default is the set-up of the published
@@ -324,5 +329,5 @@ def bench(out: str | None, tf32: bool, **given: Any) -> int:
     from .bench import bench_settings, check_target, run_bench
 
     check_target(out)
-    run_bench(bench_settings(**given), out, tf32=tf32)
+    run_bench(bench_settings(**given), out)
     return 0

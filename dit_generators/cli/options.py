@@ -102,7 +102,18 @@ def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Decodes latents. [default: the checkpoint's own; for official ones stabilityai/sd-vae-ft-ema]",
         ),
         _text("--device", metavar="NAME", default="auto", help="auto (a GPU if there is one), cpu, cuda:1."),
-        _choice("--precision", ["fp32", "bf16"], default="fp32", help="bf16 is faster on GPUs and changes the images."),
+        _choice(
+            "--precision",
+            ["fp32", "bf16", "fp16"],
+            default="fp32",
+            help="Arithmetic of the network: bf16 and fp16 are faster on GPUs and change the images.",
+        ),
+        _choice(
+            "--vae-precision",
+            ["fp32", "bf16", "fp16"],
+            default="fp32",
+            help="The same of the autoencoder that decodes latents.",
+        ),
         _flag("--tf32", help="Let GPUs multiply in TF32: faster, changes the images."),
         _flag("--compile", "compiled", help="Use torch.compile: slow start, changes the last bits."),
     )
@@ -157,6 +168,7 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Pass a batch through the model in N parts, then take the step: less memory. [default: 1]",
         ),
         _choice("--precision", ["fp32", "bf16", "fp16"], help="Arithmetic of the network. [default: fp32]"),
+        _flag("--tf32", help="Let GPUs multiply in TF32: faster, changes the last digits."),
         _flag(
             "--recompute", help="Compute results within a step again instead of keeping them: less memory, more time."
         ),

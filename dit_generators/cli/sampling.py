@@ -1,13 +1,14 @@
 """From the options of a command to a model that is ready to sample."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import torch
 
 from ..attention.neighbours import Border
+from ..common.precision import TYPES, Precision
 from ..common.processes import pick_device
 from ..common.shell import parse_list, say
 from ..diffusion.guidance import Channels, Guidance
@@ -41,9 +42,15 @@ class SamplingKeywords:
     batch_size: int
     autoencoder: str | None
     device: str
-    precision: Literal["fp32", "bf16"]
+    precision: Precision
+    vae_precision: Precision
     tf32: bool
     compiled: bool
+
+    @property
+    def is_reduced(self) -> bool:
+        """Whether anything is computed in less than float32."""
+        return self.tf32 or (self.precision, self.vae_precision) != ("fp32", "fp32")
 
     def settings(self, steps: str, scale: float) -> SampleSettings:
         """Of `dit-gen sample`, and of one cell of `dit-gen sweep`."""
@@ -64,14 +71,16 @@ class SamplingKeywords:
             precision=self.precision,
         )
 
-    def switch(self, model: DiT, attention: str | None) -> None:
+    def switch(self, model: DiT, attention: str | None, *, guided: bool = False) -> None:
         """Set this attention, None for the model's own, with the window that is asked for; `auto` says its choice."""
+        guided_by_label = guided and self.guidance_by == "label"  # both halves go through the model at once
         choice = model.set_attention(
             model.config.attention if attention is None else attention,
             window=self.window,
             border=self.border,
             dilation=self.dilation,
-            batch_size=self.batch_size,
+            batch_size=self.batch_size * (2 if guided_by_label else 1),
+            dtype=TYPES[self.precision],
         )
         if choice is not None:
             say(str(choice))
@@ -96,22 +105,21 @@ def load_model(
     checkpoint = read_checkpoint(source, num_heads=asked.num_heads, weights=asked.weights)
     model = build_model(checkpoint)
     device = pick_device(asked.device)
-    if asked.tf32:
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
-        if device.type == "cpu":
-            say("--tf32: says nothing on a CPU, which multiplies in float32")
+    if asked.tf32 and device.type == "cpu":
+        say("--tf32: says nothing on a CPU, which multiplies in float32")
     model.to(device)
     check_window_options(model, kinds or (attention,))
-    asked.switch(model, attention)
+    asked.switch(model, attention, guided=settings.guidance.scale not in (0, 1))
     settings.check(model)
     if asked.compiled:
         model.compile()
     if makes_pixels(model):
         if asked.autoencoder:
             raise ArgumentError("--autoencoder: the model makes pixels and needs none")
+        if asked.vae_precision != "fp32":
+            raise ArgumentError("--vae-precision: the model makes pixels and has no autoencoder")
         return model, None, source
-    autoencoder = find_autoencoder(checkpoint, asked.autoencoder, device)
+    autoencoder = replace(find_autoencoder(checkpoint, asked.autoencoder, device), precision=asked.vae_precision)
     check_latents(model, autoencoder)
     return model, autoencoder, source
 

@@ -203,12 +203,14 @@ class DiT(nn.Module):
         border: Border | None = None,
         dilation: int | None = None,
         batch_size: int = 1,
+        dtype: torch.dtype | None = None,
     ) -> Choice | None:
         """Switch the attention on the same weights; what is not given stays as in the configuration.
 
         Args:
             kind: naive, full, xformers, swa, a pattern such as "swa*3,full", or "auto": the meaning in the
-                configuration by the engines that are fastest here, measured at `batch_size`.
+                configuration by the engines that are fastest here, measured at `batch_size` and in `dtype`, that of
+                the weights where it is None.
             window, border, dilation: of the layers that are swa.
 
         Returns:
@@ -229,7 +231,8 @@ class DiT(nn.Module):
         if kind == "auto":
             settings.check(config.depth, config.grid)
             shape = (batch_size, config.num_heads, config.num_tokens, config.head_dim)
-            choice = choose_attention(settings, config.depth, config.grid, shape, self.pos_embed)
+            like = self.pos_embed if dtype is None else self.pos_embed.to(dtype)
+            choice = choose_attention(settings, config.depth, config.grid, shape, like)
             settings = choice.settings
         self.attention_functions(settings)
         self.attention_settings = settings

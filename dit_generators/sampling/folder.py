@@ -25,13 +25,15 @@ _ARGUMENTS = {  # how a field of a record is called by people
     "attention.pattern": "`attention`",
     **{f"attention.{name}": f"`{name}`" for name in ("window", "border", "dilation")},
     **{f"window_{name}": f"`{name}`" for name in ("border", "dilation")},
+    "autoencoder.vae_precision": "`vae_precision`",
     "in_channels": "the number of channels",
     "input_size": "the size of the input",
     "num_classes": "the number of classes",
     "pictures": "the number of pictures",
     "classes": "the list of classes",
 }
-_RECORDED_LATER = ("autoencoder",)  # of a training run
+_RECORDED_LATER = ("autoencoder",)
+_WAS = {"tf32": False, "vae_precision": "fp32"}  # where an older record says nothing
 _SHEET, _PREVIEW, _NPZ = _BESIDE = (".contact-sheet.png", ".preview.png", ".npz")
 _SHEET_IMAGES = 64
 _MOST_COLUMNS = 16
@@ -154,7 +156,7 @@ def differences(before: dict[str, Any], now: dict[str, Any], within: str = "") -
     for name, value in now.items():
         if name == "source" or (name in _RECORDED_LATER and name not in before):
             continue
-        old = before.get(name)
+        old = before.get(name, _WAS.get(name))
         if isinstance(value, dict) and isinstance(old, dict):
             found += differences(old, value, f"{within}{name}.")
         elif old != value and name.endswith("_sha256"):

@@ -74,6 +74,7 @@ class SampleRun:
                 "weights_sha256": self.autoencoder.weights_sha256,
                 "scale": self.autoencoder.scale,
                 "shift": self.autoencoder.shift,
+                "vae_precision": self.autoencoder.precision,
             },
         }
 

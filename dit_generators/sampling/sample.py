@@ -8,16 +8,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..common.precision import Precision, autocast, kept_casts
 from ..common.types import check_types
 from ..diffusion.guidance import Guidance, guided
 from ..diffusion.noise import ImageNoise, drawn_ahead, image_label
-from ..diffusion.samplers import Predict, Step, ddim, ddpm
+from ..diffusion.samplers import Predict, PredictByStep, Step, ddim, ddpm
 from ..diffusion.schedule import linear_schedule, respace
 from ..diffusion.solvers import SOLVERS, solve
 from ..errors import ArgumentError, SamplingError
 from ..network.model import DiT, check_labels
 from ..weights.autoencoder import Autoencoder
-from .precision import Precision, in_precision, kept_casts
 
 SAMPLERS = ("ddpm", "ddim", *SOLVERS)
 _PIXEL_CHANNELS = (1, 3)
@@ -152,3 +152,17 @@ def _not_finite(x: Tensor, images: Tensor) -> str:
 def makes_pixels(model: DiT) -> bool:
     """Whether the model's output is a picture and no latent: it has 1 or 3 channels."""
     return model.config.in_channels in _PIXEL_CHANNELS
+
+
+def in_precision(predict: Predict, precision: Precision, device: torch.device) -> Predict:
+    """The model function in this precision; its results are float32, so the steps between are too."""
+    if precision == "fp32":
+        return predict
+    if isinstance(predict, PredictByStep):
+        return PredictByStep(lambda timestep: in_precision(predict.at(timestep), precision, device))
+
+    def cast(x_t: Tensor, timesteps: Tensor) -> Tensor:
+        with autocast(precision, device):
+            return predict(x_t, timesteps).float()
+
+    return cast

@@ -6,15 +6,20 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..common.peak_memory import peak_bytes
+from ..common.precision import float32_products
 from ..data.batches import Batch
+from ..diffusion.loss import diffusion_loss
+from ..diffusion.schedule import linear_schedule
 from ..errors import NotFiniteError
 from ..network.model import DiT
 from .loop import MakeBatch, TrainSettings, TrainState, train
 
 _TRIED = 10  # steps: the first are slow, until memory is laid out and threads are awake
 _LEAST = 2
+_COPIES = 5  # of the weights, float32: themselves, their gradient, two of AdamW, their average
 _LONGEST = 3.0  # seconds; then those that were done have to do, two at least
 
 
@@ -34,16 +39,41 @@ def forecast(model: DiT, settings: TrainSettings, make: MakeBatch, steps: int, a
     batch: Batch = make(settings.share(0, accelerator.process_index, accelerator.num_processes)[0])
     weights = sum(p.numel() for p in model.parameters())
 
-    def step() -> None:
-        labels = batch.labels.to(accelerator.device) if model.config.num_classes else None
-        out = state.model(batch.x_0.to(accelerator.device), batch.timesteps.to(accelerator.device), labels)
-        out.square().mean().backward()
+    batch = batch.to(accelerator.device)
 
-    memory = peak_bytes(step, accelerator.device) + 5 * 4 * weights
+    def step() -> None:
+        with accelerator.autocast():
+            loss = _loss(state.model, batch, recompute=settings.recompute)
+        loss.backward()
+
+    memory = peak_bytes(step, accelerator.device) + _COPIES * 4 * weights
     return (
         f"{weights / 1e6:.3g} M weights, about {seconds:.2g} s per step and about {memory / 1e9:.2g} GB of memory "
         f"besides the program: {time_text(seconds * steps)} for {steps} steps"
+        f"{_difference(state.model, batch, settings, accelerator)}"
     )
+
+
+def _loss(model: DiT, batch: Batch, *, recompute: bool) -> Tensor:
+    labels = batch.labels if model.config.num_classes else None
+
+    def predict(x_t: Tensor, timesteps: Tensor) -> Tensor:
+        return model(x_t, timesteps, labels, drop=batch.drop, recompute=recompute).float()
+
+    return diffusion_loss(predict, batch.x_0, batch.timesteps, batch.noise, linear_schedule()).total.mean()
+
+
+@torch.no_grad()
+def _difference(model: DiT, batch: Batch, settings: TrainSettings, accelerator: Any) -> str:
+    """What less than float32 does to the first loss; nothing to say in float32."""
+    if settings.precision == "fp32" and not settings.tf32:
+        return ""
+    with accelerator.autocast():
+        reduced = float(_loss(model, batch, recompute=False))
+    with float32_products(tf32=False):
+        exact = float(_loss(model, batch, recompute=False))
+    name = settings.precision if settings.precision != "fp32" else "tf32"
+    return f"; {name} moves the loss of the first batch by {100 * (reduced / exact - 1):+.2g} %"
 
 
 def _mean(seconds: float, accelerator: Any) -> float:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..common.precision import Precision
 from ..data.batches import Batch
 from ..diffusion.loss import diffusion_loss
 from ..diffusion.schedule import Schedule, linear_schedule
@@ -35,6 +36,7 @@ class TrainSettings:
         clip: largest norm of the gradient; 0 leaves it as it is.
         accumulate: parts that a process's share of a batch is cut into.
         precision: fp32, or bf16 or fp16 by autocast.
+        tf32: let GPUs multiply float32 in TF32.
         recompute: keep no activations of the blocks, compute them again in the backward pass: less memory, more time.
     """
 
@@ -44,7 +46,8 @@ class TrainSettings:
     ema_decay: float = 0.9999
     clip: float = 0.0
     accumulate: int = 1
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Precision = "fp32"
+    tf32: bool = False
     recompute: bool = False
     seed: int = 0
 

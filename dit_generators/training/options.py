@@ -8,6 +8,7 @@ from typing import Any, Literal
 from cmmd_toolkit.pictures.decode import MAX_PIXELS
 
 from ..attention.neighbours import Border
+from ..common.precision import Precision
 from ..common.types import check_types
 from ..data.pictures import Crop
 from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS
@@ -57,7 +58,8 @@ class TrainOptions:
         autoencoder: a folder or an id on the hub, for latents; None is stabilityai/sd-vae-ft-ema.
         latents: folder that keeps the encoded pictures; None is the run's folder with .latents at its end.
         steps: until the end, 1 or more.
-        batch_size, learning_rate, warmup, ema_decay, clip, accumulate, precision, recompute, seed: see `TrainSettings`.
+        batch_size, learning_rate, warmup, ema_decay, clip, accumulate, precision, tf32, recompute, seed: see
+            `TrainSettings`.
         compiled: by torch.compile.
         log_every, save_every: steps from one line of the log, one checkpoint, to the next, 1 or more.
         sample_every, eval_every: the same for a sheet of samples and for a score; None is never.
@@ -95,7 +97,8 @@ class TrainOptions:
     ema_decay: float = 0.9999
     clip: float = 0.0
     accumulate: int = 1
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Precision = "fp32"
+    tf32: bool = False
     recompute: bool = False
     compiled: bool = False
     seed: int = 0

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ..common.files import locked
+from ..common.precision import float32_products
 from ..common.sheet import contact_sheet, save_image
 from ..data.pictures import Pictures
 from ..errors import CheckpointError, NotFiniteError, SamplingError, TrainingError
@@ -69,8 +70,9 @@ class TrainRun:
             CheckpointError: every checkpoint in the folder is damaged.
             OutputError: another process writes into the folder.
         """
-        self._announce()
         with ExitStack() as held:
+            held.enter_context(float32_products(tf32=self.settings.tf32))
+            self._announce()
             if self.main:
                 self.folder.path.mkdir(parents=True, exist_ok=True)
                 held.enter_context(locked(self.folder.path))

@@ -8,10 +8,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dit_generators import DiT, DiTConfig, Guidance, linear_schedule, respace
+from dit_generators.common.precision import Precision, kept_casts
 from dit_generators.diffusion.guidance import guided
 from dit_generators.diffusion.samplers import Step, ddim, ddpm
 from dit_generators.diffusion.solvers import solve
-from dit_generators.sampling.precision import Precision, in_precision, kept_casts
+from dit_generators.sampling.sample import in_precision
 
 CONFIG = DiTConfig(input_size=4, in_channels=3, patch_size=2, hidden_size=16, depth=2, num_heads=2, num_classes=5)
 META = torch.device("meta")

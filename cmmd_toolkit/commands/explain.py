@@ -10,12 +10,13 @@ from ..common.arguments import whole_number
 from ..common.progress import ShowProgress
 from ..errors import ArgumentError
 from ..estimation.kernel_device import kernels_on
+from ..estimation.nearest_rows import kth_neighbours
+from ..estimation.pair_distances import Points
 from ..features.feature_set import FeatureSet
 from ..features.features import Features
 from ..inference.witness import witness
 from ..metrics.mmd import Bandwidth, MmdReference, check_bandwidth
 from ..metrics.mmd_cost import FEWER, warn_of_cost
-from ..metrics.neighbours import kth_neighbours
 from ..pictures.decode import MAX_PIXELS
 from ..pictures.sources import Again, Stream
 from ..report.explanation import Entry, Explanation, Pictures, Section
@@ -136,7 +137,8 @@ def _section(sets: EmbeddedSets, backbone: int, bandwidth: Bandwidth | None, top
     found = witness(score)
     lowest, highest = _first(found.generated, top), _first(-found.reference, top)
     x, y = np.asarray(x), np.asarray(y)
-    near_x, near_y = kth_neighbours(y, x, 1), kth_neighbours(x[highest], y, 1)
+    near_x = kth_neighbours(Points(y), 1, Points(x))
+    near_y = kth_neighbours(Points(x[highest]), 1, Points(y))
     farthest = _first(-near_x[1], top)
     reference, generated = (side.picture_names() for side in sets.sides)
 

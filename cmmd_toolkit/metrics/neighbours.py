@@ -6,25 +6,30 @@
     density     mean over generated rows of (number of reference balls that hold it) / k
     coverage    share of reference rows whose ball holds some generated row
 
-Exactness: |a|^2 + |b|^2 - 2ab is used where its rounding cannot change the answer; the few pairs within the
-rounding bound are measured again from the differences of the rows. So copies are at distance zero, equal rows
-have equal distances, and `<` differs from `<=` exactly where it should.
+Exactness: matrix products decide where their rounding cannot change the answer; the few other pairs are measured again
+from the differences of the rows (`estimation.pair_distances`). So copies are at distance zero, equal rows have equal
+distances, and `<` differs from `<=` exactly where it should. The processes of `shared_work` share the blocks.
 """
 
-from collections.abc import Iterator
-from hashlib import blake2b
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..common.arguments import text, whole_number
+from ..common.processes import current_processes
 from ..errors import ArgumentError
 from ..estimation.estimate import Estimate
+from ..estimation.kernels import Pair, blocks, in_parallel
+from ..estimation.nearest_rows import kth_neighbours
+from ..estimation.pair_distances import Bounds, Float, Index, Near, Pairs, Points
 from ..features.features import GaussianStatistics, rows_needed
 from ..features.matrices import as_matrix, check_digits
 
-BLOCK = 2**22  # numbers in a block of distances
 RECIPES = {
     "default": (5, False),
     "prdc": (5, False),
@@ -36,9 +41,6 @@ CAVEATS = (
     "depends on both sample sizes, since the balls shrink as a set grows: compare values of equal n, m and k only",
 )
 NO_ERROR = "the balls are shared by all rows, and a bootstrap draws copies at distance zero"
-
-Float = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 
 class PrecisionRecall(NamedTuple):
@@ -153,25 +155,6 @@ def checked_pair(reference: Any, generated: Any, least: int, why: str) -> tuple[
     return x, y
 
 
-def kth_neighbours(rows: NDArray[Any], others: NDArray[Any], k: int, own: Index | None = None) -> tuple[Index, Float]:
-    """Index and squared distance of each row's k-th nearest other row, the lower index first among equals.
-
-    `own` names, for every row, the one of the others that is the row itself and does not count.
-    """
-    index, squared = np.empty(len(rows), np.int64), np.empty(len(rows))
-    pairs = _Pairs(rows, others)
-    for part, approximate, slack in pairs.blocks():
-        if own is not None:
-            approximate[np.arange(len(approximate)), own[part]] = np.inf
-        bound = np.partition(approximate + slack, k - 1, axis=1)[:, k - 1]
-        i, j = np.nonzero(approximate - slack <= bound[:, None])  # holds the k nearest, whatever the rounding
-        exact = pairs.exact(part.start + i, j)
-        order = np.lexsort((j, exact, i))
-        chosen = order[np.searchsorted(i, np.arange(len(bound))) + k - 1]
-        index[part], squared[part] = j[chosen], exact[chosen]
-    return index, squared
-
-
 def neighbour_settings(recipe: str, k: int | None, inclusive: bool | None) -> tuple[int, bool]:
     """k and inclusive, where None takes the recipe's. Raises ArgumentError."""
     if text(recipe, "recipe") not in RECIPES:
@@ -182,62 +165,43 @@ def neighbour_settings(recipe: str, k: int | None, inclusive: bool | None) -> tu
 
 
 def _shares(x: NDArray[Any], y: NDArray[Any], k: int, inclusive: bool) -> tuple[float, float, float, float]:
-    radii = kth_neighbours(x, x, k, np.arange(len(x)))[1]
-    other_radii = kth_neighbours(y, y, k, np.arange(len(y)))[1]
-    inside = np.less_equal if inclusive else np.less
-    holding = np.zeros(len(y), np.int64)
-    reached = covered = 0
-    pairs = _Pairs(x, y)
-    for part, squared, slack in pairs.blocks():
-        radius = radii[part][:, None]
-        i, j = np.nonzero((np.abs(squared - radius) <= slack) | (np.abs(squared - other_radii) <= slack))
-        squared[i, j] = pairs.exact(part.start + i, j)
-        balls = inside(squared, radius)
-        holding += balls.sum(axis=0)
-        covered += int(balls.any(axis=1).sum())
-        reached += int(inside(squared, other_radii).any(axis=1).sum())
-    return float((holding > 0).mean()), reached / len(x), float(holding.sum()) / (k * len(y)), covered / len(x)
+    reference, generated = Points(x), Points(y)
+    radii, other_radii = (kth_neighbours(own, k)[1] for own in (reference, generated))
+    balls = _Balls(Pairs(reference, generated), radii, other_radii, np.less_equal if inclusive else np.less)
+    holding, covered, reached = np.zeros(len(y), np.int64), np.zeros(len(x), np.int64), np.zeros(len(x), np.int64)
+    for inside, inside_theirs in in_parallel(balls.inside, product(blocks(len(x)), blocks(len(y)))):
+        np.add.at(holding, inside[1], 1)
+        np.add.at(covered, inside[0], 1)
+        np.add.at(reached, inside_theirs[0], 1)
+    current_processes().sum(holding, covered, reached)
+    precision, recall, coverage = ((counts > 0).mean() for counts in (holding, reached, covered))
+    return float(precision), float(recall), float(holding.sum()) / (k * len(y)), float(coverage)
 
 
-class _Pairs:
-    """Squared distances between two sets: blocks with a bound on their rounding, and exact ones on request."""
+@dataclass(frozen=True, eq=False)
+class _Balls:
+    """The balls around both sets' rows; `compare` is the squared distance with the squared radius."""
 
-    def __init__(self, first: NDArray[Any], second: NDArray[Any]) -> None:
-        self.first, self.second = first, second
-        centre = second.mean(axis=0, dtype=np.float64)  # distances stay, cancellation goes
-        self.b = second - centre
-        self.a = self.b if first is second else first - centre
-        self.a_norms, self.b_norms = (np.einsum("ij,ij->i", rows, rows) for rows in (self.a, self.b))
-        self.first_ids, self.second_ids = _first_equal(first), _first_equal(second)
-        self.relative_slack = (4 * first.shape[1] + 32) * np.finfo(np.float64).eps
+    pairs: Pairs
+    radii: Float
+    other_radii: Float
+    compare: Callable[[Float, Float], NDArray[np.bool_]]
 
-    def blocks(self) -> Iterator[tuple[slice, Float, Float]]:
-        """Rows of the first set, their squared distances to all of the second, and how far off those may be."""
-        height = max(1, BLOCK // len(self.second))
-        for start in range(0, len(self.first), height):
-            part = slice(start, min(start + height, len(self.first)))
-            norms = self.a_norms[part][:, None] + self.b_norms
-            squared = self.a[part] @ self.b.T
-            squared *= -2.0
-            squared += norms
-            norms *= self.relative_slack
-            yield part, squared, norms
+    def inside(self, part: Pair) -> tuple[tuple[Index, Index], tuple[Index, Index]]:
+        """Pairs of a block whose generated row is in the reference row's ball; and those with the roles changed."""
+        near, near_theirs = self.pairs.decided(part, partial(self._near, part))
+        return self._held(near, self.radii[near.first]), self._held(near_theirs, self.other_radii[near_theirs.second])
 
-    def exact(self, i: Index, j: Index) -> Float:
-        """Squared distances of the pairs (i, j) from the differences of the rows as given, once for copies."""
-        pairs, place = np.unique(self.first_ids[i] * len(self.second) + self.second_ids[j], return_inverse=True)
-        i, j = np.divmod(pairs, len(self.second))
-        squared = np.empty(len(i))
-        height = max(1, BLOCK // (4 * self.first.shape[1]))
-        for start in range(0, len(i), height):
-            part = slice(start, start + height)
-            difference = self.first[i[part]].astype(np.float64) - self.second[j[part]]
-            squared[part] = np.square(difference, out=difference).sum(axis=1)
-        return squared[place]
+    def _near(self, part: Pair, bounds: Bounds) -> tuple[tuple[Near, Near], int]:
+        """Pairs that may be so, and how many of them may be not."""
+        i, j = part
+        block = bounds.block(part)
+        found = bounds.within(block, part, self.radii[i][:, None]), bounds.within(block, part, self.other_radii[j])
+        limits = self.radii[found[0].first], self.other_radii[found[1].second]
+        return found, sum(int((near.upper >= own).sum()) for near, own in zip(found, limits, strict=True))
 
-
-def _first_equal(rows: NDArray[Any]) -> Index:
-    """For each row the first that has the same bytes: a set of copies would be all ties, N^2 of them."""
-    seen: dict[bytes, int] = {}
-    digests = (blake2b(row.tobytes(), digest_size=32).digest() for row in rows)
-    return np.array([seen.setdefault(digest, i) for i, digest in enumerate(digests)], np.int64)
+    def _held(self, near: Near, radii: Float) -> tuple[Index, Index]:
+        doubtful = near.upper >= radii
+        held = ~doubtful
+        held[doubtful] = self.compare(self.pairs.exact(near.first[doubtful], near.second[doubtful]), radii[doubtful])
+        return near.first[held], near.second[held]

@@ -20,6 +20,8 @@ from cmmd_toolkit import (
     squared_mmd,
     two_sample_test,
 )
+from cmmd_toolkit.metrics.memorisation import memorisation
+from cmmd_toolkit.metrics.neighbours import neighbour_metrics
 
 ROWS, WIDTH = 2600, 8  # three blocks of kernel
 NETWORK: dict[str, Any] = {"backbone": "mini", "device": "cpu", "on_error": "skip", "store": False}
@@ -40,7 +42,10 @@ def of_features() -> dict[str, Any]:
     }
     test = two_sample_test(reference=x, generated=y, permutations=40)
     relative = [relative_test(reference=x, first=y, second=z, paired=paired) for paired in (False, True)]
+    copied = memorisation(reference=x, generated=y)
+    found |= {"authpct": copied.auth_pct, **neighbour_metrics(reference=x, generated=y)._asdict()}
     return {
+        "nearest": copied.nearest.tolist(),
         **{name: [float(own), own.standard_error, own.interval] for name, own in found.items()},
         "two-sample": [test.statistic, test.p_value],
         "relative": [[own.difference, own.standard_error, own.p_value] for own in relative],

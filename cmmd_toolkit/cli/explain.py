@@ -4,12 +4,11 @@ from typing import Any
 
 import click
 
+from ..common.outputs import Outputs, output_options
 from .options import (
     bandwidth_option,
-    check_json,
     command_line,
     deliver,
-    json_option,
     network_options,
     parse_shared,
     picture_options,
@@ -26,8 +25,8 @@ from .options import (
 @bandwidth_option(", or median-pooled (of both sets)")
 @picture_options
 @click.option("--sheet", "sheet_file", metavar="FILE.png", help="Write the listed pictures as a contact sheet.")
-@json_option
-def explain(reference: str, generated: str, sheet_file: str | None, json_file: str | None, **given: Any) -> int:
+@output_options
+def explain(reference: str, generated: str, sheet_file: str | None, **given: Any) -> int:
     """Say which pictures make the squared MMD of GENERATED to REFERENCE.
 
     Three lists for each backbone: over-represented generated pictures (far from the reference, crowded by generated
@@ -35,7 +34,7 @@ def explain(reference: str, generated: str, sheet_file: str | None, json_file: s
     and strays, the generated pictures farthest from every reference one, of which MMD hardly sees a few.
     """
     parse_shared(given)
-    check_json(json_file)
+    outputs = Outputs.taken_from(given)
     if sheet_file is not None:
         _check_sheet(sheet_file)
 
@@ -43,7 +42,7 @@ def explain(reference: str, generated: str, sheet_file: str | None, json_file: s
     from ..common.progress import show_progress
 
     explanation = run(reference, generated, progress=show_progress, command=command_line(), **given)
-    deliver(explanation, json_file, *([] if sheet_file is None else [lambda: explanation.save_sheet(sheet_file)]))
+    deliver(explanation, outputs, *([] if sheet_file is None else [lambda: explanation.save_sheet(sheet_file)]))
     return 0
 
 

@@ -8,6 +8,7 @@ import click
 from ..commands.limits import ABOVE, BELOW, FORM, parse_limit
 from ..common.cost import CostWarning
 from ..common.flags import in_flags
+from ..common.outputs import Outputs, output_options
 from ..common.processes import current_processes
 from ..common.shell import Shell
 from ..errors import ArgumentError
@@ -16,10 +17,8 @@ from .cache import cache
 from .explain import explain
 from .options import (
     bandwidth_option,
-    check_json,
     command_line,
     deliver,
-    json_option,
     mmd_method_options,
     network_options,
     parse_networks,
@@ -80,10 +79,10 @@ main.add_command(cache)
 @bandwidth_option(", or median-pooled (of both sets)")
 @mmd_method_options
 @picture_options
-@json_option
+@output_options
 @click.option(ABOVE, multiple=True, metavar=FORM, help="Repeatable: exit with code 1 when a result is above.")
 @click.option(BELOW, multiple=True, metavar=FORM, help="The same where higher is better, and for p-value.")
-def compare(reference: str, generated: tuple[str, ...], json_file: str | None, **given: Any) -> int:
+def compare(reference: str, generated: tuple[str, ...], **given: Any) -> int:
     """Score GENERATED sets against REFERENCE.
 
     A set is a folder, a .zip or archive.zip:inner/folder, a .tar or .tar.gz or several ('train-{000..099}.tar'), a
@@ -97,13 +96,13 @@ def compare(reference: str, generated: tuple[str, ...], json_file: str | None, *
     limits = [parse_limit(ABOVE, text, given["metric"]) for text in given.pop("fail_above")]
     limits += [parse_limit(BELOW, text, given["metric"]) for text in given.pop("fail_below")]
     parse_shared(given)
-    check_json(json_file)
+    outputs = Outputs.taken_from(given)
 
     from ..commands.compare import compare as run
     from ..common.progress import show_progress
 
     report = run(reference, list(generated), progress=show_progress, command=command_line(), limits=limits, **given)
-    deliver(report, json_file, show=lambda: _show(report))
+    deliver(report, outputs, show=lambda: _show(report))
     exceeded = [line for limit in limits for line in limit.failures(report)]
     for line in exceeded:
         click.echo(f"cmmd: {line}", err=True)
@@ -172,14 +171,15 @@ def _widths(features: "FeatureSet") -> str:
 )
 def demo(json_file: str) -> int:
     """Score real pictures offline, in seconds: handwritten digits against copies with known faults."""
-    check_json(json_file)
+    outputs = Outputs({"json": json_file})
+    outputs.check()
 
     from ..common.progress import show_progress
     from .demo import explanation, run_demo
 
     report = run_demo(show_progress, command_line())
-    deliver(report, json_file, show=lambda: _show(report))
-    if json_file != "-":
+    deliver(report, outputs, show=lambda: _show(report))
+    if outputs.on_stdout is None:
         click.echo(f"\n{explanation(report)}\nThe full report is in {json_file}. On your own folders:")
         click.echo("    cmmd compare real/ fake/ --backbone mini")
     return 0

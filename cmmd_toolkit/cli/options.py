@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..common.flags import in_flags
+from ..common.outputs import Outputs
 from ..common.processes import current_processes
 from ..errors import ArgumentError, CmmdError
 
 if TYPE_CHECKING:
-    from ..report.document import Document
+    from ..report.paper.record import PaperRecord
 
 # Written out here, so that --help imports nothing; tests hold them against recipes.py and decode.py.
 _MAX_PIXELS = 100_000_000
@@ -146,22 +147,9 @@ def parse_store(given: dict[str, Any]) -> None:
         given["store"] = False
 
 
-def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Where the JSON form of the result goes, besides its text."""
-    return click.option("--json", "json_file", metavar="FILE", help="Write everything as JSON; - is stdout.")(command)
-
-
-def check_json(json_file: str | None) -> None:
-    """Raise InputError before hours of work when --json FILE cannot be written after them."""
-    if json_file not in (None, "-"):
-        from ..common.files import check_writable, path_of
-
-        check_writable(path_of(str(json_file)))
-
-
 def deliver(
-    document: "Document",
-    json_file: str | None,
+    record: "PaperRecord",
+    outputs: Outputs,
     *saves: Callable[[], None],
     show: Callable[[], None] | None = None,
 ) -> None:
@@ -171,19 +159,19 @@ def deliver(
     """
     if not current_processes().is_main:
         return
-    if json_file not in (None, "-"):
-        saves = (lambda: document.save(str(json_file)), *saves)
     failures: list[CmmdError] = []
-    for save in saves:
+    for save in (*outputs.writers(record), *saves):
         try:
             save()
         except CmmdError as error:
             failures.append(error)
-    if show is not None and json_file != "-":
+    printed = outputs.text(record)
+    if printed is not None:
+        click.echo(printed, nl=False)
+    elif show is not None:
         show()
     else:
-        shown = document.to_json() if json_file == "-" else in_flags(str(document), root_command())
-        click.echo(shown, nl=False)
+        click.echo(in_flags(str(record), root_command()), nl=False)
     for failure in failures:
         raise failure
 

@@ -5,13 +5,12 @@ from typing import Any
 
 import click
 
+from ..common.outputs import Outputs, output_options
 from ..errors import ArgumentError
 from .options import (
     bandwidth_option,
-    check_json,
     command_line,
     deliver,
-    json_option,
     network_options,
     parse_shared,
     picture_options,
@@ -31,13 +30,11 @@ NOT_SO = 1
 @bandwidth_option()
 @network_options
 @picture_options
-@json_option
+@output_options
 @click.option(
     "--fail-unless", multiple=True, metavar="A<B", help="Repeatable: exit with code 1 unless A is significantly closer."
 )
-def rank(
-    reference: str, generated: tuple[str, ...], json_file: str | None, fail_unless: tuple[str, ...], **given: Any
-) -> int:
+def rank(reference: str, generated: tuple[str, ...], fail_unless: tuple[str, ...], **given: Any) -> int:
     """Put the GENERATED sets in order of their distance to REFERENCE.
 
     Each has an interval; sets that share a letter cannot be told apart; each pair has the p-value of the relative
@@ -45,13 +42,13 @@ def rank(
     """
     wanted = [_parse_order(text, generated) for text in fail_unless]
     parse_shared(given)
-    check_json(json_file)
+    outputs = Outputs.taken_from(given)
 
     from ..commands.rank import rank as run
     from ..common.progress import show_progress
 
     ranking = run(reference, list(generated), progress=show_progress, command=command_line(), **given)
-    deliver(ranking, json_file)
+    deliver(ranking, outputs)
     failed = [sentence for holds, sentence in (ranking.holds(*pair) for pair in wanted) if not holds]
     for sentence in failed:
         click.echo(f"cmmd: {sentence}", err=True)
@@ -84,8 +81,8 @@ def _parse_order(text: str, generated: tuple[str, ...]) -> tuple[str, str]:
 @bandwidth_option()
 @network_options
 @picture_options
-@json_option
-def plan(pilot: str, generated: tuple[str, ...], json_file: str | None, **given: Any) -> int:
+@output_options
+def plan(pilot: str, generated: tuple[str, ...], **given: Any) -> int:
     """How many pictures a generated set needs.
 
     \b
@@ -94,11 +91,11 @@ def plan(pilot: str, generated: tuple[str, ...], json_file: str | None, **given:
     cmmd plan report.json       from a report of `cmmd compare --json`
     """
     parse_shared(given)
-    check_json(json_file)
+    outputs = Outputs.taken_from(given)
 
     from ..commands.plan import plan as run
     from ..common.progress import show_progress
 
     given["differences"] = given["differences"] or None
-    deliver(run(pilot, list(generated), progress=show_progress, command=command_line(), **given), json_file)
+    deliver(run(pilot, list(generated), progress=show_progress, command=command_line(), **given), outputs)
     return 0

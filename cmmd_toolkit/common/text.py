@@ -115,3 +115,17 @@ def printable(text: str) -> str:
 def first_line(error: Exception) -> str:
     """What another library's error says, in one line."""
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def shortened(names: Sequence[str], most: int) -> list[str]:
+    """The names, long ones with the middle left out; where that would make two of them one, all are left whole."""
+    short = [_without_middle(name, most) for name in names]
+    return short if len(set(short)) == len(set(names)) else list(names)
+
+
+def _without_middle(text: str, most: int) -> str:
+    """The end tells more: it is where numbers stand."""
+    if len(text) <= most:
+        return text
+    tail = (most - 1) * 2 // 3
+    return f"{text[: most - 1 - tail]}…{text[len(text) - tail :]}"

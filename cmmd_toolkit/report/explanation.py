@@ -10,7 +10,12 @@ from ..common.text import align, fixed_text, interval_text, number_text, printab
 from ..estimation.estimate import Estimate
 from ..inference.witness import Witness
 from ..pictures.load import Load
-from .document import NOT_SAVED, Document
+from .document import NOT_SAVED
+from .paper import pictures as listed
+from .paper.panel import Panel
+from .paper.record import PaperRecord
+from .paper.rows import Row
+from .paper.table import PaperTable
 
 _LEGEND = (
     "Witness: mean similarity (kernel) to the reference minus that to the generated pictures, the picture itself left "
@@ -63,7 +68,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Explanation(Document):
+class Explanation(PaperRecord):
     """What `explain` returns.
 
     Attributes:
@@ -75,6 +80,7 @@ class Explanation(Document):
 
     kind: ClassVar[str] = "explanation"
     schema_version: ClassVar[int] = 1
+    columns: ClassVar[tuple[str, ...]] = listed.COLUMNS
 
     reference: str
     generated: str
@@ -98,6 +104,22 @@ class Explanation(Document):
         from .sheet import save_sheet
 
         save_sheet(self, path_of(path))
+
+    def rows(self) -> list[Row]:
+        """See `PaperRecord.rows`."""
+        return listed.tidy_rows(self)
+
+    def paper_tables(self) -> list[PaperTable]:
+        """See `PaperRecord.paper_tables`."""
+        return listed.picture_tables(self)
+
+    def panels(self) -> "Sequence[Panel]":
+        """See `PaperRecord.panels`."""
+        return listed.picture_panels(self)
+
+    def remarks(self) -> list[str]:
+        """See `PaperRecord.remarks`."""
+        return [*(f"warning: {text}" for text in self.warnings)]
 
     def __str__(self) -> str:
         return explanation_text(self)

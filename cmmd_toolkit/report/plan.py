@@ -1,11 +1,15 @@
 """A plan, and its plain text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ..common.text import align, interval_text, number_text
-from .document import Document
+from .paper import sizes
+from .paper.panel import Panel
+from .paper.record import PaperRecord
+from .paper.rows import Row
+from .paper.table import PaperTable
 
 _MOST = 1_000_000_000
 _ASSUMED = (
@@ -56,7 +60,7 @@ class Need:
 
 
 @dataclass(frozen=True)
-class Plan(Document):
+class Plan(PaperRecord):
     """What `plan` returns.
 
     Attributes:
@@ -68,6 +72,7 @@ class Plan(Document):
 
     kind: ClassVar[str] = "plan"
     schema_version: ClassVar[int] = 1
+    columns: ClassVar[tuple[str, ...]] = sizes.COLUMNS
 
     needs: tuple[Need, ...]
     power: float
@@ -75,6 +80,22 @@ class Plan(Document):
     warnings: tuple[str, ...] = ()
     sets: tuple[Mapping[str, Any], ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def rows(self) -> list[Row]:
+        """See `PaperRecord.rows`."""
+        return sizes.tidy_rows(self)
+
+    def paper_tables(self) -> list[PaperTable]:
+        """See `PaperRecord.paper_tables`."""
+        return sizes.size_tables(self)
+
+    def panels(self) -> "Sequence[Panel]":
+        """See `PaperRecord.panels`."""
+        return sizes.size_panels(self)
+
+    def remarks(self) -> list[str]:
+        """See `PaperRecord.remarks`."""
+        return [*(f"warning: {text}" for text in self.warnings)]
 
     def __str__(self) -> str:
         return plan_text(self)

@@ -1,6 +1,6 @@
 """A ranking, and its plain text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -8,7 +8,11 @@ from typing import Any, ClassVar
 from ..common.text import align, interval_text, number_text, p_phrase, p_text
 from ..errors import ArgumentError
 from ..inference.ordering import PairTest
-from .document import Document
+from .paper import orders
+from .paper.panel import Panel
+from .paper.record import PaperRecord
+from .paper.rows import Row
+from .paper.table import PaperTable
 from .verdict import Verdict, verdict_lines
 
 _BIAS = (
@@ -50,7 +54,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Ranking(Document):
+class Ranking(PaperRecord):
     """What `rank` returns.
 
     Attributes:
@@ -65,6 +69,7 @@ class Ranking(Document):
 
     kind: ClassVar[str] = "ranking"
     schema_version: ClassVar[int] = 2
+    columns: ClassVar[tuple[str, ...]] = orders.COLUMNS
 
     reference: str
     n_reference: int
@@ -94,6 +99,22 @@ class Ranking(Document):
                     f"on {backbone} {better} is not significantly closer than {worse} ({p_phrase(pair.p_adjusted)})",
                 )
         return True, f"{better} is closer than {worse} on {', '.join(backbone for backbone, _ in found)}"
+
+    def rows(self) -> list[Row]:
+        """See `PaperRecord.rows`."""
+        return orders.tidy_rows(self)
+
+    def paper_tables(self) -> list[PaperTable]:
+        """See `PaperRecord.paper_tables`."""
+        return orders.order_tables(self)
+
+    def panels(self) -> "Sequence[Panel]":
+        """See `PaperRecord.panels`."""
+        return orders.order_panels(self)
+
+    def remarks(self) -> list[str]:
+        """See `PaperRecord.remarks`."""
+        return [*(verdict.text for verdict in self.verdicts), *(f"warning: {text}" for text in self.warnings)]
 
     def __str__(self) -> str:
         return ranking_text(self)

@@ -2,15 +2,24 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..common.files import path_of
 from ..common.labels import short_labels
 from ..common.text import align, estimate_texts, p_text
 from ..errors import ArgumentError
 from ..sets.metric_names import CLOSER, HIGHER, LOWER, METRICS
-from .document import Document, plain
+from .document import plain
+from .paper import scores
+from .paper.panel import Panel
+from .paper.record import PaperRecord, drawn
+from .paper.rows import Row
+from .paper.table import PaperTable
 from .verdict import Verdict, verdict_lines
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 HEADINGS = (
     *("Generated", "Backbone", "Metric"),
@@ -64,7 +73,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Report(Document):
+class Report(PaperRecord):
     """All results of a comparison, with what one must know to trust them.
 
     Attributes:
@@ -79,6 +88,7 @@ class Report(Document):
 
     kind: ClassVar[str] = "report"
     schema_version: ClassVar[int] = 3
+    columns: ClassVar[tuple[str, ...]] = scores.COLUMNS
 
     results: tuple[Result, ...]
     warnings: tuple[str, ...]
@@ -119,6 +129,31 @@ class Report(Document):
         for own in document["results_per_class"]:
             classes.setdefault(own["class"], []).append(own)
         return super().from_dict({**document, "results_per_class": classes})
+
+    def rows(self) -> list[Row]:
+        """See `PaperRecord.rows`."""
+        return scores.tidy_rows(self)
+
+    def paper_tables(self) -> list[PaperTable]:
+        """See `PaperRecord.paper_tables`."""
+        return scores.score_tables(self)
+
+    def panels(self, metrics: Sequence[str] = ()) -> "Sequence[Panel]":
+        """See `PaperRecord.panels`; of these metrics, of all by default."""
+        return scores.score_panels(self, metrics)
+
+    def plot(self, path: str | Path | None = None, *, metric: str | Sequence[str] | None = None) -> "Figure":
+        """See `PaperRecord.plot`.
+
+        A panel for each backbone and score, with 95 % intervals; of those named by `metric`, else of all, or of the
+        metric that verdicts rest on where there would be more than six. Values are those without bias where known.
+        """
+        named = () if metric is None else (metric,) if isinstance(metric, str) else tuple(metric)
+        return drawn(self.panels(named), path)
+
+    def remarks(self) -> list[str]:
+        """See `PaperRecord.remarks`."""
+        return [*(verdict.text for verdict in self.verdicts), *(f"warning: {text}" for text in self.warnings)]
 
     def __str__(self) -> str:
         return plain_table(self)

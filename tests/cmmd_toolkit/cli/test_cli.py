@@ -160,7 +160,7 @@ def test_every_mistake_is_one_line_and_code_2(
         (("compare", real, ""), "expected the name of a file or folder, got ''; is a variable unset?"),
         (("rank", " ", *sides), "expected the name of a file or folder, got ' '"),
         (("explain", *sides, "--sheet", ""), "expected the name of a file or folder, got ''"),
-        (("plan", *sides, "--csv", "x"), "No such option '--csv'. (see cmmd plan --help)"),
+        (("plan", *sides, "--tsv", "x"), "No such option '--tsv'. (see cmmd plan --help)"),
         (("plan", *sides, "--metrc", "fd"), "No such option '--metrc'. Did you mean --metric? (see cmmd plan --help)"),
         (("plan", *sides, "--metric", "kid"), "expected mmd or fd (on their networks also fid, cmmd), got 'kid'"),
         (("compare", *sides, "--metric", "lpips"), "unknown metric 'lpips'; choose from"),

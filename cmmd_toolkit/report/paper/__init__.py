@@ -1,0 +1,1 @@
+"""Records on paper: tidy rows for other programs, tables in Markdown and LaTeX, figures at column width."""

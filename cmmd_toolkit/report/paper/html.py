@@ -1,0 +1,34 @@
+"""Tables in HTML, for notebooks."""
+
+from collections.abc import Sequence
+from html import escape
+
+from .table import Cell, Heading, PaperTable
+
+
+def to_html(tables: Sequence[PaperTable], sentences: Sequence[str]) -> str:
+    """Every table with its notes, then sentences, a paragraph each; every name escaped."""
+    return "\n".join([*(_table(table) for table in tables), *(f"<p>{escape(text)}</p>" for text in sentences)])
+
+
+def _table(table: PaperTable) -> str:
+    head = "".join(f'<th scope="col" style="text-align:{_side(h)}">{_heading(h)}</th>' for h in table.headings)
+    rows = ["".join(map(_cell, row)) for row in table.rows]
+    body = "\n".join(f"<tr>{row}</tr>" for row in rows)
+    notes = "".join(f"<p><small>{escape(note)}</small></p>" for note in table.notes)
+    caption = f'<caption style="text-align:left">{escape(table.caption)}</caption>'
+    return f"<table>{caption}\n<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table>{notes}"
+
+
+def _side(heading: Heading) -> str:
+    return "left" if heading.is_name else "right"
+
+
+def _heading(heading: Heading) -> str:
+    return escape(" ".join(filter(None, (heading.group, heading.text))))
+
+
+def _cell(cell: Cell) -> str:
+    text = escape(f"{cell.text} ± {cell.error}" if cell.error else cell.text)
+    side = "right" if cell.is_number else "left"
+    return f'<td style="text-align:{side}">{f"<b>{text}</b>" if cell.is_best else text}</td>'

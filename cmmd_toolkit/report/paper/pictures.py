@@ -1,0 +1,94 @@
+"""An explanation on paper: the listed pictures, and their witness values drawn."""
+
+from typing import TYPE_CHECKING
+
+from ...common.text import fixed_text, interval_text, number_text
+from .panel import Dots, Point
+from .rows import Row
+from .table import Cell, Heading, PaperTable, name_cell, number_cell
+
+if TYPE_CHECKING:
+    from ..explanation import Entry, Explanation, Section
+
+COLUMNS = (
+    *("reference", "generated", "backbone", "list", "place", "picture", "row", "witness", "change", "nearest"),
+    "distance",
+)
+_LISTS = {"alien": "over-represented", "uncovered": "under-represented", "strays": "strays"}
+_DRAWN = 8  # pictures of a list
+_NOTE = (
+    "Over-represented and strays: generated pictures, crowded and far from the reference, and farthest from every "
+    "reference picture; under-represented: reference pictures where generated ones are rare. Witness: mean similarity "
+    "to the reference minus that to the generated pictures. Change: of squared MMD without this picture. Distance: to "
+    "the nearest picture of the other side."
+)
+
+
+def _lists(section: "Section") -> dict[str, tuple["Entry", ...]]:
+    return {words: getattr(section, name) for name, words in _LISTS.items()}
+
+
+def tidy_rows(explanation: "Explanation") -> list[Row]:
+    """One row for each listed picture; `row` is its place in its set, from 0."""
+    sides = {"reference": explanation.reference, "generated": explanation.generated}
+    return [
+        {
+            **sides,
+            "backbone": section.backbone,
+            "list": name,
+            "place": place,
+            "picture": entry.name,
+            "row": entry.row,
+            "witness": entry.witness,
+            "change": entry.change,
+            "nearest": entry.nearest,
+            "distance": entry.distance,
+        }
+        for section in explanation.sections
+        for name, entries in _lists(section).items()
+        for place, entry in enumerate(entries, 1)
+    ]
+
+
+def picture_tables(explanation: "Explanation") -> list[PaperTable]:
+    """A table for each backbone."""
+    return [_table(explanation, section) for section in explanation.sections]
+
+
+def _table(explanation: "Explanation", section: "Section") -> PaperTable:
+    estimate = section.squared_mmd
+    value = number_text(estimate.value, estimate.standard_error)
+    interval = interval_text(estimate.interval, estimate.standard_error)
+    known = "" if interval == "-" else f" (95 % interval {interval})"
+    caption = (
+        f"Pictures that make the squared MMD of {explanation.generated} to {explanation.reference} on "
+        f"{section.backbone}, {value}{known}."
+    )
+    headings = [Heading(name, is_name=True) for name in ("List", "Picture")]
+    headings += [Heading("Witness"), Heading("Change"), Heading("Nearest", is_name=True), Heading("Distance")]
+    rows = tuple(_cells(name, entry) for name, entries in _lists(section).items() for entry in entries)
+    return PaperTable(caption, tuple(headings), rows, (_NOTE,))
+
+
+def _cells(name: str, entry: "Entry") -> tuple[Cell, ...]:
+    change = "-" if entry.change is None else number_text(entry.change, significant=2, sign="+")
+    return (
+        Cell(name),
+        name_cell(entry.name),
+        number_cell(fixed_text(entry.witness, 4, "+")),
+        number_cell(change),
+        name_cell(entry.nearest),
+        number_cell(number_text(entry.distance, significant=3)),
+    )
+
+
+def picture_panels(explanation: "Explanation") -> list[Dots]:
+    """A panel for each backbone: the first pictures of both ends, generated ones filled, reference ones open."""
+    return [_panel(section) for section in explanation.sections]
+
+
+def _panel(section: "Section") -> Dots:
+    over = [Point(entry.name, entry.witness, series=0) for entry in section.alien[:_DRAWN]]
+    under = [Point(entry.name, entry.witness, is_open=True, series=1) for entry in section.uncovered[:_DRAWN]]
+    axis = "witness (filled: generated, open: reference pictures)"
+    return Dots(section.backbone, axis, (*over, *reversed(under)))

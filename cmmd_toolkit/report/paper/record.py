@@ -1,0 +1,84 @@
+"""A record that can be printed: the forms in which it goes into a paper, a spreadsheet or a notebook."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from ...common.files import path_of
+from ..document import Document
+from . import html, latex, markdown, rows
+from .rows import Row
+from .table import PaperTable
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.figure import Figure
+
+    from .panel import Panel
+
+
+class PaperRecord(Document, ABC):
+    """A document with tidy rows, tables and panels, each of which has its forms."""
+
+    columns: ClassVar[tuple[str, ...]]  # of the tidy rows
+
+    @abstractmethod
+    def rows(self) -> list[Row]:
+        """One row an observation, by the names in `columns`, with every digit; None for what is not known."""
+
+    @abstractmethod
+    def paper_tables(self) -> list[PaperTable]:
+        """The tables for a paper, before they are Markdown or LaTeX."""
+
+    @abstractmethod
+    def panels(self) -> "Sequence[Panel]":
+        """What `plot` draws, a panel each. Raises ArgumentError where there is nothing to draw."""
+
+    @abstractmethod
+    def remarks(self) -> Sequence[str]:
+        """Verdicts and warnings, a sentence each."""
+
+    def to_csv(self) -> str:
+        """The rows as comma-separated text, every digit kept."""
+        return rows.to_csv(self.columns, self.rows())
+
+    def to_dataframe(self) -> "pandas.DataFrame":
+        """The rows as a pandas.DataFrame. Raises ArgumentError where pandas is not installed."""
+        return rows.to_dataframe(self.columns, self.rows())
+
+    def to_markdown(self) -> str:
+        """The tables in Markdown: value ± standard error, notes below."""
+        return markdown.to_markdown(self.paper_tables())
+
+    def to_latex(self) -> str:
+        r"""The tables in LaTeX (booktabs), to be taken in by \input: value ± standard error, notes below."""
+        return latex.to_latex(self.paper_tables())
+
+    def plot(self, path: str | Path | None = None) -> "Figure":
+        """A matplotlib figure, 3.3 inches wide; also written to `path` (.png, .svg or .pdf) where one is given.
+
+        Raises ArgumentError for another ending, or where there is nothing to draw; InputError where it cannot be
+        written.
+        """
+        return drawn(self.panels(), path)
+
+    def to_svg(self) -> str:
+        """What `plot` draws, as the text of an SVG."""
+        from .figure import draw, svg_text
+
+        return svg_text(draw(self.panels()))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: tables, verdicts, warnings."""
+        return html.to_html(self.paper_tables(), self.remarks())
+
+
+def drawn(panels: "Sequence[Panel]", path: str | Path | None) -> "Figure":
+    """The figure of panels, also written to `path` where one is given."""
+    from .figure import draw, save_figure
+
+    figure = draw(panels)
+    if path is not None:
+        save_figure(figure, path_of(path))
+    return figure

@@ -1,0 +1,230 @@
+"""A report on paper: a table of value ± error, the closest set in bold where the test says so, and a figure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ...common.labels import short_labels
+from ...common.text import p_text
+from ...errors import ArgumentError
+from ...sets.metric_names import METRICS
+from ..verdict import joined
+from .panel import Dots, Point
+from .rows import Row
+from .table import MOST_COLUMNS, Cell, Heading, PaperTable, name_cell, number_cell
+
+if TYPE_CHECKING:
+    from ..report import Report, Result
+
+COLUMNS = (
+    *("class", "reference", "generated", "backbone", "metric", "value", "standard_error", "low", "high", "corrected"),
+    *("n_reference", "n_generated", "higher_is_better", "no_error_reason"),
+)
+_MOST_PANELS = 6
+_UNBIASED = "without bias"
+_BIAS = (
+    f"Values are as other tools print them; {_UNBIASED}: with the bias of few pictures taken off, to which intervals "
+    "and tests belong."
+)
+Key = tuple[str, str, bool]  # backbone, metric, whether without bias
+
+
+def tidy_rows(report: "Report") -> list[Row]:
+    """One row for each set, backbone and metric; of classes too, which `class` names."""
+    groups = [(None, report.results), *report.results_per_class.items()]
+    return [_row(label, result) for label, own in groups for result in own]
+
+
+def _row(label: str | None, result: "Result") -> Row:
+    low, high = result.interval or (None, None)
+    own = {name: getattr(result, name) for name in COLUMNS if hasattr(result, name)}
+    return {**own, "class": label, "low": low, "high": high}
+
+
+# ---- the table ------------------------------------------------------------------------------------
+
+
+def score_tables(report: "Report") -> list[PaperTable]:
+    """The scores of the whole sets, then those of the classes."""
+    short = _labels(report)
+    references = joined([short[name] for name in dict.fromkeys(result.reference for result in report.results)])
+    recipe = report.provenance["recipe"]["name"]
+    caption = f"Generated sets against {references}" + ("" if recipe == "default" else f", recipe {recipe}") + "."
+    best = best_sets(report)
+    tables = [_table(caption, {"": report.results}, short, best, _notes(report, short, best))]
+    if report.results_per_class:
+        about = "Class by class: each is scored as if its folders alone had been compared."
+        tables.append(_table(about, report.results_per_class, short, set(), _notes(report, short, None)))
+    return tables
+
+
+def best_sets(report: "Report") -> set[tuple[str, str, str]]:
+    """Backbone, metric and short name of each set that the corrected tests show to be closer than every other."""
+    best = set()
+    for verdict in report.verdicts:
+        every = {result.generated for result in report.results if result.backbone == verdict.backbone}
+        for name in {pair.better for pair in verdict.pairs}:
+            beaten = {pair.worse for pair in verdict.pairs if pair.better == name and pair.p_adjusted < verdict.alpha}
+            if len(beaten) == len(every) - 1:
+                best.add((verdict.backbone, verdict.metric, name))
+    return best
+
+
+def _table(
+    caption: str,
+    groups: Mapping[str, Sequence["Result"]],
+    short: Mapping[str, str],
+    best: set[tuple[str, str, str]],
+    notes: tuple[str, ...],
+) -> PaperTable:
+    """Sets in rows where their numbers fit side by side, else whichever are fewer in columns."""
+    keys = _keys(result for own in groups.values() for result in own)
+    cells = {
+        (label, result.generated, key): _cell(result, key[2], (*key[:2], short[result.generated]) in best)
+        for label, own in groups.items()
+        for result in own
+        for key in _keys([result], keys)
+    }
+    sets = list(dict.fromkeys((label, name) for label, name, _ in cells))
+    if len(keys) <= MOST_COLUMNS or len(keys) <= len(sets) or "" not in groups:
+        return _sets_in_rows(caption, sets, keys, cells, short, notes)
+    return _metrics_in_rows(caption, sets, keys, cells, short, notes)
+
+
+def _sets_in_rows(
+    caption: str,
+    sets: Sequence[tuple[str, str]],
+    keys: Sequence[Key],
+    cells: Mapping[tuple[str, str, Key], Cell],
+    short: Mapping[str, str],
+    notes: tuple[str, ...],
+) -> PaperTable:
+    by_class = any(label for label, _ in sets)
+    names = [*(["Class"] if by_class else []), "Generated"]
+    headings = [Heading(name, is_name=True) for name in names]
+    headings += [Heading(_metric_text(key), key[0]) for key in keys]
+    rows = []
+    for label, name in sets:
+        own = [name_cell(label)] if by_class else []
+        found = (cells.get((label, name, key), number_cell("-")) for key in keys)
+        rows.append((*own, name_cell(short[name]), *found))
+    return PaperTable(caption, tuple(headings), tuple(rows), notes)
+
+
+def _metrics_in_rows(
+    caption: str,
+    sets: Sequence[tuple[str, str]],
+    keys: Sequence[Key],
+    cells: Mapping[tuple[str, str, Key], Cell],
+    short: Mapping[str, str],
+    notes: tuple[str, ...],
+) -> PaperTable:
+    headings = [Heading("Backbone", is_name=True), Heading("Metric", is_name=True)]
+    headings += [Heading(name_cell(short[name]).text) for _, name in sets]
+    rows = []
+    for key in keys:
+        found = (cells.get((label, name, key), number_cell("-")) for label, name in sets)
+        rows.append((name_cell(key[0]), Cell(_metric_text(key)), *found))
+    return PaperTable(caption, tuple(headings), tuple(rows), notes)
+
+
+def _keys(results: Iterable["Result"], among: Sequence[Key] | None = None) -> list[Key]:
+    """The columns of results, backbone by backbone: a biased metric has one without bias too."""
+    every = list(results)
+    if among is not None:
+        return [key for key in among for result in every if key[:2] == (result.backbone, result.metric)]
+    biased = {(result.backbone, result.metric) for result in every if result.is_biased}
+    pairs = dict.fromkeys((result.backbone, result.metric) for result in every)
+    backbones = dict.fromkeys(backbone for backbone, _ in pairs)
+    ordered = [pair for backbone in backbones for pair in pairs if pair[0] == backbone]
+    return [(*pair, unbiased) for pair in ordered for unbiased in ((False, True) if pair in biased else (False,))]
+
+
+def _cell(result: "Result", unbiased: bool, is_best: bool) -> Cell:
+    if METRICS[result.metric].is_test:
+        return number_cell(p_text(result.value))
+    text, other, error, _ = result.estimate_texts
+    tested = unbiased or not result.is_biased
+    return Cell(other if unbiased else text, "" if error == "-" else error, True, is_best and tested)
+
+
+def _metric_text(key: Key) -> str:
+    higher = METRICS[key[1]].higher_is_better
+    arrow = "" if higher is None else " ↑" if higher else " ↓"
+    return f"{key[1]} {_UNBIASED}{arrow}" if key[2] else f"{key[1]}{arrow}"
+
+
+def _notes(report: "Report", short: Mapping[str, str], best: set[tuple[str, str, str]] | None) -> tuple[str, ...]:
+    """How the numbers are read; `best` is None where no test stands behind any."""
+    metrics = [METRICS[name] for name in dict.fromkeys(result.metric for result in report.results)]
+    notes = ["Value ± standard error (none where there is no ±). ↓ lower, ↑ higher is better."]
+    if best is not None:
+        notes.append("; ".join(f"{spec.name}: {spec.full_name}" for spec in metrics) + ".")
+    if any(result.is_biased for result in report.results):
+        notes.append(_BIAS)
+    if best is None:
+        return tuple(notes)
+    tested = [verdict for verdict in report.verdicts if verdict.pairs]
+    if tested:
+        names = joined(list(dict.fromkeys(verdict.metric for verdict in tested)))
+        none = "" if best else "; here none is"
+        notes.append(
+            f"Bold: closer than every other set by the relative test of {names} (p < {tested[0].alpha:g} after Holm's "
+            f"correction for all pairs){none}. Other numbers have no such test."
+        )
+    return (*notes, _counts(report, short))
+
+
+def _counts(report: "Report", short: Mapping[str, str]) -> str:
+    """How many pictures each set has, the largest number that a metric looked at."""
+    counts: dict[str, int] = {}
+    for result in report.results:
+        for name, n in ((result.reference, result.n_reference), (result.generated, result.n_generated)):
+            counts[name] = max(counts.get(name, 0), n or 0)
+    if len(set(counts.values())) == 1 and all(counts.values()):
+        return f"Every set has {max(counts.values()):,} pictures."
+    texts = (f"{short[name]} {n:,}" if n else f"{short[name]} unknown" for name, n in counts.items())
+    return f"Pictures: {', '.join(texts)}."
+
+
+def _labels(report: "Report") -> dict[str, str]:
+    every = [*report.results, *(result for own in report.results_per_class.values() for result in own)]
+    return short_labels(name for result in every for name in (result.reference, result.generated))
+
+
+# ---- the figure -----------------------------------------------------------------------------------
+
+
+def score_panels(report: "Report", metrics: Sequence[str] = ()) -> list[Dots]:
+    """A panel for each backbone and score; where those are many, of the metric that verdicts rest on alone."""
+    short = _labels(report)
+    pairs = list(dict.fromkeys((result.backbone, result.metric) for result in report.results))
+    pairs = [pair for pair in pairs if not METRICS[pair[1]].is_test and (not metrics or pair[1] in metrics)]
+    backbones = list(dict.fromkeys(backbone for backbone, _ in pairs))
+    if unknown := set(metrics) - {metric for _, metric in pairs}:
+        there = ", ".join(dict.fromkeys(result.metric for result in report.results))
+        raise ArgumentError(f"metric: no score {', '.join(sorted(unknown))} in this report; there are {there}")
+    if len(pairs) > _MOST_PANELS and not metrics:
+        decisive = {verdict.backbone: verdict.metric for verdict in report.verdicts}
+        first = {backbone: next(metric for own, metric in pairs if own == backbone) for backbone in backbones}
+        pairs = [(backbone, decisive.get(backbone, first[backbone])) for backbone in backbones]
+    ordered = [pair for backbone in backbones for pair in pairs if pair[0] == backbone]
+    return [_panel(pair, report.results, short) for pair in ordered]
+
+
+def _panel(pair: tuple[str, str], results: Sequence["Result"], short: Mapping[str, str]) -> Dots:
+    own = [result for result in results if (result.backbone, result.metric) == pair]
+    biased = any(result.is_biased for result in own)
+    points = tuple(_point(result, short[result.generated], biased) for result in own)
+    spec = METRICS[pair[1]]
+    unbiased = f" {_UNBIASED}" if biased else ""
+    opened = " (open: with bias)" if any(point.is_open for point in points) else ""
+    bars = ", 95 % intervals" if any(point.interval for point in points) else ""
+    way = "↑" if spec.higher_is_better else "↓"
+    return Dots(pair[0], f"{spec.name}{unbiased} {way}{opened}{bars}", points)
+
+
+def _point(result: "Result", label: str, biased: bool) -> Point:
+    """The number to which the interval belongs."""
+    if result.corrected is None:
+        return Point(label, result.value, result.interval, is_open=biased)
+    return Point(label, result.corrected, result.interval)

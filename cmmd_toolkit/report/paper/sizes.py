@@ -1,0 +1,93 @@
+"""A plan on paper: pictures for each difference, and curves of them."""
+
+from typing import TYPE_CHECKING
+
+from ...common.text import number_text
+from ...errors import ArgumentError
+from .panel import Curve, Curves
+from .rows import Row
+from .table import Cell, Heading, PaperTable, name_cell, number_cell
+
+if TYPE_CHECKING:
+    from ..plan import Need, Plan
+
+COLUMNS = (
+    *("backbone", "metric", "about", "value", "low", "high", "difference", "difference_about", "pictures_same_way"),
+    *("pictures_different_ways", "reference_same_way", "reference_different_ways", "power", "alpha", "remark"),
+)
+
+
+def tidy_rows(plan: "Plan") -> list[Row]:
+    """One row for each pilot and difference."""
+    rows: list[Row] = []
+    for need in plan.needs:
+        low, high = need.interval or (None, None)
+        shared: Row = {"backbone": need.backbone, "metric": need.metric, "about": need.about, "value": need.value}
+        for size in need.sizes:
+            rows.append(
+                {
+                    **shared,
+                    "low": low,
+                    "high": high,
+                    "difference": size.difference,
+                    "difference_about": size.about,
+                    "pictures_same_way": size.alike,
+                    "pictures_different_ways": size.unlike,
+                    "reference_same_way": size.reference_alike,
+                    "reference_different_ways": size.reference_unlike,
+                    "power": plan.power,
+                    "alpha": plan.alpha,
+                    "remark": need.remark or None,
+                }
+            )
+    return rows
+
+
+def size_tables(plan: "Plan") -> list[PaperTable]:
+    """One table of all pilots."""
+    columns = ("Same way", "Different ways")
+    headings = [Heading(name, is_name=True) for name in ("Backbone", "Pilot")]
+    headings += [
+        Heading("Difference"),
+        Heading("", is_name=True),
+        *(Heading(name, "Pictures per set") for name in columns),
+    ]
+    rows = [row for need in plan.needs for row in _rows(need)]
+    caption = (
+        f"Pictures in each generated set that show a difference with a power of {plan.power:.0%} at level "
+        f"{plan.alpha:.0%} (two-sided)."
+    )
+    notes = [
+        "Same way: both models make the same kinds of mistakes, one more of them; different ways: their mistakes have "
+        "nothing in common. One number where both models are known. None: no number suffices with this reference."
+    ]
+    notes += [f"{need.about}: {need.remark.partition('; ')[0]}." for need in plan.needs if need.remark]
+    return [PaperTable(caption, tuple(headings), tuple(rows), tuple(notes))]
+
+
+def _rows(need: "Need") -> list[tuple[Cell, ...]]:
+    rows: list[tuple[Cell, ...]] = []
+    for size in need.sizes:
+        names = (name_cell(need.backbone), name_cell(f"{need.about} ({need.metric})"))
+        counts = [number_cell("none" if n is None else f"{n:,}") for n in (size.alike, size.unlike)]
+        difference = number_cell(number_text(size.difference)), name_cell(size.about)
+        rows.append((*names, *difference, counts[0], number_cell("") if need.both else counts[1]))
+    return rows
+
+
+def size_panels(plan: "Plan") -> list[Curves]:
+    """Pictures against difference, a panel for each pilot that has a number."""
+    panels = [panel for need in plan.needs if (panel := _panel(need)).curves]
+    if not panels:
+        raise ArgumentError("nothing to draw: no number of pictures suffices with this reference; enlarge it")
+    return panels
+
+
+def _panel(need: "Need") -> Curves:
+    alike = tuple((size.difference, size.alike) for size in need.sizes if size.alike and size.difference > 0)
+    unlike = tuple((size.difference, size.unlike) for size in need.sizes if size.unlike and size.difference > 0)
+    curves = [Curve("same way" if alike != unlike else "", tuple(sorted(alike)))]
+    if alike != unlike:
+        curves.append(Curve("different ways", tuple(sorted(unlike))))
+    drawn = tuple(curve for curve in curves if curve.points)
+    return Curves(f"{need.backbone}: {need.about}", f"difference in {need.metric}", "pictures per set", drawn)

@@ -1,0 +1,266 @@
+"""Records on paper: every digit in rows, tables whose bold the tests decide, LaTeX that compiles, figures that fit."""
+
+import csv
+import io
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pictures import gaussian
+
+from cmmd_toolkit import ArgumentError, Features, InputError, Report, compare, explain, plan, rank
+from cmmd_toolkit.report.paper.figure import SMALLEST, WIDTH
+from cmmd_toolkit.report.paper.latex import escaped, to_latex
+from cmmd_toolkit.report.paper.record import PaperRecord
+from cmmd_toolkit.report.paper.scores import best_sets
+from cmmd_toolkit.report.paper.table import Heading, PaperTable, in_parts, name_cell, number_cell
+
+ODD = "[m] a_b\\c {d} <e> \"q\" -- 50% #1 $x$ & ~ ^ ` * '' | é"
+NAMES = tuple(f"{label}/{i}.png" for label in ("cat", ODD) for i in range(30))
+
+
+def features(name: str, seed: int, shift: float = 0.0) -> Features:
+    return Features(gaussian(60, 4, seed=seed, shift=shift), {"source": f"/data/{name}"}, NAMES)
+
+
+REAL, NEAR, FAR, ALSO_FAR = features("real", 0), features("near", 1), features(ODD, 2, 1.0), features("far too", 3, 1.0)
+REPORT = compare(REAL, [FAR, NEAR, ALSO_FAR], metric=["mmd", "fd", "recall", "p-value"], per_class=True)
+RECORDS: dict[str, PaperRecord] = {
+    "report": REPORT,
+    "ranking": rank(REAL, [FAR, NEAR, ALSO_FAR], metric="fd"),
+    "plan": plan(REAL, FAR, differences=["10%", 0.2, 0.05]),
+    "explanation": explain(REAL, FAR, top=3),
+}
+
+
+@pytest.fixture(params=list(RECORDS))
+def record(request: pytest.FixtureRequest) -> PaperRecord:
+    return RECORDS[request.param]
+
+
+# ---- rows -------------------------------------------------------------------------------------------
+
+
+def test_csv_keeps_every_digit(record: PaperRecord) -> None:
+    rows = record.rows()
+    read = list(csv.DictReader(io.StringIO(record.to_csv())))
+    assert len(read) == len(rows) > 0
+    for own, there in zip(rows, read, strict=True):
+        assert tuple(there) == record.columns
+        assert set(own) == set(record.columns)
+        for name, value in own.items():
+            text = there[name]
+            assert text == "" if value is None else text == str(value)
+            if isinstance(value, float):
+                assert float(text) == value
+
+
+def test_rows_of_a_report_are_its_results() -> None:
+    every = [*REPORT.results, *(result for own in REPORT.results_per_class.values() for result in own)]
+    assert [row["value"] for row in REPORT.rows()] == [result.value for result in every]
+    assert [(row["low"], row["high"]) for row in REPORT.rows()] == [result.interval or (None, None) for result in every]
+    assert {row["class"] for row in REPORT.rows()} == {None, "cat", ODD}
+
+
+def test_a_data_frame_holds_the_rows(record: PaperRecord) -> None:
+    frame = record.to_dataframe()
+    assert tuple(frame.columns) == record.columns
+    for row, (_, own) in zip(record.rows(), frame.iterrows(), strict=True):
+        assert all(own[name] == value for name, value in row.items() if value is not None)
+
+
+def test_without_pandas_a_data_frame_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
+    with pytest.raises(ArgumentError, match=r"pip install 'cmmd-toolkit\[pandas\]', or write `to_csv"):
+        REPORT.to_dataframe()
+
+
+# ---- bold -------------------------------------------------------------------------------------------
+
+
+def bold(text: str) -> list[str]:
+    return [found for found in re.findall(r"\*\*(.+?)\*\*", text) if "±" in found]
+
+
+def test_the_closest_set_is_bold_where_it_beats_every_other() -> None:
+    assert best_sets(REPORT) == {("features", "mmd", "near")}
+    value, _, error, _ = next(
+        result.estimate_texts for result in REPORT.results if (result.generated, result.metric) == ("/data/near", "mmd")
+    )
+    assert bold(REPORT.to_markdown()) == [f"{value} ± {error}"]
+    assert REPORT.to_latex().count(r"\textbf") == 1
+
+
+def test_nothing_is_bold_among_sets_that_cannot_be_told_apart_or_where_one_is_not_tested() -> None:
+    tied = compare(REAL, [FAR, ALSO_FAR], metric="mmd")
+    assert not bold(tied.to_markdown())
+    assert "here none is" in tied.to_markdown()
+    (verdict,) = REPORT.verdicts
+    fewer = replace(verdict, pairs=tuple(pair for pair in verdict.pairs if pair.worse != "far too"))
+    assert not bold(replace(REPORT, verdicts=(fewer,)).to_markdown())
+    single = compare(REAL, NEAR)
+    assert not bold(single.to_markdown())
+    assert "Bold" not in single.to_markdown()
+
+
+def test_of_a_biased_metric_the_number_without_bias_is_bold() -> None:
+    report = compare(REAL, [FAR, NEAR], metric="fd")
+    near = next(result for result in report.results if result.generated == "/data/near")
+    assert bold(report.to_markdown()) == [f"{near.estimate_texts[1]} ± {near.estimate_texts[2]}"]
+
+
+def test_a_ranking_has_the_first_in_bold_by_its_tests() -> None:
+    assert len(bold(RECORDS["ranking"].to_markdown())) == 1
+    assert not bold(rank(REAL, [FAR, ALSO_FAR]).to_markdown())
+
+
+# ---- tables -----------------------------------------------------------------------------------------
+
+
+def test_every_number_of_a_report_stands_in_its_table() -> None:
+    for text, sign in ((REPORT.to_markdown(), "±"), (REPORT.to_latex(), r"$\pm$")):
+        for result in REPORT.results:
+            if result.standard_error is not None:
+                value, _, error, _ = result.estimate_texts
+                assert f"{value.replace('-', '$-$') if '$' in sign else value} {sign} {error}" in text
+
+
+def test_many_metrics_of_one_set_are_rows_and_many_columns_are_several_tables() -> None:
+    metrics = ["fd", "mmd", "kd", "precision", "recall", "density", "coverage", "sw"]
+    (table,) = compare(REAL, NEAR, metric=metrics).paper_tables()
+    assert [heading.text for heading in table.headings] == ["Backbone", "Metric", "near"]
+    assert [row[1].text for row in table.rows[:3]] == ["fd ↓", "fd without bias ↓", "mmd ↓"]
+    assert len(table.rows) == len(metrics) + 1
+    wide = PaperTable(
+        "c",
+        (Heading("name", is_name=True), *(Heading(str(i)) for i in range(15))),
+        ((name_cell("a"), *(number_cell(str(i)) for i in range(15))),),
+        ("note",),
+    )
+    parts = in_parts(wide, 6)
+    assert [cell.text for part in parts for cell in part.rows[0] if cell.is_number] == [str(i) for i in range(15)]
+    assert [part.notes for part in parts] == [(), (), ("note",)]
+
+
+def test_a_markdown_row_has_one_cell_a_column_whatever_the_names_hold(record: PaperRecord) -> None:
+    for block in record.to_markdown().split("\n\n"):
+        lines = block.splitlines()
+        if lines and lines[0].startswith("|"):
+            counts = {len(re.findall(r"(?<!\\)\|", line)) for line in lines}
+            assert len(counts) == 1, block
+
+
+def test_a_loaded_record_prints_the_same(record: PaperRecord, tmp_path: Path) -> None:
+    record.save(tmp_path / "r.json")
+    loaded = type(record).load(tmp_path / "r.json")
+    for form in ("to_csv", "to_markdown", "to_latex", "to_svg", "_repr_html_"):
+        assert getattr(loaded, form)() == getattr(record, form)(), form
+
+
+def test_a_notebook_gets_escaped_html(record: PaperRecord) -> None:
+    text = record._repr_html_()
+    assert "<e>" not in text
+    assert text.count("<tr>") == text.count("</tr>") > 1
+
+
+# ---- LaTeX ------------------------------------------------------------------------------------------
+
+_ALLOWED = re.compile(
+    r"\\[&%$#_{}]|\\text(?:backslash|ascii\w+|less|greater|bar)\{\}|\\char34\{\}|\{\[\}|\{\]\}|\{\*\}|\{\}"
+)
+
+
+def test_no_letter_of_a_name_means_anything_to_tex() -> None:
+    for text in (ODD, "\\\\[1cm]", "a--b,,c---", "%", "", *map(chr, range(33, 127))):
+        rest = _ALLOWED.sub("", escaped(text))
+        assert not set(rest) & set('\\{}$&#^_~%[]*<>|`"'), text
+        assert "--" not in escaped(text)
+
+
+def test_latex_compiles_with_any_name(record: PaperRecord, tmp_path: Path) -> None:
+    """With letters of every script: pdfLaTeX shows the code of those that it has no font for."""
+    if shutil.which("pdflatex") is None:
+        pytest.skip("there is no pdflatex")
+    odd = PaperTable(
+        "日 %", (Heading("[", "日 ж", True), Heading("v")), ((name_cell("ħ😀"), number_cell("-1.5")),), ("日",)
+    )
+    (tmp_path / "table.tex").write_text(to_latex([*record.paper_tables(), odd]), encoding="utf-8")
+    (tmp_path / "main.tex").write_text(
+        r"\documentclass{article}\usepackage{booktabs}\begin{document}\listoftables\input{table}\end{document}"
+    )
+    for _ in range(2):  # the second reads what the first wrote
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
+        made = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+        if b"booktabs.sty' not found" in made.stdout:
+            pytest.skip("this TeX has no booktabs")
+        assert made.returncode == 0, made.stdout[-2000:]
+
+
+# ---- figures ----------------------------------------------------------------------------------------
+
+
+def texts_of(figure: Any) -> Iterator[Any]:
+    from matplotlib.text import Text
+
+    yield from (text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip())
+
+
+def test_a_figure_is_one_column_wide_and_every_text_is_legible_and_inside(record: PaperRecord) -> None:
+    figure = record.plot()
+    assert figure.get_size_inches()[0] == WIDTH == 3.3
+    assert all(text.get_fontsize() >= SMALLEST == 7 for text in texts_of(figure))
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert min(box.x0, box.y0) >= -0.02
+    assert box.x1 <= width + 0.02
+    assert box.y1 <= height + 0.02
+
+
+@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
+def test_the_same_record_gives_the_same_file(kind: str, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        REPORT.plot(tmp_path / f"{name}.{kind}")
+    first, second = (tmp_path / f"{name}.{kind}" for name in ("a", "b"))
+    assert first.read_bytes() == second.read_bytes()
+    assert sorted(tmp_path.iterdir()) == [first, second]
+
+
+def test_a_figure_shows_values_without_bias_and_their_intervals() -> None:
+    figure = REPORT.plot()
+    assert len(figure.axes) == 3  # mmd, fd and recall; a p-value is no score
+    own = [result for result in REPORT.results if result.metric == "fd"]
+    marks = [line for line in figure.axes[1].lines if line.get_marker() not in ("None", "|")]
+    assert [line.get_xdata()[0] for line in marks] == [result.corrected for result in own]
+    bars = [tuple(line.get_xdata()) for line in figure.axes[1].lines if line.get_linestyle() == "-"]
+    assert bars == [result.interval for result in own]
+    assert len({line.get_marker() for line in marks}) == len(marks)  # reads in grey
+
+
+def test_the_metrics_of_a_figure_can_be_chosen() -> None:
+    assert len(REPORT.plot(metric="fd").axes) == 1
+    with pytest.raises(ArgumentError, match="no score kid in this report; there are mmd, fd"):
+        REPORT.plot(metric="kid")
+
+
+def test_many_metrics_are_drawn_by_the_one_that_the_verdict_rests_on() -> None:
+    report = compare(REAL, [NEAR, FAR], metric=["fd", "mmd", "kd", "precision", "recall", "density", "sw"])
+    assert [panel.axis.split()[0] for panel in report.panels()] == ["mmd"]
+
+
+def test_a_figure_of_another_kind_and_a_folder_that_is_absent_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match=r"ends in \.png, \.svg or \.pdf"):
+        REPORT.plot(tmp_path / "figure.jpg")
+    with pytest.raises(InputError, match="create it first"):
+        REPORT.plot(tmp_path / "no" / "figure.png")
+    with pytest.raises(ArgumentError, match="nothing to draw"):
+        compare(REAL, NEAR, metric="p-value").plot()
+    assert not list(tmp_path.iterdir())
+
+
+def test_report_load_reads_what_the_command_wrote(tmp_path: Path) -> None:
+    REPORT.save(tmp_path / "r.json")
+    assert Report.load(tmp_path / "r.json").to_latex() == REPORT.to_latex()

@@ -13,6 +13,7 @@ from .options import (
     parse_shared,
     picture_options,
 )
+from .page import html_option, page_from
 
 
 @click.command(short_help="Which pictures make the distance.")
@@ -26,6 +27,7 @@ from .options import (
 @picture_options
 @click.option("--sheet", "sheet_file", metavar="FILE.png", help="Write the listed pictures as a contact sheet.")
 @output_options
+@html_option
 def explain(reference: str, generated: str, sheet_file: str | None, **given: Any) -> int:
     """Say which pictures make the squared MMD of GENERATED to REFERENCE.
 
@@ -35,6 +37,7 @@ def explain(reference: str, generated: str, sheet_file: str | None, **given: Any
     """
     parse_shared(given)
     outputs = Outputs.taken_from(given)
+    page = page_from(given, outputs)
     if sheet_file is not None:
         _check_sheet(sheet_file)
 
@@ -42,7 +45,8 @@ def explain(reference: str, generated: str, sheet_file: str | None, **given: Any
     from ..common.progress import show_progress
 
     explanation = run(reference, generated, progress=show_progress, command=command_line(), **given)
-    deliver(explanation, outputs, *([] if sheet_file is None else [lambda: explanation.save_sheet(sheet_file)]))
+    sheet = [] if sheet_file is None else [lambda: explanation.save_sheet(sheet_file)]
+    deliver(explanation, outputs, *sheet, *page(explanation))
     return 0
 
 

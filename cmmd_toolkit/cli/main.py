@@ -26,6 +26,7 @@ from .options import (
     picture_options,
     root_command,
 )
+from .page import html_option, page_from
 from .rank import plan, rank
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ main.add_command(cache)
 @mmd_method_options
 @picture_options
 @output_options
+@html_option
 @click.option(ABOVE, multiple=True, metavar=FORM, help="Repeatable: exit with code 1 when a result is above.")
 @click.option(BELOW, multiple=True, metavar=FORM, help="The same where higher is better, and for p-value.")
 def compare(reference: str, generated: tuple[str, ...], **given: Any) -> int:
@@ -97,12 +99,13 @@ def compare(reference: str, generated: tuple[str, ...], **given: Any) -> int:
     limits += [parse_limit(BELOW, text, given["metric"]) for text in given.pop("fail_below")]
     parse_shared(given)
     outputs = Outputs.taken_from(given)
+    page = page_from(given, outputs)
 
     from ..commands.compare import compare as run
     from ..common.progress import show_progress
 
     report = run(reference, list(generated), progress=show_progress, command=command_line(), limits=limits, **given)
-    deliver(report, outputs, show=lambda: _show(report))
+    deliver(report, outputs, *page(report), show=lambda: _show(report))
     exceeded = [line for limit in limits for line in limit.failures(report)]
     for line in exceeded:
         click.echo(f"cmmd: {line}", err=True)

@@ -15,6 +15,7 @@ from .options import (
     parse_shared,
     picture_options,
 )
+from .page import html_option, page_from
 
 NOT_SO = 1
 
@@ -31,6 +32,7 @@ NOT_SO = 1
 @network_options
 @picture_options
 @output_options
+@html_option
 @click.option(
     "--fail-unless", multiple=True, metavar="A<B", help="Repeatable: exit with code 1 unless A is significantly closer."
 )
@@ -43,12 +45,13 @@ def rank(reference: str, generated: tuple[str, ...], fail_unless: tuple[str, ...
     wanted = [_parse_order(text, generated) for text in fail_unless]
     parse_shared(given)
     outputs = Outputs.taken_from(given)
+    page = page_from(given, outputs)
 
     from ..commands.rank import rank as run
     from ..common.progress import show_progress
 
     ranking = run(reference, list(generated), progress=show_progress, command=command_line(), **given)
-    deliver(ranking, outputs)
+    deliver(ranking, outputs, *page(ranking))
     failed = [sentence for holds, sentence in (ranking.holds(*pair) for pair in wanted) if not holds]
     for sentence in failed:
         click.echo(f"cmmd: {sentence}", err=True)
@@ -82,6 +85,7 @@ def _parse_order(text: str, generated: tuple[str, ...]) -> tuple[str, str]:
 @network_options
 @picture_options
 @output_options
+@html_option
 def plan(pilot: str, generated: tuple[str, ...], **given: Any) -> int:
     """How many pictures a generated set needs.
 
@@ -92,10 +96,12 @@ def plan(pilot: str, generated: tuple[str, ...], **given: Any) -> int:
     """
     parse_shared(given)
     outputs = Outputs.taken_from(given)
+    page = page_from(given, outputs, with_exhibit=False)
 
     from ..commands.plan import plan as run
     from ..common.progress import show_progress
 
     given["differences"] = given["differences"] or None
-    deliver(run(pilot, list(generated), progress=show_progress, command=command_line(), **given), outputs)
+    found = run(pilot, list(generated), progress=show_progress, command=command_line(), **given)
+    deliver(found, outputs, *page(found))
     return 0

@@ -1,6 +1,7 @@
 """`compare` and `embed`: the public road from names to a report or to features."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, overload
 
 from ..common.progress import ShowProgress
@@ -12,6 +13,7 @@ from ..metrics.mmd import Bandwidth, check_bandwidth
 from ..metrics.random_features import frequencies_of
 from ..pictures.decode import MAX_PIXELS
 from ..report import Report
+from ..scoring.exhibit import exhibit_of
 from ..scoring.per_class import check_classes, score_classes
 from ..scoring.results import Task, score_all, tasks_of
 from ..scoring.selection import select_metrics
@@ -34,6 +36,7 @@ def compare(
     mmd_frequencies: int | None = None,
     per_class: bool = False,
     limits: Sequence[Limit] = (),
+    exhibit: bool = False,
     backbone: str | Iterable[str] | None = None,
     weights: Paths = None,
     model: str | Mapping[str, str] | None = None,
@@ -71,6 +74,8 @@ def compare(
         mmd_frequencies: how many of random-features, 100 to 100,000; None is 4,096.
         per_class: also score the pictures of each class folder (the first folder of their names) by themselves.
         limits: checked against the backbones of this run before a picture is read; see `Limit.failures`.
+        exhibit: keep what `Report.save_html` shows besides numbers: a draw of the pictures, maps, and the pictures that
+            drive the distance (squared MMD, of at most 4,000 pictures a set).
         backbone: one or several names (see `cmmd backbones`). Default: what stored features were made with, else the
             recipe's, else "clip".
         weights, model: local weights or a published model id, one value, or a mapping from backbone names.
@@ -125,7 +130,9 @@ def compare(
     if per_class:
         check_classes(sets.sides)
     with kernels_on(run.device):
-        return _report(tasks_of(embed_sets(sets), selection, bandwidth, frequencies), per_class)
+        embedded = embed_sets(sets)
+        report = _report(tasks_of(embedded, selection, bandwidth, frequencies), per_class)
+        return replace(report, exhibit=exhibit_of(embedded, exhibit, bandwidth))
 
 
 def _check_random_features(metrics: Sequence[str], recipe: str) -> None:

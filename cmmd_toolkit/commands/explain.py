@@ -3,28 +3,25 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..common.arguments import whole_number
 from ..common.progress import ShowProgress
 from ..errors import ArgumentError
 from ..estimation.kernel_device import kernels_on
-from ..estimation.nearest_rows import kth_neighbours
-from ..estimation.pair_distances import Points
 from ..features.feature_set import FeatureSet
 from ..features.features import Features
-from ..inference.witness import witness
-from ..metrics.mmd import Bandwidth, MmdReference, check_bandwidth
+from ..metrics.mmd import Bandwidth, check_bandwidth
 from ..metrics.mmd_cost import FEWER, warn_of_cost
 from ..pictures.decode import MAX_PIXELS
-from ..pictures.sources import Again, Stream
-from ..report.explanation import Entry, Explanation, Pictures, Section
+from ..report.exhibit import Exhibit
+from ..report.explanation import Explanation
+from ..report.section import Section
+from ..scoring.driving import listed_rows, pictures_of, section_of
+from ..scoring.exhibit import exhibit_of
 from ..sets.embed_sets import EmbeddedSets, embed_sets
 from ..sets.embedding import OnError
 from ..sets.open_sets import OpenedSets, open_sets
 from ..sets.run import Paths, Run, StorePath
-from ..sets.side import Side, as_sources, check_rows
+from ..sets.side import as_sources, check_rows
 
 
 def explain(
@@ -33,6 +30,7 @@ def explain(
     *,
     top: int = 16,
     bandwidth: Bandwidth | None = None,
+    exhibit: bool = False,
     backbone: str | Iterable[str] | None = None,
     weights: Paths = None,
     model: str | Mapping[str, str] | None = None,
@@ -63,6 +61,7 @@ def explain(
         reference, generated: as `compare`, but one generated set, and no mean and covariance.
         top: pictures a list, at least 1; all of a smaller set.
         bandwidth: of the kernel: a number > 0, "median" (of the reference; the default) or "median-pooled".
+        exhibit: as `compare`.
         recipe: one that defines an MMD; it fixes the network, decoding, normalisation and bandwidth.
         others: as `compare`.
 
@@ -101,7 +100,8 @@ def explain(
     _check_explainable(sets)
     with kernels_on(run.device):
         embedded = embed_sets(sets)
-        return _explanation(embedded, [_section(embedded, k, bandwidth, top) for k in range(len(embedded.backbones))])
+        sections = [_section(embedded, k, bandwidth, top) for k in range(len(embedded.backbones))]
+        return _explanation(embedded, sections, exhibit_of(embedded, exhibit, bandwidth, sections))
 
 
 def _check_explainable(sets: OpenedSets) -> None:
@@ -113,7 +113,7 @@ def _check_explainable(sets: OpenedSets) -> None:
     check_rows(sets.sides, "an explanation")
 
 
-def _explanation(sets: EmbeddedSets, sections: Sequence[Section]) -> Explanation:
+def _explanation(sets: EmbeddedSets, sections: Sequence[Section], exhibit: Exhibit | str) -> Explanation:
     first, second = sets.sides
     remarks = [*sets.warnings, *_row_remarks(sets), *(text for one in sections for text in _remarks(one))]
     return Explanation(
@@ -124,71 +124,21 @@ def _explanation(sets: EmbeddedSets, sections: Sequence[Section]) -> Explanation
         sets.descriptions(),
         sets.provenance(["mmd"]),
         (
-            _pictures(first, [entry.row for one in sections for entry in one.uncovered]),
-            _pictures(second, [entry.row for one in sections for entry in (*one.alien, *one.strays)]),
+            pictures_of(first, sorted(listed_rows(sections, is_reference=True))),
+            pictures_of(second, sorted(listed_rows(sections, is_reference=False))),
         ),
+        exhibit,
     )
 
 
 def _section(sets: EmbeddedSets, backbone: int, bandwidth: Bandwidth | None, top: int) -> Section:
     x, y = (sets.recipe.mmd_rows(features) for features in sets.features_on(backbone))
     warn_of_cost(len(x), len(y), x.shape[1], FEWER)
-    score = MmdReference(x, sets.recipe.bandwidth_or(bandwidth), "unbiased", sets.run.seed).score(y).without_rows()
-    found = witness(score)
-    lowest, highest = _first(found.generated, top), _first(-found.reference, top)
-    x, y = np.asarray(x), np.asarray(y)
-    near_x = kth_neighbours(Points(y), 1, Points(x))
-    near_y = kth_neighbours(Points(x[highest]), 1, Points(y))
-    farthest = _first(-near_x[1], top)
     reference, generated = (side.picture_names() for side in sets.sides)
-
-    def entries(rows: NDArray[np.int64]) -> tuple[Entry, ...]:
-        nearest = near_x[0][rows], near_x[1][rows]
-        return _entries(rows, found.generated, found.generated_change, generated, reference, nearest)
-
-    uncovered = _entries(highest, found.reference, found.reference_change, reference, generated, near_y)
-    return Section(sets.backbones[backbone], score.estimate, entries(lowest), uncovered, entries(farthest), found)
-
-
-def _first(values: NDArray[np.float64], top: int) -> NDArray[np.int64]:
-    """The rows with the lowest values; copies, whose sums may round differently, in their own order."""
-    return np.argsort(np.round(values, 12), kind="stable")[:top]
-
-
-def _entries(
-    rows: NDArray[np.int64],
-    values: NDArray[np.float64],
-    changes: NDArray[np.float64],
-    names: Sequence[str],
-    others: Sequence[str],
-    nearest: tuple[NDArray[np.int64], NDArray[np.float64]],
-) -> tuple[Entry, ...]:
-    return tuple(
-        Entry(
-            names[row],
-            int(row),
-            float(values[row]),
-            None if np.isnan(changes[row]) else float(changes[row]),
-            others[other],
-            float(np.sqrt(squared)),
-        )
-        for row, other, squared in zip(rows, *nearest, strict=True)
+    width = sets.recipe.bandwidth_or(bandwidth)
+    return section_of(
+        sets.backbones[backbone], x, y, (reference, generated), bandwidth=width, top=top, seed=sets.run.seed
     )
-
-
-def _pictures(side: Side, rows: Sequence[int]) -> Pictures:
-    """The loaders of the usable pictures, of a stream those of `rows`.
-
-    Both lists are in the source's order, and one may lack what was skipped.
-    """
-    if side.source is None or side.summary is None:
-        return "stored features hold no pictures; give the folder or archive to see them"
-    if isinstance(side.source.items, Stream):
-        return Again(side.source.items, side.summary.names, rows)
-    if not isinstance(side.source.items, Sequence):
-        return "a stream of pictures cannot be read twice; give a list, a folder or an archive to see them"
-    items = iter(side.source.items)
-    return tuple(next(load for name, load in items if name == used) for used in side.summary.names)
 
 
 def _row_remarks(sets: EmbeddedSets) -> list[str]:

@@ -1,6 +1,7 @@
 """`rank`: several generated sets in order, with intervals, tests of all pairs, and groups that cannot be told apart."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from ..metrics.mmd_cost import FEWER, warn_of_cost
 from ..pictures.decode import MAX_PIXELS
 from ..report.ranking import Order, Place, Ranking
 from ..report.verdict import Verdict, ordered_text
+from ..scoring.exhibit import exhibit_of
 from ..scoring.scorers import side_count
 from ..scoring.selection import check_defined_on
 from ..sets.embed_sets import EmbeddedSets, embed_sets
@@ -40,6 +42,7 @@ def rank(
     bandwidth: Bandwidth | None = None,
     paired: bool = False,
     alpha: float = 0.05,
+    exhibit: bool = False,
     backbone: str | Iterable[str] | None = None,
     weights: Paths = None,
     model: str | Mapping[str, str] | None = None,
@@ -66,6 +69,7 @@ def rank(
         bandwidth: of the kernel, a number or "median" of the reference, one ruler for all.
         paired: pictures of equal names (equal places, where there are no names) were made from one seed.
         alpha: level of the groups, after Holm's correction over all pairs of a backbone.
+        exhibit: as `compare`.
         others: as `compare`.
 
     Returns:
@@ -99,7 +103,7 @@ def rank(
     with kernels_on(run.device):
         sets = rankable_sets(reference, generated, run, spec, paired)
         orders = [_order(sets, k, number, bandwidth, paired, alpha) for k in range(len(sets.backbones))]
-        return _ranking(sets, orders, alpha, paired)
+        return replace(_ranking(sets, orders, alpha, paired), exhibit=exhibit_of(sets, exhibit, bandwidth))
 
 
 def _check_several(generated: Sequence[Any]) -> None:

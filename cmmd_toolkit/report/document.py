@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type
 
 from ..common.files import atomic_path, check_exists, path_of, read_regular
 from ..common.json_text import json_text
+from ..common.progress import ShowProgress
 from ..errors import CmmdError, InputError
 
 Own = TypeVar("Own", bound="Document")
@@ -33,6 +34,22 @@ class Document:
         """Write the JSON form atomically."""
         with atomic_path(path_of(path)) as temporary:
             temporary.write_text(self.to_json(), encoding="utf-8")
+
+    def save_html(self, path: str | Path, *, progress: ShowProgress | None = None) -> None:
+        """Write one page for a browser atomically: it needs no network, and has everything in one file.
+
+        Verdict, scores, charts, warnings and provenance; with an exhibit (`compare(..., exhibit=True)`) also pictures,
+        the nearest neighbours of those that drive the distance, and a map. Pictures are read again from their sets.
+
+        Args:
+            path: the name ends in .html or .htm; progress: as in `compare`, over the pictures.
+
+        Raises:
+            ArgumentError: another name. InputError: the file cannot be written.
+        """
+        from .page.page import save_page
+
+        save_page(self, path_of(path), progress)
 
     @classmethod
     def load(cls: type[Own], path: str | Path) -> Own:

@@ -7,64 +7,20 @@ from typing import Any, ClassVar
 
 from ..common.files import path_of
 from ..common.text import align, fixed_text, interval_text, number_text, printable
-from ..estimation.estimate import Estimate
-from ..inference.witness import Witness
-from ..pictures.load import Load
 from .document import NOT_SAVED
+from .exhibit import NOT_ASKED, Exhibit
 from .paper import pictures as listed
 from .paper.panel import Panel
 from .paper.record import PaperRecord
 from .paper.rows import Row
 from .paper.table import PaperTable
+from .section import Entry, Pictures, Section
 
 _LEGEND = (
     "Witness: mean similarity (kernel) to the reference minus that to the generated pictures, the picture itself left "
     "out.\nChange: of squared MMD, if this one picture were removed. Nearest: on the other side, with its distance."
 )
-Pictures = tuple[Load, ...] | Mapping[int, Load] | str  # by row, how to read a picture again, or why it cannot be
 _IN_A_FILE = "a saved explanation holds no pictures; explain the sets again to see them"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One listed picture.
-
-    Attributes:
-        name: in its folder, archive or batch; "row 7" where stored features have no names.
-        row: its place among the usable pictures of its set, from 0.
-        witness: f, see `inference.witness`.
-        change: of squared MMD without this one picture; below zero, the sets would be closer. None in a set of two.
-        nearest: the name of the picture on the other side with the closest features.
-        distance: to that one, in feature units.
-    """
-
-    name: str
-    row: int
-    witness: float
-    change: float | None
-    nearest: str
-    distance: float
-
-
-@dataclass(frozen=True)
-class Section:
-    """What one backbone sees.
-
-    Attributes:
-        squared_mmd: the unbiased estimate, with its interval and bandwidth.
-        alien: generated pictures, lowest witness first: far from the reference, crowded by generated ones.
-        uncovered: reference pictures, highest witness first: where generated pictures are rare.
-        strays: generated pictures, those first whose nearest reference picture is farthest; a few of them hardly move
-            a squared MMD, so they may be missing from `alien`.
-        witness: of every picture of both sets, in their order; not in the JSON form, so None in a loaded explanation.
-    """
-
-    backbone: str
-    squared_mmd: Estimate
-    alien: tuple[Entry, ...]
-    uncovered: tuple[Entry, ...]
-    strays: tuple[Entry, ...]
-    witness: Witness | None = field(default=None, repr=False, compare=False, metadata=NOT_SAVED)
 
 
 @dataclass(frozen=True)
@@ -75,7 +31,8 @@ class Explanation(PaperRecord):
         reference, generated: the names of the sets.
         sections: one for each backbone.
         warnings, sets, provenance: as in `Report`.
-        pictures: how the pictures of either set are read again, or why they cannot be; not in the JSON form.
+        pictures: how the listed pictures of either set are read again, or why they cannot be; not in the JSON form.
+        exhibit: what `save_html` shows besides, or why it has nothing; not in the JSON form.
     """
 
     kind: ClassVar[str] = "explanation"
@@ -91,6 +48,7 @@ class Explanation(PaperRecord):
     pictures: tuple[Pictures, Pictures] = field(
         default=(_IN_A_FILE, _IN_A_FILE), repr=False, compare=False, metadata=NOT_SAVED
     )
+    exhibit: Exhibit | str = field(default=NOT_ASKED, repr=False, compare=False, metadata=NOT_SAVED)
 
     def save_sheet(self, path: str | Path) -> None:
         """Write the listed pictures as a contact sheet, a PNG, atomically; each is read again from its set.

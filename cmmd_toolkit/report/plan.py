@@ -130,12 +130,13 @@ def _table(need: "Need") -> list[str]:
     columns = ("Pictures per set",) if need.both else ("Same way", "Different ways")
     rows: list[tuple[str, ...]] = [("Difference", "", *columns)]
     for size in need.sizes:
-        counts = [_count(size.alike, size.reference_alike), _count(size.unlike, size.reference_unlike)]
+        counts = [count_text(size.alike, size.reference_alike), count_text(size.unlike, size.reference_unlike)]
         rows.append((number_text(size.difference), size.about, *counts[: len(columns)]))
     return align(rows, left=(1,))
 
 
-def _count(n: int | None, reference: int) -> str:
+def count_text(n: int | None, reference: int) -> str:
+    """Pictures, or that no number suffices and how large a reference would."""
     if n is None:
         return f"reference too small, needs {_large(reference)}"
     return _large(n)

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 from ..common.text import align, interval_text, number_text, p_phrase, p_text
 from ..errors import ArgumentError
 from ..inference.ordering import PairTest
+from .document import NOT_SAVED
+from .exhibit import NOT_ASKED, Exhibit
 from .paper import orders
 from .paper.panel import Panel
 from .paper.record import PaperRecord
@@ -65,6 +67,7 @@ class Ranking(PaperRecord):
         paired: whether pictures with one name were taken to share a seed.
         warnings, sets, provenance: as in `Report`.
         verdicts: one for each backbone, in words.
+        exhibit: as in `Report`.
     """
 
     kind: ClassVar[str] = "ranking"
@@ -81,6 +84,7 @@ class Ranking(PaperRecord):
     sets: tuple[Mapping[str, Any], ...]
     provenance: Mapping[str, Any] = field(compare=False)
     verdicts: tuple[Verdict, ...] = ()
+    exhibit: Exhibit | str = field(default=NOT_ASKED, repr=False, compare=False, metadata=NOT_SAVED)
 
     def holds(self, better: str, worse: str) -> tuple[bool, str]:
         """Whether `better` is closer than `worse` under every backbone, significantly; and a sentence."""

@@ -10,7 +10,8 @@ from ..common.labels import short_labels
 from ..common.text import align, estimate_texts, p_text
 from ..errors import ArgumentError
 from ..sets.metric_names import CLOSER, HIGHER, LOWER, METRICS
-from .document import plain
+from .document import NOT_SAVED, plain
+from .exhibit import NOT_ASKED, Exhibit
 from .paper import scores
 from .paper.panel import Panel
 from .paper.record import PaperRecord, drawn
@@ -84,6 +85,7 @@ class Report(PaperRecord):
         results_per_class: the same for the pictures of each class folder, where that was asked for.
         verdicts: for each backbone which sets are closer than which, in words and as tests; by mmd, else by fd, and
             none where neither was computed.
+        exhibit: what `save_html` shows besides numbers, or why it has nothing; not in the JSON form.
     """
 
     kind: ClassVar[str] = "report"
@@ -96,6 +98,7 @@ class Report(PaperRecord):
     provenance: Mapping[str, Any] = field(compare=False)
     results_per_class: Mapping[str, tuple[Result, ...]] = field(default_factory=dict)
     verdicts: tuple[Verdict, ...] = ()
+    exhibit: Exhibit | str = field(default=NOT_ASKED, repr=False, compare=False, metadata=NOT_SAVED)
 
     def value(self, metric: str, *, backbone: str | None = None, generated: str | None = None) -> float:
         """The one value that fits, `generated` by its full or short name. Raises ArgumentError for none or several."""

@@ -15,7 +15,8 @@ from ..errors import ArgumentError, InputError
 
 if TYPE_CHECKING:
     from ..pictures.load import Load
-    from .explanation import Entry, Explanation, Pictures
+    from .explanation import Explanation
+    from .section import Entry, Pictures
 
 COLUMNS, CELL, GAP, MARGIN = 8, 160, 14, 24
 HEAD = 62  # of a block: title and note

@@ -22,7 +22,7 @@ class Again(Mapping[int, Load]):
 
     def __getitem__(self, row: int) -> Load:
         if self._found is None:
-            self._found = dict(self._pass())
+            self._found = dict(self.walk(self._rows))
         if row in self._rows and row not in self._found:
             raise InputError(f"{self._names[row]}: is no longer in its set; explain the sets again")
         return self._found[row]
@@ -33,12 +33,14 @@ class Again(Mapping[int, Load]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def _pass(self) -> Iterator[tuple[int, Load]]:
-        row, last = 0, self._rows[-1] if self._rows else -1
+    def walk(self, rows: Sequence[int]) -> Iterator[tuple[int, Load]]:
+        """Those of the given rows in rising order, in one pass; none is held."""
+        row, wanted = 0, set(rows)
+        last = max(wanted, default=-1)
         for name, load in self._stream.read():
             if row > last:
                 return
             if name == self._names[row]:
-                if row in self._rows:
+                if row in wanted:
                     yield row, load
                 row += 1

@@ -8,7 +8,8 @@ from .rows import Row
 from .table import Cell, Heading, PaperTable, name_cell, number_cell
 
 if TYPE_CHECKING:
-    from ..explanation import Entry, Explanation, Section
+    from ..explanation import Explanation
+    from ..section import Entry, Section
 
 COLUMNS = (
     *("reference", "generated", "backbone", "list", "place", "picture", "row", "witness", "change", "nearest"),

@@ -15,13 +15,14 @@ from PIL import Image
 
 from cmmd_toolkit import ArgumentError, Features, GaussianStatistics, InputError, embed, squared_mmd
 from cmmd_toolkit.cli import main as cli
-from cmmd_toolkit.commands.explain import Entry, Explanation, explain
+from cmmd_toolkit.commands.explain import Explanation, explain
 from cmmd_toolkit.common.text import number_text
 from cmmd_toolkit.estimation import kernels
 from cmmd_toolkit.inference.witness import witness
 from cmmd_toolkit.metrics.mmd import Estimator, MmdReference, MmdScore
 from cmmd_toolkit.pictures.decode import Picture
 from cmmd_toolkit.report import sheet
+from cmmd_toolkit.report.section import Entry
 from cmmd_toolkit.report.sheet import (
     CELL,
     HEAD,

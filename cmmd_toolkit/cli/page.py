@@ -1,0 +1,39 @@
+"""`--html`: one page of a result."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..common.outputs import Outputs
+from ..errors import ArgumentError
+
+if TYPE_CHECKING:
+    from ..report.document import Document
+
+Saves = list[Callable[[], None]]
+
+
+def html_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Where a page goes, besides the text."""
+    about = "Write one self-contained page: scores, charts, pictures, a map, warnings, and how to repeat it."
+    return click.option("--html", "html_file", metavar="FILE.html", help=about)(command)
+
+
+def page_from(given: dict[str, Any], outputs: Outputs, *, with_exhibit: bool = True) -> Callable[["Document"], Saves]:
+    """Take --html out of what was typed and check it before hours of work; returns what writes the page after them."""
+    file = given.pop("html_file")
+    if with_exhibit:
+        given["exhibit"] = file is not None
+    if file is None:
+        return lambda _document: []
+
+    from ..common.files import check_writable, path_of
+    from ..common.progress import show_progress
+    from ..report.page.page import check_page_name
+
+    check_page_name(path_of(file))
+    if twice := [form for form, name in outputs.files.items() if name == file]:
+        raise ArgumentError(f"--{twice[0]} and --html: both would be written to {file}; name another file")
+    check_writable(path_of(file))
+    return lambda document: [lambda: document.save_html(file, progress=show_progress)]

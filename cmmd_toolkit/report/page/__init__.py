@@ -1,0 +1,1 @@
+"""One self-contained page of a record, by jinja2 templates."""

@@ -1,0 +1,91 @@
+"""The parts of a page without drawings: warnings by what they are about, the sets, where the numbers come from."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ...common.labels import short_labels
+from ..report import Table
+from .part import Part
+
+_OTHER = "Remarks"
+_GROUPS = {
+    "Copies: the sets are not independent": (
+        "exact duplicates",
+        "equal features",
+        "repeated pictures",
+        "repeated features",
+        "compared with itself",
+    ),
+    "How many pictures there are": ("very unequal sizes", "fewer pictures", "no more pictures", "too few", "at least "),
+    "How the pictures are stored": (
+        "JPEG against lossless",
+        "different resolutions",
+        "mixed resolutions",
+        "converted:",
+        "unusable",
+    ),
+    "How sure the numbers are": ("no interval", "no error", "negative ", "random frequencies", "cannot be told apart"),
+    "Classes": ("per class:",),
+}
+_MOST_SIZES = 4
+
+
+def grouped_warnings(warnings: Iterable[str]) -> dict[str, list[str]]:
+    """The sentences under what they are about, in the order of the groups."""
+    groups: dict[str, list[str]] = {name: [] for name in (*_GROUPS, _OTHER)}
+    for warning in warnings:
+        about = (name for name, words in _GROUPS.items() if any(word in warning for word in words))
+        groups[next(about, _OTHER)].append(warning)
+    return {name: own for name, own in groups.items() if own}
+
+
+def warnings_part(warnings: Sequence[str]) -> Part:
+    """What one must know to trust the numbers."""
+    if not warnings:
+        return Part("warnings", "Warnings", "note", "None: nothing odd was found about these sets and numbers.")
+    return Part("warnings", f"Warnings ({len(warnings)})", "warnings", grouped_warnings(warnings))
+
+
+def sets_part(sets: Sequence[Mapping[str, Any]]) -> Part:
+    """What is known of the pictures of each set."""
+    if not sets:
+        return Part("sets", "Sets", "note", "Nothing is known of the pictures: the sets are stored features.")
+    short = short_labels(own["name"] for own in sets)
+    rows = [
+        [
+            short[own["name"]],
+            f"{own['n']:,}",
+            _counts(own["formats"]),
+            _counts(own["sizes"]),
+            _counts(own["converted"]) or "-",
+            f"{len(own['skipped']):,}",
+        ]
+        for own in sets
+    ]
+    headings = ("Set", "Pictures", "Formats", "Sizes", "Converted", "Skipped")
+    return Part("sets", "Sets", "tables", [Table("", headings, rows, (0, 2, 3, 4), "")])
+
+
+def _counts(found: Mapping[str, int]) -> str:
+    common = sorted(found.items(), key=lambda item: -item[1])
+    more = f" and {len(common) - _MOST_SIZES} more" if len(common) > _MOST_SIZES else ""
+    return ", ".join(f"{name} ({count:,})" for name, count in common[:_MOST_SIZES]) + more
+
+
+def provenance_part(provenance: Mapping[str, Any]) -> Part:
+    """The command to repeat it, and everything that made the numbers."""
+    rows = [(" / ".join(keys), _said(value)) for keys, value in _leaves(provenance) if keys != ("command",)]
+    content = {"command": provenance.get("command"), "rows": rows}
+    return Part("provenance", "How to repeat it", "provenance", content)
+
+
+def _leaves(value: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, own in value.items():
+            yield from _leaves(own, (*keys, str(key)))
+    elif value not in (None, {}, [], ()):
+        yield keys, value
+
+
+def _said(value: Any) -> str:
+    return ", ".join(str(item) for item in value) if isinstance(value, (list, tuple)) else str(value)

@@ -1,0 +1,181 @@
+"""The parts of a page that show pictures: sheets of the sets, what drives the distance, maps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...common.progress import ShowProgress, show_no_progress
+from ...common.text import fixed_text, interval_text, number_text
+from ..exhibit import Drivers, Exhibit, ShownSet
+from ..section import Entry
+from .maps import drawn_map
+from .part import Part
+from .thumbnails import Thumbnail, Thumbnails, Unreadable, read_set
+
+SHEET = 30  # pictures of a set
+LISTED = 24  # of a list
+_OVER = "Over-represented: generated pictures that are crowded, and far from the reference (lowest witness)"
+_UNDER = "Under-represented: reference pictures where generated ones are rare (highest witness)"
+_STRAYS = "Strays: generated pictures farthest from every reference picture; a few of them hardly move squared MMD"
+
+
+@dataclass(frozen=True)
+class Card:
+    """A picture and its name, of the set with that place."""
+
+    place: int
+    name: str
+    picture: Thumbnail | Unreadable
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Some pictures of one set; `note` says how many, or why there are none."""
+
+    place: int
+    name: str
+    note: str
+    cards: Sequence[Card]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A listed picture, its nearest on the other side, and what is known of it."""
+
+    own: Card
+    nearest: Card
+    facts: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One of the lists; `cut` is how many pictures it leaves out."""
+
+    title: str
+    pairs: Sequence[Pair]
+    cut: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """The lists of one generated set under one backbone."""
+
+    title: str
+    note: str
+    listings: Sequence[Listing]
+
+
+def picture_parts(exhibit: Exhibit | str, progress: ShowProgress | None) -> list[Part]:
+    """Every part that the exhibit allows; for what it lacks, a sentence that says why."""
+    if isinstance(exhibit, str):
+        return [Part("pictures", "Pictures", "note", f"Not shown: {exhibit}.")]
+    chosen = [_chosen(own) for own in exhibit.sets]
+    single = [_single(exhibit, place, rows) for place, rows in enumerate(chosen)]
+    tiled = [[] if isinstance(exhibit.maps, str) else own.rows.tolist() for own in exhibit.sets]
+    total = sum(len({*one, *many}) for one, many in zip(single, tiled, strict=True))
+    with (progress or show_no_progress)("pictures of the page", total) as advance:
+        read = [
+            read_set(own.pictures, one, many, advance)
+            for own, one, many in zip(exhibit.sets, single, tiled, strict=True)
+        ]
+    thumbnails = [own for own, _ in read]
+    sheets = [_sheet(own, i, chosen[i], thumbnails[i]) for i, own in enumerate(exhibit.sets)]
+    left_out = f"Not shown: {', '.join(exhibit.left_out)}." if exhibit.left_out else ""
+    return [
+        Part("pictures", "Pictures side by side", "sheets", {"sheets": sheets, "left_out": left_out}),
+        _drivers_part(exhibit, thumbnails),
+        _maps_part(exhibit, [address for _, address in read]),
+    ]
+
+
+def _chosen(own: ShownSet) -> list[int]:
+    """Rows of the sheet: evenly spread over the draw."""
+    if not len(own.rows):
+        return []
+    return [int(own.rows[i]) for i in np.linspace(0, len(own.rows) - 1, min(SHEET, len(own.rows))).round().astype(int)]
+
+
+def _single(exhibit: Exhibit, place: int, sheet: Sequence[int]) -> set[int]:
+    """The rows that need a thumbnail of their own."""
+    rows = set(sheet)
+    for own in () if isinstance(exhibit.drivers, str) else exhibit.drivers:
+        if place not in (0, own.generated):
+            continue
+        real = own.section.uncovered[:LISTED]
+        fake = (*own.section.alien[:LISTED], *own.section.strays[:LISTED])
+        mine, others = (real, fake) if place == 0 else (fake, real)
+        rows |= {entry.row for entry in mine}
+        rows |= {entry.nearest_row for entry in others if entry.nearest_row is not None}
+    return rows
+
+
+def _sheet(own: ShownSet, place: int, rows: Sequence[int], thumbnails: Thumbnails) -> Sheet:
+    names = dict(zip(own.rows.tolist(), own.names, strict=True))
+    size = "" if own.count is None else f"{own.count:,} pictures"
+    if isinstance(own.pictures, str):
+        return Sheet(
+            place, own.short, f"{size}; not shown: {own.pictures}." if size else f"Not shown: {own.pictures}.", ()
+        )
+    shown = size if len(rows) == own.count else f"{len(rows)} of {size}, drawn at random"
+    return Sheet(place, own.short, shown, [Card(place, names[row], thumbnails[row]) for row in rows])
+
+
+def _drivers_part(exhibit: Exhibit, thumbnails: Sequence[Thumbnails]) -> Part:
+    title = "The pictures that drive the distance"
+    if isinstance(exhibit.drivers, str):
+        return Part("drivers", title, "note", f"Not shown: {exhibit.drivers}.")
+    return Part("drivers", title, "drivers", [_group(exhibit, own, thumbnails) for own in exhibit.drivers])
+
+
+def _group(exhibit: Exhibit, own: Drivers, thumbnails: Sequence[Thumbnails]) -> Group:
+    section, short = own.section, exhibit.sets[own.generated].short
+    estimate = section.squared_mmd
+    interval = interval_text(estimate.interval, estimate.standard_error)
+    value = number_text(estimate.value, estimate.standard_error)
+    known = "" if interval == "-" else f" (95 % interval {interval})"
+    note = f"Squared MMD of these pictures {value}{known}. {own.note}".strip()
+    fake = own.generated
+    listings = [
+        _listing(_OVER, section.alien, (fake, 0), thumbnails),
+        _listing(_UNDER, section.uncovered, (0, fake), thumbnails),
+        _listing(_STRAYS, section.strays, (fake, 0), thumbnails),
+    ]
+    return Group(f"{short} on {section.backbone}", note, listings)
+
+
+def _listing(
+    title: str, entries: Sequence[Entry], places: tuple[int, int], thumbnails: Sequence[Thumbnails]
+) -> Listing:
+    """`places` are those of the listed pictures' set and of the other."""
+    place, other = places
+    pairs = [
+        Pair(
+            Card(place, entry.name, thumbnails[place][entry.row]),
+            Card(other, entry.nearest, _nearest(entry, thumbnails[other])),
+            _facts(entry),
+        )
+        for entry in entries[:LISTED]
+    ]
+    return Listing(title, pairs, len(entries) - len(pairs))
+
+
+def _nearest(entry: Entry, thumbnails: Thumbnails) -> Thumbnail | Unreadable:
+    return Unreadable("unknown") if entry.nearest_row is None else thumbnails[entry.nearest_row]
+
+
+def _facts(entry: Entry) -> list[str]:
+    change = [] if entry.change is None else [f"change {number_text(entry.change, significant=2, sign='+')}"]
+    return [
+        f"witness {fixed_text(entry.witness, 4, '+')}",
+        *change,
+        f"distance {number_text(entry.distance, significant=3)}",
+    ]
+
+
+def _maps_part(exhibit: Exhibit, sheets: Sequence[str]) -> Part:
+    title = "Map of the sets"
+    if isinstance(exhibit.maps, str):
+        return Part("map", title, "note", f"Not shown: {exhibit.maps}.")
+    drawn = [drawn_map(own, exhibit.sets, [bool(sheet) for sheet in sheets]) for own in exhibit.maps]
+    return Part("map", title, "maps", {"maps": drawn, "sheets": sheets})

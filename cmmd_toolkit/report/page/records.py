@@ -1,0 +1,176 @@
+"""What the page of each record says, in order."""
+
+from collections.abc import Sequence
+from functools import singledispatch
+
+from ...common.labels import short_labels
+from ...common.progress import ShowProgress
+from ...common.text import fixed_text, interval_text, number_text, p_text
+from ..document import Document
+from ..explanation import Explanation
+from ..plan import Plan, count_text
+from ..ranking import Order, Ranking
+from ..report import Report, Table, tables
+from ..verdict import Verdict, joined
+from .facts import provenance_part, sets_part, warnings_part
+from .part import Page, Part
+from .pictures import picture_parts
+from .scores import class_parts, order_chart, score_charts
+
+
+@singledispatch
+def page_of(document: Document, progress: ShowProgress | None) -> Page:
+    """The page of a record; pictures are read meanwhile."""
+    raise NotImplementedError(type(document).__name__)
+
+
+@page_of.register
+def _(report: Report, progress: ShowProgress | None) -> Page:
+    names = [name for result in report.results for name in (result.reference, result.generated)]
+    short = short_labels(names)
+    generated = dict.fromkeys(short[result.generated] for result in report.results)
+    every = list(tables(report))
+    whole, classes = ([own for own in every if ("Class" in own.headings) == wanted] for wanted in (False, True))
+    parts = [
+        Part("scores", "Scores", "tables", whole),
+        Part("chart", "Values and 95 % intervals", "charts", score_charts(report.results, short)),
+        *picture_parts(report.exhibit, progress),
+        *class_parts(report, short, classes),
+    ]
+    title = f"{joined(list(generated))} against {short[report.results[0].reference]}"
+    return Page(title, *_lead(report.verdicts), [*parts, *_facts(report)])
+
+
+@page_of.register
+def _(ranking: Ranking, progress: ShowProgress | None) -> Page:
+    places = _places(ranking)
+    parts = [
+        Part("order", "Order", "tables", [_order_table(ranking, order) for order in ranking.orders]),
+        Part("chart", "Values and 95 % intervals", "charts", [order_chart(order, places) for order in ranking.orders]),
+        Part("tests", "Tests of all pairs", "tables", [_pair_table(ranking, order) for order in ranking.orders]),
+        *_agreement_parts(ranking),
+        *picture_parts(ranking.exhibit, progress),
+    ]
+    count = len(ranking.orders[0].places)
+    title = f"{count} sets in order of their distance to {ranking.reference}"
+    return Page(title, *_lead(ranking.verdicts), [*parts, *_facts(ranking)])
+
+
+@page_of.register
+def _(explanation: Explanation, progress: ShowProgress | None) -> Page:
+    short = short_labels((explanation.reference, explanation.generated))
+    reference, generated = short[explanation.reference], short[explanation.generated]
+    lead = []
+    for section in explanation.sections:
+        estimate = section.squared_mmd
+        interval = interval_text(estimate.interval, estimate.standard_error)
+        value = number_text(estimate.value, estimate.standard_error)
+        known = "" if interval == "-" else f" (95 % interval {interval})"
+        lead.append(f"On {section.backbone} the squared MMD of {generated} to {reference} is {value}{known}.")
+    parts = [] if isinstance(explanation.exhibit, str) else picture_parts(explanation.exhibit, progress)
+    if not parts:
+        parts = [
+            Part("lists", "Pictures", "tables", _entry_tables(explanation)),
+            *picture_parts(explanation.exhibit, None),
+        ]
+    title = f"What tells {generated} from {reference}"
+    return Page(title, lead, "Zero is no distance.", [*parts, *_facts(explanation)])
+
+
+@page_of.register
+def _(plan: Plan, progress: ShowProgress | None) -> Page:
+    note = f"For a power of {plan.power:.0%} at level {plan.alpha:.0%}, two-sided."
+    found = [_need_table(plan, i) for i in range(len(plan.needs))]
+    lead = ["How many pictures each generated set needs, so that a difference of a given size is detected."]
+    return Page("Pictures needed", lead, note, [Part("sizes", "Sizes", "tables", found), *_facts(plan)])
+
+
+def _facts(document: Report | Ranking | Explanation | Plan) -> list[Part]:
+    return [warnings_part(document.warnings), sets_part(document.sets), provenance_part(document.provenance)]
+
+
+def _lead(verdicts: Sequence[Verdict]) -> tuple[list[str], str]:
+    """The sentences, and what they rest on."""
+    if not verdicts:
+        return ["No verdict: neither a squared MMD nor a Frechet distance was computed."], ""
+    metrics = joined(list(dict.fromkeys(own.metric for own in verdicts)))
+    tested = any(own.pairs for own in verdicts)
+    how = f" and tests of all pairs at {verdicts[0].alpha:.3g}, p corrected for their number (Holm)" if tested else ""
+    return [own.text for own in verdicts], f"By {metrics}{how}."
+
+
+def _places(ranking: Ranking) -> dict[str, int]:
+    """The sets from 1, in the order given where that is known: their colours on the whole page."""
+    names = [place.generated for place in ranking.orders[0].places]
+    given = [] if isinstance(ranking.exhibit, str) else [own.short for own in ranking.exhibit.sets[1:]]
+    return {name: place for place, name in enumerate(dict.fromkeys([*given, *names]), 1)}
+
+
+def _order_table(ranking: Ranking, order: Order) -> Table:
+    score = "fd without bias" if order.metric == "fd" else order.metric
+    rows = [
+        [
+            str(k),
+            place.generated,
+            number_text(place.score, place.standard_error),
+            interval_text(place.interval, place.standard_error),
+            f"{place.n_generated:,}",
+            place.groups,
+        ]
+        for k, place in enumerate(order.places, 1)
+    ]
+    caption = (
+        "Lower is closer to the reference. Sets that share a letter cannot be told apart at "
+        f"{100 * ranking.alpha:.3g} %."
+    )
+    return Table(
+        order.backbone, ("Place", "Generated", score, "95 % interval", "Gen. n", "Group"), rows, (1, 5), caption
+    )
+
+
+def _pair_table(ranking: Ranking, order: Order) -> Table:
+    rows = [
+        [pair.better, pair.worse, interval_text(pair.interval, pair.standard_error), p_text(pair.p_adjusted)]
+        for pair in order.pairs
+    ]
+    paired = " The sets are paired by picture." if ranking.paired else ""
+    caption = (
+        "Difference of the distances, closer less farther; below zero the first is closer. p is two-sided, corrected "
+        f"for all pairs (Holm); the intervals are not corrected.{paired}"
+    )
+    return Table(order.backbone, ("Closer", "Farther", "Difference (95 %)", "p"), rows, (0, 1), caption)
+
+
+def _agreement_parts(ranking: Ranking) -> list[Part]:
+    if not ranking.agreement:
+        return []
+    rows = [[one, two, f"{tau:.2f}"] for one, two, tau in ranking.agreement]
+    table = Table(
+        "", ("Backbone", "and", "Rank correlation"), rows, (0, 1), "Kendall's, -1 to 1: whether they order alike."
+    )
+    return [Part("agreement", "Do the backbones agree?", "tables", [table])]
+
+
+def _entry_tables(explanation: Explanation) -> list[Table]:
+    """The lists as names, where no pictures are at hand."""
+    headings, found = ("Picture", "Witness", "Nearest", "Distance"), []
+    for section in explanation.sections:
+        names = (("over-represented", section.alien), ("under-represented", section.uncovered))
+        for name, entries in (*names, ("strays", section.strays)):
+            rows = [
+                [own.name, fixed_text(own.witness, 4, "+"), own.nearest, number_text(own.distance, significant=3)]
+                for own in entries
+            ]
+            found.append(Table(f"{section.backbone}: {name}", headings, rows, (0, 2), ""))
+    return found
+
+
+def _need_table(plan: Plan, place: int) -> Table:
+    need = plan.needs[place]
+    columns = ("Pictures per set",) if need.both else ("Same way", "Different ways")
+    rows = []
+    for size in need.sizes:
+        counts = [count_text(size.alike, size.reference_alike), count_text(size.unlike, size.reference_unlike)]
+        rows.append([number_text(size.difference), size.about, *counts[: len(columns)]])
+    title = f"{need.metric} on {need.backbone}: {need.about}, {number_text(need.value)}"
+    return Table(title, ("Difference", "", *columns), rows, (1,), need.remark)

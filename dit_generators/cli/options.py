@@ -156,11 +156,25 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """How it is trained: the second half of what `train` and `study` share."""
     return _apply(
         command,
+        _text(
+            "--init",
+            metavar="PATH|ID|NAME",
+            help="Start from the weights of this checkpoint and with its shape; the attention may be another. "
+            "[default: random weights]",
+        ),
         _int("--steps", metavar="N", help="Training steps. [default: 100000; small: 3000]"),
+        _float("--epochs", metavar="X", help="Passes over the pictures, instead of --steps."),
         _int("--batch-size", metavar="B", help="Pictures per step, over all processes. [default: 64; small: 32]"),
         _float("--learning-rate", metavar="R", help="Learning rate of AdamW. [default: 1e-4; small: 5e-4]"),
         _int("--warmup", metavar="N", help="Steps over which the learning rate rises to its value. [default: 0]"),
+        _choice(
+            "--learning-rate-schedule",
+            ["constant", "linear", "cosine"],
+            default="constant",
+            help="How the learning rate goes on after that: linear and cosine end at 0.",
+        ),
         _float("--ema-decay", metavar="X", help="Decay of the averaged weights. [default: 0.9999; small: 0.999]"),
+        _flag("--ema-warmup", help="Let that decay rise from 0.1 at the first step: for short runs."),
         _float("--clip", metavar="X", help="Largest norm of the gradient. [default: no limit]"),
         _int(
             "--accumulate",

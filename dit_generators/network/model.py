@@ -170,7 +170,7 @@ class DiT(nn.Module):
         c = self.conditioning(timesteps, class_labels, drop)
         x = self.x_embedder(x_t) + self.pos_embed
         for block, attend in zip(self.blocks, attention or self.attention_functions(), strict=True):
-            x = checkpoint(block, x, c, attend, use_reentrant=False) if recompute else block(x, c, attend)
+            x = _recomputed(block, x, c, attend) if recompute else block(x, c, attend)
         return self.unpatchify(self.final_layer(x, c)[:batch])
 
     def conditioning(self, timesteps: Tensor, class_labels: Tensor | None, drop: Tensor | None = None) -> Tensor:
@@ -266,6 +266,12 @@ class DiT(nn.Module):
             raise ArgumentError(f"class_labels: expected ({len(x_t)},), got {tuple(class_labels.shape)}")
         if class_labels.device.type == "cpu" and not torch.compiler.is_compiling():
             check_labels(class_labels.tolist(), self.config)
+
+
+def _recomputed(block: nn.Module, x: Tensor, c: Tensor, attend: Attend) -> Tensor:
+    """The block without its activations; it draws nothing, so no state of a generator is kept for it."""
+    result: Tensor = checkpoint(block, x, c, attend, use_reentrant=False, preserve_rng_state=False)
+    return result
 
 
 def check_labels(labels: list[int], config: DiTConfig) -> None:

@@ -33,7 +33,12 @@ _ARGUMENTS = {  # how a field of a record is called by people
     "classes": "the list of classes",
 }
 _RECORDED_LATER = ("autoencoder",)
-_WAS = {"tf32": False, "vae_precision": "fp32"}  # where an older record says nothing
+_WAS = {
+    "tf32": False,
+    "vae_precision": "fp32",
+    "learning_rate_schedule": "constant",
+    "ema_warmup": False,
+}  # where an older record says nothing
 _SHEET, _PREVIEW, _NPZ = _BESIDE = (".contact-sheet.png", ".preview.png", ".npz")
 _SHEET_IMAGES = 64
 _MOST_COLUMNS = 16

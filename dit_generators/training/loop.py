@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -32,7 +32,9 @@ class TrainSettings:
     Attributes:
         batch_size: pictures a step, over all processes and accumulated parts together.
         learning_rate: of AdamW without weight decay; reached in a straight line over `warmup` steps.
+        learning_rate_schedule: how it goes on: "constant", or "linear" or as half a "cosine" down to 0 at the end.
         ema_decay: of the average that is sampled.
+        ema_warmup: let the decay rise to that, (1 + t) / (10 + t) in step t, so that a short run has an average, too.
         clip: largest norm of the gradient; 0 leaves it as it is.
         accumulate: parts that a process's share of a batch is cut into.
         precision: fp32, or bf16 or fp16 by autocast.
@@ -43,7 +45,9 @@ class TrainSettings:
     batch_size: int = 64
     learning_rate: float = 1e-4
     warmup: int = 0
+    learning_rate_schedule: Literal["constant", "linear", "cosine"] = "constant"
     ema_decay: float = 0.9999
+    ema_warmup: bool = False
     clip: float = 0.0
     accumulate: int = 1
     precision: Precision = "fp32"
@@ -58,8 +62,25 @@ class TrainSettings:
         for name in ("warmup", "clip", "seed"):
             if getattr(self, name) < 0:
                 raise ArgumentError(f"{name}: expected 0 or more, got {getattr(self, name)}")
+        if self.learning_rate_schedule not in ("constant", "linear", "cosine"):
+            raise ArgumentError(
+                f"learning_rate_schedule: expected constant, linear or cosine, got {self.learning_rate_schedule!r}"
+            )
         if not 0 <= self.ema_decay < 1:
             raise ArgumentError(f"ema_decay: expected 0 to 1, got {self.ema_decay}")
+
+    def rate_at(self, step: int, steps: int) -> float:
+        """Share of the learning rate in a step, from 0, of a run of `steps`: warm-up, then the schedule."""
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        if self.learning_rate_schedule == "constant":
+            return 1.0
+        left = (steps - step) / max(1, steps - self.warmup)
+        return left if self.learning_rate_schedule == "linear" else (1 - math.cos(math.pi * left)) / 2
+
+    def decay_at(self, step: int) -> float:
+        """The decay of the average in a step, from 0."""
+        return min(self.ema_decay, (1 + step) / (10 + step)) if self.ema_warmup else self.ema_decay
 
     def share(self, batch: int, rank: int, count: int) -> list[list[int]]:
         """Positions of this process in a batch, in `accumulate` parts; the batch has to divide evenly."""
@@ -129,16 +150,15 @@ def train(
         while state.step < steps:
             start = time.perf_counter()
             state.optimiser.zero_grad()
-            _set_rate(state.optimiser, settings, state)
+            _set_rate(state, settings, steps)
             parts, ahead = ahead, prepare(state.step + 1)
             totals, waited = _add_gradients(parts, settings, network, schedule, conditional, accelerator)
-            loss_value, mse_value = accelerator.reduce(totals, "mean").tolist()
-            if not math.isfinite(loss_value):
-                raise NotFiniteError(state.step + 1, f"the loss is {loss_value}")
-            norm = float(accelerator.clip_grad_norm_(network.parameters(), settings.clip or math.inf))
-            _check_gradient(state.step + 1, norm, accelerator.scaler)
+            gradient = accelerator.clip_grad_norm_(network.parameters(), settings.clip or math.inf)
+            # One read from the device a step, before the weights change.
+            loss_value, mse_value, norm = torch.cat([accelerator.reduce(totals, "mean"), gradient.reshape(1)]).tolist()
+            _check(state.step + 1, loss_value, norm, accelerator.scaler)
             state.optimiser.step()
-            update_average(state.average, state.model, settings.ema_decay)
+            update_average(state.average, state.model, settings.decay_at(state.step))
             state.step += 1
             yield StepResult(state.step, loss_value, mse_value, norm, time.perf_counter() - start, waited)
 
@@ -173,19 +193,20 @@ def _predict(
     return network(x_t, timesteps, labels, drop=drop, recompute=recompute).float()
 
 
-def _check_gradient(step: int, norm: float, scaler: Any) -> None:
-    """The scaler of fp16 leaves such a step out and takes a smaller scale, until there is none to take."""
-    if math.isfinite(norm) or (scaler is not None and scaler.get_scale() >= _LEAST_SCALE):
+def _check(step: int, loss: float, norm: float, scaler: Any) -> None:
+    """The scaler of fp16 leaves a step of an infinite gradient out and takes a smaller scale, until there is none."""
+    waits = scaler is not None and scaler.get_scale() >= _LEAST_SCALE
+    if math.isfinite(loss) and (math.isfinite(norm) or waits):
         return
     if scaler is not None:
-        scaler.update()  # or it takes the next step's gradient for scaled back already
-    raise NotFiniteError(step, f"the gradient's norm is {norm}")
+        scaler.update(scaler.get_scale())  # or it takes the next step's gradient for scaled back already
+    raise NotFiniteError(step, f"the gradient's norm is {norm}" if math.isfinite(loss) else f"the loss is {loss}")
 
 
-def _set_rate(optimiser: Any, settings: TrainSettings, state: TrainState) -> None:
-    share = min(1.0, (state.step + 1) / settings.warmup) if settings.warmup else 1.0
-    for group in optimiser.param_groups:
-        group["lr"] = settings.learning_rate * share * state.faults.rate
+def _set_rate(state: TrainState, settings: TrainSettings, steps: int) -> None:
+    rate = settings.learning_rate * settings.rate_at(state.step, steps) * state.faults.rate
+    for group in state.optimiser.param_groups:
+        group["lr"] = rate
 
 
 def _wait(part: "Future[Batch]") -> tuple[Batch, float]:

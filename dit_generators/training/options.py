@@ -1,6 +1,7 @@
 """All that can be asked of a training run besides its pictures and its folder: one record, checked when it is made."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from ..sampling.sample import SampleSettings
 from .loop import TrainSettings
 
 LEAST_SCORED = 4  # pictures per side
+_SHAPE = ("hidden_size", "depth", "num_heads", "patch_size")
 _LEAST_STEPS = 2  # of ddpm
 _CHOICES: dict[str, tuple[object, ...]] = {
     "space": ("latent", "pixel"),
@@ -57,9 +59,12 @@ class TrainOptions:
         flip: mirror half of the pictures.
         autoencoder: a folder or an id on the hub, for latents; None is stabilityai/sd-vae-ft-ema.
         latents: folder that keeps the encoded pictures; None is the run's folder with .latents at its end.
+        init: a checkpoint whose weights training starts from, as `load_checkpoint` reads it; its shape is the model's,
+            the attention may be another: full becomes a window, say. None starts from random weights.
         steps: until the end, 1 or more.
-        batch_size, learning_rate, warmup, ema_decay, clip, accumulate, precision, tf32, recompute, seed: see
-            `TrainSettings`.
+        epochs: passes over the pictures in place of `steps`; None takes `steps`.
+        batch_size, learning_rate, warmup, learning_rate_schedule, ema_decay, ema_warmup, clip, accumulate, precision,
+            tf32, recompute, seed: see `TrainSettings`.
         compiled: by torch.compile.
         log_every, save_every: steps from one line of the log, one checkpoint, to the next, 1 or more.
         sample_every, eval_every: the same for a sheet of samples and for a score; None is never.
@@ -90,11 +95,15 @@ class TrainOptions:
     flip: bool = True
     autoencoder: str | Path | None = None
     latents: str | Path | None = None
+    init: str | Path | None = None
     steps: int = 100_000
+    epochs: float | None = None
     batch_size: int = 64
     learning_rate: float = 1e-4
     warmup: int = 0
+    learning_rate_schedule: Literal["constant", "linear", "cosine"] = "constant"
     ema_decay: float = 0.9999
+    ema_warmup: bool = False
     clip: float = 0.0
     accumulate: int = 1
     precision: Precision = "fp32"
@@ -118,7 +127,16 @@ class TrainOptions:
         if name not in PRESETS:
             raise ArgumentError(f"preset: expected {' or '.join(PRESETS)}, got {name!r}")
         given = {field: value for field, value in changes.items() if value is not None}
-        return cls(**{**PRESETS[name], **given})
+        preset = PRESETS[name]
+        if "init" in given:  # which brings a shape of its own
+            preset = {field: value for field, value in preset.items() if field not in ("model", *_SHAPE)}
+        return cls(**{**preset, **given})
+
+    def for_pictures(self, count: int) -> "TrainOptions":
+        """The same with `steps` in place of `epochs` over so many pictures."""
+        if self.epochs is None:
+            return self
+        return dataclasses.replace(self, steps=max(1, math.ceil(self.epochs * count / self.batch_size)), epochs=None)
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -135,6 +153,16 @@ class TrainOptions:
         if self.space == "pixel":
             self.config(self.image_size, self.channels, num_classes=0)
         DiTConfig.preset(self.model)
+        if self.epochs is not None and not 0 < self.epochs < math.inf:
+            raise ArgumentError(f"epochs: expected a number above 0, got {self.epochs}")
+        if self.init is not None and (named := self._given_shape()):
+            raise ArgumentError(f"`{named}`: the shape of the model is that of `init`; leave it out")
+
+    def _given_shape(self) -> str | None:
+        """The name of a field that says which shape the model has."""
+        if self.model != "DiT-B/4":
+            return "model"
+        return next((name for name in _SHAPE if getattr(self, name) is not None), None)
 
     def _check_numbers(self) -> None:
         for name in ("image_size", "max_pixels", "steps", "log_every", "save_every", "sample_every", "eval_every"):
@@ -162,8 +190,7 @@ class TrainOptions:
 
     def config(self, input_size: int, in_channels: int, num_classes: int) -> DiTConfig:
         """The model's configuration for inputs (in_channels, input_size, input_size)."""
-        names = ("hidden_size", "depth", "num_heads", "patch_size")
-        shape = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        shape = {name: getattr(self, name) for name in _SHAPE if getattr(self, name) is not None}
         patch = self.patch_size or DiTConfig.preset(self.model).patch_size
         if patch > 0 and input_size % patch:
             seen = "" if self.space == "pixel" else f"its latents have {input_size} rows, "

@@ -14,7 +14,6 @@ from ..common.precision import float32_products
 from ..common.sheet import contact_sheet, save_image
 from ..data.pictures import Pictures
 from ..errors import CheckpointError, NotFiniteError, SamplingError, TrainingError
-from ..network.model import DiT
 from ..sampling.quiet import Say
 from ..sampling.sample import sample
 from ..weights.autoencoder import Autoencoder
@@ -22,12 +21,14 @@ from .curve import draw_curve
 from .evaluation import Evaluation
 from .folder import RunFolder
 from .forecast import forecast
+from .initial import Initial
 from .journal import Journal
 from .loop import MakeBatch, TrainSettings, TrainState, train
 from .options import TrainOptions
 from .stopping import stop_signals
 
 _SHEET_IMAGES = 16
+_YOUNG = 0.05  # share of an average that its start still has
 
 
 @dataclass
@@ -41,13 +42,14 @@ class TrainRun:
     options: TrainOptions
     state: TrainState
     make: MakeBatch
-    initial: Callable[[], DiT]
+    initial: Initial
     folder: RunFolder
     accelerator: Any
     say: Say
     autoencoder: Autoencoder | None = None
     evaluation: Evaluation | None = None
     best: float = math.inf
+    young: bool = False  # it was said that the average is
     start: tuple[dict[str, Any], dict[str, Any] | None] = ({}, None)  # optimiser and scaler before the first step
 
     def __post_init__(self) -> None:
@@ -216,6 +218,7 @@ class TrainRun:
             self.say(self.journal.write_steps(entry))
 
     def _show(self, step: int) -> None:
+        self._warn_of_a_young_average(step)
         target = self.folder.path / "samples" / f"{step:08d}.png"
         target.parent.mkdir(exist_ok=True)
         try:
@@ -228,6 +231,7 @@ class TrainRun:
     def _evaluate(self, step: int) -> None:
         if self.evaluation is None:
             return
+        self._warn_of_a_young_average(step)
         try:
             score = self.evaluation.score(self.state.average, self.settings.batch_size)
         except SamplingError as error:
@@ -239,13 +243,25 @@ class TrainRun:
             self.folder.save_best(self.state)
         draw_curve(self.folder.entries(), self.evaluation.backbone, self.folder.path / "curve.png")
 
+    def _warn_of_a_young_average(self, step: int) -> None:
+        """Once: its samples and scores show the random weights it started from, whatever the model has learned."""
+        share = self.settings.ema_decay**step
+        if self.young or self.settings.ema_warmup or self.initial.checkpoint is not None or share < _YOUNG:
+            return
+        self.young = True
+        self.say(
+            f"warning: after {step} steps {100 * share:.3g} % of the average are the random weights it started from "
+            f"(decay {self.settings.ema_decay:g}), so its samples and scores show little of what is learned; take "
+            "`ema_warmup`, a smaller `ema_decay` or more steps"
+        )
+
     def _describe(self) -> str:
         config, classes = self.state.model.config, len(self.pictures.classes)
         held_out = f", {len(self.evaluation.reference)} held out" if self.evaluation else ""
         return (
             f"{len(self.pictures)} pictures to train on{held_out}, {classes or 'no'} classes; "
             f"DiT with {config.depth} blocks, width {config.hidden_size}, {config.num_tokens} tokens, "
-            f"attention {config.attention_settings.describe()}"
+            f"attention {config.attention_settings.describe()}; {self.initial}"
         )
 
 

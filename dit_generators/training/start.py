@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import os
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,11 @@ from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS
 from ..errors import ArgumentError, CheckpointError, DataError
 from ..network.autoencoder_record import AutoencoderRecord
 from ..network.config import DiTConfig
-from ..network.model import DiT
 from ..sampling.quiet import Say, say_nothing
 from ..weights.autoencoder import DEFAULT as DEFAULT_AUTOENCODER, Autoencoder, load_autoencoder
 from .evaluation import Evaluation, features_of, unit_rows
 from .folder import RunFolder
+from .initial import Initial, initial_config, read_initial
 from .loop import MakeBatch, TrainState
 from .options import LEAST_SCORED, TrainOptions
 from .run import TrainRun
@@ -68,12 +67,13 @@ def make_run(
     accelerator = _accelerator(options)
     options.settings.share(0, 0, accelerator.num_processes)
     data, held_out = _read_pictures(folder, options)
+    options = options.for_pictures(len(data))
     autoencoder = None
     if options.space == "latent":
         autoencoder = _load_autoencoder(options, accelerator.device)
-    config = _config(options, data, autoencoder)
-    run_folder = RunFolder(out, _identity(config, options, data, autoencoder))
-    initial = partial(_new_model, config, options.seed, autoencoder)
+    initial = _initial(options, data, autoencoder)
+    config = initial.config
+    run_folder = RunFolder(out, _identity(initial, options, data))
     state = TrainState.start(initial(), options.settings)
     config.attention_settings.build(config.depth, config.grid, accelerator.device)  # or it cannot run here
     if options.sample_every or options.eval_every:
@@ -145,23 +145,18 @@ def _load_autoencoder(options: TrainOptions, device: torch.device) -> Autoencode
         ) from error
 
 
-def _config(options: TrainOptions, data: Pictures, autoencoder: Autoencoder | None) -> DiTConfig:
+def _initial(options: TrainOptions, data: Pictures, autoencoder: Autoencoder | None) -> Initial:
     size, channels = options.image_size, int(options.channels)
     if autoencoder is not None:
         device = next(autoencoder.network.parameters()).device
         mean, _ = autoencoder.encode(torch.zeros(1, 3, size, size, device=device))
         _, channels, size, _ = mean.shape
-    return options.config(size, channels, len(data.classes))
-
-
-def _new_model(config: DiTConfig, seed: int, autoencoder: Autoencoder | None) -> DiT:
-    """As it is before the first step."""
-    from accelerate.utils import set_seed
-
-    set_seed(seed)
-    model = DiT(config)
-    model.autoencoder_record = None if autoencoder is None else AutoencoderRecord.of(autoencoder)
-    return model
+    record = None if autoencoder is None else AutoencoderRecord.of(autoencoder)
+    if options.init is None:
+        return Initial(options.config(size, channels, len(data.classes)), options.seed, None, record)
+    checkpoint = read_initial(options.init, autoencoder)
+    config = initial_config(checkpoint, options, size, channels, len(data.classes))
+    return Initial(config, options.seed, checkpoint, record)
 
 
 def _batches(seed: int, example: Example, data: Pictures, dropout: float) -> MakeBatch:
@@ -171,17 +166,19 @@ def _batches(seed: int, example: Example, data: Pictures, dropout: float) -> Mak
     return make
 
 
-def _identity(
-    config: DiTConfig, options: TrainOptions, data: Pictures, autoencoder: Autoencoder | None
-) -> dict[str, Any]:
+def _identity(initial: Initial, options: TrainOptions, data: Pictures) -> dict[str, Any]:
     """What must not change when a run is resumed."""
     return {
-        **dataclasses.asdict(config),
+        **dataclasses.asdict(initial.config),
         **_asked(options),
+        "initial_weights_sha256": initial.weights_sha256,
         "pictures": len(data),
         "pictures_sha256": hashlib.sha256(np.ascontiguousarray(data.pixels).data).hexdigest(),
         "classes": list(data.classes),
-        **({"autoencoder": dataclasses.asdict(AutoencoderRecord.of(autoencoder))} if autoencoder else {}),
+        **(
+            {} if options.learning_rate_schedule == "constant" else {"steps": options.steps}
+        ),  # which the schedule ends at
+        **({"autoencoder": dataclasses.asdict(initial.record)} if initial.record else {}),
     }
 
 

@@ -13,7 +13,7 @@ from training_runs import assert_same_end, final_state, log_of, poisoned, small_
 from dit_generators.data.batches import Batch
 from dit_generators.errors import NotFiniteError, TrainingError
 from dit_generators.training.faults import Faults
-from dit_generators.training.loop import _check_gradient
+from dit_generators.training.loop import _check
 from dit_generators.weights.checkpoint import checkpoints_in
 
 
@@ -167,7 +167,7 @@ def test_a_gradient_that_is_not_finite_at_the_least_scale_is_a_fault() -> None:
         scaler.scale((weight * float("inf")).sum()).backward()
         scaler.unscale_(optimiser)
         with pytest.raises(NotFiniteError, match="step 3: the gradient's norm is inf"):
-            _check_gradient(3, float("inf"), scaler)
+            _check(3, 0.5, float("inf"), scaler)
 
 
 def test_weights_that_are_not_finite_are_never_saved(tmp_path, pictures) -> None:

@@ -1,0 +1,125 @@
+"""Training from a checkpoint, over epochs, with a schedule and an average that warms up."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from dit_models import dit_gen, random_model
+from pictures import write_pictures
+from training_runs import SMALL
+
+from dit_generators import ArgumentError, CheckpointError, OutputError, TrainOptions, make_run, save_checkpoint
+from dit_generators.training.loop import TrainSettings
+
+PIXELS: dict[str, Any] = {"image_size": 16, "batch_size": 4, "device": "cpu", "steps": 2}
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    return write_pictures(tmp_path / "pictures", 12)
+
+
+def saved(path: Path, **fields: Any) -> Path:
+    save_checkpoint(random_model(input_size=16, patch_size=4, **fields), path)
+    return path
+
+
+def started_from(path: Path, **changes: Any) -> TrainOptions:
+    return TrainOptions.preset("small", init=path, **{**PIXELS, **changes})
+
+
+def test_a_model_with_full_attention_becomes_one_with_a_window_on_the_same_weights(tmp_path, pictures) -> None:
+    checkpoint, said = saved(tmp_path / "full.safetensors"), []
+    run = make_run(pictures, tmp_path / "run", started_from(checkpoint, attention="swa"), say=said.append)
+    before = random_model(input_size=16, patch_size=4)
+    assert run.state.model.config.attention == "swa"
+    for model in (run.state.model, run.state.average):
+        for name, value in before.state_dict().items():
+            torch.testing.assert_close(model.state_dict()[name], value, rtol=0, atol=0)
+    assert run.run()
+    assert f"starts from {checkpoint} (attention full -> swa (window 3, shift))" in said[0]
+    assert not any("random weights" in line for line in said)
+    other = saved(tmp_path / "other.safetensors", seed=1)
+    with pytest.raises(OutputError, match="the initial_weights differ"):
+        make_run(pictures, tmp_path / "run", started_from(other, attention="swa"))
+
+
+def test_other_classes_and_another_size_start_with_vectors_and_positions_of_their_own(tmp_path) -> None:
+    for name in ("cats", "dogs", "hens"):
+        write_pictures(tmp_path / "classes" / name, 4)
+    checkpoint = saved(tmp_path / "ten.safetensors", num_classes=10)
+    options = started_from(checkpoint, conditional=True, image_size=8)
+    said: list[str] = []
+    run = make_run(tmp_path / "classes", tmp_path / "run", options, say=said.append)
+    assert run.state.model.config.num_classes == 3
+    assert run.state.model.config.input_size == 8
+    assert run.run()
+    assert "10 -> 3 classes, whose vectors start anew" in said[0]
+
+
+@pytest.mark.parametrize("named", [{"depth": 2}, {"model": "DiT-S/2"}, {"patch_size": 2}])
+def test_the_shape_is_the_checkpoints(tmp_path, named) -> None:
+    with pytest.raises(ArgumentError, match=f"`{next(iter(named))}`: the shape of the model is that of `init`"):
+        started_from(tmp_path / "any.safetensors", **named)
+
+
+def test_a_checkpoint_of_latents_does_not_start_a_model_of_pixels(tmp_path, pictures) -> None:
+    checkpoint = saved(tmp_path / "latents.safetensors", in_channels=4)
+    with pytest.raises(CheckpointError, match="the model sees 4 channels, the pictures have 3"):
+        make_run(pictures, tmp_path / "run", started_from(checkpoint))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("epochs", "steps"), [(2, 6), (0.5, 2), (0.01, 1)])
+def test_epochs_are_passes_over_the_pictures(tmp_path, pictures, epochs, steps) -> None:
+    options = TrainOptions.preset(
+        "small", **{**PIXELS, "hidden_size": 16, "depth": 1, "num_heads": 2, "epochs": epochs}
+    )
+    assert make_run(pictures, tmp_path / "run", options).options.steps == steps
+
+
+def test_steps_and_epochs_together_are_refused(tmp_path, capfd, pictures) -> None:
+    finished = dit_gen(capfd, "train", pictures, "--out", tmp_path / "run", *SMALL, "--steps", 4, "--epochs", 1)
+    assert finished.code == 2
+    assert "--epochs: says how long training goes on, and so does --steps" in finished.err
+
+
+def test_the_rate_warms_up_and_goes_down_to_nothing() -> None:
+    linear = TrainSettings(warmup=4, learning_rate_schedule="linear")
+    assert [linear.rate_at(step, 8) for step in range(8)] == [0.25, 0.5, 0.75, 1, 1, 0.75, 0.5, 0.25]
+    cosine = TrainSettings(learning_rate_schedule="cosine")
+    expected = [(1 + math.cos(math.pi * step / 8)) / 2 for step in range(8)]
+    assert [cosine.rate_at(step, 8) for step in range(8)] == pytest.approx(expected)
+    assert TrainSettings().rate_at(7, 8) == 1
+
+
+def test_the_average_warms_up_to_its_decay() -> None:
+    warm = TrainSettings(ema_decay=0.999, ema_warmup=True)
+    assert [warm.decay_at(step) for step in (0, 90, 10**6)] == [0.1, 0.91, 0.999]
+    assert TrainSettings(ema_decay=0.999).decay_at(0) == 0.999
+
+
+def test_a_schedule_ends_where_it_was_begun_to_end(tmp_path, pictures) -> None:
+    shape = {"hidden_size": 16, "depth": 1, "num_heads": 2, "learning_rate_schedule": "cosine"}
+    assert make_run(pictures, tmp_path / "run", TrainOptions.preset("small", **{**PIXELS, **shape})).run()
+    with pytest.raises(OutputError, match="`steps` was 2, now 5"):
+        make_run(pictures, tmp_path / "run", TrainOptions.preset("small", **{**PIXELS, **shape, "steps": 5}))
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["learning_rate_schedule"] == "cosine"
+
+
+@pytest.mark.parametrize(
+    ("changes", "warned"), [({}, True), ({"ema_warmup": True}, False), ({"ema_decay": 0.01}, False)]
+)
+def test_an_average_younger_than_its_memory_is_named_once(tmp_path, pictures, changes, warned) -> None:
+    shape = {"hidden_size": 16, "depth": 1, "num_heads": 2, "sample_every": 1, "sample_steps": 2, **changes}
+    said: list[str] = []
+    assert make_run(
+        pictures, tmp_path / "run", TrainOptions.preset("small", **{**PIXELS, **shape}), say=said.append
+    ).run()
+    found = [line for line in said if "of the average are the random weights it started from" in line]
+    assert len(found) == warned
+    if warned:
+        assert found[0].startswith("warning: after 1 steps 99.9 % of the average")

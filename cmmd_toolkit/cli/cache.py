@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ..common.arguments import parse_size
+from ..common.completion import FILE
+from ..common.examples import examples
 from ..common.text import align
 from ..errors import ArgumentError
 
@@ -18,8 +20,13 @@ _SHOWN = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 _DAY = 86400.0
 
 
-@click.group(short_help="List, check and trim stored features.")
-@click.option("--store", metavar="DIR", help="The feature store. [default: CMMD_STORE, else the user's cache folder]")
+@click.group(
+    short_help="List, check and trim stored features.",
+    epilog=examples("cmmd cache list", "cmmd cache check", "cmmd cache --store features/ trim --to 2GB"),
+)
+@click.option(
+    "--store", metavar="DIR", type=FILE, help="The feature store. [default: CMMD_STORE, else the user's cache folder]"
+)
 @click.pass_context
 def cache(context: click.Context, store: str | None) -> None:
     """Features that `compare`, `rank`, `plan`, `explain` and `embed` keep, so that a picture is embedded once."""
@@ -31,7 +38,7 @@ def cache(context: click.Context, store: str | None) -> None:
     context.obj = folder
 
 
-@cache.command(name="list", short_help="What is stored.")
+@cache.command(name="list", short_help="What is stored.", epilog=examples("cmmd cache list"))
 @click.pass_obj
 def list_(folder: Path) -> int:
     """One line per network: pictures, size, and when it was last used."""
@@ -47,7 +54,7 @@ def list_(folder: Path) -> int:
     return 0
 
 
-@cache.command(short_help="Check every stored feature.")
+@cache.command(short_help="Check every stored feature.", epilog=examples("cmmd cache check"))
 @click.pass_obj
 def check(folder: Path) -> int:
     """Check every checksum; what is damaged is removed, and computed anew when it is needed."""
@@ -70,7 +77,7 @@ def check(folder: Path) -> int:
     return 0
 
 
-@cache.command(short_help="Remove what was used longest ago.")
+@cache.command(short_help="Remove what was used longest ago.", epilog=examples("cmmd cache trim --to 2GB"))
 @click.option("--to", "limit", required=True, metavar="SIZE", help="Bytes that may stay, e.g. 500MB, 2GB, 0.")
 @click.pass_obj
 def trim(folder: Path, limit: str) -> int:

@@ -4,6 +4,8 @@ from typing import Any
 
 import click
 
+from ..common.completion import FILE
+from ..common.examples import examples
 from ..common.outputs import Outputs, output_options
 from .options import (
     bandwidth_option,
@@ -16,16 +18,24 @@ from .options import (
 from .page import html_option, page_from
 
 
-@click.command(short_help="Which pictures make the distance.")
-@click.argument("reference")
-@click.argument("generated")
+@click.command(
+    short_help="Which pictures make the distance.",
+    epilog=examples(
+        "cmmd explain real/ fake/ --backbone mini",
+        "cmmd explain real/ fake/ --top 32 --sheet explain.png --csv pictures.csv",
+    ),
+)
+@click.argument("reference", type=FILE)
+@click.argument("generated", type=FILE)
 @click.option(
     "--top", type=click.IntRange(min=1), default=16, show_default=True, metavar="N", help="Pictures per list."
 )
 @network_options
 @bandwidth_option(", or median-pooled (of both sets)")
 @picture_options
-@click.option("--sheet", "sheet_file", metavar="FILE.png", help="Write the listed pictures as a contact sheet.")
+@click.option(
+    "--sheet", "sheet_file", metavar="FILE.png", type=FILE, help="Write the listed pictures as a contact sheet."
+)
 @output_options
 @html_option
 def explain(reference: str, generated: str, sheet_file: str | None, **given: Any) -> int:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..commands.limits import ABOVE, BELOW, FORM, parse_limit
+from ..common.completion import FILE, names
 from ..common.cost import CostWarning
+from ..common.examples import examples
 from ..common.flags import in_flags
 from ..common.outputs import Outputs, output_options
 from ..common.processes import current_processes
@@ -44,20 +46,22 @@ class CmmdShell(Shell):
     shown_warnings = (CostWarning,)
 
 
-@click.group(cls=CmmdShell, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=CmmdShell,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=examples(
+        "cmmd demo                        # try it offline",
+        "cmmd compare real/ fake/         # CMMD and Frechet distance on CLIP",
+        "cmmd compare real/ a/ b/ --backbone inception --metric fid",
+        "cmmd rank real/ a/ b/ c/         # which differences are real",
+        "cmmd plan real/ a/               # how many pictures detect a difference",
+        "cmmd explain real/ fake/ --sheet explain.png    # which pictures did it",
+        "cmmd embed real/ --backbone clip --out real.safetensors",
+    ),
+)
 @click.version_option(package_name="cmmd-toolkit", message="%(package)s %(version)s")
 def main() -> None:
-    """How close is a set of generated images to real ones?
-
-    \b
-    cmmd demo                                     try it offline
-    cmmd compare real/ fake/                      CMMD and Frechet distance on CLIP
-    cmmd compare real/ a/ b/ --backbone inception --metric fid
-    cmmd rank real/ a/ b/ c/                      which differences are real
-    cmmd plan real/ a/                            how many pictures detect a difference
-    cmmd explain real/ fake/ --sheet explain.png  which pictures did it
-    cmmd embed real/ --backbone clip --out real.safetensors
-    """
+    """How close is a set of generated images to real ones?"""
 
 
 main.add_command(rank)
@@ -66,15 +70,26 @@ main.add_command(plan)
 main.add_command(cache)
 
 
-@main.command(short_help="Score generated sets against a reference.")
-@click.argument("reference")
-@click.argument("generated", nargs=-1, required=True)
+@main.command(
+    short_help="Score generated sets against a reference.",
+    epilog=examples(
+        "cmmd compare real/ fake/ --backbone mini          # offline",
+        "cmmd compare real/ a/ b/ --backbone clip --backbone dinov2",
+        "cmmd compare real/ fake/ --recipe pytorch-fid     # exactly its FID",
+        "cmmd compare real/ fake/ --metric all --per-class --json report.json",
+        "cmmd compare real/ a/ b/ --latex scores.tex --figure scores.pdf",
+        "cmmd compare real/ fake/ --fail-above fd=0.3      # exit code 1 above",
+    ),
+)
+@click.argument("reference", type=FILE)
+@click.argument("generated", nargs=-1, required=True, type=FILE)
 @network_options
 @click.option(
     "--metric",
     multiple=True,
     metavar="NAME",
     help=_METRIC_HELP,
+    shell_complete=names(lambda: (*METRICS, ALL)),
 )
 @click.option("--per-class", is_flag=True, help="Also score each class folder (dog/ on both sides) by itself.")
 @bandwidth_option(", or median-pooled (of both sets)")
@@ -121,11 +136,20 @@ def _show(report: "Report") -> None:
     print_report(replace(report, warnings=typed), Console(highlight=False))
 
 
-@main.command(short_help="Write features or statistics to a file.")
-@click.argument("input", metavar="INPUT")
+@main.command(
+    short_help="Write features or statistics to a file.",
+    epilog=examples(
+        "cmmd embed real/ --backbone clip --out real.safetensors",
+        "cmmd embed real/ --backbone clip --backbone siglip --out real.safetensors",
+        "cmmd embed real/ --backbone inception --out real.npz    # for pytorch-fid",
+    ),
+)
+@click.argument("input", metavar="INPUT", type=FILE)
 @network_options
 @picture_options
-@click.option("--out", required=True, metavar="FILE", help=".safetensors, or .npz (mu, sigma) for pytorch-fid.")
+@click.option(
+    "--out", required=True, metavar="FILE", type=FILE, help=".safetensors, or .npz (mu, sigma) for pytorch-fid."
+)
 @click.option("--stats", is_flag=True, help="Write mean and covariance only; .npz always does.")
 def embed(input: str, out: str, stats: bool, **given: Any) -> int:
     """Write the features of INPUT, or their mean and covariance, to FILE for later comparisons.
@@ -168,7 +192,7 @@ def _widths(features: "FeatureSet") -> str:
     return ", ".join(f"{backbone} {own.dim} dimensions" for backbone, own in features.items())
 
 
-@main.command(short_help="Try it on real pictures, offline.")
+@main.command(short_help="Try it on real pictures, offline.", epilog=examples("cmmd demo", "cmmd demo --json -"))
 @click.option(
     "--json", "json_file", default="cmmd-demo.json", show_default=True, metavar="FILE", help="The report; - is stdout."
 )
@@ -188,7 +212,7 @@ def demo(json_file: str) -> int:
     return 0
 
 
-@main.command(short_help="List backbones and what can run here.")
+@main.command(short_help="List backbones and what can run here.", epilog=examples("cmmd backbones"))
 def backbones() -> int:
     """List every backbone, its dimensions, where its weights come from, and whether it can run here and now."""
     from .doctor import print_backbones
@@ -197,7 +221,7 @@ def backbones() -> int:
     return 0
 
 
-@main.command(short_help="Show versions, devices, caches, weights.")
+@main.command(short_help="Show versions, devices, caches, weights.", epilog=examples("cmmd doctor"))
 def doctor() -> int:
     """Show versions, devices, threads, cache folders and which weights are found."""
     from .doctor import print_doctor

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..common.completion import FILE, names
 from ..common.flags import in_flags
 from ..common.outputs import Outputs
 from ..common.processes import current_processes
@@ -21,6 +22,12 @@ _MAX_PIXELS = 100_000_000
 _RECIPE_NAMES = ("google-cmmd", "pytorch-fid", "clean-fid", "torch-fidelity", "torchmetrics")
 
 
+def _backbone_names() -> list[str]:
+    from ..backbones.registry import SPECS
+
+    return list(SPECS)
+
+
 def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that name networks."""
     return _with(
@@ -30,11 +37,13 @@ def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
             multiple=True,
             metavar="NAME",
             help="Repeatable; see `cmmd backbones`. [default: the recipe's, else clip]",
+            shell_complete=names(_backbone_names),
         ),
         click.option(
             "--weights",
             multiple=True,
             metavar="[NAME=]PATH",
+            type=FILE,
             help="Local weights; repeat as NAME=PATH for several backbones.",
         ),
         click.option("--model", multiple=True, metavar="[NAME=]ID", help="Another published model; repeat as NAME=ID."),
@@ -54,7 +63,10 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--max-images", type=int, metavar="N", help="Use a random subset of N pictures per set."),
         click.option("--seed", type=int, default=0, show_default=True, metavar="S", help="Seed of every draw."),
         click.option(
-            "--recipe", metavar="NAME", help=f"Compute exactly as another tool does: {', '.join(_RECIPE_NAMES)}."
+            "--recipe",
+            metavar="NAME",
+            help=f"Compute exactly as another tool does: {', '.join(_RECIPE_NAMES)}.",
+            shell_complete=names(lambda: _RECIPE_NAMES),
         ),
         click.option(
             "--on-error",
@@ -71,7 +83,12 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="N",
             help="Refuse a picture of more pixels (rows times columns) before it is decoded.",
         ),
-        click.option("--store", metavar="DIR", help="Folder that keeps features. [default: the user's cache folder]"),
+        click.option(
+            "--store",
+            metavar="DIR",
+            type=FILE,
+            help="Folder that keeps features. [default: the user's cache folder]",
+        ),
         click.option("--no-store", is_flag=True, help="Compute every feature anew and keep none."),
         click.option("--recursive/--no-recursive", default=True, show_default=True, help="Search folders recursively."),
     )

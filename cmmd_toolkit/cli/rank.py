@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from ..common.completion import FILE
+from ..common.examples import examples
 from ..common.outputs import Outputs, output_options
 from ..errors import ArgumentError
 from .options import (
@@ -20,9 +22,16 @@ from .page import html_option, page_from
 NOT_SO = 1
 
 
-@click.command(short_help="Order several sets, and say which differences are real.")
-@click.argument("reference")
-@click.argument("generated", nargs=-1, required=True)
+@click.command(
+    short_help="Order several sets, and say which differences are real.",
+    epilog=examples(
+        "cmmd rank real/ a/ b/ c/ --backbone mini",
+        "cmmd rank real/ a/ b/ --backbone mini --backbone clip --metric fd",
+        "cmmd rank real/ a/ b/ --paired --fail-unless 'b<a'    # for scripts",
+    ),
+)
+@click.argument("reference", type=FILE)
+@click.argument("generated", nargs=-1, required=True, type=FILE)
 @click.option(
     "--metric", default="mmd", show_default=True, metavar="NAME", help="What is ranked: mmd (cmmd) or fd (fid)."
 )
@@ -67,9 +76,16 @@ def _parse_order(text: str, generated: tuple[str, ...]) -> tuple[str, str]:
     return better, worse
 
 
-@click.command(short_help="How many pictures detect a difference of a given size.")
-@click.argument("pilot")
-@click.argument("generated", nargs=-1)
+@click.command(
+    short_help="How many pictures detect a difference of a given size.",
+    epilog=examples(
+        "cmmd plan real/ a/ --difference 10%    # two models like a/",
+        "cmmd plan real/ a/ b/                  # these two models",
+        "cmmd plan report.json                  # from `cmmd compare --json`",
+    ),
+)
+@click.argument("pilot", type=FILE)
+@click.argument("generated", nargs=-1, type=FILE)
 @click.option(
     "--difference",
     "differences",
@@ -89,10 +105,8 @@ def _parse_order(text: str, generated: tuple[str, ...]) -> tuple[str, str]:
 def plan(pilot: str, generated: tuple[str, ...], **given: Any) -> int:
     """How many pictures a generated set needs.
 
-    \b
-    cmmd plan real/ a/          two models like a/, told apart at a given difference
-    cmmd plan real/ a/ b/       these two models
-    cmmd plan report.json       from a report of `cmmd compare --json`
+    PILOT is the reference, beside one generated set (two models like it) or two (these two models); or, alone, a
+    report of `cmmd compare --json`.
     """
     parse_shared(given)
     outputs = Outputs.taken_from(given)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import click
 
 from ..errors import ArgumentError
+from .completion import FILE
 from .files import atomic_path, check_writable, path_of
 
 FIGURE_KINDS = ("png", "svg", "pdf")
@@ -82,7 +83,7 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--json, --csv, --markdown, --latex and --figure."""
     for form in reversed(_FORMS):
         metavar = "FILE.png" if form == "figure" else "FILE"
-        command = click.option(f"--{form}", f"{form}_file", metavar=metavar, help=_ABOUT[form])(command)
+        command = click.option(f"--{form}", f"{form}_file", metavar=metavar, type=FILE, help=_ABOUT[form])(command)
     return command
 
 

@@ -44,9 +44,9 @@ class _Sturdy:
             raise AttributeError(name)
         return getattr(self._stream, name)
 
-    def write(self, text: str) -> int:
+    def write(self, text: str | bytes) -> int:
         with self._guarded():
-            self._stream.write(text)
+            self._stream.write(text if isinstance(text, str) else text.decode())  # completion prints bytes
         return len(text)
 
     def flush(self) -> None:

@@ -6,25 +6,38 @@ from typing import Any
 
 import click
 
+from cmmd_toolkit.common.completion import FILE
+from cmmd_toolkit.common.examples import examples
+
 from ..common.shell import INTERRUPTED, DitShell, parse_list
 from .options import checkpoint_options, folder_of_results, sampling_options, shape_options, training_options
 
 
-@click.group(cls=DitShell, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=DitShell,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=examples(
+        "dit-gen sample --attention swa --out fake/     # a bundled checkpoint",
+        "dit-gen sample --checkpoint xl.pt --labels 207,360 --num 64 --out fake/",
+        "dit-gen sweep --attention full,swa --steps 50,250 --out sweep/",
+        "dit-gen train pictures/ --out run/ --preset small",
+        "dit-gen convert DiT-XL-2-256x256.pt DiT-XL-2-256/",
+        "dit-gen bench",
+    ),
+)
 @click.version_option(package_name="cmmd-toolkit", message="%(package)s %(version)s")
 def main() -> None:
-    """Diffusion Transformers with full, xformers and sliding-window attention: make image sets to be scored.
-
-    \b
-    dit-gen sample --attention swa --out fake/                 (a bundled checkpoint: landscapes)
-    dit-gen sample --checkpoint DiT-XL-2-256x256.pt --labels 207,360 --guidance-scale 4 --out fake/
-    dit-gen sweep --guidance-scale 0,1,4,10 --steps 50,250,500 --attention full,swa --out sweep/
-    dit-gen convert DiT-XL-2-256x256.pt DiT-XL-2-256/
-    dit-gen bench
-    """
+    """Diffusion Transformers with full, xformers and sliding-window attention: make image sets to be scored."""
 
 
-@main.command(short_help="Make images.")
+@main.command(
+    short_help="Make images.",
+    epilog=examples(
+        "dit-gen sample --attention swa --num 64 --out fake/",
+        "dit-gen sample --checkpoint xl.pt --labels 207 --guidance-scale 4 --out f/",
+        "dit-gen sample --checkpoint run/ --num 1000 --steps 50 --npz --out fake/",
+    ),
+)
 @checkpoint_options
 @click.option(
     "--attention",
@@ -56,6 +69,7 @@ def main() -> None:
     "--out",
     required=True,
     callback=folder_of_results,
+    type=FILE,
     metavar="DIR",
     help="Folder for 000000.png, ... and samples.json.",
 )
@@ -108,7 +122,13 @@ def sample(
     return 0
 
 
-@main.command(short_help="Make images over a grid of settings.")
+@main.command(
+    short_help="Make images over a grid of settings.",
+    epilog=examples(
+        "dit-gen sweep --attention full,swa --steps 50,250 --out sweep/",
+        "dit-gen sweep --guidance-by window --guidance-scale 1,4,10 --out sweep/",
+    ),
+)
 @checkpoint_options
 @click.option(
     "--attention",
@@ -128,6 +148,7 @@ def sample(
     "--out",
     required=True,
     callback=folder_of_results,
+    type=FILE,
     metavar="DIR",
     help="Folder for sweep.png, sweep.json and a folder per cell.",
 )
@@ -161,12 +182,19 @@ def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[
     return 0
 
 
-@main.command(short_help="Train on a folder of pictures.")
-@click.argument("pictures")
+@main.command(
+    short_help="Train on a folder of pictures.",
+    epilog=examples(
+        "dit-gen train pictures/ --out run/ --preset small",
+        "dit-gen train pictures/ --out run/ --preset small --attention swa",
+    ),
+)
+@click.argument("pictures", type=FILE)
 @click.option(
     "--out",
     required=True,
     callback=folder_of_results,
+    type=FILE,
     metavar="RUN",
     help="Folder of the run; the same command resumes it.",
 )
@@ -193,12 +221,18 @@ def train(pictures: str, out: str, **given: Any) -> int:
         return 0 if run_training(Path(pictures), Path(out), options) else INTERRUPTED
 
 
-@main.command(short_help="Train, sample and score full against swa attention.")
-@click.argument("pictures")
+@main.command(
+    short_help="Train, sample and score full against swa attention.",
+    epilog=examples(
+        "dit-gen study pictures/ --out study/ --preset small --backbone mini",
+    ),
+)
+@click.argument("pictures", type=FILE)
 @click.option(
     "--out",
     required=True,
     callback=folder_of_results,
+    type=FILE,
     metavar="STUDY",
     help="Folder of the study; the same command resumes it.",
 )
@@ -254,9 +288,15 @@ def study(pictures: str, out: str, **given: Any) -> int:
     return 0
 
 
-@main.command(short_help="Convert a checkpoint.")
-@click.argument("source", metavar="IN")
-@click.argument("target", metavar="OUT")
+@main.command(
+    short_help="Convert a checkpoint.",
+    epilog=examples(
+        "dit-gen convert DiT-XL-2-256x256.pt DiT-XL-2-256/",
+        "dit-gen convert run/ model.safetensors",
+    ),
+)
+@click.argument("source", metavar="IN", type=FILE)
+@click.argument("target", metavar="OUT", type=FILE)
 @click.option(
     "--weights", type=click.Choice(["ema", "model"]), help="Which weights of a training checkpoint. [default: ema]"
 )
@@ -281,7 +321,13 @@ def convert(source: str, target: str, weights: str | None, num_heads: int | None
     return 0
 
 
-@main.command(short_help="Measure attention.")
+@main.command(
+    short_help="Measure attention.",
+    epilog=examples(
+        "dit-gen bench",
+        "dit-gen bench --model DiT-B/4 --batch-size 8,32 --out bench",
+    ),
+)
 @click.option("--model", default="DiT-XL/4", show_default=True, metavar="NAME", help="A preset: DiT-S/8 to DiT-XL/2.")
 @click.option(
     "--input-size",
@@ -319,7 +365,7 @@ def convert(source: str, target: str, weights: str | None, num_heads: int | None
 @click.option(
     "--device", default="auto", show_default=True, metavar="NAME", help="auto (a GPU if there is one), cpu, cuda:1."
 )
-@click.option("--out", metavar="NAME", help="Also write NAME.json and NAME.png.")
+@click.option("--out", metavar="NAME", type=FILE, help="Also write NAME.json and NAME.png.")
 def bench(out: str | None, **given: Any) -> int:
     """Time every kind of attention, as the operation alone, in one block, and in the whole model.
 

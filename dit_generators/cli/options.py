@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from cmmd_toolkit.common.completion import FILE
+
 from ..errors import OutputError
 
 _flag = partial(click.option, is_flag=True)
@@ -44,6 +46,7 @@ def checkpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
         _text(
             "--checkpoint",
             metavar="PATH|ID|NAME",
+            type=FILE,
             help="File, folder, OWNER/NAME, or bundled: landscapes-full, landscapes-swa, digits-full, digits-swa.",
         ),
         _choice("--weights", ["ema", "model"], help="Which weights of a training checkpoint. [default: ema]"),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import islice
+from itertools import count as count_from, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ProcessError
@@ -26,6 +26,7 @@ _JOIN_WAIT = timedelta(minutes=10)
 _LONGEST_WAIT = timedelta(days=365)  # one may score for hours while the others wait; a dead one ends the wait at once
 _TELLS_FIRST = 2.0  # seconds in which the one that ended may say why
 _PART = 1 << 26  # bytes of rows that are sent at a time
+_meetings = count_from()  # every process comes to them in the same order
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,10 @@ def joined_processes(error: type[Exception] = ProcessError) -> Iterator[Processe
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
     if torch.distributed.is_initialized():  # by the program that calls, for whatever is on its devices
         group = torch.distributed.new_group(backend="gloo", timeout=_LONGEST_WAIT)
-        yield Processes(torch.distributed.get_rank(), torch.distributed.get_world_size(), group, error)
+        try:
+            yield Processes(torch.distributed.get_rank(), torch.distributed.get_world_size(), group, error)
+        finally:
+            torch.distributed.destroy_process_group(group)
         return
     rank, count = _join(backend, error)
     try:
@@ -175,7 +179,9 @@ def _join(backend: str, error: type[Exception]) -> tuple[int, int]:
 
     try:
         store, rank, count = next(rendezvous("env://", timeout=_JOIN_WAIT))
-        store = PrefixStore("cmmd", store)
+        store = PrefixStore(f"cmmd-{next(_meetings)}", store)
+        store.set(f"here-{rank}", "")
+        store.wait([f"here-{other}" for other in range(count)], _JOIN_WAIT)  # gloo would wait as long as for a result
         init_process_group(backend, store=store, rank=rank, world_size=count, timeout=_LONGEST_WAIT)
     except (RuntimeError, ValueError) as reason:
         size, why = os.environ["WORLD_SIZE"], first_line(reason)

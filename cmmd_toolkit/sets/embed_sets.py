@@ -18,6 +18,7 @@ from ..features.record import SetRecord
 from ..store.networks import open_backbone
 from ..store.store import FeatureStore, keep_to_limit
 from . import stored_warnings as stored_checks, warnings as checks
+from .agreement import check_agreement
 from .embedding import embed_source
 from .open_sets import OpenedSets, backbone_names
 from .recipes import Recipe, find_recipe
@@ -74,6 +75,7 @@ def embed_sets(sets: OpenedSets) -> EmbeddedSets:
     warnings += [REMARKS[name] for name in names if name in REMARKS and name not in networks]
     warnings += sets.remarks
     warnings += _check_stored(sides, names, networks, sets.recipe)
+    check_agreement(sets.run, sides, names, networks)
     features = [_features_of(side, names, networks, sets.run) for side in sides]
     keep_to_limit(sets.run.store_path, keep=len(names))
     warnings += dict.fromkeys(remark for side in sides for remark in side.remarks)
@@ -91,6 +93,7 @@ def embed_set(images: Any, run: Run) -> FeatureSet:
     side = picture_side(images, recipe, run)
     names = backbone_names(run, recipe, [side])
     networks = _load_networks(names, recipe, run, run.dims)
+    check_agreement(run, [side], names, networks)
     features, record = _embedded(side, [networks[name] for name in names], run)
     keep_to_limit(run.store_path, keep=len(names))
     record = replace(record, origin=origin)

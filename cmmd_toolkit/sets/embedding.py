@@ -30,7 +30,7 @@ from ..pictures.load import Load, content_digest
 from ..pictures.sources import ImageSource
 from ..store.store import FeatureStore
 from ..store.table import Row
-from .shared import gather_set
+from .shared import add_up_others, gather_set
 
 OnError = Literal["fail", "skip"]
 Item = TypeVar("Item")
@@ -88,6 +88,7 @@ def embed_source(
             rows.add(picture)
         rows.compute()
     seen, whole = gather_set(seen, rows.stacked(), store.folder)
+    add_up_others(source)
     seen.skipped[:0] = source.problems
     if not seen.names:
         why = f"; all {len(seen.skipped)} were skipped, first {seen.skipped[0][1]}" if seen.skipped else ""
@@ -157,7 +158,8 @@ def _prepared_pictures(
         except PictureError as error:
             return error
 
-    items = current_processes().share(enumerate(source))
+    processes = current_processes()
+    items = source.part(processes.rank, processes.count)
     for result, (place, (name, _)) in _parallel_map(prepare, items, workers or default_workers()):
         if isinstance(result, _Prepared):
             yield result

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from ..common.processes import current_processes
 from ..common.row_collector import empty_rows
 from ..features.record import RecordBuilder
+from ..pictures.sources import ImageSource
+from ..pictures.sources.source import Stream
 
 Rows = NDArray[np.float32]
 
@@ -31,6 +33,12 @@ def gather_set(seen: RecordBuilder, features: Sequence[Rows], folder: Path | Non
             every[rows_of[rank][first : first + len(part)]] = part
         whole.append(every)
     return RecordBuilder.joined(parts), whole
+
+
+def add_up_others(source: ImageSource) -> None:
+    """Of a stream that processes have read in parts: the other files of all."""
+    if isinstance(source.items, Stream):
+        source.items.others = sum(current_processes().gather(source.items.others))
 
 
 def _rows_of(places: Sequence["array[int]"]) -> list[NDArray[np.int64]]:

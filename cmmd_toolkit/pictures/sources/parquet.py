@@ -59,7 +59,7 @@ class _Parquet(Stream):
     def read(self, rows: Rows | None = None) -> Iterator[Item]:
         """See `Stream`; row groups of which no row is wanted are passed over."""
         for place, column, first, end in zip(self._places, self._columns, [0, *self._ends], self._ends, strict=False):
-            wanted = None if rows is None else rows[(rows >= first) & (rows < end)]
+            wanted = None if rows is None else rows[slice(*np.searchsorted(rows, (first, end)))]
             if wanted is None or len(wanted):
                 for row, value in _values(place, column, None if wanted is None else wanted - first):
                     yield self._item(place, first + row, row, value)

@@ -3,22 +3,34 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..decode import MAX_PIXELS, DecodePolicy, decode
 from ..load import Load
+from .names import other_files
 
 Item = tuple[str, Load]
 Rows = NDArray[np.int64]
 
 
 class Stream(ABC, Iterable[Item]):
-    """Pictures that can only be read in order, as often as asked; none is kept."""
+    """Pictures that can only be read in order, as often as asked; none is kept.
 
-    remarks: tuple[str, ...] = ()  # about the last pass
+    Attributes:
+        size: the number of pictures, None where only a pass tells it.
+        others: how many other files the last pass met; processes that share a pass add up theirs.
+    """
+
     size: int | None = None
+    others = 0
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """About the last pass."""
+        return other_files(self.others)
 
     @abstractmethod
     def read(self, rows: Rows | None = None) -> Iterator[Item]:
@@ -27,6 +39,20 @@ class Stream(ABC, Iterable[Item]):
     def count(self) -> int:
         """The number of pictures; costs a pass where `size` is None."""
         return sum(1 for _ in self.read()) if self.size is None else self.size
+
+    def part(self, rank: int, count: int) -> Iterator[tuple[int, Item]]:
+        """The share of one of `count` processes, each picture with its place: rising, no other's, in the order of all.
+
+        Where the size is known, it is the rows next to each other, so that the rest need not be read.
+        """
+        if self.size is None:
+            return self._every(rank, count)
+        rows = np.arange(self.size * rank // count, self.size * (rank + 1) // count)
+        return zip(rows.tolist(), self.read(rows), strict=True)
+
+    def _every(self, rank: int, count: int) -> Iterator[tuple[int, Item]]:
+        yield from islice(enumerate(self.read()), rank, None, count)
+        self.others = 0 if rank else self.others  # all processes have met the same
 
     def __iter__(self) -> Iterator[Item]:
         return self.read()
@@ -49,7 +75,12 @@ class Drawn(Stream):
             counted = f"read twice: its {total} pictures were counted, and {len(self._rows)} of them drawn"
             self._counted = (counted,) if self._stream.size is None else ()
         yield from self._stream.read(self._rows if rows is None else self._rows[rows])
-        self.remarks = (*self._stream.remarks, *self._counted)
+        self.others = self._stream.others
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """See `Stream`."""
+        return (*super().remarks, *self._counted)
 
 
 @dataclass(frozen=True)
@@ -74,6 +105,12 @@ class ImageSource:
 
     def __iter__(self) -> Iterator[Item]:
         return iter(self.items)
+
+    def part(self, rank: int, count: int) -> Iterator[tuple[int, Item]]:
+        """The share of one of `count` processes: pictures with their places in the whole, rising."""
+        if isinstance(self.items, Stream) and count > 1:
+            return self.items.part(rank, count)
+        return islice(enumerate(self.items), rank, None, count)
 
     def all_remarks(self) -> tuple[str, ...]:
         """The remarks, with those that only the end of a stream tells."""

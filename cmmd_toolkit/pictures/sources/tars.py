@@ -21,6 +21,7 @@ from .source import ImageSource, Item, Opening, Rows, Stream
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _MAX_MEMBER_BYTES = 1 << 30
 _LARGE_BLOCK = 4 << 20  # of a tar that is read through: one request of a remote one
+_MOST_MEMBERS = 1 << 40  # of one tar
 _BLOCK = tarfile.BLOCKSIZE
 _GZIP = b"\x1f\x8b"
 
@@ -53,17 +54,33 @@ class _Tars(Stream):
     def read(self, rows: Rows | None = None) -> Iterator[Item]:
         """See `Stream`."""
         wanted = None if rows is None else frozenset(rows.tolist())
-        row = others = 0
+        row = self.others = 0
         for place in self._places:
             with _opened(place) as stream:
-                for member in _members(stream, place.name):
-                    if not is_picture_name(member.name):
-                        others += 1
-                        continue
+                for member in self._pictures(stream, place):
                     if wanted is None or row in wanted:
                         yield _streamed(place, stream, member, self._how, _prefix(place, self._places))
                     row += 1
-        self.remarks = other_files(others)
+
+    def part(self, rank: int, count: int) -> Iterator[tuple[int, Item]]:
+        """See `Stream`; of as many tars as processes or more, each process reads its own."""
+        if len(self._places) < count:
+            yield from super().part(rank, count)
+            return
+        self.others = 0
+        for number in range(rank, len(self._places), count):
+            place = self._places[number]
+            with _opened(place) as stream:
+                for row, member in enumerate(self._pictures(stream, place)):
+                    item = _streamed(place, stream, member, self._how, _prefix(place, self._places))
+                    yield number * _MOST_MEMBERS + row, item
+
+    def _pictures(self, stream: io.BufferedIOBase, place: Place) -> Iterator[tarfile.TarInfo]:
+        for member in _members(stream, place.name):
+            if is_picture_name(member.name):
+                yield member
+            else:
+                self.others += 1
 
     def count(self) -> int:
         """See `Stream`; members are passed over."""

@@ -3,17 +3,15 @@
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import shared_scores
-from launches import launched, torchrun
+from launches import launched, rows_in, torchrun, wait_for_rows
 from pictures import write_pictures
 
 from cmmd_toolkit import ProcessError, shared_work
@@ -120,27 +118,6 @@ def test_a_dead_process_ends_the_job_and_a_restart_resumes_from_the_store(tmp_pa
     whole = rows_in(store)
     assert len(whole) == 3000
     assert whole.items() >= kept.items(), "a stored picture was embedded again"
-
-
-def wait_for_rows(store: Path) -> None:
-    """Until the first features are committed."""
-    deadline = time.monotonic() + 120
-    while not rows_in(store):
-        assert time.monotonic() < deadline, "nothing was stored"
-        time.sleep(0.01)
-
-
-def rows_in(store: Path) -> dict[bytes, int]:
-    """Content and number of every row; a row that is written again has another number."""
-    for path in store.glob("*.sqlite"):
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-        try:
-            return dict(connection.execute("SELECT content, rowid FROM pictures"))
-        except sqlite3.OperationalError:  # the table is being made
-            return {}
-        finally:
-            connection.close()
-    return {}
 
 
 def worker_of(launcher: int) -> int:

@@ -1,0 +1,42 @@
+"""A gate for CI: fail only when a candidate is worse than the baseline, and that is no chance.
+
+    python examples/ci_gate.py REAL BASELINE CANDIDATE
+
+Exit code 0: not shown to be worse (a line says how large a worsening could have been missed). 1: worse. 2: bad input.
+"""
+
+import argparse
+import sys
+
+from cmmd_toolkit import CmmdError, embed, relative_test
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("real")
+    parser.add_argument("baseline")
+    parser.add_argument("candidate")
+    parser.add_argument("--backbone", default="mini")
+    parser.add_argument("--level", type=float, default=0.05)
+    parser.add_argument("--paired", action="store_true", help="The candidate has the baseline's seeds, in order.")
+    given = parser.parse_args()
+    try:
+        real, baseline, candidate = (
+            embed(folder, backbone=given.backbone) for folder in (given.real, given.baseline, given.candidate)
+        )
+        test = relative_test(reference=real, first=baseline, second=candidate, paired=given.paired, alternative="first")
+    except CmmdError as error:
+        print(f"ci_gate: {error}", file=sys.stderr)
+        return 2
+    worse = test.p_value < given.level
+    low, high = (-end for end in reversed(test.interval))  # of candidate less baseline
+    print(f"candidate less baseline, squared MMD: {-test.difference:.4f} (95 % {low:.4f} to {high:.4f})")
+    if worse:
+        print(f"FAIL: the candidate is farther from {given.real} (p = {test.p_value:.2g})")
+    else:
+        print(f"pass: not shown to be worse (p = {test.p_value:.2g}); it may be by up to {max(high, 0):.4f}")
+    return int(worse)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""What the pages of the documentation speak of: sets of pictures by name, and a cache with small published networks."""
+
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from checkpoints import SAVERS, random_inception_state, save_clip
+from dit_models import save_kl, saved_model
+from pictures import smooth_picture
+from PIL import Image, ImageEnhance
+
+from cmmd_toolkit.backbones.files import INCEPTION_NAME
+from cmmd_toolkit.backbones.registry import SPECS
+from dit_generators.weights.checkpoint import read_checkpoint, write_checkpoint
+
+SETS = {"real": 1.0, "fake": 0.9, "a": 0.8, "b": 0.5, "c": 0.75, "other": 1.0, "pictures": 1.0}
+SHARDS = 100
+CLIP_336 = "openai/clip-vit-large-patch14-336"
+LATENT: dict[str, Any] = {"num_classes": 1000, "in_channels": 4, "learn_sigma": True, "num_heads": 2}
+
+
+def make_sets(folder: Path, count: int) -> None:
+    """Folders of pictures in two classes, darker by set, and the same in other containers."""
+    for number, (name, brightness) in enumerate(SETS.items()):
+        for i in range(count):
+            path = folder / name / ("cat", "dog")[i % 2] / f"{i:03d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            ImageEnhance.Brightness(smooth_picture(1000 * number + i, (32, 32))).enhance(brightness).save(path)
+    real = sorted((folder / "real").rglob("*.png"))
+    (folder / "real.txt").write_text("".join(f"{path.relative_to(folder)}\n" for path in real))
+    with zipfile.ZipFile(folder / "real.zip", "w") as archive:
+        for path in real:
+            archive.write(path, path.relative_to(folder))
+    _make_tar(folder / "fake.tar", sorted((folder / "fake").rglob("*.png")))
+    np.save(folder / "images.npy", np.stack([np.asarray(Image.open(path)) for path in real]))
+
+
+def make_shards(folder: Path) -> None:
+    """WebDataset shards of one picture each."""
+    (folder / "shards").mkdir()
+    picture = folder / "shards" / "picture.png"
+    for i in range(SHARDS):
+        smooth_picture(i, (16, 16)).save(picture)
+        _make_tar(folder / "shards" / f"train-{i:06d}.tar", [picture])
+    picture.unlink()
+
+
+def _make_tar(path: Path, pictures: list[Path]) -> None:
+    with tarfile.open(path, "w") as archive:
+        for picture in pictures:
+            archive.add(picture, picture.name)
+
+
+def make_hub_cache(cache: Path, scratch: Path) -> None:
+    """Small networks of the real architectures where the hub's cache has the published ones."""
+    for name, save in SAVERS.items():
+        save(snapshot(cache, SPECS[name].default_model))
+    save_clip(snapshot(cache, CLIP_336))
+    folder = snapshot(cache, "facebook/DiT-XL-2-256")
+    folder.rmdir()
+    checkpoint = read_checkpoint(saved_model(scratch / "tiny.safetensors", **LATENT))
+    write_checkpoint(checkpoint, folder, save_kl(scratch / "vae"))
+    save_kl(snapshot(cache, "stabilityai/sd-vae-ft-ema"))
+
+
+def snapshot(cache: Path, model: str) -> Path:
+    """The folder of a model in a hub cache, as huggingface_hub lays it out."""
+    root = cache / f"models--{model.replace('/', '--')}"
+    folder = root / "snapshots" / ("0" * 40)
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        (root / "refs").mkdir()
+        (root / "refs" / "main").write_text(folder.name)
+    return folder
+
+
+def make_torch_cache(cache: Path) -> None:
+    """Inception with random weights where pytorch-fid keeps the published ones."""
+    path = cache / "hub" / "checkpoints" / INCEPTION_NAME
+    path.parent.mkdir(parents=True)
+    torch.save(random_inception_state(), path)
+
+
+def make_weights(folder: Path, caches: Path) -> None:
+    """The same weights in folders and files that a reader has brought along."""
+    for name, model in {"clip": SPECS["clip"].default_model, "clip-336": CLIP_336}.items():
+        (folder / name).symlink_to(snapshot(caches / "hub", model))
+    (folder / INCEPTION_NAME).symlink_to(caches / "torch" / "hub" / "checkpoints" / INCEPTION_NAME)
+
+
+def make_checkpoints(folder: Path) -> None:
+    """DiTs by the names that the pages use."""
+    saved_model(folder / "my.safetensors", num_classes=10)
+    saved_model(folder / "DiT-XL-2-256x256.pt", **LATENT)

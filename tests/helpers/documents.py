@@ -17,7 +17,7 @@ REASONS = {
     "install": "changes the reader's environment; .ci/run installs in a fresh one",
     "network": "fetches from the internet",
     "gpu": "needs a GPU",
-    "processes": "starts several processes or machines by torchrun; test_processes.py does",
+    "processes": "starts several processes or machines; test_processes.py does",
     "hours": "takes hours, or data that are no part of the repository",
 }
 RUN_LANGUAGES = ("bash", "python")

@@ -99,7 +99,7 @@ def sample(
     from .sampling import SamplingKeywords, load_model
 
     asked = SamplingKeywords(**given)
-    settings = asked.settings(steps, guidance_scale)
+    settings = asked.settings(steps, guidance_scale, num)
     check_guidance_options(settings, [guidance_scale])
     with joined_processes() as processes, float32_products(tf32=asked.tf32):
         model, autoencoder, source = load_model(asked, attention, settings)
@@ -109,7 +109,7 @@ def sample(
         def finish(folder: SampleFolder) -> None:
             if npz:
                 written.append(folder.write_npz(num))
-            written.append(folder.write_sheet(num, settings.labels))
+            written.append(folder.write_sheet(num, settings.labels_in_turn(model.config.num_classes)))
 
         result = run_sampling(run, processes, show_progress, finish)
         if processes.is_main:
@@ -170,7 +170,7 @@ def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[
     kinds = attention if len(attention) > 1 else tuple(attention[0].split(",")) if attention else (None,)
     plan = Sweep(kinds, parse_list(guidance_scale, "--guidance-scale", float), tuple(map(str.strip, steps.split(","))))
     asked = SamplingKeywords(**given)
-    settings = asked.settings(plan.steps[0], 1.0)
+    settings = asked.settings(plan.steps[0], 1.0, num)
     check_guidance_options(settings, plan.scales)
     with joined_processes() as processes, float32_products(tf32=asked.tf32):
         model, autoencoder, source = load_model(asked, None, settings, kinds)

@@ -96,8 +96,19 @@ def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="D",
             help="Distance between the tokens of the window of swa. [default: the checkpoint's]",
         ),
-        _text("--labels", metavar="A,B,...", help="Classes to make, in turn. [default: a random class per image]"),
+        _text(
+            "--labels",
+            metavar="A,B,...",
+            help="Classes to make, in turn; all is every class, balanced. [default: a random class per image]",
+        ),
         _int("--seed", metavar="K", default=0, help="Another K makes other images, the same K the same images."),
+        _choice(
+            "--rng",
+            ["image", "official"],
+            default="image",
+            help="image: image i has noise of its own. official: the draws of the official script for one batch of N.",
+        ),
+        _text("--noise", metavar="FILE.npy", help="Start from this noise, (N, C, H, W), or take all draws from it."),
         _int("--batch-size", metavar="B", default=16, help="Images made at once."),
         _text(
             "--autoencoder",

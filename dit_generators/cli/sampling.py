@@ -39,6 +39,8 @@ class SamplingKeywords:
     dilation: int | None
     labels: str | None
     seed: int
+    rng: Literal["image", "official"]
+    noise: str | None
     batch_size: int
     autoencoder: str | None
     device: str
@@ -52,7 +54,7 @@ class SamplingKeywords:
         """Whether anything is computed in less than float32."""
         return self.tf32 or (self.precision, self.vae_precision) != ("fp32", "fp32")
 
-    def settings(self, steps: str, scale: float) -> SampleSettings:
+    def settings(self, steps: str, scale: float, num: int) -> SampleSettings:
         """Of `dit-gen sample`, and of one cell of `dit-gen sweep`."""
         guidance = Guidance(
             scale=scale,
@@ -67,7 +69,9 @@ class SamplingKeywords:
             eta=self.eta,
             guidance=guidance,
             seed=self.seed,
-            labels=None if self.labels is None else parse_list(self.labels, "--labels", int),
+            official_batch=num if self.rng == "official" else None,
+            noise=self.noise,
+            labels=self._labels(),
             precision=self.precision,
         )
 
@@ -84,6 +88,11 @@ class SamplingKeywords:
         )
         if choice is not None:
             say(str(choice))
+
+    def _labels(self) -> tuple[int, ...] | Literal["all"] | None:
+        if self.labels is None:
+            return None
+        return "all" if self.labels.strip() == "all" else parse_list(self.labels, "--labels", int)
 
     def _interval(self) -> tuple[int, int] | None:
         if self.guidance_interval is None:

@@ -96,10 +96,10 @@ class SampleFolder:
         """The batch at hand, unfinished."""
         save_image(contact_sheet(pictures), self.beside(_PREVIEW))
 
-    def write_sheet(self, num: int, labels: tuple[int, ...] | None) -> Path:
+    def write_sheet(self, num: int, taken_in_turn: int = 0) -> Path:
         """The first pictures in one, at most 64; a column a label, where a few are taken in turn."""
         pictures = [read_picture(self.file(i)) for i in range(min(num, _SHEET_IMAGES))]
-        columns = len(labels) if labels and 1 < len(labels) <= _MOST_COLUMNS else None
+        columns = taken_in_turn if 1 < taken_in_turn <= _MOST_COLUMNS else None
         save_image(contact_sheet(pictures, columns), sheet := self.beside(_SHEET))
         return sheet
 
@@ -165,7 +165,8 @@ def differences(before: dict[str, Any], now: dict[str, Any], within: str = "") -
         if isinstance(value, dict) and isinstance(old, dict):
             found += differences(old, value, f"{within}{name}.")
         elif old != value and name.endswith("_sha256"):
-            found.append(f"the {within}{name.removesuffix('_sha256')} differ")
+            hashed = name.removesuffix("_sha256").replace("_", " ")
+            found.append(f"the {within}{hashed} {'differ' if hashed.endswith('s') else 'differs'}")
         elif old != value:
             argument = f"{within}{name}"
             title = _ARGUMENTS.get(argument, f"`{argument}`")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cmmd_toolkit.common.files import sha256
 from cmmd_toolkit.common.progress import Advance, ShowProgress, show_no_progress
 
 from ..common.files import locked
@@ -23,7 +24,7 @@ from ..network.model import DiT
 from ..weights.autoencoder import Autoencoder, check_latents
 from ..weights.digest import weights_digest
 from .folder import SampleFolder
-from .sample import SampleSettings, makes_pixels, sample_states, to_pixels
+from .sample import SampleSettings, check_noise, makes_pixels, sample_states, to_pixels
 from .writer import PictureWriter
 
 Finish = Callable[[SampleFolder], None]
@@ -51,6 +52,7 @@ class SampleRun:
         if self.preview_every is not None and self.preview_every < 1:
             raise ArgumentError(f"preview_every: expected 1 or more steps, got {self.preview_every}")
         self.settings.check(self.model)
+        check_noise(self.settings, self.model, self.num)
         if not makes_pixels(self.model) and self.autoencoder is None:
             raise CheckpointError("the model makes latents; give an autoencoder")
         if self.autoencoder is not None:
@@ -60,7 +62,10 @@ class SampleRun:
         """All that decides the pictures, as JSON."""
         config = self.model.config
         settings = dataclasses.asdict(self.settings)
-        settings["labels"] = None if self.settings.labels is None else list(self.settings.labels)
+        if isinstance(self.settings.labels, tuple | list):
+            settings["labels"] = list(self.settings.labels)
+        noise = settings.pop("noise")
+        settings["noise_sha256"] = noise and sha256(Path(noise))
         interval = self.settings.guidance.interval
         settings["guidance"]["interval"] = None if interval is None else list(interval)
         return {

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from ..common.precision import Precision, autocast, kept_casts
 from ..common.types import check_types
 from ..diffusion.guidance import Guidance, guided
-from ..diffusion.noise import ImageNoise, drawn_ahead, image_label
+from ..diffusion.noise import Draw, GivenNoise, ImageNoise, OfficialNoise, drawn_ahead, image_label, read_noise
 from ..diffusion.samplers import Predict, PredictByStep, Step, ddim, ddpm
 from ..diffusion.schedule import linear_schedule, respace
 from ..diffusion.solvers import SOLVERS, solve
@@ -33,7 +34,10 @@ class SampleSettings:
         eta: noise of ddim; 0 is deterministic, 1 as much as ddpm.
         guidance: see `Guidance`.
         seed: of the run; image i has the stream (seed, i).
-        labels: classes that the images take in turn; None draws one for each image.
+        official_batch: draw the noise as the official script does for one batch of so many images; None gives each
+            image its own stream.
+        noise: an .npy file of the noise to start from, (N, C, H, W), or of all draws, (N, steps + 1, C, H, W).
+        labels: classes that the images take in turn; "all" is every class in turn, None draws one for each image.
         precision: fp32, or bf16 or fp16 by autocast, which change images.
     """
 
@@ -42,7 +46,9 @@ class SampleSettings:
     eta: float = 0.0
     guidance: Guidance = field(default_factory=Guidance)
     seed: int = 0
-    labels: tuple[int, ...] | None = None
+    official_batch: int | None = None
+    noise: str | None = None
+    labels: tuple[int, ...] | Literal["all"] | None = None
     precision: Precision = "fp32"
 
     def check(self, model: DiT) -> None:
@@ -54,6 +60,8 @@ class SampleSettings:
             raise ArgumentError(f"steps: {self.sampler} takes a number of steps, got {self.steps}")
         if len(respace(linear_schedule(), self.steps)) < 2 and self.sampler not in SOLVERS:
             raise ArgumentError(f"steps: {self.sampler} needs 2 steps or more, got {self.steps}")
+        if self.official_batch is not None and self.official_batch < 1:
+            raise ArgumentError(f"official_batch: expected 1 or more, got {self.official_batch}")
         if self.seed < 0:
             raise ArgumentError(f"seed: expected 0 or more, got {self.seed}")
         if not 0 <= self.eta <= 1:
@@ -63,9 +71,15 @@ class SampleSettings:
         if self.labels is not None:
             if not model.config.num_classes:
                 raise ArgumentError("labels: this model is unconditional; leave them out")
-            check_labels(list(self.labels), model.config)
+            self._check_labels(model)
         self.guidance.check(model)
         self._check_interval()
+
+    def _check_labels(self, model: DiT) -> None:
+        if isinstance(self.labels, tuple | list):
+            check_labels(list(self.labels), model.config)
+        elif self.labels != "all":
+            raise ArgumentError(f'labels: expected numbers of classes, or "all", got {self.labels!r}')
 
     def _check_interval(self) -> None:
         interval = self.guidance.interval
@@ -78,11 +92,17 @@ class SampleSettings:
                 "take a wider one"
             )
 
+    def labels_in_turn(self, num_classes: int) -> int:
+        """How many labels the images take in turn; 0 where they are drawn."""
+        return num_classes if self.labels == "all" else len(self.labels or ())
+
     def label(self, index: int, num_classes: int) -> int | None:
         """The class of image `index`; None for an unconditional model."""
         if not num_classes:
             return None
-        return self.labels[index % len(self.labels)] if self.labels else image_label(self.seed, index, num_classes)
+        if not self.labels:
+            return image_label(self.seed, index, num_classes)
+        return index % num_classes if self.labels == "all" else int(self.labels[index % len(self.labels)])
 
 
 def sample_states(model: DiT, settings: SampleSettings, indices: Sequence[int]) -> Iterator[Step]:
@@ -95,7 +115,7 @@ def sample_states(model: DiT, settings: SampleSettings, indices: Sequence[int]) 
         raise ArgumentError("indices: expected the number of one image or more, got none")
     device = model.pos_embed.device
     config = model.config
-    noise = ImageNoise(settings.seed, indices, (config.in_channels, config.input_size, config.input_size), device)
+    noise = _noise(settings, indices, (config.in_channels, config.input_size, config.input_size), device)
     labels = [settings.label(i, config.num_classes) for i in indices]
     class_labels = torch.tensor(labels, device=device) if config.num_classes else None
     predict = in_precision(guided(model, class_labels, settings.guidance), settings.precision, device)
@@ -103,7 +123,32 @@ def sample_states(model: DiT, settings: SampleSettings, indices: Sequence[int]) 
         yield from _states(predict, noise, settings)
 
 
-def _states(predict: Predict, noise: ImageNoise, settings: SampleSettings) -> Iterator[Step]:
+def _noise(settings: SampleSettings, indices: Sequence[int], shape: tuple[int, int, int], device: torch.device) -> Draw:
+    own: Draw = ImageNoise(settings.seed, indices, shape, device)
+    if settings.official_batch is not None:
+        if max(indices) >= settings.official_batch:
+            raise ArgumentError(f"official_batch: {settings.official_batch} images have no number {max(indices)}")
+        own = OfficialNoise(settings.seed, settings.official_batch, indices, shape, device)
+    if settings.noise is None:
+        return own
+    return GivenNoise(_given_noise(settings.noise, max(indices) + 1, shape), indices, device, own)
+
+
+def check_noise(settings: SampleSettings, model: DiT, num: int) -> None:
+    """Raise ArgumentError where the file of `noise` has not the noise of so many images of this model."""
+    if settings.noise is not None:
+        _given_noise(settings.noise, num, (model.config.in_channels, *[model.config.input_size] * 2))
+
+
+def _given_noise(path: str, num: int, shape: tuple[int, ...]) -> NDArray[Any]:
+    array = read_noise(path)
+    if array.shape[-3:] != shape or len(array) < num:
+        needed = " x ".join(map(str, (num, *shape)))
+        raise ArgumentError(f"noise: {path} is {' x '.join(map(str, array.shape))}, {needed} are needed")
+    return array
+
+
+def _states(predict: Predict, noise: Draw, settings: SampleSettings) -> Iterator[Step]:
     x_t, schedule = noise(), linear_schedule()
     if settings.sampler in SOLVERS:
         yield from solve(predict, x_t, schedule, int(settings.steps), settings.sampler)

@@ -91,7 +91,7 @@ class Study:
         run = self._run(name, out, self.options.samples, settings)
 
         def finish(folder: SampleFolder) -> None:
-            folder.write_sheet(run.num, None)
+            folder.write_sheet(run.num)
 
         run_sampling(run, self.processes, self.show_progress, finish)
         return self.processes.by_main(lambda: seconds_per_image(out))

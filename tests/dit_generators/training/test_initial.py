@@ -43,7 +43,7 @@ def test_a_model_with_full_attention_becomes_one_with_a_window_on_the_same_weigh
     assert f"starts from {checkpoint} (attention full -> swa (window 3, shift))" in said[0]
     assert not any("random weights" in line for line in said)
     other = saved(tmp_path / "other.safetensors", seed=1)
-    with pytest.raises(OutputError, match="the initial_weights differ"):
+    with pytest.raises(OutputError, match="the initial weights differ"):
         make_run(pictures, tmp_path / "run", started_from(other, attention="swa"))
 
 

@@ -34,6 +34,7 @@ class Backbone:
         remarks: what the user should know about how it was loaded.
         chunk: pictures that go through at a time where less than a batch is faster, None for the whole batch.
         read_classifier: gives `classifier`; None where the network has none.
+        unknown: what is not known of that which decides its features, so that the store must not keep them.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Backbone:
     remarks: tuple[str, ...] = ()
     chunk: int | None = None
     read_classifier: Callable[[], NDArray[np.float32]] | None = None
+    unknown: str | None = None
 
     @property
     def classifier(self) -> NDArray[np.float32] | None:

@@ -8,10 +8,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from ..backbones.own_names import entry_points
 from ..backbones.registry import SPECS, BackboneSpec
 from ..common.text import align
 from ..common.threads import default_workers
 from ..common.versions import library_versions
+from ..sets.metric_names import METRICS
+from ..sets.own_metrics import own_metric_names
 from ..store.store import store_folder
 
 
@@ -24,11 +27,25 @@ def print_backbones() -> None:
         rows.append((name, spec.default_model, spec.dims, spec.score, "yes" if ready else "no"))
         if not ready:
             reasons.setdefault(reason, []).append(spec.name)
+    rows += [(name, own.place, "-", "-", "by entry point") for name, own in entry_points().items() if name not in SPECS]
     console = Console(highlight=False, soft_wrap=True)
     for line in align([("Backbone", "Default model", "Dimensions", "Score", "Ready"), *rows], left=range(5)):
         console.print(Text(line))
     for reason, names in reasons.items():
         console.print(Text(f"\nNot ready: {', '.join(names)}: {reason}"))
+
+
+def print_metrics() -> None:
+    """One line per metric: name, which way is better, what it needs, what it is; those of other packages last."""
+    rows = [("Metric", "Better", "Needs", "What it is")]
+    for name in [*METRICS, *own_metric_names()]:
+        spec = METRICS[name]
+        better = "-" if spec.is_test else "higher" if spec.higher_is_better else "lower"
+        family = f", on {spec.family}" if spec.family else ""
+        rows.append((name, better, f"{spec.needs}{family}", spec.full_name))
+    console = Console(highlight=False, soft_wrap=True)
+    for line in align(rows, left=range(4)):
+        console.print(Text(line))
 
 
 def print_doctor() -> None:

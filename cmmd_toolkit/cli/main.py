@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 THRESHOLD_EXCEEDED = 1
 _DEFAULT = f"[default: {' and '.join(DEFAULTS)}]"
-_METRIC_HELP = f"Repeatable: {', '.join(METRICS)}, or {ALL}; see docs/metrics.md. {_DEFAULT}"
+_METRIC_HELP = f"Repeatable: {', '.join(METRICS)}, one of another package, or {ALL}; see `cmmd metrics`. {_DEFAULT}"
 
 
 class CmmdShell(Shell):
@@ -218,6 +218,15 @@ def backbones() -> int:
     from .doctor import print_backbones
 
     print_backbones()
+    return 0
+
+
+@main.command(short_help="List metrics and how each is read.", epilog=examples("cmmd metrics"))
+def metrics() -> int:
+    """List every metric, which way is better and what it needs: means and covariances, rows, or class logits."""
+    from .doctor import print_metrics
+
+    print_metrics()
     return 0
 
 

@@ -36,7 +36,7 @@ def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--backbone",
             multiple=True,
             metavar="NAME",
-            help="Repeatable; see `cmmd backbones`. [default: the recipe's, else clip]",
+            help="Repeatable; see `cmmd backbones`, or path/to/file.py:function. [default: the recipe's, else clip]",
             shell_complete=names(_backbone_names),
         ),
         click.option(

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, overload
 
+from ..backbones.own_names import is_one
 from ..common.progress import ShowProgress
 from ..errors import ArgumentError
 from ..estimation.kernel_device import kernels_on
@@ -21,7 +22,7 @@ from ..sets.embed_sets import embed_set, embed_sets
 from ..sets.embedding import OnError
 from ..sets.metric_names import METRICS
 from ..sets.open_sets import open_sets
-from ..sets.run import Paths, Run, StorePath
+from ..sets.run import Backbones, OneBackbone, Paths, Run, StorePath
 from ..sets.side import as_list
 from .limits import Limit
 
@@ -37,7 +38,7 @@ def compare(
     per_class: bool = False,
     limits: Sequence[Limit] = (),
     exhibit: bool = False,
-    backbone: str | Iterable[str] | None = None,
+    backbone: Backbones = None,
     weights: Paths = None,
     model: str | Mapping[str, str] | None = None,
     dims: int | None = None,
@@ -76,8 +77,9 @@ def compare(
         limits: checked against the backbones of this run before a picture is read; see `Limit.failures`.
         exhibit: keep what `Report.save_html` shows besides numbers: a draw of the pictures, maps, and the pictures that
             drive the distance (squared MMD, of at most 4,000 pictures a set).
-        backbone: one or several names (see `cmmd backbones`). Default: what stored features were made with, else the
-            recipe's, else "clip".
+        backbone: one or several (see `cmmd backbones`): a name, an entry point of a package, "path/to/file.py:name", a
+            function of uint8 pictures (B, 3, H, W) that returns features (B, D), an `nn.Module`, or a `Backbone`; see
+            docs/own.md. Default: what stored features were made with, else the recipe's, else "clip".
         weights, model: local weights or a published model id, one value, or a mapping from backbone names.
         dims: Inception's feature dimensions: 64, 192, 768 or 2048.
         recipe: "google-cmmd", "pytorch-fid", "clean-fid", "torch-fidelity" or "torchmetrics"; None for ours.
@@ -161,7 +163,7 @@ def _report(tasks: Sequence[Task], per_class: bool) -> Report:
 def embed(
     images: Any,
     *,
-    backbone: str | None = ...,
+    backbone: OneBackbone | None = ...,
     weights: Paths = ...,
     model: str | Mapping[str, str] | None = ...,
     dims: int | None = ...,
@@ -183,7 +185,7 @@ def embed(
 def embed(
     images: Any,
     *,
-    backbone: list[str] | tuple[str, ...] | set[str],
+    backbone: list[OneBackbone] | tuple[OneBackbone, ...] | set[OneBackbone],
     weights: Paths = ...,
     model: str | Mapping[str, str] | None = ...,
     dims: int | None = ...,
@@ -204,7 +206,7 @@ def embed(
 def embed(
     images: Any,
     *,
-    backbone: str | Iterable[str] | None = None,
+    backbone: Backbones = None,
     weights: Paths = None,
     model: str | Mapping[str, str] | None = None,
     dims: int | None = None,
@@ -252,4 +254,4 @@ def embed(
         progress=progress,
     )
     features = embed_set(images, run)
-    return features[next(iter(features))] if backbone is None or isinstance(backbone, str) else features
+    return features[next(iter(features))] if is_one(backbone) else features

@@ -1,6 +1,6 @@
 """`explain`: which pictures make the squared MMD, and which odd ones are too few for it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..common.arguments import whole_number
@@ -20,7 +20,7 @@ from ..scoring.exhibit import exhibit_of
 from ..sets.embed_sets import EmbeddedSets, embed_sets
 from ..sets.embedding import OnError
 from ..sets.open_sets import OpenedSets, open_sets
-from ..sets.run import Paths, Run, StorePath
+from ..sets.run import Backbones, Paths, Run, StorePath
 from ..sets.side import as_sources, check_rows
 
 
@@ -31,7 +31,7 @@ def explain(
     top: int = 16,
     bandwidth: Bandwidth | None = None,
     exhibit: bool = False,
-    backbone: str | Iterable[str] | None = None,
+    backbone: Backbones = None,
     weights: Paths = None,
     model: str | Mapping[str, str] | None = None,
     dims: int | None = None,

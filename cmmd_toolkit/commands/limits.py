@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..common.text import beyond_text, p_text, plain
 from ..errors import ArgumentError
 from ..sets.metric_names import ALL, DEFAULTS, METRICS
+from ..sets.own_metrics import own_metric
 
 if TYPE_CHECKING:
     from ..report import Report, Result
@@ -107,7 +108,7 @@ def parse_limit(option: str, text: str, metrics: Sequence[str]) -> Limit:
     if _number(name) not in computed and (ALL not in metrics or name not in METRICS):
         known = ", ".join(sorted(computed))
         raise ArgumentError(f"{option} {text}: {name} is not among the metrics of this run ({known})")
-    if name in METRICS:
+    if name in METRICS or own_metric(name) is not None:
         _check_direction(option, text, name, corrected)
     return Limit(option, backbone, name, corrected, limit)
 

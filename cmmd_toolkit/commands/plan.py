@@ -33,7 +33,7 @@ from ..report.plan import Need, Plan, Size
 from ..sets.embed_sets import EmbeddedSets
 from ..sets.embedding import OnError
 from ..sets.metric_names import METRICS, MetricSpec, ranked_metric
-from ..sets.run import Paths, Run, StorePath
+from ..sets.run import Backbones, Paths, Run, StorePath
 from ..sets.side import as_sources
 from .rank import check_one_ruler, checked_level, frechet_scores, mmd_scores, rankable_sets
 
@@ -54,7 +54,7 @@ def plan(
     bandwidth: Bandwidth | None = None,
     paired: bool = False,
     alpha: float = 0.05,
-    backbone: str | Iterable[str] | None = None,
+    backbone: Backbones = None,
     weights: Paths = None,
     model: str | Mapping[str, str] | None = None,
     dims: int | None = None,
@@ -270,7 +270,9 @@ def _from_result(result: Mapping[str, Any]) -> _Pilot:
     about = f"{result['generated']} and a second model like it"
     doubt = _doubt(interval, "the distance")
     remark = f"{doubt}; {_ROUGHER}" if doubt else _ROUGHER
-    metric = METRICS[result["metric"]].name
+    metric = result["metric"]
+    if metric not in METRICS:
+        raise ValueError("no metric of this package")
     parts = pilot_of_error(value, error, min(n, m), n)
     return _Pilot(str(result["backbone"]), metric, about, value, interval, parts, _shares(value), remark)
 

@@ -1,6 +1,6 @@
 """`rank`: several generated sets in order, with intervals, tests of all pairs, and groups that cannot be told apart."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -28,7 +28,7 @@ from ..sets.embed_sets import EmbeddedSets, embed_sets
 from ..sets.embedding import OnError
 from ..sets.metric_names import MetricSpec, ranked_metric
 from ..sets.open_sets import open_sets
-from ..sets.run import Paths, Run, StorePath
+from ..sets.run import Backbones, Paths, Run, StorePath
 from ..sets.side import as_sources, check_rows
 
 Metric = Literal["mmd", "fd"]
@@ -43,7 +43,7 @@ def rank(
     paired: bool = False,
     alpha: float = 0.05,
     exhibit: bool = False,
-    backbone: str | Iterable[str] | None = None,
+    backbone: Backbones = None,
     weights: Paths = None,
     model: str | Mapping[str, str] | None = None,
     dims: int | None = None,
@@ -153,7 +153,7 @@ def checked_level(alpha: Any) -> float:
 def rankable_sets(reference: Any, generated: Any, run: Run, spec: MetricSpec, paired: bool) -> EmbeddedSets:
     """Sets that can be ranked by a metric, opened, checked and embedded. Raises CmmdError."""
     sets = open_sets(reference, generated, run)
-    check_defined_on(spec, sets.backbones)
+    check_defined_on(spec, sets)
     check_rows(sets.sides, "a test")
     embedded = embed_sets(sets)
     if paired:

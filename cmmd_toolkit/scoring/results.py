@@ -12,7 +12,7 @@ from ..report import Result, Verdict
 from ..sets.embed_sets import EmbeddedSets
 from ..sets.metric_names import METRICS
 from ..sets.side import Stored
-from .scorers import SCORERS, ScorerInput, side_count
+from .scorers import ScorerInput, scorer_named, side_count
 from .selection import Selection
 from .verdicts import verdict_metric, verdict_on
 from .warnings import frequency_warnings, interval_warnings, negative_warnings, rank_warnings
@@ -88,7 +88,7 @@ def tasks_of(
     tasks = []
     for k, name in enumerate(sets.backbones):
         counts = [(side.short, side_count(own)) for side, own in zip(sets.sides, sets.features_on(k), strict=True)]
-        own = selection.on(name, sets.networks.get(name), sets.recipe, counts)
+        own = selection.on(name, sets.networks.get(name), sets, counts)
         tasks.append(Task(sets, k, own, bandwidth, frequencies))
     return tasks
 
@@ -146,7 +146,7 @@ def run_passes(
         score = None
         for i, generated in sets.items():
             try:
-                score = score or SCORERS[scorer](given)
+                score = score or scorer_named(scorer)(given)
                 found = score(generated)
             except ArgumentError as error:
                 if not set(own).isdisjoint(required):

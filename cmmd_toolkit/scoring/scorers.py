@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from ..estimation.estimate import Estimate
 from ..estimation.gaussian import GaussianFit
 from ..features.features import GaussianStatistics
+from ..features.matrices import as_matrix
 from ..inference.ordering import Score, UntestedScore
 from ..inference.relative import kept_for_tests
 from ..inference.two_sample import two_sample_test
@@ -20,7 +22,8 @@ from ..metrics.mmd_cost import warn_of_cost
 from ..metrics.random_features import RandomFeatureMmd
 from ..metrics.sliced import mind, sliced_wasserstein
 from ..metrics.vendi import vendi_score
-from ..sets.metric_names import MetricSpec
+from ..sets.metric_names import OWN, MetricSpec
+from ..sets.own_metrics import own_metric
 from ..sets.recipes import Recipe
 from ..sets.side import Stored
 
@@ -197,6 +200,24 @@ def _inception_score(given: ScorerInput) -> Scorer:
         return Scored({"is": inception_score.inception_score(generated=logits, recipe=recipe)})
 
     return score
+
+
+def _own(given: ScorerInput, name: str) -> Scorer:
+    """A metric of another package."""
+    metric = own_metric(name)
+    assert metric is not None
+    reference = as_matrix(given.reference, "reference").astype(np.float32, copy=False)
+
+    def score(generated: Stored) -> Scored:
+        rows = as_matrix(generated, "generated").astype(np.float32, copy=False)
+        return Scored({name: metric(reference, rows)})
+
+    return score
+
+
+def scorer_named(name: str) -> Callable[[ScorerInput], Scorer]:
+    """The factory of a pass."""
+    return partial(_own, name=name.removeprefix(OWN)) if name.startswith(OWN) else SCORERS[name]
 
 
 SCORERS: dict[str, Callable[[ScorerInput], Scorer]] = {

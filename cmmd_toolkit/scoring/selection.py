@@ -1,13 +1,13 @@
 """Which metrics a run computes: what cannot be is refused before a picture is read, or left out and said."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from ..backbones.base import Backbone
 from ..backbones.registry import SPECS
 from ..errors import ArgumentError
 from ..features.features import rows_needed
-from ..sets.metric_names import ALL, METRICS, NUMBERS, MetricSpec, find_metric
+from ..sets.metric_names import ALL, METRICS, NUMBERS, OWN, MetricSpec, find_metric
 from ..sets.open_sets import OpenedSets
 from ..sets.recipes import Recipe
 from ..sets.side import Side
@@ -40,16 +40,16 @@ class Selection:
         return Selection(names, self.asked, (*self.remarks, *_left_out(reasons)))
 
     def on(
-        self, name: str, loaded: Backbone | None, recipe: Recipe, counts: Sequence[tuple[str, int | None]]
+        self, name: str, loaded: Backbone | None, sets: OpenedSets, counts: Sequence[tuple[str, int | None]]
     ) -> "Selection":
         """What can be computed on one backbone, now that it is loaded; `counts` are the pictures of each set."""
 
         def why_not(spec: MetricSpec) -> str | None:
-            if not _defined_on(spec, name):
+            if not _defined_on(spec, name, sets.run.own):
                 return f"not defined on {name}"
             if spec.needs == "logits" and (loaded is None or loaded.read_classifier is None):
                 return _NO_CLASSIFIER
-            return _too_few(spec, recipe, counts)
+            return _too_few(spec, sets.recipe, counts)
 
         return self.kept(why_not)
 
@@ -64,7 +64,7 @@ def select_metrics(asked: Sequence[str], sets: OpenedSets) -> Selection:
     """
     recipe, named = sets.recipe, [name for name in asked if name != ALL]
     for name in named:
-        _check_defined(find_metric(name), recipe, sets.backbones)
+        _check_defined(find_metric(name), sets)
     if not asked:
         chosen = Selection(recipe.defaults, frozenset(recipe.defaults) - _without_rows(recipe.defaults, sets.sides), ())
     elif ALL in asked:
@@ -90,37 +90,38 @@ def _every(named: Sequence[str], recipe: Recipe) -> Selection:
     return Selection((*named, *rest), frozenset(named), tuple(_left_out(undefined)))
 
 
-def _check_defined(spec: MetricSpec, recipe: Recipe, backbones: Sequence[str]) -> None:
-    if spec.number not in recipe.metrics:
+def _check_defined(spec: MetricSpec, sets: OpenedSets) -> None:
+    recipe = sets.recipe
+    if spec.number not in recipe.metrics and not (spec.scorer.startswith(OWN) and recipe.name == "default"):
         raise ArgumentError(
             f"recipe {recipe.name} does not define {spec.name}; it computes {', '.join(recipe.metrics)}"
         )
-    check_defined_on(spec, backbones)
+    check_defined_on(spec, sets)
 
 
-def check_defined_on(spec: MetricSpec, backbones: Sequence[str]) -> None:
+def check_defined_on(spec: MetricSpec, sets: OpenedSets) -> None:
     """Raise ArgumentError when a published name is asked for on another network than its own."""
-    for backbone in backbones:
-        if not _defined_on(spec, backbone):
+    for backbone in sets.backbones:
+        if not _defined_on(spec, backbone, sets.run.own):
             instead = f"`metric='{spec.general}'`" if spec.general else "`backbone='inception'`"
             raise ArgumentError(f"metric {spec.name!r} is not defined on {backbone}; use {instead}")
 
 
-def _defined_on(spec: MetricSpec, backbone: str) -> bool:
-    """Features of an unknown network are taken for what the name says."""
+def _defined_on(spec: MetricSpec, backbone: str, own: Collection[str]) -> bool:
+    """Stored features of an unknown network are taken for what the name says; the user's `own` networks have none."""
     row = SPECS.get(backbone.split(":")[0])
-    return not spec.family or row is None or row.family == spec.family
+    return not spec.family or (row is None and backbone not in own) or (row is not None and row.family == spec.family)
 
 
 def _why_not(spec: MetricSpec, sets: OpenedSets) -> str | None:
-    if not any(_defined_on(spec, backbone) for backbone in sets.backbones):
+    if not any(_defined_on(spec, backbone, sets.run.own) for backbone in sets.backbones):
         return f"not defined on {', '.join(sets.backbones)}"
     if _without_rows([spec.name], sets.sides):
         return _NO_ROWS
     if spec.needs == "logits":
         if all(side.source is None for side in sets.sides):
             return _STORED_LOGITS
-        inception = next(name for name in sets.backbones if _defined_on(spec, name))
+        inception = next(name for name in sets.backbones if _defined_on(spec, name, sets.run.own))
         stored_dims = [side.stored_on(inception).dim for side in sets.sides if side.stored is not None]
         if any(dim not in (None, _LOGIT_DIMS) for dim in (sets.run.dims, *stored_dims)):
             return _OTHER_DIMS

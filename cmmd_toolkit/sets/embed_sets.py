@@ -5,11 +5,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..backbones.base import Backbone
+from ..backbones.own_names import own_in_a_package
 from ..backbones.registry import INCEPTION_DIMS
 from ..backbones.remarks import REMARKS
+from ..common.devices import resolve_device
 from ..common.processes import current_processes
 from ..common.progress import ShowProgress, show_no_progress
-from ..errors import InputError
+from ..errors import ArgumentError, InputError
 from ..estimation.kernel_device import kernels_described
 from ..features.feature_set import FeatureSet
 from ..features.features import Features
@@ -117,18 +119,26 @@ def _stored_dims(names: Sequence[str], sides: Sequence[Side]) -> int | None:
 
 
 def _load_networks(names: list[str], recipe: Recipe, run: Run, dims: int | None) -> dict[str, Backbone]:
-    return {
-        name: open_backbone(
-            run.store_path,
-            name,
-            weights=for_backbone(run.weights, name, names, "weights"),
-            model=for_backbone(run.model, name, names, "model") or recipe.model,
-            dims=dims if name == "inception" else None,
-            device=run.device,
-            preprocessing=recipe.preprocessing,
-        )
-        for name in names
-    }
+    return {name: _load_network(name, names, recipe, run, dims) for name in names}
+
+
+def _load_network(name: str, names: list[str], recipe: Recipe, run: Run, dims: int | None) -> Backbone:
+    weights = for_backbone(run.weights, name, names, "weights")
+    model = for_backbone(run.model, name, names, "model")
+    own = run.own.get(name) or own_in_a_package(name)  # stored features may name it
+    if own is not None:
+        if model is not None:
+            raise ArgumentError(f"model: backbone {name} has no published models; leave it out")
+        return own.load(resolve_device(run.device), weights)
+    return open_backbone(
+        run.store_path,
+        name,
+        weights=weights,
+        model=model or recipe.model,
+        dims=dims if name == "inception" else None,
+        device=run.device,
+        preprocessing=recipe.preprocessing,
+    )
 
 
 def _features_of(side: Side, names: Sequence[str], networks: Mapping[str, Backbone], run: Run) -> list[Stored]:

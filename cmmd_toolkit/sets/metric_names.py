@@ -8,6 +8,7 @@ from ..common.nearest import hint
 from ..errors import ArgumentError
 
 ALL = "all"
+OWN = "own:"  # begins the scorer of a metric of another package
 
 Needs = Literal["moments", "rows", "logits"]
 
@@ -63,8 +64,20 @@ class MetricSpec:
         return self.reading.higher_is_better is None
 
 
-METRICS: dict[str, MetricSpec] = {
-    spec.name: spec
+class _Metrics(dict[str, MetricSpec]):
+    """The table by name; a name that is not in it belongs to another package, which may not be installed here."""
+
+    def __missing__(self, name: str) -> MetricSpec:
+        from .own_metrics import own_metric
+
+        own = own_metric(name)
+        if own is None:  # of a report that was made elsewhere
+            return MetricSpec(name, "a metric of a package that is not installed here", OWN + name)
+        return MetricSpec(name, own.about, OWN + name, HIGHER if own.higher_is_better else CLOSER)
+
+
+METRICS = _Metrics(
+    (spec.name, spec)
     for spec in (
         MetricSpec("fd", "Frechet distance", "frechet", needs="moments"),
         MetricSpec(
@@ -87,7 +100,7 @@ METRICS: dict[str, MetricSpec] = {
         MetricSpec("copies", "share of generated pictures with the very features of a reference one", "copies", LOWER),
         MetricSpec("is", "Inception score", "inception-score", HIGHER, needs="logits", family="inception"),
     )
-}
+)
 NUMBERS = tuple(name for name, spec in METRICS.items() if not spec.general)
 DEFAULTS = ("fd", "mmd")
 RANKED = ("mmd", "fd")  # those whose differences have a test
@@ -105,6 +118,9 @@ def ranked_metric(name: object) -> MetricSpec:
 
 def find_metric(name: str) -> MetricSpec:
     """The metric of that name. Raises ArgumentError."""
-    if text(name, "metric") in METRICS:
+    from .own_metrics import own_metric, own_metric_names
+
+    if text(name, "metric") in METRICS or own_metric(name) is not None:
         return METRICS[name]
-    raise ArgumentError(f"unknown metric {name!r}; {hint(name, METRICS)}choose from {', '.join(METRICS)} or {ALL}")
+    known = [*METRICS, *own_metric_names()]
+    raise ArgumentError(f"unknown metric {name!r}; {hint(name, known)}choose from {', '.join(known)} or {ALL}")

@@ -9,7 +9,7 @@ from ..common.labels import short_labels
 from ..errors import ArgumentError
 from .recipes import Recipe, find_recipe
 from .run import Run
-from .side import Side, as_list, as_sources, open_side
+from .side import Side, as_sources, open_side
 from .stored_backbones import check_asked, left_out, stored_in_common
 
 DEFAULT_BACKBONE = "clip"
@@ -37,15 +37,15 @@ def open_sets(reference: Any, generated: Any, run: Run) -> OpenedSets:
     for side in sides:
         side.short = short[side.label]
     names = backbone_names(run, recipe, sides)
-    return OpenedSets(run, recipe, sides, names, [] if as_list(run.backbone) else left_out(sides, names))
+    return OpenedSets(run, recipe, sides, names, [] if run.backbones else left_out(sides, names))
 
 
 def backbone_names(run: Run, recipe: Recipe, sides: Sequence[Side]) -> list[str]:
     """The backbones of this run; stored features have one already."""
-    asked = as_list(run.backbone)
+    asked = run.backbones
     in_sets = {name for side in sides if len(side.backbones) > 1 for name in side.backbones}
     for name in asked:
-        family = name if name in in_sets else spec_of(name).name
+        family = name if name in in_sets or name in run.own else spec_of(name).name
         if recipe.backbone not in (None, family):
             raise ArgumentError(
                 f"recipe {recipe.name} is defined on {recipe.backbone}, not on {name}; leave out `backbone`"

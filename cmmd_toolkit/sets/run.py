@@ -2,11 +2,13 @@
 
 import datetime
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from ..backbones.base import Backbone
+from ..backbones.own_names import Own, named_backbones
 from ..common.arguments import check_seed, whole_number
 from ..common.progress import ShowProgress
 from ..common.urls import without_secrets
@@ -17,6 +19,8 @@ from ..store.store import store_folder, store_limit
 from .embedding import OnError
 
 Paths = str | Path | Mapping[str, str | Path] | None
+OneBackbone = str | Backbone | Callable[..., Any]
+Backbones = OneBackbone | Iterable[OneBackbone] | None
 StorePath = str | os.PathLike[str] | Literal[False] | None
 _LEAST = {"batch_size": 1, "workers": 1, "max_images": 2, "max_pixels": 1}
 _RECORDED = ("batch_size", "workers", "device", "max_images", "seed", "recursive", "on_error", "max_pixels")
@@ -24,9 +28,12 @@ _RECORDED = ("batch_size", "workers", "device", "max_images", "seed", "recursive
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """Everything about a run but its sets and metrics; arguments as in `compare`, checked on creation."""
+    """Everything about a run but its sets and metrics; arguments as in `compare`, checked on creation.
 
-    backbone: str | Iterable[str] | None = None
+    `backbones` are the names that were asked for, and `own` are the user's own networks among them.
+    """
+
+    backbone: Backbones = None
     weights: Paths = None
     model: str | Mapping[str, str] | None = None
     dims: int | None = None
@@ -42,6 +49,8 @@ class Run:
     store: StorePath = None
     progress: ShowProgress | None = None
     command: str | None = None
+    backbones: list[str] = field(init=False)
+    own: dict[str, Own] = field(init=False)
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
@@ -51,6 +60,8 @@ class Run:
             raise ArgumentError(f"on_error: expected fail or skip, got {self.on_error!r}")
         object.__setattr__(self, "seed", check_seed(self.seed))
         _ = self.store_path, store_limit()
+        for name, value in zip(("backbones", "own"), named_backbones(self.backbone), strict=True):
+            object.__setattr__(self, name, value)
 
     @property
     def store_path(self) -> Path | None:

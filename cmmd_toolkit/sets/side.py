@@ -163,6 +163,8 @@ def check_same_backbone(label: str, stored: Stored, provenance: Mapping[str, Any
             f"{label}: features of different width: {stored.dim}, but the other side has {width}; "
             "embed both sides with the same backbone and dims"
         )
+    if made.get("code_sha256") != provenance.get("code_sha256"):
+        return f"{label}: made with other code of the backbone than the other side; the features may not be comparable"
     if not same_weights and "weights_sha256" in made and "weights_sha256" in provenance:
         return f"{label}: made with other weights files than the other side; the features may not be comparable"
     return None

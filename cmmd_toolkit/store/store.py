@@ -59,18 +59,25 @@ class FeatureStore:
         self, folder: Path | None, backbones: Sequence[Backbone], policy: DecodePolicy, max_pixels: int
     ) -> None:
         self.folder, self._count, self.remarks = folder, len(backbones), list[str]()
-        self._tables: list[FeatureTable] = []
+        self._tables: list[FeatureTable | None] = []
         self._opened: list[FeatureTable] = []
         self._waiting = 0
         if folder is None:
             return
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for backbone in backbones:
-                self._opened.append(_open_table(folder, backbone, policy, max_pixels))
-            self._tables = self._opened
+            tables = [self._table(folder, backbone, policy, max_pixels) for backbone in backbones]
+            self._tables = tables if self._opened else []
         except (sqlite3.Error, OSError) as error:
             self._give_up(error)
+
+    def _table(self, folder: Path, backbone: Backbone, policy: DecodePolicy, max_pixels: int) -> FeatureTable | None:
+        """None for a network whose features cannot be found again for sure."""
+        if backbone.unknown is not None:
+            self.remarks.append(f"{backbone.name}: its features are not kept in the store, since {backbone.unknown}")
+            return None
+        self._opened.append(_open_table(folder, backbone, policy, max_pixels))
+        return self._opened[-1]
 
     def __enter__(self) -> "FeatureStore":
         return self
@@ -89,22 +96,23 @@ class FeatureStore:
         """What is stored of a picture for every network; may be called by several threads."""
         try:
             tables = self._tables  # which another thread may give up
-            return [table.find(content) for table in tables] or [None] * self._count
+            return [None if table is None else table.find(content) for table in tables] or [None] * self._count
         except sqlite3.Error as error:
             self._give_up(error)
             return [None] * self._count
 
     def put(self, network: int, content: bytes, row: Row) -> None:
         """Keep what was computed for a network."""
-        if self._tables:
-            self._tables[network].put(content, row)
+        table = self._tables[network] if self._tables else None
+        if table is not None:
+            table.put(content, row)
             self._waiting += 1
-            if self._waiting >= _ROWS_PER_COMMIT * len(self._tables):
+            if self._waiting >= _ROWS_PER_COMMIT * len(self._opened):
                 self._commit()
 
     def _commit(self) -> None:
         try:
-            for table in self._tables:
+            for table in self._opened if self._tables else ():
                 table.commit()
             self._waiting = 0
         except sqlite3.Error as error:

@@ -8,9 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..backbones.own_names import Own, own_named
 from ..backbones.registry import INCEPTION_DIMS, spec_of
+from ..common.arguments import text
 from ..errors import ArgumentError
 from ..sets.recipes import Recipe
+from ..sets.run import OneBackbone
 from .base import check_bool
 from .module_features import ModuleFeatures
 from .network import Network
@@ -24,7 +27,7 @@ _CHOICES = ", ".join(map(str, INCEPTION_DIMS))
 class NetworkOptions:
     """What a constructor was given about its backbone; `antialias` as in `FrechetDistance`."""
 
-    backbone: str | None = None
+    backbone: OneBackbone | None = None
     weights: str | Path | None = None
     model: str | None = None
     dims: int | None = None
@@ -52,8 +55,11 @@ def network_of(
             raise ArgumentError(f"feature: expected a module alone, got {given[0]} too; leave one of them out")
         module = feature
         return lambda device: ModuleFeatures(module, input_img_size, normalize, device)
-    name = options.backbone or recipe.backbone or default
-    family = spec_of(name).name
+    if options.backbone is not None and (own := own_named(options.backbone)) is not None:
+        return _own(own, recipe, options, feature, normalize)
+    name = recipe.backbone or default if options.backbone is None else options.backbone
+    family = spec_of(text(name, "backbone")).name
+    assert isinstance(name, str)
     if recipe.backbone not in (None, family):
         raise ArgumentError(f"recipe {recipe.name} is defined on {recipe.backbone}, not on {name}; leave out backbone")
     preprocessing, dims = _preprocessing(options, recipe, family), _dims(feature, options.dims)
@@ -61,6 +67,22 @@ def network_of(
     return lambda device: Registered(
         name, options.weights, model, dims, preprocessing, normalize, truncate, str(device)
     ).ready()
+
+
+def _own(
+    own: Own, recipe: Recipe, options: NetworkOptions, feature: Any, normalize: bool
+) -> Callable[[torch.device], Network]:
+    """A network of the user's own, which takes what `compare` gives it."""
+    if recipe.backbone is not None:
+        raise ArgumentError(
+            f"recipe {recipe.name} is defined on {recipe.backbone}, not on {own.name}; leave out backbone"
+        )
+    others = {"feature": feature, **{name: getattr(options, name) for name in ("model", "dims", "preprocessing")}}
+    for name, value in {**others, "antialias": options.antialias}.items():
+        if value is not None:
+            raise ArgumentError(f"{name}: belongs to the package's own backbones, not to {own.name}; leave it out")
+    weights = options.weights
+    return lambda device: Registered(own.name, weights, None, None, None, normalize, False, str(device), own).ready()
 
 
 def _preprocessing(options: NetworkOptions, recipe: Recipe, family: str) -> str | None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..estimation.estimate import Estimate
 from ..metrics.frechet import frechet_distance
 from ..sets.recipes import find_recipe
+from ..sets.run import OneBackbone
 from . import base
 from .choose import NetworkOptions, network_of
 from .moments import extended, merged, statistics
@@ -34,8 +35,8 @@ class FrechetDistance(SetDistance):
         feature_extractor_weights_path: the same as `weights`, as torchmetrics calls it.
         antialias: Inception's resize, True for that of recipe torchmetrics, False for that of torch-fidelity; None
             leaves it to `preprocessing` and `recipe`.
-        backbone: "inception" (default), "clip", "siglip", "mini", ...; weights, model, dims, preprocessing:
-            as in `load_backbone`.
+        backbone: "inception" (default), "clip", "siglip", "mini", ..., or one's own as in `compare`; weights, model,
+            dims, preprocessing: as in `load_backbone`.
         recipe: "pytorch-fid", "clean-fid", "torch-fidelity" or "torchmetrics" (which also rounds floats down, as
             the original does); None for pytorch-fid's resize.
         kwargs: `sync_on_compute`, `process_group`, ... of `torchmetrics.Metric`.
@@ -62,7 +63,7 @@ class FrechetDistance(SetDistance):
         feature_extractor_weights_path: str | Path | None = None,
         antialias: bool | None = None,
         *,
-        backbone: str | None = None,
+        backbone: OneBackbone | None = None,
         weights: str | Path | None = None,
         model: str | None = None,
         dims: int | None = None,

@@ -10,6 +10,7 @@ from ..common.arguments import MOST_REPEATS, check_seed, whole_number
 from ..estimation.estimate import Estimate
 from ..metrics.kid import check_kernel, kernel_distance
 from ..sets.recipes import find_recipe
+from ..sets.run import OneBackbone
 from .base import NAN
 from .choose import NetworkOptions, network_of
 from .sides import KeptRows
@@ -53,7 +54,7 @@ class KernelDistance(KeptRows):
         *,
         input_img_size: Sequence[int] = (3, 299, 299),
         seed: int = 0,
-        backbone: str | None = None,
+        backbone: OneBackbone | None = None,
         weights: str | Path | None = None,
         model: str | None = None,
         dims: int | None = None,

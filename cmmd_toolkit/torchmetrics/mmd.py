@@ -9,6 +9,7 @@ from torch import nn
 from ..estimation.estimate import Estimate
 from ..metrics.mmd import Bandwidth, check_bandwidth, squared_mmd
 from ..sets.recipes import find_recipe
+from ..sets.run import OneBackbone
 from .choose import NetworkOptions, network_of
 from .sides import KeptRows
 
@@ -27,7 +28,8 @@ class CMMD(KeptRows):
         feature: an `nn.Module` that turns a batch of images into features (N, D), in place of a backbone. A frozen
             copy of it is kept.
         reset_real_features, normalize, input_img_size, kwargs: as in `FrechetDistance`.
-        backbone: "clip" (default), "siglip", "mini", ...; weights, model, dims, preprocessing: as in `load_backbone`.
+        backbone: "clip" (default), "siglip", "mini", ..., or one's own as in `compare`: a function, an `nn.Module`, a
+            `Backbone`; weights, model, dims, preprocessing: as in `load_backbone`.
         recipe: None or "google-cmmd".
         bandwidth: a number > 0, "median" (of the real side) or "median-pooled"; None for the recipe's.
 
@@ -44,7 +46,7 @@ class CMMD(KeptRows):
         normalize: bool = False,
         input_img_size: Sequence[int] = (3, 299, 299),
         *,
-        backbone: str | None = None,
+        backbone: OneBackbone | None = None,
         weights: str | Path | None = None,
         model: str | None = None,
         dims: int | None = None,

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ..metrics.neighbours import PrecisionRecall as Estimates, neighbour_settings, precision_recall
 from ..sets.recipes import find_recipe
+from ..sets.run import OneBackbone
 from .base import NAN
 from .choose import NetworkOptions, network_of
 from .sides import KeptRows
@@ -52,7 +53,7 @@ class PrecisionRecall(KeptRows):
         normalize: bool = False,
         *,
         input_img_size: Sequence[int] = (3, 299, 299),
-        backbone: str | None = None,
+        backbone: OneBackbone | None = None,
         weights: str | Path | None = None,
         model: str | None = None,
         dims: int | None = None,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..backbones.base import Backbone
+from ..backbones.own_names import Own
 from ..backbones.preprocess import Pixels
 from ..backbones.registry import load_backbone
 from ..common.threads import default_workers
@@ -24,7 +25,7 @@ _shared: "WeakValueDictionary[tuple[str, ...], Backbone]" = WeakValueDictionary(
 
 @dataclass
 class Registered(Network):
-    """A backbone of the registry; it is loaded again on another device and after unpickling."""
+    """A backbone by its name; it is loaded again on another device and after unpickling."""
 
     name: str
     weights: str | Path | None
@@ -34,6 +35,7 @@ class Registered(Network):
     normalize: bool
     truncate: bool
     device: str
+    own: Own | None = None
     loaded: Backbone | None = field(default=None, repr=False)
 
     @property
@@ -41,16 +43,22 @@ class Registered(Network):
         if self.loaded is None or self.loaded.device != self.device:
             parts = (self.name, self.weights, self.model, self.dims, self.preprocessing, self.device)
             key = tuple(map(str, parts))
-            self.loaded = _shared.get(key) or load_backbone(
-                self.name,
-                weights=self.weights,
-                model=self.model,
-                dims=self.dims,
-                device=self.device,
-                preprocessing=self.preprocessing,
-            )
-            _shared[key] = self.loaded
+            self.loaded = (_shared.get(key) if self.own is None else None) or self._load()
+            if self.own is None:  # names of the user's own may mean several networks
+                _shared[key] = self.loaded
         return self.loaded
+
+    def _load(self) -> Backbone:
+        if self.own is not None:
+            return self.own.load(self.device, self.weights)
+        return load_backbone(
+            self.name,
+            weights=self.weights,
+            model=self.model,
+            dims=self.dims,
+            device=self.device,
+            preprocessing=self.preprocessing,
+        )
 
     @property
     def dim(self) -> int:

@@ -11,7 +11,7 @@ from cmmd_toolkit import compare, embed, explain, plan, rank
 from cmmd_toolkit.sets.run import Run
 
 COMMANDS = (compare, rank, plan, explain, embed)
-SHARED = [field.name for field in fields(Run)]
+SHARED = [field.name for field in fields(Run) if field.init]
 OF_THEIR_OWN = {("compare", "metric"), ("plan", "generated")}  # several metrics; no set where the pilot is a report
 
 

@@ -241,6 +241,27 @@ def test_features_are_shared_by_metrics_of_a_module() -> None:
     assert float(shared.compute()["FrechetDistance"]) == float(alone.compute())
 
 
+def means(images: Tensor) -> Tensor:
+    return images.float().mean(dim=(2, 3))
+
+
+@pytest.mark.parametrize("own", [Pooled(), means])
+def test_a_network_of_ones_own_gives_the_numbers_of_compare(own: Any) -> None:
+    real, fake = pictures(7, 0), pictures(6, 1)
+    report = compare(real, fake, backbone=own, metric=["fd", "mmd", "kd"])
+    for kind, name, more in ((FrechetDistance, "fd", {}), (CMMD, "mmd", {}), (KernelDistance, "kd", {"subsets": None})):
+        for normalize in (False, True):
+            metric = kind(backbone=own, normalize=normalize, **more)
+            metric.update(real / 255 if normalize else real, real=True)
+            metric.update(fake / 255 if normalize else fake, real=False)
+            assert float(pickle.loads(pickle.dumps(metric)).estimate()) == pytest.approx(report.value(name), rel=1e-6)
+    assert not list(CMMD(backbone=own).parameters())
+    with pytest.raises(ArgumentError, match="dims: belongs to the package's own backbones"):
+        CMMD(backbone=own, dims=64)
+    with pytest.raises(ArgumentError, match="is defined on clip, not on"):
+        CMMD(backbone=own, recipe="google-cmmd")
+
+
 def test_errors_are_also_of_the_types_that_torchmetrics_raises() -> None:
     with pytest.raises(TypeError, match="feature: expected 64, 192, 768, 2048 or an nn.Module, got 'x'"):
         FrechetDistance(feature="x")

@@ -1,0 +1,1 @@
+"""A network and two metrics of one's own."""

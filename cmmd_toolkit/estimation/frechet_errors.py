@@ -25,16 +25,17 @@ Where the sets are equal the first order vanishes, and the variance of the quadr
 place: that of pair remainders of the kernel of `frechet_rows`.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
 from scipy.linalg import blas, lapack
 
+from ..common.processes import current_processes
 from .frechet_rows import FrechetRows, sample_rows
 from .gaussian import GaussianFit, Matrix
 from .kernels import sums_between, sums_within
+from .thread_memory import ThreadMemory
 from .ustatistics import Spread, distance_interval, zeta_of_pair, zeta_of_set
 
 LEAST_ROWS = 50
@@ -44,6 +45,7 @@ _MOST_GROWTH = 4.0  # third-order bias in standard errors up to which an interva
 _MOST_UNLIKE = 1e12  # ratio of the traces, whose squares and their sums float32 still holds
 _LEAST_EFFECTIVE = 20  # by simulation (docs/inference.md)
 _SMALLEST_ROOT = 1e-6  # of the largest s: below it the division by s has no digits left
+_PAIR_TOLERANCE = 1e-8  # of a matrix with 1/4 on its diagonal
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,14 +128,13 @@ def frechet_errors(
 ) -> FrechetErrors:
     """Errors of the distance between two fits of rows with positive definite covariances."""
     squares, vectors = joint_spectrum(reference, generated) if joint is None else joint
-    roots, to_x, to_y = _joint_basis(reference, generated, squares, vectors)
-    shift = reference.mean - generated.mean
-    weights = 1 / (2 * (roots[:, None] + roots))  # 1/2 / (s_i + s_j)
-    influence_x, bias_x, moment_x = _influence(reference, 2 * shift, to_x, roots, weights)
-    influence_y, bias_y, moment_y = _influence(generated, -2 * shift, to_y, roots, weights)
+    roots, to_x, to_y = _joint_basis(reference, squares, vectors)
+    shift, pair_factor = reference.mean - generated.mean, _pair_factor(roots)
+    influence_x, bias_x, moment_x = _influence(reference, 2 * shift, to_x, roots, pair_factor)
+    influence_y, bias_y, moment_y = _influence(generated, -2 * shift, to_y, roots, pair_factor)
     n, m = len(influence_x), len(influence_y)
     # b_ij = 1/2 [Var(u_x,i u_x,j) / n + Var(u_y,i u_y,j) / m] / (s_i + s_j)
-    both = (moment_x / n + moment_y / m) * weights
+    both = (moment_x / n + moment_y / m) / (2 * (roots[:, None] + roots))
     rows = _sampled(reference, generated, to_x, to_y, roots)
     remainders = _remainders(rows, n, m, reference.trace)
     degenerate = max(sum(remainders), _uncorrelated(reference, generated, both))
@@ -172,7 +173,8 @@ def _sampled(
     for fit, to_joint in ((reference, to_x), (generated, to_y)):
         assert fit.rows is not None
         rows = sample_rows(fit.rows).astype(np.float64) - fit.mean
-        found.append(FrechetRows(rows, rows @ to_joint, roots, reference.trace))
+        joint = rows.astype(np.float32) @ to_joint * np.sqrt(roots[-1])
+        found.append(FrechetRows(rows, joint, roots, reference.trace))
     return found[0], found[1]
 
 
@@ -194,48 +196,56 @@ def _third_order(second: Matrix, roots: Matrix) -> float:
     return float((second * mean / (1 - mean)).sum())
 
 
-def _joint_basis(
-    reference: GaussianFit, generated: GaussianFit, squares: Matrix, vectors: Matrix
-) -> tuple[Matrix, Matrix, Matrix]:
-    """s, and the matrices that take centred reference and generated rows to u_x and u_y (rows times matrix)."""
-    assert reference.cholesky is not None
-    kept = squares > _SMALLEST_ROOT**2 * squares[-1]
-    roots = np.sqrt(squares[kept])
-    to_y = (reference.cholesky @ vectors[:, kept]) / np.sqrt(roots)
-    to_x: Matrix = blas.dsymm(1.0, generated.cov, to_y, lower=1)
-    to_x /= roots
-    return roots, to_x, to_y
+def _joint_basis(reference: GaussianFit, squares: Matrix, vectors: Matrix) -> tuple[Matrix, Matrix, Matrix]:
+    """s, and the matrices that take centred reference and generated rows to u_x and u_y (rows times matrix), over the
+    square root of the largest s and in float32: an error needs no more digits."""
+    first = int(np.searchsorted(squares, _SMALLEST_ROOT**2 * squares[-1], side="right"))
+    roots, vectors = np.sqrt(squares[first:]), vectors[:, first:]
+    # L diag(s)^(-1/2) and, since S_y L V = L^-T V diag(s)^2, L^-T V diag(s)^(1/2)
+    to_y: Matrix = blas.dtrmm(1.0, reference.cholesky, vectors, lower=1)
+    to_x: Matrix = blas.dtrsm(1.0, reference.cholesky, vectors, lower=1, trans_a=1)
+    to_x *= np.sqrt(roots / roots[-1])
+    to_y /= np.sqrt(roots * roots[-1])
+    return roots, to_x.astype(np.float32), to_y.astype(np.float32)
+
+
+def _pair_factor(roots: Matrix) -> Matrix:
+    """E (D, r) with E E^T = 1/2 / (s_i + s_j), by Cholesky with pivots: smooth in log s, so that r is some dozens."""
+    scale = np.sqrt(roots)
+    smooth = np.asfortranarray(np.outer(scale, scale) / (2 * (roots[:, None] + roots)))  # 1/4 on the diagonal
+    lower, pivots, rank, _ = lapack.dpstrf(smooth, tol=_PAIR_TOLERANCE, lower=1, overwrite_a=1)
+    factor = np.empty((len(roots), rank))
+    factor[pivots - 1] = np.tril(lower[:, :rank])
+    return factor / scale[:, None]
 
 
 def _influence(
-    fit: GaussianFit, slope: Matrix, to_joint: Matrix, roots: Matrix, weights: Matrix
+    fit: GaussianFit, slope: Matrix, to_joint: Matrix, roots: Matrix, pair_factor: Matrix
 ) -> tuple[Matrix, Matrix, Matrix]:
     """I of every row, its part in the bias (whose mean is the side's bias of second order), and Var(u_i u_j) (D, D).
 
-    The products are float32 of rows in units of the largest s: an error needs no more digits.
+    The processes of `shared_work` take each their part of the rows.
     """
-    influence, bias, fourth = np.empty(fit.count), np.empty(fit.count), np.zeros_like(weights)
-    unit = float(roots[-1])
-    to_single, weights_single = (to_joint / np.sqrt(unit)).astype(np.float32), (weights * unit).astype(np.float32)
-    start = 0
-    for rows in _centred(fit):
-        block = slice(start, start + len(rows))
-        norms = np.square(rows).sum(axis=1)
+    unit, dim = float(roots[-1]), len(roots)
+    factor = (pair_factor * np.sqrt(unit)).astype(np.float32)
+    influence, bias, fourth = np.zeros(fit.count), np.zeros(fit.count), np.zeros((dim, dim))
+    memory = ThreadMemory()
+    for part, rows in fit.centred_parts(current_processes().share(fit.parts)):
+        norms = np.einsum("ij,ij->i", rows, rows)
+        single, squares = (
+            memory.empty(name, (len(rows), width), np.float32)
+            for name, width in (("single", rows.shape[1]), ("squares", dim))
+        )
+        single[:] = rows
         # u_i^2 of every row, and sum over rows of u_i^2 u_j^2
-        squares = rows.astype(np.float32) @ to_single
+        np.matmul(single, to_joint, out=squares)
         np.square(squares, out=squares)
-        fourth += squares.T @ squares
+        fourth += np.matmul(squares.T, squares, out=memory.empty("fourth", (dim, dim), np.float32))
         # I = 2 (m_x - m_y).x + |x|^2 - |u|^2;  bias: |x|^2 + 1/2 sum_ij u_i^2 u_j^2 / (s_i + s_j)
-        influence[block] = rows @ slope + norms - unit * squares.sum(axis=1, dtype=np.float64)
-        bias[block] = norms + unit * ((squares @ weights_single) * squares).sum(axis=1, dtype=np.float64)
-        start += len(rows)
+        influence[part] = rows @ slope + norms - unit * squares.sum(axis=1, dtype=np.float64)
+        bias[part] = norms + unit * np.square(squares @ factor).sum(axis=1, dtype=np.float64)
+    current_processes().sum(influence, bias, fourth)
     # Var(u_i u_j) = E u_i^2 u_j^2 - (E u_i u_j)^2, where E u_i u_j = s_i on the diagonal and 0 beside it
-    moment = fourth * (unit**2 / fit.count)
-    moment.flat[:: len(roots) + 1] -= np.square(roots)
-    return influence, bias / fit.count, moment
-
-
-def _centred(fit: GaussianFit) -> Iterator[Matrix]:
-    for chunk in fit.centred_chunks():
-        chunk *= np.sqrt(fit.count - 1)
-        yield chunk
+    fourth *= unit**2 / fit.count
+    fourth.flat[:: dim + 1] -= np.square(roots)
+    return influence, bias / fit.count, fourth

@@ -1,6 +1,6 @@
 """A Gaussian fitted to features, with the factorisations of its covariance made once and kept."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,6 +10,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 from scipy.linalg import blas
 
+from ..common.processes import current_processes
 from ..errors import ArgumentError
 from ..features.features import Features, GaussianStatistics
 from ..features.matrices import as_matrix
@@ -17,7 +18,7 @@ from ..features.matrices import as_matrix
 Matrix = NDArray[np.floating[Any]]
 
 _EPS = float(np.finfo(np.float64).eps)
-_CHUNK_ROWS = 4096
+_CHUNK_ROWS = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +51,17 @@ class GaussianFit:
 
     @cached_property
     def cov(self) -> Matrix:
-        """The covariance; only its lower triangle is filled, which is all that LAPACK reads."""
+        """The covariance; only its lower triangle is filled, which is all that LAPACK reads.
+
+        The processes of `shared_work` take each their part of the rows.
+        """
         if self.given_cov is not None:
             return np.asfortranarray(self.given_cov)
+        assert self.n is not None
         total = np.zeros((self.mean.size, self.mean.size), order="F")
-        for chunk in self.centred_chunks():
-            total = blas.dsyrk(1.0, chunk.T, beta=1.0, c=total, lower=1, overwrite_c=1)
+        for _, rows in self.centred_parts(current_processes().share(self.parts)):
+            total = blas.dsyrk(1 / (self.n - 1), rows.T, beta=1.0, c=total, lower=1, overwrite_c=1)
+        current_processes().sum(total.T)
         return total
 
     @cached_property
@@ -111,15 +117,23 @@ class GaussianFit:
         values, vectors = scipy.linalg.eigh(self.cov, lower=True, check_finite=False, driver="evd")
         return values, vectors
 
-    def centred_chunks(self) -> Iterator[Matrix]:
-        """Centred rows in float64, divided by sqrt(n - 1), a few thousand at a time."""
+    @property
+    def parts(self) -> list[slice]:
+        """Slices of about a thousand rows."""
+        return [slice(at, min(at + _CHUNK_ROWS, self.count)) for at in range(0, self.count, _CHUNK_ROWS)]
+
+    def centred_parts(self, parts: Iterable[slice]) -> Iterator[tuple[slice, Matrix]]:
+        """Each part with its rows, centred, in float64; the next part's take the same memory."""
         assert self.rows is not None
-        assert self.n is not None
-        for start in range(0, self.n, _CHUNK_ROWS):
-            chunk = self.rows[start : start + _CHUNK_ROWS].astype(np.float64)
-            chunk -= self.mean
-            chunk /= np.sqrt(self.n - 1)
-            yield chunk
+        memory = np.empty((min(_CHUNK_ROWS, self.count), self.mean.size))
+        for part in parts:
+            yield part, np.subtract(self.rows[part], self.mean, out=memory[: part.stop - part.start])
+
+    def centred_chunks(self) -> Iterator[Matrix]:
+        """All centred rows in float64, divided by sqrt(n - 1), as `centred_parts` gives them."""
+        for _, rows in self.centred_parts(self.parts):
+            rows /= np.sqrt(self.count - 1)
+            yield rows
 
 
 def _factor_of_covariance(cov: Matrix, name: str) -> Matrix:

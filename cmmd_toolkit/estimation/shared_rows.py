@@ -33,6 +33,7 @@ _EXPECTED_BY_CHANCE = 1e-3
 _PROJECTIONS = 8
 _RULER_ROWS, _PROBES = 512, 128
 _BLOCK = 2**22  # numbers at a time
+_KEY_COLUMNS = 8
 _SLACK = 1e-6  # of r, for the rounding of projections
 
 Rows = NDArray[np.floating[Any]]
@@ -166,8 +167,22 @@ def without_copies(rows: UnitRows) -> UnitRows: ...
 
 def without_copies(rows: SomeRows) -> SomeRows:
     """The rows (N, D), exact copies once, in their order; the same object where there are none."""
-    first = _first_of_each(_digests(rows))
-    return rows if len(first) == len(rows) else taken(rows, np.array(list(first.values())))
+    repeated = _may_repeat(rows)
+    if len(repeated) == 0:
+        return rows
+    kept = np.ones(len(rows), np.bool_)
+    kept[repeated] = False
+    kept[repeated[list(_first_of_each(_digests(taken(rows, repeated))).values())]] = True
+    return rows if kept.all() else taken(rows, np.flatnonzero(kept))
+
+
+def _may_repeat(rows: SomeRows) -> Index:
+    """The rows that some other row equals in a few columns: a copy is among them, and few others."""
+    columns = np.unique(np.linspace(0, rows.shape[1] - 1, _KEY_COLUMNS).astype(np.int64))
+    keys = np.concatenate([rows[block][:, columns] + 0.0 for block in row_blocks(*rows.shape)])  # -0.0 is 0.0
+    whole = np.ascontiguousarray(keys).view(np.dtype((np.void, keys.itemsize * keys.shape[1])))[:, 0]
+    _, place, counts = np.unique(whole, return_inverse=True, return_counts=True)
+    return np.flatnonzero(counts[place] > 1)
 
 
 def _some(rows: Rows, index: Sequence[int] | Index) -> Rows:

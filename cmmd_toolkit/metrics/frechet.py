@@ -37,7 +37,7 @@ def frechet_distance(*, reference: Any, generated: Any, errors: bool = True) -> 
 
     Args:
         reference, generated: features (N, D) as array, tensor or `Features`, or `GaussianStatistics`.
-        errors: False leaves out the standard error and the interval, which take four fifths of the time at D = 2048.
+        errors: False leaves out the standard error and the interval, which take three fifths of the time at D = 2048.
 
     Returns:
         Estimate in squared feature units, lower is better, 0 for identical sets. The value is biased upwards by

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from pictures import gaussian
+from scipy.linalg import eigh, sqrtm
 
 from cmmd_toolkit import frechet_distance
-from cmmd_toolkit.estimation.frechet_errors import frechet_errors
+from cmmd_toolkit.estimation.frechet_errors import _pair_factor, frechet_errors
 from cmmd_toolkit.estimation.frechet_rows import FrechetRows, rows_by_reference, sample_rows
 from cmmd_toolkit.estimation.gaussian import GaussianFit
 
@@ -64,3 +65,43 @@ def test_few_rows_that_carry_the_spread_have_a_reason_in_place_of_an_interval() 
     estimate = frechet_distance(reference=x, generated=gaussian(200, 6, seed=2))
     assert estimate.interval is None
     assert "few pictures carry most of the spread" in estimate.no_error_reason
+
+
+@pytest.mark.parametrize("lowest", [1.0, 1e-2, 1e-6])
+def test_the_factor_of_pairs_is_small_and_right_for_every_spectrum(lowest: float) -> None:
+    roots = np.geomspace(lowest, 1.0, 300)
+    factor = _pair_factor(roots)
+    assert factor.shape[1] <= 40
+    np.testing.assert_allclose(factor @ factor.T, 1 / (2 * (roots[:, None] + roots)), rtol=1e-4)
+
+
+def test_influences_and_moments_are_those_of_the_definition() -> None:
+    x, y = gaussian(300, 6, seed=1), 1.2 * gaussian(200, 6, seed=2) + 0.3
+    reference, generated = GaussianFit.of(x, "x"), GaussianFit.of(y, "y")
+    found = frechet_errors(reference, generated)
+    cov_x, cov_y = np.cov(x.T), np.cov(y.T)
+    root = sqrtm(cov_x)
+    inverse = np.linalg.inv(root)
+    transport = inverse @ sqrtm(root @ cov_y @ root) @ inverse  # of x to y
+    centred, shift = x - x.mean(axis=0), x.mean(axis=0) - y.mean(axis=0)
+    moved = np.einsum("ni,ij,nj->n", centred, transport, centred)
+    influence = 2 * centred @ shift + np.square(centred).sum(axis=1) - moved
+    np.testing.assert_allclose(found.reference, influence, atol=1e-5 * np.abs(influence).max())
+    assert found.bias == pytest.approx(_bias(x, y, cov_x, cov_y), rel=1e-5)
+
+
+def _bias(x: np.ndarray, y: np.ndarray, cov_x: np.ndarray, cov_y: np.ndarray) -> float:
+    """tr S_x / n + tr S_y / m + 1/2 sum_ij [Var(u_x,i u_x,j) / n + Var(u_y,i u_y,j) / m] / (s_i + s_j), and the third
+    order, from full matrices in a frame of the generalised eigenvectors of S_y and S_x^-1."""
+    squares, axes = eigh(cov_y, np.linalg.inv(cov_x))
+    roots = np.sqrt(squares)
+    second = np.zeros((len(roots), len(roots)))
+    for rows, frame in ((x, np.linalg.inv(cov_x) @ axes), (y, axes)):
+        joint = (rows - rows.mean(axis=0)) @ frame
+        joint *= np.sqrt(roots / np.einsum("ij,ij->j", joint, joint) * (len(rows) - 1))
+        products = joint[:, :, None] * joint[:, None, :]
+        second += (np.square(products).mean(axis=0) - np.diag(roots**2)) / len(rows) / (2 * (roots[:, None] + roots))
+    crowding = (second / roots[:, None]).sum(axis=1)
+    mean = (crowding[:, None] + crowding) / 2
+    traces = np.trace(cov_x) / len(x) + np.trace(cov_y) / len(y)
+    return float(traces + second.sum() + (second * mean / (1 - mean)).sum())

@@ -1,6 +1,5 @@
 """The `cmmd` command. Heavy imports happen inside the commands, so that --help is instant."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,7 +8,6 @@ from ..commands.limits import ABOVE, BELOW, FORM, parse_limit
 from ..common.completion import FILE, names
 from ..common.cost import CostWarning
 from ..common.examples import examples
-from ..common.flags import in_flags
 from ..common.outputs import Outputs, output_options
 from ..common.processes import current_processes
 from ..common.shell import Shell
@@ -26,14 +24,12 @@ from .options import (
     parse_networks,
     parse_shared,
     picture_options,
-    root_command,
 )
 from .page import html_option, page_from
 from .rank import plan, rank
 
 if TYPE_CHECKING:
     from ..features.feature_set import FeatureSet
-    from ..report import Report
 
 THRESHOLD_EXCEEDED = 1
 _DEFAULT = f"[default: {' and '.join(DEFAULTS)}]"
@@ -120,20 +116,11 @@ def compare(reference: str, generated: tuple[str, ...], **given: Any) -> int:
     from ..common.progress import show_progress
 
     report = run(reference, list(generated), progress=show_progress, command=command_line(), limits=limits, **given)
-    deliver(report, outputs, *page(report), show=lambda: _show(report))
+    deliver(report, outputs, *page(report))
     exceeded = [line for limit in limits for line in limit.failures(report)]
     for line in exceeded:
         click.echo(f"cmmd: {line}", err=True)
     return THRESHOLD_EXCEEDED if exceeded else 0
-
-
-def _show(report: "Report") -> None:
-    from rich.console import Console
-
-    from ..report.terminal import print_report
-
-    typed = tuple(in_flags(warning, root_command()) for warning in report.warnings)
-    print_report(replace(report, warnings=typed), Console(highlight=False))
 
 
 @main.command(
@@ -205,7 +192,7 @@ def demo(json_file: str) -> int:
     from .demo import explanation, run_demo
 
     report = run_demo(show_progress, command_line())
-    deliver(report, outputs, show=lambda: _show(report))
+    deliver(report, outputs)
     if outputs.on_stdout is None:
         click.echo(f"\n{explanation(report)}\nThe full report is in {json_file}. On your own folders:")
         click.echo("    cmmd compare real/ fake/ --backbone mini")

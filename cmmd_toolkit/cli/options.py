@@ -168,7 +168,6 @@ def deliver(
     record: "PaperRecord",
     outputs: Outputs,
     *saves: Callable[[], None],
-    show: Callable[[], None] | None = None,
 ) -> None:
     """Write the files of a result, then print it: where one cannot be written, the others and the print still come.
 
@@ -185,12 +184,19 @@ def deliver(
     printed = outputs.text(record)
     if printed is not None:
         click.echo(printed, nl=False)
-    elif show is not None:
-        show()
     else:
-        click.echo(in_flags(str(record), root_command()), nl=False)
+        _show(record)
     for failure in failures:
         raise failure
+
+
+def _show(record: "PaperRecord") -> None:
+    """The text of a record, fitted to the terminal."""
+    from rich.console import Console
+
+    from ..report.terminal import print_report
+
+    print_report(record, Console(highlight=False), lambda text: in_flags(text, root_command()))
 
 
 def root_command() -> click.Command:

@@ -16,7 +16,7 @@ from .paper.rows import Row
 from .paper.table import PaperTable
 from .section import Entry, Pictures, Section
 
-_LEGEND = (
+LEGEND = (
     "Witness: mean similarity (kernel) to the reference minus that to the generated pictures, the picture itself left "
     "out.\nChange: of squared MMD, if this one picture were removed. Nearest: on the other side, with its distance."
 )
@@ -88,7 +88,7 @@ def explanation_text(explanation: "Explanation") -> str:
     lines = [f"Reference: {explanation.reference}   Generated: {explanation.generated}"]
     for section in explanation.sections:
         lines += ["", *_section_lines(section)]
-    lines += ["", _LEGEND, *(f"warning: {warning}" for warning in explanation.warnings)]
+    lines += ["", LEGEND, *(f"warning: {warning}" for warning in explanation.warnings)]
     return "\n".join(lines) + "\n"
 
 
@@ -97,25 +97,29 @@ def _section_lines(section: "Section") -> list[str]:
     interval = interval_text(estimate.interval, estimate.standard_error)
     value = number_text(estimate.value, estimate.standard_error)
     known = "" if interval == "-" else f" (95 % interval {interval})"
-    return [
+    lines = [
         f"Backbone: {section.backbone}   squared MMD {value}{known}, "
         f"bandwidth {number_text(estimate.parameters['bandwidth'])}",
-        "",
-        f"Over-represented among {estimate.n_generated:,} generated pictures: crowded, and far from the reference",
-        *_entry_lines(section.alien),
-        "",
-        f"Under-represented among {estimate.n_reference:,} reference pictures: where generated ones are rare",
-        *_entry_lines(section.uncovered),
-        "",
-        "Strays: generated pictures farthest from every reference picture; a few of them hardly move squared MMD",
-        *_entry_lines(section.strays),
     ]
+    for entries, title in section_lists(section):
+        lines += ["", title, *align(entry_rows(entries), left=(1, 4))]
+    return lines
 
 
-def _entry_lines(entries: "Sequence[Entry]") -> list[str]:
-    rows = [("", "Picture", "Witness", "Change", "Nearest", "Distance")]
+def section_lists(section: "Section") -> list[tuple[Sequence[Entry], str]]:
+    """The three lists and what each is."""
+    estimate = section.squared_mmd
+    over = f"Over-represented among {estimate.n_generated:,} generated pictures: crowded, and far from the reference"
+    under = f"Under-represented among {estimate.n_reference:,} reference pictures: where generated ones are rare"
+    strays = "Strays: generated pictures farthest from every reference picture; a few of them hardly move squared MMD"
+    return [(section.alien, over), (section.uncovered, under), (section.strays, strays)]
+
+
+def entry_rows(entries: "Sequence[Entry]") -> list[tuple[str, ...]]:
+    """The pictures of a list as texts, the headings first."""
+    rows: list[tuple[str, ...]] = [("", "Picture", "Witness", "Change", "Nearest", "Distance")]
     for place, entry in enumerate(entries, 1):
         change = "-" if entry.change is None else number_text(entry.change, significant=2, sign="+")
         nearest, distance = printable(entry.nearest), number_text(entry.distance, significant=3)
         rows.append((str(place), printable(entry.name), fixed_text(entry.witness, 4, "+"), change, nearest, distance))
-    return align(rows, left=(1, 4))
+    return rows

@@ -105,19 +105,24 @@ def plan_text(plan: "Plan") -> str:
     """A table for each pilot, what was assumed, and warnings."""
     lines: list[str] = []
     for need in plan.needs:
-        lines += [_title(need), *_table(need), ""]
-    lines.append(
-        f"Pictures in each generated set for a power of {plan.power:.0%} at level {plan.alpha:.0%} (two-sided, "
-        "unpaired unless said), with the reference pictures that were read here; sets that share seeds need fewer."
-    )
-    if not all(need.both for need in plan.needs):
-        lines.append(_ASSUMED)
+        lines += [plan_title(need), *align(size_rows(need), left=(1,)), ""]
+    lines += plan_notes(plan)
     remarks = [f"{need.about}: {need.remark}" for need in plan.needs if need.remark]
     lines += [f"warning: {warning}" for warning in dict.fromkeys([*remarks, *plan.warnings])]
     return "\n".join(lines) + "\n"
 
 
-def _title(need: "Need") -> str:
+def plan_notes(plan: "Plan") -> list[str]:
+    """What the numbers are, and what was assumed."""
+    notes = [
+        f"Pictures in each generated set for a power of {plan.power:.0%} at level {plan.alpha:.0%} (two-sided, "
+        "unpaired unless said), with the reference pictures that were read here; sets that share seeds need fewer."
+    ]
+    return notes if all(need.both for need in plan.needs) else [*notes, _ASSUMED]
+
+
+def plan_title(need: "Need") -> str:
+    """What was looked at, its value and interval."""
     interval = "" if need.interval is None else f" (95 % {interval_text(need.interval, None)})"
     return f"{need.metric} on {need.backbone}: {need.about}, {number_text(need.value, _error(need))}{interval}"
 
@@ -126,13 +131,14 @@ def _error(need: "Need") -> float | None:
     return None if need.interval is None else (need.interval[1] - need.interval[0]) / 4
 
 
-def _table(need: "Need") -> list[str]:
+def size_rows(need: "Need") -> list[tuple[str, ...]]:
+    """The differences as texts, the headings first."""
     columns = ("Pictures per set",) if need.both else ("Same way", "Different ways")
     rows: list[tuple[str, ...]] = [("Difference", "", *columns)]
     for size in need.sizes:
         counts = [count_text(size.alike, size.reference_alike), count_text(size.unlike, size.reference_unlike)]
         rows.append((number_text(size.difference), size.about, *counts[: len(columns)]))
-    return align(rows, left=(1,))
+    return rows
 
 
 def count_text(n: int | None, reference: int) -> str:

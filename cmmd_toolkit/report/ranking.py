@@ -138,7 +138,7 @@ def ranking_text(ranking: "Ranking") -> str:
     lines = [f"Reference: {ranking.reference} ({ranking.n_reference:,} pictures)"]
     for order in ranking.orders:
         lines += ["", *_order_lines(order)]
-    lines += ["", *_legend(ranking)]
+    lines += ["", *ranking_notes(ranking)]
     lines += [f"{one} and {two}: rank correlation {tau:.2f} (Kendall)" for one, two, tau in ranking.agreement]
     lines += [f"warning: {warning}" for warning in ranking.warnings]
     lines += verdict_lines(ranking.verdicts)
@@ -146,9 +146,16 @@ def ranking_text(ranking: "Ranking") -> str:
 
 
 def _order_lines(order: "Order") -> list[str]:
+    return [f"Backbone: {order.backbone}", *align(order_rows(order), left=(1, 5))]
+
+
+def order_rows(order: "Order") -> list[tuple[str, ...]]:
+    """The sets of a backbone as texts, the headings first."""
     below = {(pair.better, pair.worse): pair for pair in order.pairs if pair.neighbours}
     score = "fd without bias" if order.metric == "fd" else order.metric
-    rows = [("Place", "Generated", score, "95 % interval", "n", "Group", "Difference to next (95 %)", "p")]
+    rows: list[tuple[str, ...]] = [
+        ("Place", "Generated", score, "95 % interval", "n", "Group", "Difference to next (95 %)", "p")
+    ]
     for k, place in enumerate(order.places):
         pair = below.get((place.generated, order.places[min(k + 1, len(order.places) - 1)].generated))
         p = "" if pair is None else p_text(pair.p_adjusted)
@@ -156,10 +163,11 @@ def _order_lines(order: "Order") -> list[str]:
         interval = interval_text(place.interval, place.standard_error)
         facts = (number_text(place.score, place.standard_error), interval, f"{place.n_generated:,}", place.groups)
         rows.append((str(k + 1), place.generated, *facts, difference, p))
-    return [f"Backbone: {order.backbone}", *align(rows, left=(1, 5))]
+    return rows
 
 
-def _legend(ranking: "Ranking") -> list[str]:
+def ranking_notes(ranking: "Ranking") -> list[str]:
+    """How the table is read."""
     paired = "; sets paired by picture" if ranking.paired else ""
     lines = [
         "Lower is closer to the reference. Sets that share a letter cannot be told apart at "

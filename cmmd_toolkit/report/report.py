@@ -1,7 +1,7 @@
 """The report: results, warnings and provenance; and its plain text."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -163,14 +163,28 @@ class Report(PaperRecord):
 
 
 @dataclass(frozen=True)
+class Span:
+    """An interval and the value in it; those of one `kind` are on one scale."""
+
+    kind: str
+    low: float
+    value: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Table:
-    """A table of texts; the columns numbered in `left` are aligned to the left, the caption stands below."""
+    """A table of texts; the columns numbered in `left` are aligned to the left, the caption stands below.
+
+    `spans` has the interval of each row, None for none, and is empty where rows have none.
+    """
 
     title: str
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
     left: Collection[int]
     caption: str
+    spans: Sequence[Span | None] = ()
 
 
 def plain_table(report: Report) -> str:
@@ -182,14 +196,14 @@ def plain_table(report: Report) -> str:
     return "\n".join(line.rstrip() for line in [*lines, *verdict_lines(report.verdicts)]) + "\n"
 
 
-def tables(report: Report) -> Iterator[Table]:
-    """The scores and tests of the whole sets, then those of the classes."""
+def tables(report: Report, *, base_names: bool = False) -> Iterator[Table]:
+    """The scores and tests of the whole sets, then those of the classes; the reference in full or by its base name."""
     by_class = report.results_per_class
     whole, classes = {"": report.results}, by_class
     every = [*report.results, *(result for own in by_class.values() for result in own)]
     short = short_labels(name for result in every for name in (result.reference, result.generated))
     left_out = () if any(result.is_biased for result in every) else (_CORRECTED,)
-    title = _title(report)
+    title = _title(report, short if base_names else {})
     for groups, about in ((whole, ""), (classes, "Class by class")):
         scores = _table(groups, short, left_out, about or title, _EACH_CLASS if about else _legend(report))
         before = f"{about}. " if about else "" if scores.rows else f"{title}   "
@@ -208,7 +222,8 @@ def _table(
         if not METRICS[result.metric].is_test
     ]
     headings = [heading for i, heading in enumerate(HEADINGS) if i not in left_out]
-    return _in_classes(Table(title, headings, rows, _NAMES, caption), groups)
+    scores = (result for own in groups.values() for result in own if not METRICS[result.metric].is_test)
+    return _in_classes(Table(title, headings, rows, _NAMES, caption, [_span(result) for result in scores]), groups)
 
 
 def _test_table(groups: Mapping[str, Sequence[Result]], short: Mapping[str, str], title: str) -> Table:
@@ -227,7 +242,15 @@ def _in_classes(table: Table, groups: Mapping[str, Sequence[Result]]) -> Table:
     if "" in groups:
         return table
     left = (0, *(i + 1 for i in table.left))
-    return Table(table.title, ["Class", *table.headings], table.rows, left, table.caption)
+    return replace(table, headings=["Class", *table.headings], left=left)
+
+
+def _span(result: Result) -> Span | None:
+    if result.interval is None:
+        return None
+    low, high = result.interval
+    value = result.value if result.corrected is None else result.corrected
+    return Span(f"{result.metric} on {result.backbone}", low, value, high)
 
 
 def _row(result: Result, short: Mapping[str, str]) -> tuple[str, ...]:
@@ -248,8 +271,8 @@ def _count(n: int | None, metric: str) -> str:
     return f"{n:,}"
 
 
-def _title(report: Report) -> str:
-    references = dict.fromkeys(result.reference for result in report.results)
+def _title(report: Report, short: Mapping[str, str]) -> str:
+    references = dict.fromkeys(short.get(result.reference, result.reference) for result in report.results)
     recipe = report.provenance["recipe"]["name"]
     return f"Reference: {', '.join(references)}" + ("" if recipe == "default" else f"   Recipe: {recipe}")
 

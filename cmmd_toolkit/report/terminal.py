@@ -1,91 +1,90 @@
-"""The report drawn on a terminal by rich, or its plain text where nobody is watching."""
+"""A record drawn on a terminal, or its plain text where nobody is watching."""
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from .report import Report, Table, plain_table, tables
-from .verdict import verdict_lines
+from .paper.record import PaperRecord
+from .screen.cells import in_ascii, wrapped, wrapped_facts
+from .screen.fit import Fitted, fitted
+from .screen.screens import Screen, screen_of
+from .screen.warning_lines import warning_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_CONSTANT = ("Generated", "Backbone", "Ref. n", "Gen. n")
-_FOLDED = ("Class", "Generated", "Backbone")
-_GAP, _NAME = 2, 12
+_LEAST_WIDTH = 40
+_TITLE, _WARNING = "bold", "yellow"
+_WARN = "warning: "
+_BARS = "Interval: drawn on one scale for all sets of a metric and backbone; two metrics have two scales."
+Line = tuple[str, str]  # a text and its style, "" for none
 
 
-def print_report(report: Report, console: "Console") -> None:
-    """Print tables, warnings and verdicts to `console`, plain when it is no terminal."""
-    if not console.is_terminal:
-        console.file.write(plain_table(report))
+def print_report(record: PaperRecord, console: "Console", typed: Callable[[str], str] = str) -> None:
+    """Print tables, warnings and verdicts to `console`, fitted to its width; plain when it is no terminal.
+
+    A width that COLUMNS names counts for a pipe too. `typed` turns the library's words for arguments into those that
+    the user types.
+    """
+    if not console.is_terminal and not os.environ.get("COLUMNS", "").isdigit():
+        console.file.write(typed(str(record)))
         return
+    width = max(console.width, _LEAST_WIDTH)
+    styled = console.is_terminal and not console.no_color
+    for text, style in screen_lines(screen_of(record), width, typed):
+        _print_line(text if _knows_signs(console) else in_ascii(text), style if styled else "", console)
+
+
+def screen_lines(screen: Screen, width: int, typed: Callable[[str], str] = str) -> list[Line]:
+    """Every line of a screen, with its style."""
+    lines: list[Line] = []
+    every = [fitted(table, width) for table in screen.tables]
+    for table, found in zip(screen.tables, every, strict=True):
+        lines += _table_lines(found, table.caption, width)
+    notes = [*(typed(note) for note in screen.notes), *_remarks(every)]
+    if notes:
+        lines += _plain(line for note in notes for part in note.split("\n") for line in wrapped(part, width))
+        lines.append(("", ""))
+    warned = warning_lines([typed(own) for own in screen.warnings], screen.words, width - len(_WARN))
+    lines += [(_WARN + line, _WARNING) for line in warned]
+    verdicts = screen.verdicts if lines and lines[-1][0] else screen.verdicts[1:]  # one empty line, not two
+    return lines + _plain(line for own in verdicts for line in wrapped(own, width))
+
+
+def _remarks(tables: Sequence[Fitted]) -> list[str]:
+    """What is drawn besides numbers, and what the width leaves no room for."""
+    left_out = dict.fromkeys(name for table in tables for name in table.left_out)
+    remarks = [_BARS] if any(table.has_bars for table in tables) else []
+    if left_out:
+        remarks.append(f"Left out at this width: {', '.join(left_out)}; --json FILE has everything.")
+    return remarks
+
+
+def _table_lines(table: Fitted, caption: str, width: int) -> list[Line]:
+    title = [line for part in table.title.split("\n") for line in wrapped_facts(part, width)]
+    below = [line for part in caption.split("\n") for line in wrapped(part, width)] if caption else []
+    spaced = [*_plain(below), ("", "")] if below else []
+    return [*((line, _TITLE) for line in title), ("", ""), *_plain(table.lines), ("", ""), *spaced]
+
+
+def _plain(lines: Iterable[str]) -> list[Line]:
+    return [(line, "") for line in lines]
+
+
+def _print_line(text: str, style: str, console: "Console") -> None:
+    """Of a warning only the first word is coloured."""
     from rich.text import Text
 
-    for own in tables(report):
-        for table in _fitting(own, console.width):
-            _print_table(table, console)
-        console.print(Text(own.caption), end="\n\n")
-    for warning in report.warnings:
-        console.print(Text.assemble(("warning: ", "yellow"), warning))
-    for line in verdict_lines(report.verdicts):
-        console.print(Text(line))
+    if style == _WARNING:
+        shown = Text.assemble((text[: len(_WARN)], style), text[len(_WARN) :])
+    else:
+        shown = Text(text, style=style)
+    console.print(shown, soft_wrap=True)
 
 
-def _print_table(own: Table, console: "Console") -> None:
-    """Numbers are never broken; names fold, and headings where they are wider than their column."""
-    from rich import box
-    from rich.table import Table as Grid
-    from rich.text import Text
-
-    tight = _width(own) > console.width
-    console.print(Text(own.title, style="italic"))
-    table = Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, _GAP - 1, 0, 0))
-    for i, heading in enumerate(own.headings):
-        shown = heading.replace(" ", "\n") if tight and len(heading) > _cells_width(own, i) else heading
-        folds = heading in _FOLDED
-        justify: Literal["left", "right"] = "left" if i in own.left else "right"
-        table.add_column(shown, justify=justify, no_wrap=not folds, overflow="fold" if folds else "ellipsis")
-    for row in own.rows:
-        table.add_row(*(Text(cell) for cell in row))
-    console.print(table)
-
-
-def _cells_width(own: Table, column: int) -> int:
-    return max(len(row[column]) for row in own.rows)
-
-
-def _width(own: Table) -> int:
-    """How wide the table is with its headings in one line."""
-    return sum(max(len(heading), _cells_width(own, i)) + _GAP for i, heading in enumerate(own.headings))
-
-
-def _least_width(own: Table) -> int:
-    """How wide it is with folded names and headings."""
-    words = [max(len(word) for word in heading.split()) for heading in own.headings]
-    cells = [min(_cells_width(own, i), _NAME if h in _FOLDED else 1000) for i, h in enumerate(own.headings)]
-    return sum(max(pair) + _GAP for pair in zip(words, cells, strict=True))
-
-
-def _fitting(own: Table, width: int) -> list[Table]:
-    """The table; where it is too wide without what is the same in every row, else a table for each generated set."""
-    if _width(own) <= width:
-        return [own]
-    shorter = _without_constants(own)
-    if _least_width(shorter) <= width:
-        return [shorter]
-    column = own.headings.index("Generated")
-    by_set = {row[column]: [other for other in own.rows if other[column] == row[column]] for row in own.rows}
-    return [_without_constants(replace(own, rows=rows)) for rows in by_set.values()]
-
-
-def _without_constants(own: Table) -> Table:
-    """With what is the same in every row said once, above the table."""
-    same = [
-        i for i, heading in enumerate(own.headings) if heading in _CONSTANT and len({row[i] for row in own.rows}) == 1
-    ]
-    kept = [i for i in range(len(own.headings)) if i not in same]
-    facts = [f"{own.headings[i]}: {own.rows[0][i]}" for i in same]
-    rows = [[row[i] for i in kept] for row in own.rows]
-    left = [place for place, i in enumerate(kept) if i in own.left]
-    title = "   ".join([own.title, *facts])
-    return Table(title, [own.headings[i] for i in kept], rows, left, own.caption)
+def _knows_signs(console: "Console") -> bool:
+    try:
+        "├─●┤…".encode(console.encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

@@ -1,0 +1,91 @@
+"""What each record shows on a terminal, before it is fitted to a width."""
+
+from dataclasses import dataclass
+
+from ...common.labels import short_labels
+from ...common.text import interval_text, number_text
+from ..explanation import LEGEND, Explanation, entry_rows, section_lists
+from ..paper.record import PaperRecord
+from ..plan import Need, Plan, plan_notes, plan_title, size_rows
+from ..ranking import Order, Ranking, order_rows, ranking_notes
+from ..report import Report, Span, Table, tables
+from ..verdict import verdict_lines
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Tables with their captions, sentences, warnings, verdicts; `words` are the names that warnings may differ in."""
+
+    tables: tuple[Table, ...]
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    verdicts: tuple[str, ...]
+    words: frozenset[str]
+
+
+def screen_of(record: PaperRecord) -> Screen:
+    """The screen of a record of any kind."""
+    if isinstance(record, Report):
+        return _of_report(record)
+    if isinstance(record, Ranking):
+        return _of_ranking(record)
+    if isinstance(record, Plan):
+        return _of_plan(record)
+    assert isinstance(record, Explanation)
+    return _of_explanation(record)
+
+
+def _of_report(report: Report) -> Screen:
+    words = {word for own in report.results for word in (own.reference, own.generated, own.backbone, own.metric)}
+    words |= {*short_labels(words).values(), *report.results_per_class}
+    verdicts = tuple(verdict_lines(report.verdicts))
+    return Screen(tuple(tables(report, base_names=True)), (), report.warnings, verdicts, frozenset(words))
+
+
+def _of_ranking(ranking: Ranking) -> Screen:
+    words = {place.generated for order in ranking.orders for place in order.places}
+    words |= {ranking.reference, *(word for order in ranking.orders for word in (order.backbone, order.metric))}
+    found = tuple(_order_table(ranking, order) for order in ranking.orders)
+    agreement = (f"{one} and {two}: rank correlation {tau:.2f} (Kendall)" for one, two, tau in ranking.agreement)
+    verdicts = tuple(verdict_lines(ranking.verdicts))
+    return Screen(found, (*ranking_notes(ranking), *agreement), ranking.warnings, verdicts, frozenset(words))
+
+
+def _order_table(ranking: Ranking, order: Order) -> Table:
+    headings, *rows = order_rows(order)
+    title = f"Reference: {ranking.reference} ({ranking.n_reference:,} pictures)   Backbone: {order.backbone}"
+    spans = [
+        None if place.interval is None else Span(order.backbone, place.interval[0], place.score, place.interval[1])
+        for place in order.places
+    ]
+    return Table(title, headings, rows, (1, 5), "", spans)
+
+
+def _of_plan(plan: Plan) -> Screen:
+    found = tuple(_need_table(need) for need in plan.needs)
+    remarks = [f"{need.about}: {need.remark}" for need in plan.needs if need.remark]
+    words = frozenset(word for need in plan.needs for word in (need.backbone, need.metric, need.about))
+    return Screen(found, tuple(plan_notes(plan)), tuple(dict.fromkeys([*remarks, *plan.warnings])), (), words)
+
+
+def _need_table(need: Need) -> Table:
+    headings, *rows = size_rows(need)
+    return Table(plan_title(need), headings, rows, (1,), "")
+
+
+def _of_explanation(explanation: Explanation) -> Screen:
+    names = short_labels([explanation.reference, explanation.generated])
+    sides = f"Reference: {names[explanation.reference]}   Generated: {names[explanation.generated]}"
+    found: list[Table] = []
+    for section in explanation.sections:
+        estimate = section.squared_mmd
+        interval = interval_text(estimate.interval, estimate.standard_error)
+        known = "" if interval == "-" else f" (95 % interval {interval})"
+        value = number_text(estimate.value, estimate.standard_error)
+        lead = f"{sides}   Backbone: {section.backbone}   squared MMD {value}{known}"
+        for entries, title in section_lists(section):
+            headings, *rows = entry_rows(entries)
+            found.append(Table("\n\n".join(filter(None, (lead, title))), headings, rows, (1, 4), ""))
+            lead = ""
+    words = frozenset({*names, *names.values()})
+    return Screen(tuple(found), (LEGEND,), explanation.warnings, (), words)

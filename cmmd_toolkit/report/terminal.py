@@ -56,7 +56,7 @@ def _remarks(tables: Sequence[Fitted]) -> list[str]:
     left_out = dict.fromkeys(name for table in tables for name in table.left_out)
     remarks = [_BARS] if any(table.has_bars for table in tables) else []
     if left_out:
-        remarks.append(f"Left out at this width: {', '.join(left_out)}; --json FILE has everything.")
+        remarks.append(f"Left out at this width: {', '.join(left_out)}; the JSON form has everything.")
     return remarks
 
 

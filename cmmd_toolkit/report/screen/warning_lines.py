@@ -21,7 +21,7 @@ def warning_lines(warnings: Sequence[str], words: Iterable[str], width: int) -> 
     if left:
         lines.append(in_one_line(f"{left} more {'warning' if left == 1 else 'warnings'}", width))
     if left or any(len(own) > 1 or line != own[0] for own, line in zip(shown, lines, strict=False)):
-        lines.append(in_one_line("all of them in full: --json FILE, or into a pipe", width))
+        lines.append(in_one_line("all of them in full in the JSON form, and into a pipe", width))
     return lines
 
 

@@ -141,7 +141,7 @@ def test_warnings_of_one_kind_are_one_line() -> None:
     lines = warning_lines(
         [f"{name}: {n} pictures converted" for name, n in (("a", 3), ("b", 1_200), ("c", 4))], "abc", 80
     )
-    assert lines == ["a: 3 pictures converted (and 2 like it)", "all of them in full: --json FILE, or into a pipe"]
+    assert lines == ["a: 3 pictures converted (and 2 like it)", "all of them in full in the JSON form, and into a pipe"]
     other = warning_lines(["a: 3 pictures converted", "a: 3 pictures skipped"], "a", 80)
     assert other == ["a: 3 pictures converted", "a: 3 pictures skipped"]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .explanation import Explanation
     from .section import Entry, Pictures
 
-COLUMNS, CELL, GAP, MARGIN = 8, 160, 14, 24
+COLUMNS, CELL, GAP, MARGIN = 8, 192, 14, 24  # a whole multiple of 32, 48, 64 and 96 pixels
 HEAD = 62  # of a block: title and note
 CAPTION = 52  # under a picture: two lines
 MOST = 512  # pictures a block: a sheet is held in memory
@@ -93,14 +93,9 @@ def explanation_blocks(explanation: "Explanation") -> list[Block]:
 def _block(title: str, note: str, entries: Sequence["Entry"], pictures: "Pictures", shown: str = "witness") -> Block:
     if isinstance(pictures, str):
         return Block(title, f"Not shown: {pictures}", ())
-    values = [
-        f"witness {fixed_text(own.witness, 4, '+')}"
-        if shown == "witness"
-        else f"distance {fixed_text(own.distance, 4)}"
-        for own in entries
-    ]
+    values = [fixed_text(own.witness, 4, "+") if shown == "witness" else fixed_text(own.distance, 4) for own in entries]
     cells = [Cell(pictures[own.row], own.name, value) for own, value in zip(entries, values, strict=True)]
-    return Block(title, note, cells)
+    return Block(title, f"{note} Below each: name and {shown}.", cells)
 
 
 def draw_sheet(blocks: Sequence[Block]) -> Image.Image:
@@ -142,16 +137,17 @@ def _draw_block(sheet: Image.Image, draw: ImageDraw.ImageDraw, block: Block, top
 
 
 def fitted(cell: Cell) -> Image.Image:
-    """The picture, as large as the cell allows without changing its shape."""
+    """The picture in its shape: a large one reduced to the cell, a small one enlarged by a whole factor, unsmoothed."""
     image = Image.fromarray(cell.load().pixels)
-    scale = CELL / max(image.size)
-    width, height = (max(1, round(side * scale)) for side in image.size)
+    if factor := CELL // max(image.size):
+        return image.resize((factor * image.width, factor * image.height), Image.Resampling.NEAREST)
+    width, height = (max(1, round(side * CELL / max(image.size))) for side in image.size)
     return image.resize((width, height), Image.Resampling.BICUBIC)
 
 
 def _paste(sheet: Image.Image, draw: ImageDraw.ImageDraw, picture: Image.Image, x: int, y: int) -> None:
-    """In the middle of the cell, with a thin frame around it: pictures may be as white as the sheet."""
-    x, y = x + (CELL - picture.width) // 2, y + (CELL - picture.height) // 2
+    """Above its caption, in the middle of the cell's height, in a thin frame: pictures may be as white as the sheet."""
+    y += (CELL - picture.height) // 2
     sheet.paste(picture, (x, y))
     draw.rectangle((x - 1, y - 1, x + picture.width, y + picture.height), outline=_FRAME)
 

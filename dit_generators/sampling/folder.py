@@ -8,6 +8,7 @@ import json
 import struct
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from cmmd_toolkit.common.writing import remove_leftovers, replacing
 
-from ..common.sheet import as_image, contact_sheet, save_image
+from ..common.sheet import NO_HEADINGS, Headings, as_image, contact_sheet, save_image
 from ..data.decode import read_picture
 from ..errors import OutputError
 
@@ -96,11 +97,12 @@ class SampleFolder:
         """The batch at hand, unfinished."""
         save_image(contact_sheet(pictures), self.beside(_PREVIEW))
 
-    def write_sheet(self, num: int, taken_in_turn: int = 0) -> Path:
+    def write_sheet(self, num: int, taken_in_turn: Sequence[int] = ()) -> Path:
         """The first pictures in one, at most 64; a column a label, where a few are taken in turn."""
         pictures = [read_picture(self.file(i)) for i in range(min(num, _SHEET_IMAGES))]
-        columns = taken_in_turn if 1 < taken_in_turn <= _MOST_COLUMNS else None
-        save_image(contact_sheet(pictures, columns), sheet := self.beside(_SHEET))
+        columns = len(taken_in_turn) if 1 < len(taken_in_turn) <= _MOST_COLUMNS else None
+        headings = Headings([f"class {label}" for label in taken_in_turn]) if columns else NO_HEADINGS
+        save_image(contact_sheet(pictures, columns, headings), sheet := self.beside(_SHEET))
         return sheet
 
     def write_npz(self, num: int) -> Path:

@@ -92,9 +92,9 @@ class SampleSettings:
                 "take a wider one"
             )
 
-    def labels_in_turn(self, num_classes: int) -> int:
-        """How many labels the images take in turn; 0 where they are drawn."""
-        return num_classes if self.labels == "all" else len(self.labels or ())
+    def labels_in_turn(self, num_classes: int) -> Sequence[int]:
+        """The labels that the images take in turn; none where they are drawn."""
+        return range(num_classes) if self.labels == "all" else [int(label) for label in self.labels or ()]
 
     def label(self, index: int, num_classes: int) -> int | None:
         """The class of image `index`; None for an unconditional model."""

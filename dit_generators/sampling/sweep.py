@@ -12,7 +12,7 @@ from cmmd_toolkit.common.writing import remove_leftovers, replacing
 
 from ..common.files import locked
 from ..common.processes import ALONE, Processes
-from ..common.sheet import contact_sheet, save_image
+from ..common.sheet import Headings, contact_sheet, save_image
 from ..data.decode import read_picture
 from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS, respaced_timesteps
 from ..diffusion.solvers import SOLVERS
@@ -142,9 +142,9 @@ def _folder_name(attention: str, scale: float, steps: str) -> str:
 
 
 def _write_sheet(plan: Sweep, cells: Sequence[Cell], out: Path, shown: int) -> None:
-    pictures, captions = [], []
-    for cell in cells:
-        for i in range(shown):
-            pictures.append(read_picture(out / cell.folder / f"{i:06d}.png"))
-            captions.append(f"{cell.attention} w={cell.guidance_scale:g}\n{cell.steps} steps")
-    save_image(contact_sheet(pictures, len(plan.steps) * shown, captions), out / "sweep.png")
+    """A row for each attention and guidance scale, a group of columns for each number of steps."""
+    pictures = [read_picture(out / cell.folder / f"{i:06d}.png") for cell in cells for i in range(shown)]
+    rows = [f"{cell.attention}\nguidance {cell.guidance_scale:g}" for cell in cells[:: len(plan.steps)]]
+    columns = [f"{steps} steps" for steps in plan.steps]
+    sheet = contact_sheet(pictures, len(columns) * shown, Headings(columns, rows, shown))
+    save_image(sheet, out / "sweep.png")

@@ -16,6 +16,7 @@ PUBLISHED = {
     "CMMD, SigLIP": (0.2527, 0.3986),
     "CMMD, ALIGN": (0.3326, 0.4735),
 }
+_BLUE = "#0072b2"  # Okabe and Ito's
 
 
 def write_report(results: Mapping[str, Any], folder: Path) -> Path:
@@ -67,13 +68,15 @@ def draw_scores(scores: Sequence[Mapping[str, Any]], few: int, target: Path) -> 
         found = [score for score in scores if score["backbone"] == name]
         for place, score in enumerate(found):
             spread = [place + 0.25] * len(score["few_mmd"])
-            panel.plot(spread, score["few_mmd"], "_", color="grey", alpha=0.4, label=f"{few} samples")
+            panel.plot(spread, score["few_mmd"], "_", color="grey", alpha=0.4, label=f"draws of {few} samples")
             low, high = score["mmd_interval"] or (score["mmd"], score["mmd"])
             reach = [[max(score["mmd"] - low, 0)], [max(high - score["mmd"], 0)]]
-            panel.errorbar(place, score["mmd"], reach, fmt="o", capsize=4)
+            panel.errorbar(place, score["mmd"], reach, fmt="o", capsize=4, color=_BLUE, label="all, with 95 % interval")
         panel.set_xticks(range(len(found)), [f"{score['model']}" for score in found])
         panel.set(title=name, xlim=(-0.5, len(found) - 0.2))
         panel.grid(axis="y", alpha=0.3)
+    known = dict(zip(*reversed(figure.axes[0].get_legend_handles_labels()), strict=True))
+    figure.legend(known.values(), known, loc="outside lower center", ncols=len(known))
     figure.supylabel("squared MMD, lower is closer")
     with replacing(target) as temporary:
         figure.savefig(temporary, format="png", dpi=110)

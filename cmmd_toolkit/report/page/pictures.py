@@ -117,7 +117,7 @@ def _sheet(own: ShownSet, place: int, rows: Sequence[int], thumbnails: Thumbnail
         return Sheet(
             place, own.short, f"{size}; not shown: {own.pictures}." if size else f"Not shown: {own.pictures}.", ()
         )
-    shown = size if len(rows) == own.count else f"{len(rows)} of {size}, drawn at random"
+    shown = size if len(rows) == own.count else f"{len(rows)} of {size}, from all over the set"
     return Sheet(place, own.short, shown, [Card(place, names[row], thumbnails[row]) for row in rows])
 
 
@@ -125,7 +125,9 @@ def _drivers_part(exhibit: Exhibit, thumbnails: Sequence[Thumbnails]) -> Part:
     title = "The pictures that drive the distance"
     if isinstance(exhibit.drivers, str):
         return Part("drivers", title, "note", f"Not shown: {exhibit.drivers}.")
-    return Part("drivers", title, "drivers", [_group(exhibit, own, thumbnails) for own in exhibit.drivers])
+    sets = [(place, own.short) for place, own in enumerate(exhibit.sets)]
+    groups = [_group(exhibit, own, thumbnails) for own in exhibit.drivers]
+    return Part("drivers", title, "drivers", {"sets": sets, "groups": groups})
 
 
 def _group(exhibit: Exhibit, own: Drivers, thumbnails: Sequence[Thumbnails]) -> Group:

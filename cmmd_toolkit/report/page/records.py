@@ -74,7 +74,7 @@ def _(explanation: Explanation, progress: ShowProgress | None) -> Page:
             *picture_parts(explanation.exhibit, None),
         ]
     title = f"What tells {generated} from {reference}"
-    return Page(title, lead, "Zero is no distance.", [*parts, *_facts(explanation)])
+    return Page(title, lead, "Zero is no distance; the larger, the farther.", [*parts, *_facts(explanation)])
 
 
 @page_of.register

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..common.devices import full_float32
 from ..common.text import first_line
 from ..errors import WeightsError
+from .precision import FULL, Precision, computing_in
 from .preprocess import NetworkInput, Preprocess
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Backbone:
         chunk: pictures that go through at a time where less than a batch is faster, None for the whole batch.
         read_classifier: gives `classifier`; None where the network has none.
         unknown: what is not known of that which decides its features, so that the store must not keep them.
+        precision: of the products in the network; pictures and features are float32 whatever it is.
     """
 
     name: str
@@ -48,6 +50,11 @@ class Backbone:
     chunk: int | None = None
     read_classifier: Callable[[], NDArray[np.float32]] | None = None
     unknown: str | None = None
+    precision: Precision = FULL
+
+    def at(self, precision: Precision) -> "Backbone":
+        """The same network in another precision, which is part of its provenance."""
+        return replace(self, precision=precision, provenance={**self.provenance, "precision": precision})
 
     @property
     def classifier(self) -> NDArray[np.float32] | None:
@@ -59,7 +66,7 @@ class Backbone:
         import torch
 
         size = self.chunk or len(batch)
-        with torch.inference_mode(), full_float32():
+        with torch.inference_mode(), full_float32(), computing_in(self.precision, self.device):
             parts = [
                 self.encode(torch.from_numpy(np.stack(batch[i : i + size])).to(self.device)).float().cpu()
                 for i in range(0, len(batch), size)
@@ -72,9 +79,10 @@ class Backbone:
         first = first_odd(rows)
         if first is not None:
             picture = names[first] if names else f"picture {first} of the batch"
+            advice = "fetch them again or take another backbone" if self.precision == FULL else "try `precision='fp32'`"
             raise WeightsError(
                 f"backbone {self.name} ({self.model}): NaN or infinity in its features, first for {picture}; its "
-                "weights are damaged or overflow: fetch them again or take another backbone"
+                f"weights are damaged or overflow: {advice}"
             )
 
 

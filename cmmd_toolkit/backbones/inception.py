@@ -55,7 +55,7 @@ def load(
 
     def encode(inputs: torch.Tensor) -> torch.Tensor:
         maps: torch.Tensor = network(inputs.contiguous(memory_format=torch.channels_last))
-        return maps.mean(dim=(2, 3))
+        return maps.float().mean(dim=(2, 3))
 
     classifier = _classifier(state, dim, path)
     provenance = {

@@ -39,7 +39,7 @@ def load(
     def encode(inputs: torch.Tensor) -> torch.Tensor:
         with cpu_threads(threads):
             embeddings = network(inputs.contiguous(memory_format=torch.channels_last))
-        return torch.nn.functional.normalize(embeddings, dim=1)
+        return torch.nn.functional.normalize(embeddings.float(), dim=1)
 
     provenance = {
         "backbone": name,

@@ -20,6 +20,7 @@ from ..common.text import first_line
 from ..errors import ArgumentError, BackboneError, CmmdError
 from .base import Backbone, first_odd
 from .own_code import Fingerprint, title_of
+from .precision import computing_in
 from .preprocess import NetworkInput, Pixels
 
 _PROBE_SIDES = (224, 299, 256, 64, 32, 28)  # of the first picture that it is shown; some networks take one size only
@@ -52,7 +53,8 @@ def encoded(backbone: Backbone, inputs: NDArray[Any], dim: int | None = None) ->
     import torch
 
     with _in_one_line(backbone.name, f"on pictures of shape {inputs.shape}"):
-        with torch.inference_mode(), full_float32():
+        autocast = computing_in(backbone.precision, backbone.device)
+        with torch.inference_mode(), full_float32(), autocast:
             found = backbone.encode(torch.from_numpy(inputs).to(backbone.device))
         rows = torch.as_tensor(found).detach()
         shape = tuple(rows.shape)

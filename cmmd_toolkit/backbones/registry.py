@@ -12,6 +12,7 @@ from ..common.files import check_regular, path_of
 from ..common.nearest import hint
 from ..errors import ArgumentError, BackboneError, InputError, WeightsError
 from .base import Backbone, check_works
+from .precision import FULL, Precision, check_precision, check_usable
 from .preprocess import INCEPTION_PREPROCESSES
 
 INCEPTION_DIMS = (64, 192, 768, 2048)
@@ -89,6 +90,7 @@ def load_backbone(
     dims: int | None = None,
     device: str = "auto",
     preprocessing: str | None = None,
+    precision: Precision = FULL,
 ) -> Backbone:
     """Load a backbone with its weights, from `weights`, else the local cache, else the hub.
 
@@ -101,16 +103,20 @@ def load_backbone(
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         preprocessing: Inception: "pytorch-fid" (default), "clean-fid", "torch-fidelity" or "torchmetrics";
             CLIP: "google-cmmd". Others come with their model's own processor.
+        precision: of the products in the network: "fp32", "bf16" or, on a GPU, "fp16", by torch's autocast. Pictures
+            are prepared in float32 and features are float32, with the digits that the network leaves.
 
     Raises:
         BackboneError: an unknown name, or its package is not installed.
         WeightsError: no weights, or weights of another network.
-        ArgumentError: an option that this backbone does not have.
+        ArgumentError: an option that this backbone does not have, or a precision that the device does not have.
     """
     spec, local = check_options(name, weights=weights, model=model, dims=dims, preprocessing=preprocessing)
+    place = resolve_device(device)
+    check_usable(check_precision(precision), place)
     load: Callable[..., Backbone] = _loader(spec)
     dims = None if dims is None else int(dims)
-    loaded = load(name, local, model, dims, resolve_device(device), preprocessing)
+    loaded = load(name, local, model, dims, place, preprocessing).at(precision)
     check_works(loaded)
     return loaded
 

@@ -168,10 +168,25 @@ def embed(input: str, out: str, stats: bool, **given: Any) -> int:
     kind = "mean and covariance of " if as_statistics else ""
     parts = f"{features.dim} dimensions" if len(every) == 1 else _widths(every)
     click.echo(f"{target}: {kind}{len(features)} pictures, {parts}")
+    for line in _precision_lines(every):
+        click.echo(f"cmmd: {line}", err=True)
     skipped = features.provenance["skipped"]
     if skipped:
         click.echo(f"cmmd: {skipped} unusable pictures were skipped", err=True)
     return 0
+
+
+def _precision_lines(features: "FeatureSet") -> list[str]:
+    """What less than fp32 changed in the features of each backbone, where it was measured."""
+    from ..common.text import number_text
+
+    lines = []
+    for backbone, own in features.items():
+        if (found := own.provenance.get("precision_change")) is not None:
+            share = number_text(100 * found["share_of_spread"], significant=2)
+            moved = f"{own.provenance['precision']} instead of fp32 on {backbone} moves features by {share} %"
+            lines.append(f"{moved} of their spread, for {found['pictures']} pictures")
+    return lines
 
 
 def _widths(features: "FeatureSet") -> str:

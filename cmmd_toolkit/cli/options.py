@@ -60,6 +60,13 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda, cuda:1, mps."
         ),
+        click.option(
+            "--precision",
+            type=click.Choice(["fp32", "bf16", "fp16"]),
+            default="fp32",
+            show_default=True,
+            help="Of the products in the networks; the report says what bf16 and fp16 change in the score.",
+        ),
         click.option("--max-images", type=int, metavar="N", help="Use a random subset of N pictures per set."),
         click.option("--seed", type=int, default=0, show_default=True, metavar="S", help="Seed of every draw."),
         click.option(

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, Literal, overload
 
 from ..backbones.own_names import is_one
+from ..backbones.precision import FULL, Precision
 from ..common.progress import ShowProgress
 from ..errors import ArgumentError
 from ..estimation.kernel_device import kernels_on
@@ -46,6 +47,7 @@ def compare(
     batch_size: int = 32,
     workers: int | None = None,
     device: str = "auto",
+    precision: Precision = FULL,
     max_images: int | None = None,
     seed: int = 0,
     recursive: bool = True,
@@ -83,7 +85,11 @@ def compare(
         weights, model: local weights or a published model id, one value, or a mapping from backbone names.
         dims: Inception's feature dimensions: 64, 192, 768 or 2048.
         recipe: "google-cmmd", "pytorch-fid", "clean-fid", "torch-fidelity" or "torchmetrics"; None for ours.
-        batch_size, workers, device: pictures a batch, decoding threads, "auto", "cpu", "cuda", ...
+        batch_size, workers: pictures a batch, decoding threads.
+        device: of the networks and of the sums over pairs (`kernels_on`): "auto", "cpu", "cuda", ...
+        precision: of the products in the networks: "fp32", "bf16" or, on a GPU, "fp16". Other than fp32, up to 256
+            pictures a side are also embedded in fp32, and the warnings say what the precision changes in the score. No
+            recipe but the default has another than fp32.
         max_images, seed: score a seeded random subset of each set. The seed also draws the directions of "sw" and the
             subsets of "fd-infinity"; "mind", "is" and a recipe's subsets keep the seeds of their definitions.
         recursive: search folders recursively.
@@ -114,6 +120,7 @@ def compare(
         batch_size=batch_size,
         workers=workers,
         device=device,
+        precision=precision,
         max_images=max_images,
         seed=seed,
         recursive=recursive,
@@ -132,7 +139,7 @@ def compare(
     if per_class:
         check_classes(sets.sides)
     with kernels_on(run.device):
-        embedded = embed_sets(sets)
+        embedded = embed_sets(sets, bandwidth)
         report = _report(tasks_of(embedded, selection, bandwidth, frequencies), per_class)
         return replace(report, exhibit=exhibit_of(embedded, exhibit, bandwidth))
 
@@ -171,6 +178,7 @@ def embed(
     batch_size: int = ...,
     workers: int | None = ...,
     device: str = ...,
+    precision: Precision = ...,
     max_images: int | None = ...,
     seed: int = ...,
     recursive: bool = ...,
@@ -193,6 +201,7 @@ def embed(
     batch_size: int = ...,
     workers: int | None = ...,
     device: str = ...,
+    precision: Precision = ...,
     max_images: int | None = ...,
     seed: int = ...,
     recursive: bool = ...,
@@ -214,6 +223,7 @@ def embed(
     batch_size: int = 32,
     workers: int | None = None,
     device: str = "auto",
+    precision: Precision = FULL,
     max_images: int | None = None,
     seed: int = 0,
     recursive: bool = True,
@@ -245,6 +255,7 @@ def embed(
         batch_size=batch_size,
         workers=workers,
         device=device,
+        precision=precision,
         max_images=max_images,
         seed=seed,
         recursive=recursive,

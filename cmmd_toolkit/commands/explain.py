@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..backbones.precision import FULL, Precision
 from ..common.arguments import whole_number
 from ..common.progress import ShowProgress
 from ..errors import ArgumentError
@@ -39,6 +40,7 @@ def explain(
     batch_size: int = 32,
     workers: int | None = None,
     device: str = "auto",
+    precision: Precision = FULL,
     max_images: int | None = None,
     seed: int = 0,
     recursive: bool = True,
@@ -87,6 +89,7 @@ def explain(
         batch_size=batch_size,
         workers=workers,
         device=device,
+        precision=precision,
         max_images=max_images,
         seed=seed,
         recursive=recursive,
@@ -99,7 +102,7 @@ def explain(
     sets = open_sets(reference, generated, run)
     _check_explainable(sets)
     with kernels_on(run.device):
-        embedded = embed_sets(sets)
+        embedded = embed_sets(sets, bandwidth)
         sections = [_section(embedded, k, bandwidth, top) for k in range(len(embedded.backbones))]
         return _explanation(embedded, sections, exhibit_of(embedded, exhibit, bandwidth, sections))
 

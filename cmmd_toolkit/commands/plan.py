@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..backbones.precision import FULL, Precision
 from ..common.arguments import real_number
 from ..common.files import path_of
 from ..common.progress import ShowProgress
@@ -62,6 +63,7 @@ def plan(
     batch_size: int = 32,
     workers: int | None = None,
     device: str = "auto",
+    precision: Precision = FULL,
     max_images: int | None = None,
     seed: int = 0,
     recursive: bool = True,
@@ -110,6 +112,7 @@ def plan(
         batch_size=batch_size,
         workers=workers,
         device=device,
+        precision=precision,
         max_images=max_images,
         seed=seed,
         recursive=recursive,
@@ -129,7 +132,7 @@ def plan(
     else:
         _check_few(as_sources(generated), paired)
         with kernels_on(run.device):
-            sets = rankable_sets(pilot, generated, run, spec, paired)
+            sets = rankable_sets(pilot, generated, run, spec, paired, bandwidth)
             pilots = [_from_sets(sets, k, spec, bandwidth, paired) for k in range(len(sets.backbones))]
             about = tuple(dict.fromkeys(sets.warnings)), sets.descriptions(), sets.provenance([spec.number])
     return Plan(tuple(_need(found, wanted, power, alpha) for found in pilots), power, alpha, *about)

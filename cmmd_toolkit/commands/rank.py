@@ -6,6 +6,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
+from ..backbones.precision import FULL, Precision
 from ..common.arguments import real_number
 from ..common.progress import ShowProgress
 from ..errors import ArgumentError, InputError
@@ -51,6 +52,7 @@ def rank(
     batch_size: int = 32,
     workers: int | None = None,
     device: str = "auto",
+    precision: Precision = FULL,
     max_images: int | None = None,
     seed: int = 0,
     recursive: bool = True,
@@ -90,6 +92,7 @@ def rank(
         batch_size=batch_size,
         workers=workers,
         device=device,
+        precision=precision,
         max_images=max_images,
         seed=seed,
         recursive=recursive,
@@ -101,7 +104,7 @@ def rank(
     )
     number: Metric = "fd" if spec.number == "fd" else "mmd"
     with kernels_on(run.device):
-        sets = rankable_sets(reference, generated, run, spec, paired)
+        sets = rankable_sets(reference, generated, run, spec, paired, bandwidth)
         orders = [_order(sets, k, number, bandwidth, paired, alpha) for k in range(len(sets.backbones))]
         return replace(_ranking(sets, orders, alpha, paired), exhibit=exhibit_of(sets, exhibit, bandwidth))
 
@@ -150,12 +153,14 @@ def checked_level(alpha: Any) -> float:
     return level
 
 
-def rankable_sets(reference: Any, generated: Any, run: Run, spec: MetricSpec, paired: bool) -> EmbeddedSets:
+def rankable_sets(
+    reference: Any, generated: Any, run: Run, spec: MetricSpec, paired: bool, bandwidth: Bandwidth | None
+) -> EmbeddedSets:
     """Sets that can be ranked by a metric, opened, checked and embedded. Raises CmmdError."""
     sets = open_sets(reference, generated, run)
     check_defined_on(spec, sets)
     check_rows(sets.sides, "a test")
-    embedded = embed_sets(sets)
+    embedded = embed_sets(sets, bandwidth)
     if paired:
         _check_pairing(embedded)
     return embedded

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..backbones.base import Backbone
 from ..backbones.own_names import own_in_a_package
+from ..backbones.precision import FULL, check_usable
 from ..backbones.registry import INCEPTION_DIMS
 from ..backbones.remarks import REMARKS
 from ..common.devices import resolve_device
@@ -17,12 +18,14 @@ from ..features.feature_set import FeatureSet
 from ..features.features import Features
 from ..features.origin import Origin
 from ..features.record import SetRecord
+from ..metrics.mmd import Bandwidth
 from ..store.networks import open_backbone
 from ..store.store import FeatureStore, keep_to_limit
 from . import stored_warnings as stored_checks, warnings as checks
 from .agreement import check_agreement
 from .embedding import embed_source
 from .open_sets import OpenedSets, backbone_names
+from .precision import PrecisionChange, changes_of_score, check_precision_fits, sampled_sides
 from .recipes import Recipe, find_recipe
 from .run import Run
 from .side import Side, Stored, check_same_backbone, for_backbone, picture_side
@@ -36,11 +39,13 @@ class EmbeddedSets(OpenedSets):
         networks: the loaded backbones by name; none where all features were stored.
         features: `features[i][k]` is set i, 0 the reference, under backbone k.
         warnings: what is odd about the sets and networks.
+        precision_changes: what less than fp32 changes in the score of some pictures of every set.
     """
 
     networks: Mapping[str, Backbone]
     features: list[list[Stored]]
     warnings: list[str]
+    precision_changes: list[PrecisionChange]
 
     def features_on(self, backbone: int) -> list[Stored]:
         """Every set under one backbone, the reference first."""
@@ -60,14 +65,18 @@ class EmbeddedSets(OpenedSets):
             "device": ", ".join(sorted(devices)) or None,
             "kernels": kernels_described(),
             "dtype": "float32",
+            "precision_changes": [change.to_dict() for change in self.precision_changes],
             "seed": self.run.seed,
             "options": {**self.run.options(), "metrics": list(metrics)},
             **self.run.made_now(),
         }
 
 
-def embed_sets(sets: OpenedSets) -> EmbeddedSets:
-    """Load every network and embed what is not stored. Raises CmmdError."""
+def embed_sets(sets: OpenedSets, bandwidth: Bandwidth | None = None) -> EmbeddedSets:
+    """Load every network and embed what is not stored. Raises CmmdError.
+
+    `bandwidth` is that of the MMD in which a precision other than fp32 is compared with it.
+    """
     sides, names = sets.sides, sets.backbones
     networks: dict[str, Backbone] = {}
     if any(side.source is not None for side in sides):
@@ -84,8 +93,21 @@ def embed_sets(sets: OpenedSets) -> EmbeddedSets:
     for side in sides:
         if side.summary is not None and len(side.summary.names) < 2:
             raise InputError(f"{side.label}: only one usable picture; a distance needs at least two a side")
-    warnings = [*_set_warnings(sides), *_copies(sides, features), *warnings]
-    return EmbeddedSets(sets.run, sets.recipe, sides, names, sets.remarks, networks, features, warnings)
+    changes, changed = _changes(sets, networks, bandwidth)
+    warnings = [*changed, *_set_warnings(sides), *_copies(sides, features), *warnings]
+    return EmbeddedSets(sets.run, sets.recipe, sides, names, sets.remarks, networks, features, warnings, changes)
+
+
+def _changes(
+    sets: OpenedSets, networks: Mapping[str, Backbone], bandwidth: Bandwidth | None
+) -> tuple[list[PrecisionChange], list[str]]:
+    """What less than fp32 changes in the score, and the sentences that say so."""
+    if sets.run.precision == FULL:
+        return [], []
+    sampled, remarks = sampled_sides(sets.sides, networks, sets.run)
+    ruler = sets.recipe.bandwidth_or(bandwidth)
+    changes, sentences = changes_of_score(sets.sides, sampled, sets.recipe, ruler, sets.run)
+    return changes, [*sentences, *remarks]
 
 
 def embed_set(images: Any, run: Run) -> FeatureSet:
@@ -93,13 +115,18 @@ def embed_set(images: Any, run: Run) -> FeatureSet:
     recipe = find_recipe(run.recipe)
     origin = Origin.now(images, run.recursive)
     side = picture_side(images, recipe, run)
+    check_precision_fits(run, recipe, [side])
     names = backbone_names(run, recipe, [side])
     networks = _load_networks(names, recipe, run, run.dims)
     check_agreement(run, [side], names, networks)
     features, record = _embedded(side, [networks[name] for name in names], run)
     keep_to_limit(run.store_path, keep=len(names))
     record = replace(record, origin=origin)
-    return FeatureSet({name: replace(own, record=record) for name, own in zip(names, features, strict=True)})
+    found = {name: replace(own, record=record) for name, own in zip(names, features, strict=True)}
+    if run.precision != FULL:
+        (sampled,), _ = sampled_sides([side], networks, run)
+        found = {name: own if sampled is None else sampled[name].noted(own) for name, own in found.items()}
+    return FeatureSet(found)
 
 
 def _made_with(side: Side) -> dict[str, Any]:
@@ -129,7 +156,10 @@ def _load_network(name: str, names: list[str], recipe: Recipe, run: Run, dims: i
     if own is not None:
         if model is not None:
             raise ArgumentError(f"model: backbone {name} has no published models; leave it out")
-        return own.load(resolve_device(run.device), weights)
+        place = resolve_device(run.device)
+        check_usable(run.precision, place)
+        loaded = own.load(place, weights)
+        return loaded if run.precision == FULL else loaded.at(run.precision)
     return open_backbone(
         run.store_path,
         name,
@@ -138,6 +168,7 @@ def _load_network(name: str, names: list[str], recipe: Recipe, run: Run, dims: i
         dims=dims if name == "inception" else None,
         device=run.device,
         preprocessing=recipe.preprocessing,
+        precision=run.precision,
     )
 
 

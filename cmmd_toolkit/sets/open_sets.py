@@ -7,6 +7,7 @@ from typing import Any
 from ..backbones.registry import spec_of
 from ..common.labels import short_labels
 from ..errors import ArgumentError
+from .precision import check_precision_fits
 from .recipes import Recipe, find_recipe
 from .run import Run
 from .side import Side, as_sources, open_side
@@ -36,6 +37,7 @@ def open_sets(reference: Any, generated: Any, run: Run) -> OpenedSets:
     short = short_labels(side.label for side in sides)
     for side in sides:
         side.short = short[side.label]
+    check_precision_fits(run, recipe, sides)
     names = backbone_names(run, recipe, sides)
     return OpenedSets(run, recipe, sides, names, [] if run.backbones else left_out(sides, names))
 

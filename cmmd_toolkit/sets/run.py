@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from ..backbones.base import Backbone
 from ..backbones.own_names import Own, named_backbones
+from ..backbones.precision import FULL, Precision, check_precision
 from ..common.arguments import check_seed, whole_number
 from ..common.progress import ShowProgress
 from ..common.urls import without_secrets
@@ -23,7 +24,17 @@ OneBackbone = str | Backbone | Callable[..., Any]
 Backbones = OneBackbone | Iterable[OneBackbone] | None
 StorePath = str | os.PathLike[str] | Literal[False] | None
 _LEAST = {"batch_size": 1, "workers": 1, "max_images": 2, "max_pixels": 1}
-_RECORDED = ("batch_size", "workers", "device", "max_images", "seed", "recursive", "on_error", "max_pixels")
+_RECORDED = (
+    "batch_size",
+    "workers",
+    "device",
+    "precision",
+    "max_images",
+    "seed",
+    "recursive",
+    "on_error",
+    "max_pixels",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +52,7 @@ class Run:
     batch_size: int = 32
     workers: int | None = None
     device: str = "auto"
+    precision: Precision = FULL
     max_images: int | None = None
     seed: int = 0
     recursive: bool = True
@@ -58,6 +70,7 @@ class Run:
                 object.__setattr__(self, name, whole_number(value, name, least))
         if self.on_error not in ("fail", "skip"):
             raise ArgumentError(f"on_error: expected fail or skip, got {self.on_error!r}")
+        check_precision(self.precision)
         object.__setattr__(self, "seed", check_seed(self.seed))
         _ = self.store_path, store_limit()
         for name, value in zip(("backbones", "own"), named_backbones(self.backbone), strict=True):

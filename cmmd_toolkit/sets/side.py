@@ -148,9 +148,9 @@ def check_rows(sides: Sequence[Side], what: str) -> None:
 
 def check_same_backbone(label: str, stored: Stored, provenance: Mapping[str, Any]) -> str | None:
     """Raise InputError when stored features were made otherwise than `provenance`; a sentence for other weights."""
-    made = stored.provenance
+    made = {"precision": "fp32", **stored.provenance} if "backbone" in stored.provenance else stored.provenance
     same_weights = "weights_sha256" in made and made["weights_sha256"] == provenance.get("weights_sha256")
-    for key in ("backbone", "dim", "preprocessing", "decode", *(() if same_weights else ("model",))):
+    for key in ("backbone", "dim", "preprocessing", "decode", "precision", *(() if same_weights else ("model",))):
         if key in made and key in provenance and made[key] != provenance[key]:
             made_with, used = (
                 value if isinstance(value, (str, int)) else "other" for value in (made[key], provenance[key])

@@ -49,6 +49,7 @@ def code_digest() -> str:
     for room in _CODE:
         for name, file in sorted(_modules(resources.files(room), "")):
             digest.update(name.encode() + b"\0" + file.read_bytes())
+    digest.update((resources.files("cmmd_toolkit.common") / "devices.py").read_bytes())  # products in full float32
     return digest.hexdigest()
 
 

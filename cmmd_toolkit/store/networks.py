@@ -16,6 +16,7 @@ from typing import Any
 
 from ..backbones.base import Backbone
 from ..backbones.files import checkpoint_files
+from ..backbones.precision import Precision, check_precision
 from ..backbones.registry import check_options, load_backbone
 from ..common.devices import resolve_device
 from ..common.files import sha256
@@ -24,7 +25,7 @@ from ..common.writing import replacing
 from ..errors import WeightsError
 from .key import DESCRIPTION, code_digest, key_digest, table_name
 
-_PLAIN = ("name", "model", "dim", "device", "chunk")
+_PLAIN = ("name", "model", "dim", "device", "chunk", "precision")
 
 
 def open_backbone(
@@ -36,14 +37,15 @@ def open_backbone(
     dims: int | None,
     device: str,
     preprocessing: str | None,
+    precision: Precision,
 ) -> Backbone:
     """As `load_backbone`, but a network that the store `folder` describes is loaded only when it is used.
 
     Raises as `load_backbone`, and WeightsError in use when the files have changed since.
     """
     options: dict[str, Any] = {"weights": weights, "model": model, "dims": dims, "preprocessing": preprocessing}
-    load = partial(load_backbone, name, device=device, **options)
-    request = None if folder is None else _request(name, device, **options)
+    load = partial(load_backbone, name, device=device, precision=precision, **options)
+    request = None if folder is None else _request(name, device, precision, **options)
     if folder is None or request is None:
         return load()
     file = folder / f"{table_name(name)}-{key_digest(request)}{DESCRIPTION}"
@@ -56,7 +58,14 @@ def open_backbone(
 
 
 def _request(
-    name: str, device: str, *, weights: Any, model: str | None, dims: int | None, preprocessing: str | None
+    name: str,
+    device: str,
+    precision: Precision,
+    *,
+    weights: Any,
+    model: str | None,
+    dims: int | None,
+    preprocessing: str | None,
 ) -> dict[str, Any] | None:
     """Everything that decides what `load_backbone` returns, JSON-able; None where loading has to tell."""
     spec, local = check_options(name, weights=weights, model=model, dims=dims, preprocessing=preprocessing)
@@ -71,6 +80,7 @@ def _request(
         "asked": [name, local and str(local), model, dims and int(dims), preprocessing],
         "files": digests,
         "device": resolve_device(device),
+        "precision": check_precision(precision),
         "code": code_digest(),
         "versions": library_versions(),
     }

@@ -80,13 +80,13 @@ class ImageMetric(Metric):
     def _scalar(self, value: float) -> Tensor:
         no_double = self.device.type in NO_FLOAT64 and self.dtype == torch.float64
         dtype = torch.float32 if no_double else self.dtype
-        result = torch.tensor(value, dtype=dtype, device=self.device)
+        result = torch.tensor(value, dtype=dtype)
         if result.isinf():
             kind = str(dtype).removeprefix("torch.")
             raise ArgumentError(
                 f"the value {value:.4g} is no {kind}; take set_dtype(torch.float64), rescale the features"
             )
-        return result
+        return result.to(self.device)
 
     def estimate(self) -> Any:
         """`compute` as an `Estimate`, with sizes, parameters and caveats. In a parallel run every process calls it."""

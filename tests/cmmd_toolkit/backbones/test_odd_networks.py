@@ -32,8 +32,10 @@ def test_weights_with_nan_or_infinity_are_refused_before_the_first_picture(
     folder = SAVERS[name](tmp_path / name)
     weights = folder / "model.safetensors"
     save_file(spoilt(load_file(weights), value), weights, metadata={"format": "pt"})
-    metric = CMMD(backbone=name, weights=folder)
-    for call in (lambda: load_backbone(name, weights=folder), lambda: metric.update(IMAGES, real=True)):
+    for call in (
+        lambda: load_backbone(name, weights=folder),
+        lambda: CMMD(backbone=name, weights=folder).update(IMAGES, real=True),
+    ):
         with pytest.raises(WeightsError, match=f"backbone {name} .*NaN or infinity in its features"):
             call()
 

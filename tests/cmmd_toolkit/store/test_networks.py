@@ -40,8 +40,8 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def opened(store: Path, name: str = "mini", **options: Any) -> Backbone:
-    given = {"weights": None, "model": None, "dims": None, "device": "cpu", "preprocessing": None}
-    return open_backbone(store, name, **(given | options))
+    given: dict[str, Any] = {"weights": None, "model": None, "dims": None, "device": "cpu", "preprocessing": None}
+    return open_backbone(store, name, **(given | {"precision": "fp32"} | options))
 
 
 def features_of(loaded: Backbone) -> np.ndarray:
@@ -79,7 +79,7 @@ def test_a_described_network_is_the_loaded_one(tmp_path: Path, inception_weights
     first = opened(tmp_path, "inception", **options)
     second = opened(tmp_path, "inception", **options)
     assert loads == ["inception"]
-    for field in ("name", "model", "dim", "device", "provenance", "remarks", "chunk"):
+    for field in ("name", "model", "dim", "device", "provenance", "remarks", "chunk", "precision"):
         assert getattr(first, field) == getattr(second, field)
     assert second.read_classifier is not None
     assert loads == ["inception"]
@@ -121,16 +121,16 @@ def test_everything_that_was_asked_for_decides(
 ) -> None:
     base_options: dict[str, Any] = {"weights": inception_weights, "dims": 64}
     opened(tmp_path, "inception", **base_options)
-    for change in ({"dims": 192}, {"preprocessing": "clean-fid"}):
+    for change in ({"dims": 192}, {"preprocessing": "clean-fid"}, {"precision": "bf16"}):
         assert opened(tmp_path, "inception", **(base_options | change)).provenance["backbone"] == "inception"
-    assert len(loads) == 3
+    assert len(loads) == 4
     for name, value in (("code_digest", "other"), ("library_versions", {"torch": "0"})):
         with monkeypatch.context() as patch:
             patch.setattr(networks, name, lambda value=value: value)
             opened(tmp_path, "inception", **base_options)
-    assert len(loads) == 5
+    assert len(loads) == 6
     opened(tmp_path, "inception", **base_options)
-    assert len(loads) == 5
+    assert len(loads) == 6
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "preprocessor_config.json"])

@@ -132,6 +132,7 @@ def test_each_part_of_the_key_decides(monkeypatch: pytest.MonkeyPatch) -> None:
         network_key(mini, "plain", 100),
         network_key(mini, "upright", 99),
         network_key(dataclasses.replace(mini, device="cuda"), "upright", 100),
+        network_key(mini.at("bf16"), "upright", 100),
         network_key(_with_provenance(mini, weights_sha256="0" * 64), "upright", 100),
         network_key(_with_provenance(mini, preprocessing="other"), "upright", 100),
         network_key(_with_provenance(mini, dim=64), "upright", 100),

@@ -237,6 +237,14 @@ def train(pictures: str, out: str, **given: Any) -> int:
     help="Folder of the study; the same command resumes it.",
 )
 @click.option(
+    "--runs",
+    type=int,
+    default=1,
+    show_default=True,
+    metavar="K",
+    help="Training runs of each, with seeds of their own; 5 or more tell methods apart, not two networks.",
+)
+@click.option(
     "--samples", type=int, default=512, show_default=True, metavar="N", help="Samples per model that are scored."
 )
 @click.option(

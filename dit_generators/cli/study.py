@@ -11,6 +11,7 @@ from .training import train_options
 
 def study_options(
     *,
+    runs: int,
     samples: int,
     guidance_scale: str,
     sweep_steps: str,
@@ -25,6 +26,7 @@ def study_options(
     named = [text.partition("=") for text in backbone]
     return StudyOptions(
         training=train_options(**training),
+        runs=runs,
         samples=samples,
         draws=draws,
         scales=parse_list(guidance_scale, "--guidance-scale", float),

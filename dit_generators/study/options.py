@@ -18,6 +18,19 @@ _BACKBONES = ("mini", "inception", "clip", "siglip", "align", "dinov2")
 _DIMS = 2048
 
 
+@dataclass(frozen=True)
+class StudyModel:
+    """One trained model of a study: its method, and its training run from 1."""
+
+    method: str
+    run: int = 1
+
+    @property
+    def name(self) -> str:
+        """Of its folders."""
+        return self.method if self.run == 1 else f"{self.method}-{self.run}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class StudyOptions:
     """A study: two models that differ in attention only, their samples, sweeps and scores.
@@ -25,6 +38,8 @@ class StudyOptions:
     Attributes:
         training: of both models; its `attention` is full in one and swa in the other, its `seed` and `sample_steps`
             are also those of the scored samples.
+        runs: training runs of each method, with the seeds `training.seed` and those after it; from 2 on the methods are
+            compared over runs, 5 or more are wanted for that.
         samples: pictures a model that are scored, 2 or more.
         draws: how many random draws of 32 samples, as many as the report used, show what so few can tell; 1 or more.
         scales, sweep_steps, sweep_images: the sweep, guided by a 3 x 3 window (full) or a single token (swa).
@@ -37,6 +52,7 @@ class StudyOptions:
     """
 
     training: TrainOptions = field(default_factory=TrainOptions)
+    runs: int = 1
     samples: int = 512
     draws: int = 100
     scales: tuple[float, ...] = (0.0, 1.0, 4.0, 10.0)
@@ -48,12 +64,17 @@ class StudyOptions:
 
     def __post_init__(self) -> None:
         check_types(self)
-        for name, least in (("samples", 2), ("sweep_images", 1), ("draws", 1)):
+        for name, least in (("runs", 1), ("samples", 2), ("sweep_images", 1), ("draws", 1)):
             if getattr(self, name) < least:
                 raise ArgumentError(f"{name}: expected {least} or more, got {getattr(self, name)}")
         DiTConfig.preset(self.bench_model)
         if self.dims is not None and "inception" not in self.backbones:
             raise ArgumentError(f"`dims={self.dims}`: is of inception, which is not asked for")
+
+    @property
+    def models(self) -> list[StudyModel]:
+        """All that are trained, run by run."""
+        return [StudyModel(method, run) for run in range(1, self.runs + 1) for method in MODELS]
 
     @property
     def sampling(self) -> SampleSettings:
@@ -75,6 +96,7 @@ class StudyOptions:
     def to_dict(self) -> dict[str, Any]:
         """All that decides the scores of trained models, as JSON values."""
         return {
+            "runs": self.runs,
             "samples": self.samples,
             "few": FEW,
             "draws": self.draws,

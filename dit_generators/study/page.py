@@ -18,12 +18,18 @@ PUBLISHED = {
 }
 _BLUE = "#0072b2"  # Okabe and Ito's
 
+ONE_RUN = (
+    "One training run of each: the p-values are about these two networks, not about two kinds of attention; --runs 5 "
+    "or more compares those."
+)
+
 
 def write_report(results: Mapping[str, Any], folder: Path) -> Path:
     """Write tables.md, scores.png and index.html into the study's folder; returns the page."""
     scores, few = results["scores"], min(results["few"], results["samples"])  # no draw holds more than there are
     table = score_table(scores, few)
     verdicts = [pairwise_verdict(scores, name, few) for name in backbones_of(scores)]
+    verdicts += [found["text"] for found in results["methods"]] or [ONE_RUN]
     with replacing(folder / "tables.md") as temporary:
         temporary.write_text("\n".join([*markdown(table), "", *(f"- {verdict}" for verdict in verdicts), ""]))
     if scores:
@@ -72,7 +78,8 @@ def draw_scores(scores: Sequence[Mapping[str, Any]], few: int, target: Path) -> 
             low, high = score["mmd_interval"] or (score["mmd"], score["mmd"])
             reach = [[max(score["mmd"] - low, 0)], [max(high - score["mmd"], 0)]]
             panel.errorbar(place, score["mmd"], reach, fmt="o", capsize=4, color=_BLUE, label="all, with 95 % interval")
-        panel.set_xticks(range(len(found)), [f"{score['model']}" for score in found])
+        tilt = {"rotation": 45, "ha": "right"} if len(found) > 4 else {}
+        panel.set_xticks(range(len(found)), [f"{score['model']}" for score in found], **tilt)
         panel.set(title=name, xlim=(-0.5, len(found) - 0.2))
         panel.grid(axis="y", alpha=0.3)
     known = dict(zip(*reversed(figure.axes[0].get_legend_handles_labels()), strict=True))

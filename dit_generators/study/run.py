@@ -1,4 +1,4 @@
-"""A whole study: train both models, then every other stage, then the page."""
+"""A whole study: train the models, then every other stage, then the page."""
 
 import itertools
 import os
@@ -20,7 +20,7 @@ from ..network.model import DiT
 from ..sampling.quiet import Say, say_nothing
 from ..training.run import TrainRun
 from ..training.start import make_run
-from .options import MODELS, StudyOptions
+from .options import MODELS, StudyModel, StudyOptions
 from .page import write_report
 from .stages import Study
 
@@ -75,15 +75,15 @@ def _train(
     processes: Processes,
     held: ExitStack,
 ) -> Study | None:
-    """Both models, by all processes as `train` does it; None when Ctrl-C stopped one."""
+    """All models, by all processes as `train` does it; None when Ctrl-C stopped one."""
     is_new = not out.is_dir()
     if not is_new:
         _hold(out, processes, held)
-    for name in MODELS:
-        run = _prepare(pictures, out, options, name, say, show_progress)
-        if is_new and name == MODELS[0]:
+    for model in options.models:
+        run = _prepare(pictures, out, options, model, say, show_progress)
+        if is_new and model == options.models[0]:
             _hold(out, processes, held)
-        say(f"training the {name} model")
+        say(f"training the {model.name} model")
         if not run.run():
             say(f"{out}: interrupted; run the same command again to resume")
             return None
@@ -98,13 +98,13 @@ def _hold(out: Path, processes: Processes, held: ExitStack) -> None:
 
 
 def _prepare(
-    pictures: Path, study: Path, options: StudyOptions, name: str, say: Say, show_progress: ShowProgress
+    pictures: Path, study: Path, options: StudyOptions, model: StudyModel, say: Say, show_progress: ShowProgress
 ) -> TrainRun:
     """A training run, once everything that is to be done with its model is found to be possible."""
     if study.exists() and not study.is_dir():
         raise OutputError(f"{study}: is a file; name a folder")
-    training = replace(options.training, attention=name)
-    run = make_run(pictures, study / "models" / name, training, say=say, show_progress=show_progress)
+    training = replace(options.training, attention=model.method, seed=options.training.seed + model.run - 1)
+    run = make_run(pictures, study / "models" / model.name, training, say=say, show_progress=show_progress)
     for each in MODELS:
         _check_models(options, replace(run.state.model.config, attention=each), each)
     (study / "models").mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from cmmd_toolkit.common.text import interval_text, number_text, p_phrase
 
 from ..errors import EvaluationError
 from ..training.evaluation import features_of, unit_rows
+from .options import StudyModel
 
 Rows = NDArray[np.float64]
 _LEAST = 20  # pictures per side for a test
@@ -23,6 +24,7 @@ class StudyScore:
     """One model under one backbone.
 
     Attributes:
+        model, method, run: its name, what it was trained with, and its training run from 1.
         mmd, mmd_error, mmd_interval: squared MMD, unbiased, its standard error and 95 % interval; None for fewer than
             twenty samples.
         fd: Frechet distance, as other tools print it, biased upwards.
@@ -33,6 +35,8 @@ class StudyScore:
 
     backbone: str
     model: str
+    method: str
+    run: int
     samples: int
     mmd: float
     mmd_error: float | None
@@ -50,7 +54,7 @@ SCORE_FIELDS = [field.name for field in fields(StudyScore)]
 
 def score_models(
     real: NDArray[np.uint8],
-    generated: Mapping[str, NDArray[np.uint8]],
+    generated: Mapping[StudyModel, NDArray[np.uint8]],
     backbones: Mapping[str, dict[str, Any]],
     *,
     few: int,
@@ -67,10 +71,10 @@ def score_models(
             say(f"{name} is left out: {error}")
             continue
         found = {model: features_of(images, name, **options) for model, images in generated.items()}
-        p_value = _p_value(reference, *found.values())
         for model, rows in found.items():
-            scores.append(asdict(_score(name, model, reference, rows, few, draws, seed)) | {"p_value": p_value})
-            say(f"{name}, {model}: MMD {mmd_text(scores[-1])}")
+            score = asdict(_score(name, model, reference, rows, few, draws, seed))
+            scores.append(score | {"p_value": _p_value(reference, *_pair(found, model.run))})
+            say(f"{name}, {model.name}: MMD {mmd_text(scores[-1])}")
     return scores
 
 
@@ -92,6 +96,11 @@ def _in_brackets(interval: tuple[float, float] | None, error: float | None) -> s
     return "" if interval is None else f" ({interval_text(interval, error)})"
 
 
+def _pair(found: Mapping[StudyModel, Any], run: int) -> list[Any]:
+    """The rows of both methods in one run."""
+    return [rows for model, rows in found.items() if model.run == run]
+
+
 def _p_value(reference: Any, first: Any, second: Any) -> float | None:
     """Of the difference of two models whose samples share seeds; None for fewer than twenty pictures."""
     if min(len(reference), len(first)) < _LEAST:
@@ -102,7 +111,7 @@ def _p_value(reference: Any, first: Any, second: Any) -> float | None:
 
 def pairwise_verdict(scores: Sequence[Mapping[str, Any]], backbone: str, few: int) -> str:
     """Which model is closer under a backbone, where that can be told, and how often a few samples would say so."""
-    first, second = [score for score in scores if score["backbone"] == backbone]
+    first, second = [score for score in scores if (score["backbone"], score["run"]) == (backbone, 1)]
     better, worse = (first, second) if first["mmd"] <= second["mmd"] else (second, first)
     gap = _gap_text(worse["mmd"] - better["mmd"], [better["mmd_error"], worse["mmd_error"]])
     if gap is None:
@@ -126,7 +135,7 @@ def _gap_text(gap: float, errors: Sequence[float | None]) -> str | None:
     return next((text for text in texts if float(text) > 0), None)
 
 
-def _score(backbone: str, model: str, reference: Any, rows: Any, few: int, draws: int, seed: int) -> StudyScore:
+def _score(backbone: str, model: StudyModel, reference: Any, rows: Any, few: int, draws: int, seed: int) -> StudyScore:
     unit_reference, unit = unit_rows(reference), unit_rows(rows)
     bandwidth = cmmd_toolkit.median_distance(unit_reference)
     random = np.random.default_rng(seed)
@@ -140,7 +149,9 @@ def _score(backbone: str, model: str, reference: Any, rows: Any, few: int, draws
     frechet = cmmd_toolkit.frechet_distance(reference=reference, generated=rows)
     return StudyScore(
         backbone,
-        model,
+        model.name,
+        model.method,
+        model.run,
         len(rows),
         whole.value,
         whole.standard_error,

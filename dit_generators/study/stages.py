@@ -1,6 +1,7 @@
-"""The stages of a study once both models are trained: samples, sweeps, scores, bench.
+"""The stages of a study once its models are trained: samples, sweeps, scores, bench.
 
     STUDY/models/full, swa        training runs          STUDY/samples/full, swa     samples from the same seeds
+    STUDY/models/full-2, swa-2    further runs of each   STUDY/samples/full-2, ...
     STUDY/sweeps/full, swa        guidance x steps       STUDY/bench.json, .png      attention on this machine
     STUDY/scores.json             every backbone         STUDY/evaluation_results.json, index.html, tables.md
 
@@ -8,8 +9,8 @@ Every stage leaves its result behind, and the same command resumes after the las
 """
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from ..sampling.sweep import Sweep, run_sweep
 from ..weights.autoencoder import Autoencoder
 from ..weights.checkpoint import load_checkpoint
 from ..weights.digest import weights_digest
+from .methods import compare_methods
 from .options import FEW, MODELS, SAMPLING_BATCH, StudyOptions
 from .scores import SCORE_FIELDS, score_models
 
@@ -58,12 +60,13 @@ class Study:
 
         Processes share samples and sweeps; the main one scores, while the others wait.
         """
-        sampling = {name: self._sample(name) for name in MODELS}
+        sampling = {model.name: self._sample(model.name) for model in self.options.models}
         sweeps = {name: self._sweep(name) for name in MODELS}
         return self.processes.by_main(lambda: self._results(sampling, sweeps))
 
     def _results(self, sampling: Mapping[str, Any], sweeps: Mapping[str, Any]) -> dict[str, Any]:
-        asked = self.options.to_dict() | {name: weights_digest(self.model(name).state_dict()) for name in MODELS}
+        names = [model.name for model in self.options.models]
+        asked = self.options.to_dict() | {name: weights_digest(self.model(name).state_dict()) for name in names}
         scores = self._stage("scores.json", {**asked, "fields": SCORE_FIELDS}, self._score)
         bench = self._stage("bench.json", {"model": self.options.bench_model, "device": str(self.device)}, self._bench)
         results = {
@@ -72,6 +75,7 @@ class Study:
             "few": FEW,
             "seconds_per_image": sampling,
             "scores": scores,
+            "methods": _compared(scores) if self.options.runs > 1 else [],
             "sweeps": sweeps,
             "bench": bench,
         }
@@ -103,10 +107,9 @@ class Study:
         return [vars(cell) for cell in run_sweep(base, plan, lambda _: None, self.show_progress, self.processes)]
 
     def _score(self) -> Any:
-        generated = {name: self._read_samples(name) for name in MODELS}
         return score_models(
             self.pictures.pixels,
-            generated,
+            {model: self._read_samples(model.name) for model in self.options.models},
             {name: self.options.embedding(name) for name in self.options.backbones},
             few=FEW,
             draws=self.options.draws,
@@ -146,6 +149,10 @@ class Study:
             return before["result"]
         _write_json(target, {"asked": question, "result": work()})
         return json.loads(target.read_text())["result"]
+
+
+def _compared(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [asdict(found) | {"text": str(found)} for found in compare_methods(scores, MODELS)]
 
 
 def _write_json(target: Path, content: Any) -> None:

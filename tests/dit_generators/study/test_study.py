@@ -14,8 +14,9 @@ from dit_models import assert_refused, dit_gen
 from PIL import Image
 
 from dit_generators.common.files import locked
+from dit_generators.study.options import StudyModel
 from dit_generators.study.page import score_table, write_report
-from dit_generators.study.scores import pairwise_verdict
+from dit_generators.study.scores import pairwise_verdict, score_models
 
 SMALL = ["--preset", "small", "--hidden-size", "32", "--depth", "1", "--num-heads", "2", "--image-size", "16"]
 SMALL += ["--batch-size", "4", "--steps", "3", "--samples", "8", "--sweep-steps", "2,3", "--sweep-images", "2"]
@@ -114,6 +115,22 @@ def test_a_study_is_trained_by_several_processes(tmp_path, pictures) -> None:
     assert "| mini | swa | 8 |" in (tmp_path / "two" / "tables.md").read_text()
 
 
+def test_several_runs_of_each_method_compare_the_methods(tmp_path, capfd, pictures) -> None:
+    out = tmp_path / "study"
+    assert study(capfd, pictures, out, "--backbone", "mini").code == 0
+    one_run = (out / "tables.md").read_text()
+    assert "not about two kinds of attention" in one_run
+    first = (out / "samples" / "full" / "000000.png").read_bytes()
+    assert study(capfd, pictures, out, "--backbone", "mini", "--runs", 2).code == 0
+    results = json.loads((out / "evaluation_results.json").read_text())
+    assert [score["model"] for score in results["scores"]] == ["full", "swa", "full-2", "swa-2"]
+    assert [(found["metric"], found["runs"]) for found in results["methods"]] == [("mmd", 2), ("fd", 2)]
+    assert (out / "samples" / "full" / "000000.png").read_bytes() == first
+    seeds = [json.loads((out / "models" / name / "run.json").read_text())["seed"] for name in ("swa", "swa-2")]
+    assert seeds == [0, 1]
+    assert "over 2 training runs of each" in (out / "index.html").read_text()
+
+
 def test_it_says_which_engines_cannot_be_measured_and_goes_on_without_them(tmp_path, capfd, pictures) -> None:
     finished = study(capfd, pictures, tmp_path / "study", "--backbone", "mini")
     assert finished.code == 0
@@ -162,7 +179,16 @@ def test_what_a_study_refuses(tmp_path, capfd, pictures) -> None:
 
 def score(model: str, mmd: float, few: list[float], p_value: float | None) -> dict[str, Any]:
     interval = [mmd - 0.02, mmd + 0.02]
-    fields = {"backbone": "mini", "model": model, "samples": 9, "mmd": mmd, "mmd_error": 0.01, "mmd_interval": interval}
+    fields = {
+        "backbone": "mini",
+        "model": model,
+        "method": model,
+        "run": 1,
+        "samples": 9,
+        "mmd": mmd,
+        "mmd_error": 0.01,
+        "mmd_interval": interval,
+    }
     distance = {"fd": 1.0, "fd_corrected": None, "fd_error": None, "fd_interval": None}
     return {**fields, **distance, "few_mmd": few, "few_fd": few, "p_value": p_value}
 
@@ -195,7 +221,15 @@ def test_the_page_escapes_what_it_is_given(tmp_path) -> None:
     scores = [{**score(model, 0.2, [0.1], 0.5), "backbone": "<b>"} for model in ("full", "swa")]
     bench = {"model": "DiT-S/8", "device": "A & B", "attention_share": 0.0123}
     page = write_report(
-        {"pictures": 9, "samples": 9, "few": 32, "scores": scores, "sweeps": {"full": [], "swa": []}, "bench": bench},
+        {
+            "pictures": 9,
+            "samples": 9,
+            "few": 32,
+            "scores": scores,
+            "methods": [],
+            "sweeps": {"full": [], "swa": []},
+            "bench": bench,
+        },
         tmp_path,
     ).read_text()
     assert "<td>&lt;b&gt;</td>" in page
@@ -215,13 +249,11 @@ def test_the_table_of_a_study_has_fd_as_printed_and_without_bias() -> None:
 
 
 def test_the_scores_of_a_study_have_intervals_and_a_paired_test() -> None:
-    from dit_generators.study.scores import score_models
-
     random = np.random.default_rng(0)
     real = random.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
     near = random.integers(0, 256, (30, 16, 16, 3), dtype=np.uint8)
     said: list[str] = []
-    generated = {"full": near, "swa": (near // 2).astype(np.uint8)}
+    generated = {StudyModel("full"): near, StudyModel("swa"): (near // 2).astype(np.uint8)}
     scores = score_models(real, generated, {"mini": {}}, few=8, draws=3, seed=0, say=said.append)
     assert scores[0]["mmd"] < scores[1]["mmd"]
     assert scores[0]["p_value"] == scores[1]["p_value"] < 0.01

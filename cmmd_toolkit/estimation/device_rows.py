@@ -47,17 +47,17 @@ class Uploaded:
     def taken(self, index: NDArray[np.int64]) -> "Tensor":
         """Some of the rows, (n, D)."""
         if self._whole is not None:
-            return self._whole[_numbers(index).to(self._device)]
-        return _numbers(self._rows[index]).to(self._device)
+            return self._whole[as_tensor(index).to(self._device)]
+        return as_tensor(self._rows[index]).to(self._device)
 
     def _sent(self, start: int, stop: int) -> "Tensor":
         import torch
 
         shape = stop - start, *self._first.shape[1:]
-        sent = torch.empty(shape, dtype=_numbers(self._first).dtype, device=self._device)
+        sent = torch.empty(shape, dtype=as_tensor(self._first).dtype, device=self._device)
         for at in range(start, stop, BLOCK):  # rows that are made anew are held a block at a time
             end = min(at + BLOCK, stop)
-            sent[at - start : end - start] = _numbers(self._rows[slice(at, end)]).to(self._device)
+            sent[at - start : end - start] = as_tensor(self._rows[slice(at, end)]).to(self._device)
         return sent
 
 
@@ -67,7 +67,7 @@ class DeviceGaussianRows:
     def __init__(self, rows: GaussianRows, device: str) -> None:
         self.device = device
         self.scaled = Uploaded(rows.scaled, device)
-        self.half_norms = _numbers(rows.half_norms).to(device)
+        self.half_norms = as_tensor(rows.half_norms).to(device)
 
     def __len__(self) -> int:
         return len(self.scaled)
@@ -129,7 +129,7 @@ def polynomial(products: "Tensor", degree: int, gamma: float, coef0: float) -> "
     return power
 
 
-def _numbers(rows: Any) -> "Tensor":
+def as_tensor(rows: Any) -> "Tensor":
     """The same memory as a tensor; a copy where it may not be written to, which torch does not know."""
     import torch
 

@@ -14,6 +14,7 @@ from ..common.processes import current_processes
 from ..errors import ArgumentError
 from ..features.features import Features, GaussianStatistics
 from ..features.matrices import as_matrix
+from .kernel_device import device_of_kernels
 
 Matrix = NDArray[np.floating[Any]]
 
@@ -57,11 +58,21 @@ class GaussianFit:
         """
         if self.given_cov is not None:
             return np.asfortranarray(self.given_cov)
-        assert self.n is not None
-        total = np.zeros((self.mean.size, self.mean.size), order="F")
-        for _, rows in self.centred_parts(current_processes().share(self.parts)):
-            total = blas.dsyrk(1 / (self.n - 1), rows.T, beta=1.0, c=total, lower=1, overwrite_c=1)
+        total = self._covariance(current_processes().share(self.parts))
         current_processes().sum(total.T)
+        return total
+
+    def _covariance(self, parts: Iterable[slice]) -> Matrix:
+        """What some parts of the rows add to it."""
+        assert self.rows is not None
+        dim, divisor = self.mean.size, self.count - 1
+        if (device := device_of_kernels(np.float64, self.count * dim * dim / 2)) is not None:
+            from .device_moments import covariance_on
+
+            return covariance_on(device, self.rows, self.mean, parts, divisor)
+        total = np.zeros((dim, dim), order="F")
+        for _, rows in self.centred_parts(parts):
+            total = blas.dsyrk(1 / divisor, rows.T, beta=1.0, c=total, lower=1, overwrite_c=1)
         return total
 
     @cached_property

@@ -26,6 +26,7 @@ from ..estimation.estimate import Estimate
 from ..estimation.frechet_errors import FrechetErrors, frechet_errors, joint_spectrum, why_no_errors
 from ..estimation.gaussian import GaussianFit, Matrix
 from ..estimation.intervals import covering_copies, t_quantile, with_errors
+from ..estimation.kernel_device import kernels_beside
 from ..features.matrices import check_digits
 
 RELATIVE_TOLERANCE = 2e-10
@@ -36,7 +37,8 @@ def frechet_distance(*, reference: Any, generated: Any, errors: bool = True) -> 
     """Frechet distance between Gaussians fitted to two sets of features (FID, on Inception features).
 
     Args:
-        reference, generated: features (N, D) as array, tensor or `Features`, or `GaussianStatistics`.
+        reference, generated: features (N, D) as array, tensor or `Features`, or `GaussianStatistics`. Where one is a
+            tensor on a GPU, covariances are computed there, as inside `kernels_on`.
         errors: False leaves out the standard error and the interval, which take three fifths of the time at D = 2048.
 
     Returns:
@@ -50,8 +52,9 @@ def frechet_distance(*, reference: Any, generated: Any, errors: bool = True) -> 
 
     Source: Heusel et al. 2017 (arXiv:1706.08500), eq. 6.
     """
-    sides = GaussianFit.of(reference, "reference"), GaussianFit.of(generated, "generated")
-    return score(*sides).estimate if errors else distance(*sides)
+    with kernels_beside(reference, generated):
+        sides = GaussianFit.of(reference, "reference"), GaussianFit.of(generated, "generated")
+        return score(*sides).estimate if errors else distance(*sides)
 
 
 @dataclass(frozen=True, eq=False)

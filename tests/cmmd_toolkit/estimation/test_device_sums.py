@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from cmmd_toolkit import DeviceError, kernel_distance, kernels_on, squared_mmd
+from cmmd_toolkit import DeviceError, frechet_distance, kernel_distance, kernels_on, squared_mmd
 from cmmd_toolkit.common import processes
 from cmmd_toolkit.estimation import device_rows, device_subsets, device_sums, kernel_device
+from cmmd_toolkit.estimation.device_moments import products_on
 from cmmd_toolkit.estimation.device_rows import on_device
 from cmmd_toolkit.estimation.device_sums import between, within
+from cmmd_toolkit.estimation.gaussian import GaussianFit
 from cmmd_toolkit.estimation.kernels import (
     GaussianRows,
     KernelRows,
@@ -125,7 +127,7 @@ def with_kernels_through_torch(monkeypatch: pytest.MonkeyPatch, work: Callable[[
         return "cpu"
 
     with monkeypatch.context() as patched:
-        for module in ("estimation.kernels", "metrics.kid"):
+        for module in ("estimation.kernels", "estimation.gaussian", "metrics.kid"):
             patched.setattr(f"cmmd_toolkit.{module}.device_of_kernels", device)
         return work(), len(asked)
 
@@ -161,6 +163,42 @@ def test_kernel_distances_are_the_same_through_torch(recipe: str, free: int, mon
     assert found.value == pytest.approx(wanted.value, rel=1e-11)
     if subsets:
         assert found.parameters["subset_std"] == pytest.approx(wanted.parameters["subset_std"], rel=1e-11)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.int64])
+def test_covariances_are_the_same_through_torch(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = (100 * rows_of(1500, 9, seed=3) + 1e3).astype(dtype)
+    rows.flags.writeable = False  # as a mapped file
+
+    def work() -> Any:
+        return GaussianFit.of(rows, "reference").cov
+
+    wanted, (found, asked) = work(), with_kernels_through_torch(monkeypatch, work)
+    assert asked == 1
+    assert found.flags.f_contiguous
+    assert found == pytest.approx(wanted, rel=1e-13, abs=1e-13 * wanted.max())
+    assert np.array_equal(found, np.tril(found))
+
+
+@pytest.mark.parametrize("pictures", [(120, 100), (30, 100)])
+def test_frechet_distances_are_the_same_through_torch(
+    pictures: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = rows_of(pictures[0], 40), rows_of(pictures[1], 40, seed=1) * 1.2
+
+    def work() -> Any:
+        return frechet_distance(reference=x, generated=y)
+
+    wanted, (found, asked) = work(), with_kernels_through_torch(monkeypatch, work)
+    assert asked >= 1
+    assert found.value == pytest.approx(wanted.value, rel=1e-11)
+    assert (found.standard_error is None) == (wanted.standard_error is None) == (pictures[0] < 40)
+    assert (found.standard_error or 0) == pytest.approx(wanted.standard_error or 0, rel=1e-6)
+
+
+def test_no_covariance_leaves_the_device() -> None:
+    total = products_on("meta", rows_of(70, 6), np.zeros(6), [slice(0, 40), slice(40, 70)], 69)
+    assert (total.device.type, total.dtype, tuple(total.shape)) == ("meta", torch.float64, (6, 6))
 
 
 def test_subsets_go_one_by_one_where_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:

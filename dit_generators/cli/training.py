@@ -6,15 +6,12 @@ from typing import Any
 from cmmd_toolkit.common.progress import show_progress
 
 from ..common.shell import say
-from ..errors import ArgumentError
 from ..training.options import TrainOptions
 from ..training.start import make_run
 
 
 def train_options(*, channels: str, **given: Any) -> TrainOptions:
     """The record of what click gives; None is left to the preset."""
-    if given["epochs"] is not None and given["steps"] is not None:
-        raise ArgumentError("--epochs: says how long training goes on, and so does --steps; give one of them")
     return TrainOptions.preset(given.pop("preset"), channels=int(channels), **given)
 
 

@@ -19,8 +19,8 @@ PUBLISHED = {
 _BLUE = "#0072b2"  # Okabe and Ito's
 
 ONE_RUN = (
-    "One training run of each: the p-values are about these two networks, not about two kinds of attention; --runs 5 "
-    "or more compares those."
+    "One training run of each: the p-values are about these two networks, not about two kinds of attention; five "
+    "runs of each or more compare those."
 )
 
 

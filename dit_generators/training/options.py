@@ -20,6 +20,7 @@ from .loop import TrainSettings
 
 LEAST_SCORED = 4  # pictures per side
 _SHAPE = ("hidden_size", "depth", "num_heads", "patch_size")
+_EPOCHS = 100.0
 _LEAST_STEPS = 2  # of ddpm
 _CHOICES: dict[str, tuple[object, ...]] = {
     "space": ("latent", "pixel"),
@@ -42,7 +43,7 @@ class TrainOptions:
     """A training run: the shape of the model, how pictures become batches, the steps, and what happens between them.
 
     The defaults are those of the report that docs/study.md compares with: an unconditional DiT-B/4 on the latents of
-    256-pixel pictures.
+    256-pixel pictures, batches of 4, Adam at 1e-4, 100 epochs.
 
     Attributes:
         model: a published shape, DiT-S/8 to DiT-XL/2.
@@ -61,8 +62,7 @@ class TrainOptions:
         latents: folder that keeps the encoded pictures; None is the run's folder with .latents at its end.
         init: a checkpoint whose weights training starts from, as `load_checkpoint` reads it; its shape is the model's,
             the attention may be another: full becomes a window, say. None starts from random weights.
-        steps: until the end, 1 or more.
-        epochs: passes over the pictures in place of `steps`; None takes `steps`.
+        steps, epochs: how long training goes on, in steps or in passes over the pictures; None and None is 100 passes.
         batch_size, learning_rate, warmup, learning_rate_schedule, ema_decay, ema_warmup, clip, accumulate, precision,
             tf32, recompute, seed: see `TrainSettings`.
         compiled: by torch.compile.
@@ -96,9 +96,9 @@ class TrainOptions:
     autoencoder: str | Path | None = None
     latents: str | Path | None = None
     init: str | Path | None = None
-    steps: int = 100_000
+    steps: int | None = None
     epochs: float | None = None
-    batch_size: int = 64
+    batch_size: int = 4
     learning_rate: float = 1e-4
     warmup: int = 0
     learning_rate_schedule: Literal["constant", "linear", "cosine"] = "constant"
@@ -128,15 +128,16 @@ class TrainOptions:
             raise ArgumentError(f"preset: expected {' or '.join(PRESETS)}, got {name!r}")
         given = {field: value for field, value in changes.items() if value is not None}
         preset = PRESETS[name]
-        if "init" in given:  # which brings a shape of its own
-            preset = {field: value for field, value in preset.items() if field not in ("model", *_SHAPE)}
-        return cls(**{**preset, **given})
+        own: tuple[str, ...] = ("model", *_SHAPE) if "init" in given else ()  # the checkpoint brings a shape
+        own += ("steps",) if "epochs" in given else ()
+        return cls(**{**{field: value for field, value in preset.items() if field not in own}, **given})
 
-    def for_pictures(self, count: int) -> "TrainOptions":
-        """The same with `steps` in place of `epochs` over so many pictures."""
-        if self.epochs is None:
-            return self
-        return dataclasses.replace(self, steps=max(1, math.ceil(self.epochs * count / self.batch_size)), epochs=None)
+    def steps_for(self, count: int) -> int:
+        """Steps of a run over so many pictures."""
+        if self.steps is not None:
+            return self.steps
+        epochs = _EPOCHS if self.epochs is None else self.epochs
+        return max(1, math.ceil(epochs * count / self.batch_size))
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -153,6 +154,8 @@ class TrainOptions:
         if self.space == "pixel":
             self.config(self.image_size, self.channels, num_classes=0)
         DiTConfig.preset(self.model)
+        if self.epochs is not None and self.steps is not None:
+            raise ArgumentError("`epochs`: says how long training goes on, and so does `steps`; give one of them")
         if self.epochs is not None and not 0 < self.epochs < math.inf:
             raise ArgumentError(f"epochs: expected a number above 0, got {self.epochs}")
         if self.init is not None and (named := self._given_shape()):

@@ -53,13 +53,14 @@ class TrainRun:
     start: tuple[dict[str, Any], dict[str, Any] | None] = ({}, None)  # optimiser and scaler before the first step
 
     def __post_init__(self) -> None:
-        self.journal = Journal(self.folder, self.settings, self.options.steps)
+        self.steps = self.options.steps_for(len(self.pictures))
+        self.journal = Journal(self.folder, self.settings, self.steps)
 
     def _announce(self) -> None:
         """Say what is trained on what and, before the first step, how long it takes: all processes together."""
         self.say(self._describe())
         if not self.folder.has_checkpoint():
-            told = forecast(self.state.model, self.settings, self.make, self.options.steps, self.accelerator)
+            told = forecast(self.state.model, self.settings, self.make, self.steps, self.accelerator)
             self.say(f"forecast: {told}")
 
     def run(self) -> bool:
@@ -87,8 +88,8 @@ class TrainRun:
         network, self.state.optimiser = self.accelerator.prepare(self.state.model, self.state.optimiser)
         if self.options.compiled:
             network.compile()
-        if self.state.step >= self.options.steps:
-            self.say(f"{self.state.step} steps are done already, {self.options.steps} were asked for: nothing to do")
+        if self.state.step >= self.steps:
+            self.say(f"{self.state.step} steps are done already, {self.steps} were asked for: nothing to do")
             return True
         with stop_signals() as stopped:
             while True:
@@ -141,9 +142,9 @@ class TrainRun:
         return bool(self.accelerator.is_main_process)
 
     def _steps(self, network: Any, stopped: Callable[[], bool]) -> bool:
-        for result in train(self.state, self.settings, self.make, self.options.steps, network, self.accelerator):
+        for result in train(self.state, self.settings, self.make, self.steps, network, self.accelerator):
             self.journal.since.append(result)
-            step, last = result.step, result.step == self.options.steps
+            step, last = result.step, result.step == self.steps
             stopping = self._agree(stopped())
             if step % self.options.log_every == 0 or last or stopping:
                 self._log()

@@ -67,7 +67,6 @@ def make_run(
     accelerator = _accelerator(options)
     options.settings.share(0, 0, accelerator.num_processes)
     data, held_out = _read_pictures(folder, options)
-    options = options.for_pictures(len(data))
     autoencoder = None
     if options.space == "latent":
         autoencoder = _load_autoencoder(options, accelerator.device)
@@ -176,7 +175,7 @@ def _identity(initial: Initial, options: TrainOptions, data: Pictures) -> dict[s
         "pictures_sha256": hashlib.sha256(np.ascontiguousarray(data.pixels).data).hexdigest(),
         "classes": list(data.classes),
         **(
-            {} if options.learning_rate_schedule == "constant" else {"steps": options.steps}
+            {} if options.learning_rate_schedule == "constant" else {"steps": options.steps_for(len(data))}
         ),  # which the schedule ends at
         **({"autoencoder": dataclasses.asdict(initial.record)} if initial.record else {}),
     }

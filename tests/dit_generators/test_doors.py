@@ -86,7 +86,7 @@ def test_a_preset_is_merged_and_checked_when_the_options_are_made() -> None:
         ({"steps": 0}, "steps: expected 1 or more, got 0"),
         ({"batch_size": 0}, "batch_size: expected a number above 0"),
         ({"space": "pixels"}, "space: expected one of latent, pixel, got 'pixels'"),
-        ({"steps": "3"}, "^steps: expected a whole number, got '3'$"),
+        ({"steps": "3"}, "^steps: expected a whole number or None, got '3'$"),
         ({"learning_rate": "1e-4"}, "^learning_rate: expected a number, got '1e-4'$"),
         ({"flip": 1}, "^flip: expected True or False, got 1$"),
         ({"eval_every": 2.5}, "^eval_every: expected a whole number or None, got 2.5$"),

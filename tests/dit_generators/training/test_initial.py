@@ -75,10 +75,19 @@ def test_a_checkpoint_of_latents_does_not_start_a_model_of_pixels(tmp_path, pict
 
 @pytest.mark.parametrize(("epochs", "steps"), [(2, 6), (0.5, 2), (0.01, 1)])
 def test_epochs_are_passes_over_the_pictures(tmp_path, pictures, epochs, steps) -> None:
-    options = TrainOptions.preset(
-        "small", **{**PIXELS, "hidden_size": 16, "depth": 1, "num_heads": 2, "epochs": epochs}
+    shape = {"hidden_size": 16, "depth": 1, "num_heads": 2, "steps": None, "epochs": epochs}
+    options = TrainOptions.preset("small", **{**PIXELS, **shape})
+    assert make_run(pictures, tmp_path / "run", options).steps == steps
+
+
+def test_the_preset_of_the_report_is_the_reports() -> None:
+    report = TrainOptions.preset("report")
+    assert (report.model, report.batch_size, report.learning_rate, report.steps_for(1000)) == (
+        "DiT-B/4",
+        4,
+        1e-4,
+        25_000,
     )
-    assert make_run(pictures, tmp_path / "run", options).options.steps == steps
 
 
 def test_steps_and_epochs_together_are_refused(tmp_path, capfd, pictures) -> None:

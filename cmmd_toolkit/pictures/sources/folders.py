@@ -3,8 +3,9 @@
 import errno
 import os
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import overload
 
 from ...common.files import read_regular
 from ...errors import InputError, PictureError
@@ -12,7 +13,7 @@ from ..load import Load
 from .names import SUFFIXES, is_picture_name, other_files
 from .parquet import parquet_source
 from .place import LocalFile, as_picture
-from .source import ImageSource, Opening
+from .source import ImageSource, Item, Opening
 
 
 def picture_names(folder: Path, recursive: bool = True) -> tuple[list[str], int]:
@@ -36,8 +37,34 @@ def folder_source(folder: Path, how: Opening) -> ImageSource:
         hint = "" if how.recursive else " at its top level; subfolders are searched with `recursive`"
         none = f"{folder}: no pictures ({' '.join(SUFFIXES)}) among its {others} files{hint}"
         raise InputError(problems[0][1] if problems else none)
-    items = [(name, file_loader(folder / name, str(folder / name), how)) for name in names]
+    items = _Files(str(folder), names, how)
     return ImageSource(str(folder), items, how.policy, other_files(others), tuple(problems))
+
+
+class _Files(Sequence[Item]):
+    """Items that are made when they are asked for: millions of names are a tenth of their loaders."""
+
+    def __init__(self, folder: str, names: list[str], how: Opening) -> None:
+        self._folder, self._names, self._how = folder, names, how
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @overload
+    def __getitem__(self, row: int) -> Item: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[Item]: ...
+    def __getitem__(self, row: int | slice) -> Item | list[Item]:
+        if isinstance(row, slice):
+            return [self._item(name) for name in self._names[row]]
+        return self._item(self._names[row])
+
+    def __iter__(self) -> Iterator[Item]:
+        return map(self._item, self._names)
+
+    def _item(self, name: str) -> Item:
+        path = Path(self._folder, name)
+        return name, file_loader(path, str(path), self._how)
 
 
 def _search(folder: Path, recursive: bool) -> tuple[list[str], int, list[tuple[str, str]]]:

@@ -1,7 +1,6 @@
 """Names of pictures and of files: which are pictures, which are unsafe."""
 
 import re
-from pathlib import PurePosixPath
 
 from ...errors import InputError
 
@@ -11,9 +10,10 @@ _SHARD = re.compile(r"^[^/]*\.(tar|tar\.gz|tgz):", re.IGNORECASE)
 
 def is_picture_name(name: str) -> bool:
     """Whether a relative POSIX name is that of a picture: by its suffix, and nothing of it hidden."""
-    path = PurePosixPath(name)
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and not hidden
+    if not name.rstrip("/").lower().endswith(SUFFIXES):
+        return False
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    return not any(part.startswith(".") or part == "__MACOSX" for part in parts)
 
 
 def class_of(name: str) -> str:

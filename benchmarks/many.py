@@ -1,7 +1,7 @@
 """A budget for many pictures on many processes: bytes moved, where the time goes, what it costs, from measured rates.
 
     python benchmarks/many.py --rates docs/many_rates.json --pictures 10000000 --gpus 64 [--price 2.5]
-    python benchmarks/many.py --rates rates.json --rate "network clip=900" --rate kernel=8e12 ...
+    python benchmarks/many.py --rates rates.json --device cuda --rate "network clip=V" --rate kernel=K ...
 
 `benchmarks/many_rates.py` measures the rates on your machine; --rate puts in one that you know, by its name there. A
 term whose rate is missing is "not measured", and so is every total that it belongs to. Nothing is measured here.
@@ -9,7 +9,7 @@ term whose rate is missing is "not measured", and so is every total that it belo
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, log2, sqrt
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 RECORD = 28 + 8 + 32  # bytes a picture: what was seen of it, its place, a name of 32 characters
 FREQUENCIES = 4096
+ON_DEVICE = ("network", "kernel", "waves", "covariance")
 UNKNOWN = "not measured"
 
 
@@ -157,7 +158,7 @@ def lines(job: Job, rates: dict[str, Any], price: float | None) -> Iterable[str]
         yield f"| {term.name} | {shown(term.seconds)} | {moved} | {term.formula} |"
     subset = min(job.subset, job.pictures / 2)
     smaller = replace(job, pictures=2 * subset)
-    yield "\n| in all | seconds | GPU-hours | cost |\n|---|---|---|---|"
+    yield "\n| in all | seconds | process-hours | cost |\n|---|---|---|---|"
     for name, whole in (
         ("with the exact MMD", in_all(job, rates, exact)),
         ("with random features", in_all(job, rates, waves)),
@@ -186,12 +187,20 @@ def shown(value: float | None) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
+def known_rates(found: dict[str, Any], device: str | None, given: Sequence[str]) -> dict[str, Any]:
+    """Those of the file, without networks and sums where they were measured on another device; and those given."""
+    other = device is not None and device != found["machine"]["device"]
+    kept = {name: rate for name, rate in found["rates"].items() if not (other and name.startswith(ON_DEVICE))}
+    return kept | {name: float(value) for name, _, value in (own.rpartition("=") for own in given)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rates", type=Path, required=True, help="of benchmarks/many_rates.py")
     parser.add_argument(
         "--rate", action="append", default=[], metavar="NAME=VALUE", help="one that you know; repeatable"
     )
+    parser.add_argument("--device", help="cuda: networks and sums on GPUs [default: where the rates were measured]")
     parser.add_argument("--pictures", type=float, default=10_000_000, help="of both sets [default: 10 million]")
     parser.add_argument("--gpus", type=int, default=64, help="processes, one a GPU")
     parser.add_argument("--gpus-per-machine", type=int, default=8)
@@ -200,10 +209,11 @@ def main() -> None:
     parser.add_argument("--picture-bytes", type=float, help="[default: of the measured pictures]")
     parser.add_argument("--storage", type=float, help="bytes a second that a machine reads")
     parser.add_argument("--subset", type=float, default=100_000, help="pictures a set of a subset (--max-images)")
-    parser.add_argument("--price", type=float, help="of a GPU-hour")
+    parser.add_argument("--price", type=float, help="of a process-hour, which is a GPU-hour")
     given = parser.parse_args()
     found = json.loads(given.rates.read_text())
-    rates = found["rates"] | {name: float(value) for name, _, value in (own.rpartition("=") for own in given.rate)}
+    rates = known_rates(found, given.device, given.rate)
+    device = given.device or found["machine"]["device"]
     names = given.backbone or [name.removeprefix("network ") for name in rates if name.startswith("network ")]
     job = Job(
         given.pictures,
@@ -215,7 +225,7 @@ def main() -> None:
         given.picture_bytes or found["picture_bytes"],
         given.storage,
         given.subset,
-        found["machine"]["device"],
+        device,
     )
     print("\n".join(lines(job, rates, given.price)))
 

@@ -22,6 +22,7 @@ from .features.feature_set import FeatureSet as FeatureSet
 from .features.features import Features as Features, GaussianStatistics as GaussianStatistics
 from .inference.relative import RelativeTest as RelativeTest, relative_test as relative_test
 from .inference.two_sample import TwoSampleTest as TwoSampleTest, two_sample_test as two_sample_test
+from .metrics.copying import copying_score as copying_score
 from .metrics.frechet import frechet_distance as frechet_distance
 from .metrics.frechet_infinity import frechet_distance_infinity as frechet_distance_infinity
 from .metrics.inception_score import inception_score as inception_score
@@ -29,8 +30,9 @@ from .metrics.kid import kernel_distance as kernel_distance
 from .metrics.memorisation import Memorisation as Memorisation, memorisation as memorisation
 from .metrics.mmd import median_distance as median_distance, squared_mmd as squared_mmd
 from .metrics.neighbours import density_coverage as density_coverage, precision_recall as precision_recall
+from .metrics.realism import Realism as Realism, realism as realism
 from .metrics.sliced import mind as mind, sliced_wasserstein as sliced_wasserstein
-from .metrics.vendi import vendi_score as vendi_score
+from .metrics.vendi import vendi_by_class as vendi_by_class, vendi_score as vendi_score
 from .report import Report as Report, Result as Result
 from .report.explanation import Explanation as Explanation
 from .report.plan import Plan as Plan

@@ -120,7 +120,7 @@ def _over_directions(
 def _squared_w2(x: NDArray[Any], y: NDArray[Any], directions: Float) -> Iterator[Float]:
     """Squared 2-Wasserstein distance along every direction, some directions at a time."""
     n, m = len(x), len(y)
-    centre = x.mean(axis=0, dtype=np.float64)  # the distance does not change, its rounding does
+    centre = (x.mean(axis=0, dtype=np.float64) + y.mean(axis=0, dtype=np.float64)) / 2  # of both: symmetric to the bit
     x, y = x - centre, y - centre
     i, j, weights = _quantile_steps(n, m)
     height = max(1, BLOCK // (n + m))

@@ -1,15 +1,17 @@
 """Vendi score: how many different pictures a set effectively holds.
 
-    K_ij = cos(x_i, x_j),   l = eigenvalues of K / n   (they sum to 1)
+    K_ij = cos(x_i, x_j), or another kernel with K_ii = 1;   l = eigenvalues of K / n   (they sum to 1)
     order 1     exp(-sum l log l)
     order q     (sum l^q)^(1 / (1 - q))
     order inf   1 / max l
 
-K / n shares its nonzero eigenvalues with the D x D matrix X^T X / n of the normalised rows, so the smaller of
-the two is decomposed.
+With cosines K / n shares its nonzero eigenvalues with the D x D matrix X^T X / n of the normalised rows, so the smaller
+of the two is decomposed. Of another kernel K itself is, N x N.
 """
 
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import scipy.linalg
@@ -20,6 +22,8 @@ from ..errors import ArgumentError
 from ..estimation.estimate import Estimate
 from ..features.matrices import as_matrix
 
+Kernel = Literal["cosine"] | Callable[[NDArray[Any]], Any]
+_KERNEL_ROUNDING = 1e-5  # of a kernel in float32
 BLOCK = 4096  # rows normalised at a time
 _NEAR_ONE = 1e-8  # nearer orders differ from Shannon's entropy by less than the rounding of their own formula
 CAVEATS = (
@@ -29,20 +33,22 @@ CAVEATS = (
 NO_ERROR = "the score grows with the number of different pictures, and copies in a bootstrap lower it"
 
 
-def vendi_score(*, generated: Any, order: float = 1.0) -> Estimate:
-    """Effective number of different pictures: exp of the Renyi entropy of the cosine kernel's eigenvalues.
+def vendi_score(*, generated: Any, order: float = 1.0, kernel: Kernel = "cosine") -> Estimate:
+    """Effective number of different pictures: exp of the Renyi entropy of the kernel matrix's eigenvalues.
 
     Args:
         generated: features (N, D) as array, tensor or `Features`; no row may be zero.
         order: q > 0 of the entropy, `float("inf")` included. Large orders look at the commonest kinds only,
             small ones weigh rare kinds more (and below 1 eigenvalues lost in rounding, 1e-14, begin to matter).
+        kernel: "cosine", or a function of the features (N, D), as given, that returns K, (N, N): similarities with 1 on
+            the diagonal, symmetric and positive semi-definite. N x N numbers are held.
 
     Returns:
         Estimate in 1..min(N, D), higher is more diverse: 1 for copies of one picture, N for orthogonal rows.
         `parameters`: order (a number or "inf"), kernel, route ("gram" or "dual").
 
     Raises:
-        ArgumentError: a zero row, NaN or infinity, an order that is not positive.
+        ArgumentError: a zero row, NaN or infinity, an order that is not positive, a matrix that is no such kernel.
 
     Source: Friedman and Dieng 2023 (arXiv:2210.02410); Pasarkar and Dieng 2023 (arXiv:2310.12952) for the orders.
     """
@@ -50,15 +56,45 @@ def vendi_score(*, generated: Any, order: float = 1.0) -> Estimate:
     order = real_number(order, "order", "a number > 0 or infinity")
     if not order > 0:
         raise ArgumentError(f"order: expected a number > 0 or infinity, got {order}; 1 is the usual score")
-    dual = rows.shape[0] > rows.shape[1]
-    eigenvalues = _eigenvalues(_dual(rows) if dual else _gram(rows))
+    cosine = isinstance(kernel, str) and kernel == "cosine"
+    dual = cosine and rows.shape[0] > rows.shape[1]
+    make = _dual if dual else _gram if cosine else partial(_of_kernel, kernel=kernel)
+    eigenvalues = _eigenvalues(make(rows))
     value = float(np.exp(renyi_entropy(eigenvalues, order)))
     parameters = {
         "order": "inf" if np.isinf(order) else order,
-        "kernel": "cosine",
+        "kernel": kernel if isinstance(kernel, str) else getattr(kernel, "__name__", type(kernel).__name__),
         "route": "dual" if dual else "gram",
     }
     return Estimate(value, None, len(rows), parameters, CAVEATS, no_error_reason=NO_ERROR)
+
+
+def vendi_by_class(
+    *, generated: Any, labels: Sequence[Hashable], order: float = 1.0, kernel: Kernel = "cosine"
+) -> dict[Hashable, Estimate]:
+    """The Vendi score of each class by itself, in the order in which the classes first come.
+
+    Args:
+        generated: features (N, D), as in `vendi_score`.
+        labels: (N,), the class of each row.
+        order, kernel: as in `vendi_score`.
+
+    Raises:
+        ArgumentError: as `vendi_score`, with the class; another number of labels than of rows.
+    """
+    rows, own = as_matrix(generated, "generated"), list(np.asarray(labels, object).ravel())
+    if len(own) != len(rows):
+        raise ArgumentError(f"labels: expected one for each of {len(rows)} rows, got {len(own)}")
+    places: dict[Hashable, list[int]] = {}
+    for place, label in enumerate(own):
+        places.setdefault(label, []).append(place)
+    scores = {}
+    for label, part in places.items():
+        try:
+            scores[label] = vendi_score(generated=rows[part], order=order, kernel=kernel)
+        except ArgumentError as error:
+            raise ArgumentError(f"class {label}: {error}") from error
+    return scores
 
 
 def renyi_entropy(shares: NDArray[np.float64], order: float) -> float:
@@ -70,6 +106,24 @@ def renyi_entropy(shares: NDArray[np.float64], order: float) -> float:
     largest = shares.max()  # taken out, for l^q underflows at large orders
     rest = float(np.log(((shares / largest) ** order).sum()))
     return float(order / (1.0 - order) * np.log(largest) + rest / (1.0 - order))
+
+
+def _of_kernel(rows: NDArray[Any], kernel: Any) -> NDArray[np.float64]:
+    """K / n, or an ArgumentError for what is no matrix of similarities."""
+    if not callable(kernel):
+        raise ArgumentError(f"kernel: expected cosine or a function of the features, got {kernel!r:.40}")
+    n = len(rows)
+    matrix = as_matrix(kernel(rows), "kernel").astype(np.float64)
+    if matrix.shape != (n, n):
+        raise ArgumentError(f"kernel: expected a matrix ({n}, {n}), got one of shape {matrix.shape}")
+    if np.abs(matrix.diagonal() - 1).max() > _KERNEL_ROUNDING:
+        raise ArgumentError("kernel: expected 1 on the diagonal; divide K_ij by sqrt(K_ii K_jj)")
+    if np.abs(matrix - matrix.T).max() > _KERNEL_ROUNDING:
+        raise ArgumentError("kernel: expected a symmetric matrix; a similarity has no direction")
+    least = float(scipy.linalg.eigvalsh(matrix, subset_by_index=[0, 0])[0])
+    if least < -_KERNEL_ROUNDING * n:
+        raise ArgumentError(f"kernel: expected a positive semi-definite matrix, got an eigenvalue of {least:.3g}")
+    return np.asarray(matrix / n)
 
 
 def _gram(rows: NDArray[Any]) -> NDArray[np.float64]:

@@ -135,7 +135,7 @@ def respace(schedule: Schedule, steps: int | str) -> Schedule:
     """Keep some of the steps and recompute the betas so that the kept alphas_cumprod stay the same.
 
     Args:
-        steps: a number S; "ddimS", an integer stride from 0; or "a,b,c", so many from equal sections.
+        steps: a number S; "ddimS", an integer stride from 0; or "a,b,c", so many from equal sections (0 from some).
 
     Raises:
         ArgumentError: no such steps; more of them than the schedule has.
@@ -154,7 +154,10 @@ def respaced_timesteps(total: int, steps: int | str) -> list[int]:
     text = str(steps).strip()
     if text.startswith("ddim"):
         return _strided(total, _count(text.removeprefix("ddim"), text), text)
-    counts = [_count(part, text) for part in text.split(",")]
+    parts = text.split(",")
+    counts = [_count(part, text, least=0 if len(parts) > 1 else 1) for part in parts]
+    if not any(counts):
+        raise ArgumentError(f"steps: expected a step in one of the sections, got {text}; ask for more")
     kept: list[int] = []
     start = 0
     for i, count in enumerate(counts):
@@ -184,8 +187,8 @@ def _strided(total: int, count: int, text: str) -> list[int]:
     )
 
 
-def _count(part: str, text: str) -> int:
-    if not part.strip().isdecimal() or int(part) < 1:
+def _count(part: str, text: str, least: int = 1) -> int:
+    if not part.strip().isdecimal() or int(part) < least:
         raise ArgumentError(f"steps: expected a number of 1 or more, ddimN, or numbers such as 20,10,5, got {text}")
     return int(part)
 

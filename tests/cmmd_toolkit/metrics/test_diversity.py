@@ -10,7 +10,7 @@ from pictures import gaussian
 from cmmd_toolkit import ArgumentError, Features
 from cmmd_toolkit.metrics import vendi
 from cmmd_toolkit.metrics.inception_score import RECIPES, inception_score
-from cmmd_toolkit.metrics.vendi import vendi_score
+from cmmd_toolkit.metrics.vendi import vendi_by_class, vendi_score
 
 ORDERS = [0.5, 1.0, 2.0, 7.0, 400.0, float("inf")]
 
@@ -29,6 +29,62 @@ def slow_vendi(x: np.ndarray, order: float) -> float:
 def test_vendi_agrees_with_the_definition(shape: tuple[int, int], order: float) -> None:
     x = np.abs(gaussian(*shape)) if 1 in shape else gaussian(*shape)
     assert float(vendi_score(generated=x, order=order)) == pytest.approx(slow_vendi(x, order), rel=1e-9)
+
+
+def similarity(rows: np.ndarray) -> np.ndarray:
+    return np.exp(-np.square(rows[:, None] - rows[None]).sum(axis=2) / 2)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_vendi_takes_any_kernel(order: float) -> None:
+    x = gaussian(25, 3)
+    shares = np.linalg.eigvalsh(similarity(x) / 25)
+    shares = shares[shares > 1e-13]
+    expected = np.exp(vendi.renyi_entropy(shares, order))
+    found = vendi_score(generated=x, order=order, kernel=similarity)
+    assert float(found) == pytest.approx(expected, rel=1e-9)
+    assert (found.parameters["kernel"], found.parameters["route"]) == ("similarity", "gram")
+
+    def cosine(rows: np.ndarray) -> torch.Tensor:
+        unit = torch.nn.functional.normalize(torch.from_numpy(rows), dim=1)
+        return unit @ unit.T
+
+    assert float(vendi_score(generated=x, order=order, kernel=cosine)) == pytest.approx(
+        float(vendi_score(generated=x, order=order)), rel=1e-6
+    )
+    assert float(vendi_score(generated=x, kernel=lambda rows: np.eye(len(rows)))) == pytest.approx(25)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "message"),
+    [
+        ("rbf", "expected cosine or a function of the features, got 'rbf'"),
+        (np.eye(9), "expected cosine or a function"),
+        (lambda rows: rows @ rows.T, "1 on the diagonal"),
+        (lambda rows: np.eye(len(rows))[:3], r"a matrix \(9, 9\), got one of shape \(3, 9\)"),
+        (lambda rows: np.eye(len(rows)) + np.triu(np.full((9, 9), 0.5), 1), "symmetric"),
+        (lambda rows: 2 * np.eye(9) - np.ones((9, 9)), "positive semi-definite matrix, got an eigenvalue of -7"),
+        (lambda rows: np.full((9, 9), np.nan), "kernel: .*NaN"),
+        (lambda rows: "no matrix", "kernel: "),
+    ],
+)
+def test_what_is_no_kernel_is_refused(kernel: object, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        vendi_score(generated=gaussian(9, 3), kernel=kernel)
+
+
+def test_vendi_by_class_is_that_of_each_class() -> None:
+    x, labels = gaussian(20, 6), np.array(["dog", "cat", "dog", "owl"] * 5)
+    found = vendi_by_class(generated=x, labels=labels, order=2.0)
+    assert list(found) == ["dog", "cat", "owl"]
+    for label, own in found.items():
+        assert own == vendi_score(generated=x[labels == label], order=2.0)
+    assert vendi_by_class(generated=x, labels=[3] * 20)[3].value == float(vendi_score(generated=x))
+    with pytest.raises(ArgumentError, match="labels: expected one for each of 20 rows, got 3"):
+        vendi_by_class(generated=x, labels=[1, 2, 3])
+    x[1] = 0
+    with pytest.raises(ArgumentError, match="class cat: generated: expected rows with a direction, got zeros in row 0"):
+        vendi_by_class(generated=x, labels=labels)
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -50,6 +50,15 @@ def test_is_symmetric(distance) -> None:
     assert there == pytest.approx(back, rel=1e-12)
 
 
+@pytest.mark.parametrize("sizes", [(23, 23), (23, 40)])
+def test_mind_is_symmetric_to_the_bit(sizes: tuple[int, int]) -> None:
+    x, y = (gaussian(count, 7, seed=seed, shift=3.0 * seed) for seed, count in enumerate(sizes))
+    for first, second in ((x, y), (x.astype(np.float32), y.astype(np.float32))):
+        forth, back = mind(reference=first, generated=second), mind(reference=second, generated=first)
+        assert float(forth) == float(back) > 0
+        assert forth.parameters == back.parameters
+
+
 @pytest.mark.parametrize(("dim", "mu"), [(1, 0.7), (16, 1.0), (128, -2.0)])
 def test_mind_of_a_shift_by_mu_is_3_d_mu_squared(dim: int, mu: float) -> None:
     x = gaussian(50, dim)

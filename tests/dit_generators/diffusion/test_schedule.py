@@ -37,6 +37,9 @@ def test_respaced_timesteps_of_the_report() -> None:
     assert respaced_timesteps(1000, 500)[:4] == [0, 2, 4, 6]
     assert respaced_timesteps(1000, "ddim50")[-2:] == [960, 980]
     assert respaced_timesteps(1000, 1) == [0]
+    assert respaced_timesteps(1000, "0,10") == [500, 555, 611, 666, 722, 777, 833, 888, 944, 999]
+    assert respaced_timesteps(10, "3,0,1") == [0, 2, 3, 7]
+    assert respace(linear_schedule(), "0,10").timesteps[0] == 500
 
 
 @pytest.mark.parametrize(
@@ -49,6 +52,7 @@ def test_respaced_timesteps_of_the_report() -> None:
         ("ddim999", "no whole stride"),
         ("600,10", "600 asked for, but training had 500"),
         ("", "number of 1 or more"),
+        ("0,0", "a step in one of the sections"),
     ],
 )
 def test_steps_that_cannot_be(steps: object, message: str) -> None:

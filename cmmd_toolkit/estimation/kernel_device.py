@@ -19,7 +19,7 @@ _asked: ContextVar[str] = ContextVar("where kernels are summed", default=NUMPY)
 
 @contextmanager
 def kernels_on(device: str) -> Iterator[None]:
-    """Compute the sums over pairs inside (squared MMD, kernel distances, covariances) on a device.
+    """Compute what looks at all pairs inside (squared MMD, kernel distances, neighbours), and covariances, on a device.
 
     The rows travel there once; no block of pairs comes back. Products are of the same type as on the CPU, float32 ones
     never in TF32, and sums are float64. MPS has no float64: what is summed in float64 throughout stays on the CPU, and

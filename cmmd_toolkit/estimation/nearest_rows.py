@@ -9,6 +9,7 @@ are symmetric, so each block counts for its rows and for its columns.
 from collections.abc import Iterable
 from functools import partial
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -26,8 +27,9 @@ def kth_neighbours(rows: Points, k: int, others: Points | None = None, own: Inde
     row itself and does not count. The processes of `shared_work` share the blocks.
     """
     search = _Search(Pairs(rows, rows if others is None else others), k, own)
-    for found in in_parallel(search.near, search.parts()):
-        search.add(found)
+    with search.pairs.computing():
+        for found in in_parallel(search.near, search.parts()):
+            search.add(found)
     search.settle()
     search.join_processes()
     return search.index[:, k - 1], search.squared[:, k - 1]
@@ -58,7 +60,7 @@ class _Search:
     def _near(self, part: Pair, bounds: Bounds) -> tuple[Near, int]:
         i, j = part
         block = bounds.block(part)
-        self._leave_out_own(block, part)
+        self._leave_out_own(block, part, bounds)
         self._lower_limits(i, block, bounds.gaps[1][j], bounds.gaps[0][i], bounds)
         found = bounds.within(block, part, self.limits[i][:, None])
         if self.symmetric and i != j:
@@ -67,19 +69,20 @@ class _Search:
             found = joined([found, theirs._replace(first=theirs.second, second=theirs.first)])
         return found, int((found.upper > self.limits[found.first]).sum())
 
-    def _leave_out_own(self, block: Block, part: Pair) -> None:
+    def _leave_out_own(self, block: Any, part: Pair, bounds: Bounds) -> None:
         i, j = part
         if self.symmetric and i == j:
-            np.fill_diagonal(block, np.inf)
+            every = np.arange(i.stop - i.start)
+            bounds.leave_out(block, every, every)
         elif self.own is not None:
             row = np.flatnonzero((self.own[i] >= j.start) & (self.own[i] < j.stop))
-            block[row, self.own[i][row] - j.start] = np.inf
+            bounds.leave_out(block, row, self.own[i][row] - j.start)
 
-    def _lower_limits(self, part: slice, block: Block, gaps: Block, own_gaps: Block, bounds: Bounds) -> None:
+    def _lower_limits(self, part: slice, block: Any, gaps: Block, own_gaps: Block, bounds: Bounds) -> None:
         """Limits of rows that have none yet, from the upper bounds of this block."""
         if block.shape[1] < self.k or np.isfinite(self.limits[part]).all():
             return
-        kth = np.partition(block + gaps, self.k - 1, axis=1)[:, self.k - 1].astype(np.float64)
+        kth = bounds.kth_smallest(block, gaps, self.k)
         # threads may overwrite each other's: whichever stays is right
         self.limits[part] = np.minimum(self.limits[part], (kth + own_gaps) / bounds.square)
 

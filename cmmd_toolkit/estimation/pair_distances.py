@@ -8,7 +8,8 @@ is measured again from the differences of the rows. Answers are those of exact d
 and only the time depends on the precision of the products.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any, NamedTuple, TypeVar
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..features.matrices import column_range
+from .kernel_device import device_of_kernels
 from .kernels import Pair, blocks, centre_of
 from .thread_memory import ThreadMemory
 
@@ -72,14 +74,35 @@ class Pairs:
     def __init__(self, first: Points, second: Points) -> None:
         self.first, self.second = first, second
         self.centre = centre_of(second.rows)  # distances stay, cancellation goes
+        multiplications = float(len(first)) * len(second) * self.centre.size
+        self._devices = {dtype: device_of_kernels(dtype, multiplications) for dtype in (np.float32, np.float64)}
 
     @cached_property
     def single(self) -> "Bounds":
-        return Bounds(self, np.float32)
+        return self._bounds(np.float32)
 
     @cached_property
     def double(self) -> "Bounds":
-        return Bounds(self, np.float64)
+        return self._bounds(np.float64)
+
+    def _bounds(self, dtype: type[np.floating[Any]]) -> "Bounds":
+        if (device := self._devices[dtype]) is None:
+            return Bounds(self, dtype)
+        from .device_bounds import DeviceBounds
+
+        return DeviceBounds(self, dtype, device)
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Around all blocks: products of a device in their own precision."""
+        if (device := self._devices[np.float32]) is None:
+            yield
+            return
+        from .device_sums import full_products
+
+        with full_products(device):
+            _ = self.single  # its rows travel once, before threads ask for them
+            yield
 
     @cached_property
     def scale(self) -> float:
@@ -126,7 +149,7 @@ class Bounds:
         self.lows = [(own - off).astype(dtype) for own, off in zip(norms, slack, strict=True)]
         self.gaps = [(2 * off).astype(dtype) for off in slack]
 
-    def block(self, part: Pair) -> Block:
+    def block(self, part: Pair) -> Any:
         """Scaled squared distances from below, in memory that the thread's next block overwrites."""
         i, j = part
         rows = self._centred(self.sides[0][i], "first", -2.0 * self.scale)
@@ -137,13 +160,28 @@ class Bounds:
         block += self.lows[1][j]
         return block
 
-    def within(self, block: Block, part: Pair, limits: Float) -> Near:
+    def leave_out(self, block: Any, rows: Index, columns: Index) -> None:
+        """Mark some pairs of a block as no pairs."""
+        block[rows, columns] = np.inf
+
+    def kth_smallest(self, block: Any, gaps: Block, k: int) -> Float:
+        """Of each row of a block with the gaps of its columns."""
+        return np.partition(block + gaps, k - 1, axis=1)[:, k - 1].astype(np.float64)
+
+    def within(self, block: Any, part: Pair, limits: Float) -> Near:
         """Pairs that may be as near as `limits`: one for each row (n, 1) or column (m,) of the block."""
-        most = np.finfo(self.dtype).max  # less than infinity, which marks pairs that do not count
-        scaled = np.nextafter(np.minimum(limits * self.square, most / 2).astype(self.dtype), self.dtype(np.inf))
         mask = self.memory.empty("mask", block.shape, np.bool_)
-        i, j = np.divmod(np.flatnonzero(np.less_equal(block, scaled, out=mask)), block.shape[1])
-        lower = block[i, j].astype(np.float64)
+        i, j = np.divmod(np.flatnonzero(np.less_equal(block, self.scaled(limits), out=mask)), block.shape[1])
+        return self.bounded(part, i, j, block[i, j])
+
+    def scaled(self, limits: Float) -> Block:
+        """The limits as lower bounds are compared with them: less than infinity, which marks what is no pair."""
+        most = np.finfo(self.dtype).max
+        return np.nextafter(np.minimum(limits * self.square, most / 2).astype(self.dtype), self.dtype(np.inf))
+
+    def bounded(self, part: Pair, i: Index, j: Index, scaled_lower: Block) -> Near:
+        """The pairs (i, j) of a block as rows of the sets, with both bounds."""
+        lower = scaled_lower.astype(np.float64)
         i, j = i + part[0].start, j + part[1].start
         upper = lower + self.gaps[0][i] + self.gaps[1][j]
         return Near(i, j, lower / self.square, upper / self.square)

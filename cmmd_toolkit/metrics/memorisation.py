@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..estimation.estimate import CONFIDENCE, Estimate
+from ..estimation.kernel_device import kernels_beside
 from ..estimation.nearest_rows import kth_neighbours
 from ..estimation.pair_distances import Points
 from .neighbours import checked_pair
@@ -57,9 +58,10 @@ def memorisation(*, reference: Any, generated: Any) -> Memorisation:
     x, y = checked_pair(reference, generated, 1, "the nearest training row")
     checked_pair(x, x, 2, "the distance between training rows")
     training = Points(x)
-    nearest, squared = kth_neighbours(Points(y), 1, training)
-    used, place = np.unique(nearest, return_inverse=True)
-    own_squared = kth_neighbours(Points(x[used]), 1, training, own=used)[1]
+    with kernels_beside(reference, generated):
+        nearest, squared = kth_neighbours(Points(y), 1, training)
+        used, place = np.unique(nearest, return_inverse=True)
+        own_squared = kth_neighbours(Points(x[used]), 1, training, own=used)[1]
     authentic = int((squared > own_squared[place]).sum())
     copies = int((squared == 0).sum())
     return Memorisation(

@@ -24,6 +24,7 @@ from ..common.arguments import text, whole_number
 from ..common.processes import current_processes
 from ..errors import ArgumentError
 from ..estimation.estimate import Estimate
+from ..estimation.kernel_device import kernels_beside
 from ..estimation.kernels import Pair, blocks, in_parallel
 from ..estimation.nearest_rows import kth_neighbours
 from ..estimation.pair_distances import Bounds, Float, Index, Near, Pairs, Points
@@ -93,7 +94,8 @@ def neighbour_metrics(
     """
     k, inclusive = neighbour_settings(recipe, k, inclusive)
     x, y = checked_pair(reference, generated, k + 1, f"k = {k}")
-    values = _shares(x, y, k, inclusive)
+    with kernels_beside(reference, generated):
+        values = _shares(x, y, k, inclusive)
     parameters = {"recipe": recipe, "k": k, "comparison": "<=" if inclusive else "<"}
     return NeighbourMetrics(
         *(Estimate(value, len(x), len(y), parameters, CAVEATS, no_error_reason=NO_ERROR) for value in values)
@@ -169,10 +171,11 @@ def _shares(x: NDArray[Any], y: NDArray[Any], k: int, inclusive: bool) -> tuple[
     radii, other_radii = (kth_neighbours(own, k)[1] for own in (reference, generated))
     balls = _Balls(Pairs(reference, generated), radii, other_radii, np.less_equal if inclusive else np.less)
     holding, covered, reached = np.zeros(len(y), np.int64), np.zeros(len(x), np.int64), np.zeros(len(x), np.int64)
-    for inside, inside_theirs in in_parallel(balls.inside, product(blocks(len(x)), blocks(len(y)))):
-        np.add.at(holding, inside[1], 1)
-        np.add.at(covered, inside[0], 1)
-        np.add.at(reached, inside_theirs[0], 1)
+    with balls.pairs.computing():
+        for inside, inside_theirs in in_parallel(balls.inside, product(blocks(len(x)), blocks(len(y)))):
+            np.add.at(holding, inside[1], 1)
+            np.add.at(covered, inside[0], 1)
+            np.add.at(reached, inside_theirs[0], 1)
     current_processes().sum(holding, covered, reached)
     precision, recall, coverage = ((counts > 0).mean() for counts in (holding, reached, covered))
     return float(precision), float(recall), float(holding.sum()) / (k * len(y)), float(coverage)

@@ -1,15 +1,23 @@
 """`--html`: one page of a result."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..common.flags import in_flags
 from ..common.outputs import Outputs
 from ..errors import ArgumentError
+from .options import root_command
 
 if TYPE_CHECKING:
-    from ..report.document import Document
+    from ..report.explanation import Explanation
+    from ..report.plan import Plan
+    from ..report.ranking import Ranking
+    from ..report.report import Report
+
+    Named = Report | Ranking | Plan | Explanation
 
 Saves = list[Callable[[], None]]
 
@@ -20,7 +28,7 @@ def html_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--html", "html_file", metavar="FILE.html", help=about)(command)
 
 
-def page_from(given: dict[str, Any], outputs: Outputs, *, with_exhibit: bool = True) -> Callable[["Document"], Saves]:
+def page_from(given: dict[str, Any], outputs: Outputs, *, with_exhibit: bool = True) -> Callable[["Named"], Saves]:
     """Take --html out of what was typed and check it before hours of work; returns what writes the page after them."""
     file = given.pop("html_file")
     if with_exhibit:
@@ -36,4 +44,10 @@ def page_from(given: dict[str, Any], outputs: Outputs, *, with_exhibit: bool = T
     if twice := [form for form, name in outputs.files.items() if name == file]:
         raise ArgumentError(f"--{twice[0]} and --html: both would be written to {file}; name another file")
     check_writable(path_of(file))
-    return lambda document: [lambda: document.save_html(file, progress=show_progress)]
+    return lambda document: [lambda: in_typed_words(document).save_html(file, progress=show_progress)]
+
+
+def in_typed_words(document: "Named") -> "Named":
+    """The record as its page is read by who typed a command: warnings name flags."""
+    typed = tuple(in_flags(text, root_command()) for text in document.warnings)
+    return replace(document, warnings=typed)

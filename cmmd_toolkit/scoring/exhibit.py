@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..common.processes import current_processes
+from ..errors import CmmdError
 from ..estimation.principal import plane_of
 from ..features.features import rows_needed
 from ..metrics.mmd import Bandwidth
@@ -59,14 +60,20 @@ def _maps(sets: EmbeddedSets, drawn: Sequence[NDArray[np.int64]]) -> tuple[Map, 
     return tuple(found)
 
 
-def _drivers(sets: EmbeddedSets, count: int, bandwidth: Bandwidth | None) -> tuple[Drivers, ...]:
-    """Lists for every shown generated set under every backbone, by the unbiased squared MMD."""
+def _drivers(sets: EmbeddedSets, count: int, bandwidth: Bandwidth | None) -> tuple[Drivers, ...] | str:
+    """Lists for every shown generated set under every backbone, by the unbiased squared MMD, or why there is none.
+
+    What was computed before is never lost over them.
+    """
     top = LISTED if (count - 1) * len(sets.backbones) <= MANY else LISTED_OF_MANY
-    return tuple(
-        _driver(sets, i, k, sets.recipe.bandwidth_or(bandwidth), top)
-        for i in range(1, count)
-        for k in range(len(sets.backbones))
-    )
+    try:
+        return tuple(
+            _driver(sets, i, k, sets.recipe.bandwidth_or(bandwidth), top)
+            for i in range(1, count)
+            for k in range(len(sets.backbones))
+        )
+    except CmmdError as error:
+        return str(error)
 
 
 def _driver(sets: EmbeddedSets, generated: int, backbone: int, bandwidth: Bandwidth, top: int) -> Drivers:

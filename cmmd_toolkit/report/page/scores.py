@@ -1,6 +1,7 @@
 """The charts of results: one panel for each backbone and metric."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ...common.text import interval_text, number_text
 from ...sets.metric_names import METRICS
@@ -9,7 +10,8 @@ from ..report import Report, Result, Table
 from .charts import Chart, Mark, Row, chart
 from .part import Part
 
-MOST_CLASSES = 60
+MOST_CLASSES = 60  # of a chart
+MOST_ROWS = 4000  # of the table of all classes
 
 
 def score_charts(results: Sequence[Result], short: Mapping[str, str]) -> list[Chart]:
@@ -36,9 +38,17 @@ def class_parts(report: Report, short: Mapping[str, str], class_tables: Sequence
     charts = [_class_chart(key, own, places, short) for key, own in panels.items()]
     sets = [(places[name], short[name]) for name in places]
     cut = len(report.results_per_class) - MOST_CLASSES
-    note = f"The {MOST_CLASSES} worst classes; {cut} more are in the JSON." if cut > 0 else ""
-    content = {"charts": charts, "sets": sets, "note": note, "tables": class_tables}
+    note = f"The {MOST_CLASSES} worst classes; {cut} more are in the table." if cut > 0 else ""
+    content = {"charts": charts, "sets": sets, "note": note, "tables": [_cut(table) for table in class_tables]}
     return [Part("classes", "Class by class", "classes", content)]
+
+
+def _cut(table: Table) -> Table:
+    """A page is no data base."""
+    if len(table.rows) <= MOST_ROWS:
+        return table
+    said = f"The first {MOST_ROWS:,} of {len(table.rows):,} rows; all are in the JSON form."
+    return replace(table, rows=table.rows[:MOST_ROWS], caption=f"{said}\n{table.caption}")
 
 
 def places_of(results: Sequence[Result]) -> dict[str, int]:

@@ -218,6 +218,20 @@ def test_what_is_not_at_hand_is_left_out_with_a_sentence(tmp_path: Path) -> None
     assert "<script" not in text
 
 
+def test_what_a_page_shows_besides_never_costs_the_numbers(tmp_path: Path) -> None:
+    alike = Features(np.ones((20, 4), np.float32))  # no kernel has a width for them
+    report = compare(alike, alike, metric="precision", exhibit=True)
+    report.save_html(tmp_path / "alike.html")
+    text = (tmp_path / "alike.html").read_text()
+    assert "Not shown: the median distance is zero" in text
+    assert report.results[0].estimate_texts[0] in text
+
+
+def test_the_sheet_of_tiles_of_each_set_is_found_where_sets_are_equal(real: Path, tmp_path: Path) -> None:
+    compare(real, real, backbone="mini", exhibit=True).save_html(tmp_path / "same.html")
+    assert re.findall(r'id="tiles-(\d)"', (tmp_path / "same.html").read_text()) == ["0", "1"]
+
+
 def test_a_picture_that_vanished_leaves_its_reason_on_the_page(real: Path, fake: Path, tmp_path: Path) -> None:
     report = compare(real, fake, backbone="mini", exhibit=True)
     (fake / "002.png").unlink()

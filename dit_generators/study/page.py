@@ -1,11 +1,12 @@
 """The study's tables, figure and page, from its results."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cmmd_toolkit.common.text import number_text
 from cmmd_toolkit.common.writing import replacing
+from cmmd_toolkit.report.report import Table
 
 from .scores import fd_texts, mmd_text, pairwise_verdict
 
@@ -35,7 +36,7 @@ def write_report(results: Mapping[str, Any], folder: Path) -> Path:
     if scores:
         draw_scores(scores, few, folder / "scores.png")
     with replacing(folder / "index.html") as temporary:
-        temporary.write_text(_page({**results, "few": few}, table, verdicts))
+        temporary.write_text(_page({**results, "few": few}, table, verdicts, folder))
     return folder / "index.html"
 
 
@@ -83,7 +84,7 @@ def draw_scores(scores: Sequence[Mapping[str, Any]], few: int, target: Path) -> 
         panel.set(title=name, xlim=(-0.5, len(found) - 0.2))
         panel.grid(axis="y", alpha=0.3)
     known = dict(zip(*reversed(figure.axes[0].get_legend_handles_labels()), strict=True))
-    figure.legend(known.values(), known, loc="outside lower center", ncols=len(known))
+    figure.legend(known.values(), known, loc="outside lower center", ncols=min(len(known), len(names)))
     figure.supylabel("squared MMD, lower is closer")
     with replacing(target) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
@@ -95,14 +96,23 @@ def _range(values: Sequence[float]) -> str:
     return f"{number_text(low, significant=3)} to {number_text(high, significant=3)}"
 
 
-def _page(results: Mapping[str, Any], table: Sequence[Sequence[str]], verdicts: Sequence[str]) -> str:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+def _page(results: Mapping[str, Any], table: Sequence[Sequence[str]], verdicts: Sequence[str], folder: Path) -> str:
+    """The page as HTML, with every picture in it."""
+    from cmmd_toolkit.report.page.render import data_address, render
 
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-    )
-    template = templates.get_template("page.html.jinja")
-    return template.render(results=results, table=table, verdicts=verdicts, published=PUBLISHED)
+    numbers = [[name, *(f"{value:g}" for value in values)] for name, values in PUBLISHED.items()]
+    said = "Other training, another sampler and 32 samples: compare the order, not the values."
+    names = [name for name in _pictures_of(results["sweeps"]) if (folder / name).exists()]
+    context = {
+        "results": results,
+        "verdicts": verdicts,
+        "scores": Table("", table[0], table[1:], (0, 1), ""),
+        "published": Table("", ("metric, 32 samples", "full", "swa"), numbers, (0,), said),
+        "pictures": {name: data_address((folder / name).read_bytes(), "png") for name in names},
+    }
+    return render("page.html.jinja", context, folder=Path(__file__).parent)
+
+
+def _pictures_of(models: Iterable[str]) -> list[str]:
+    sheets = [name for own in models for name in (f"samples/{own}.contact-sheet.png", f"sweeps/{own}/sweep.png")]
+    return ["scores.png", "bench.png", *sheets]

@@ -1,24 +1,18 @@
-"""The page of a record, written whole: one file without network, and nothing in it runs but its own script."""
+"""The page of a record, written whole."""
 
-import hashlib
-from base64 import b64encode
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...common.files import atomic_path
 from ...common.progress import ShowProgress
-from ...common.text import printable
 from ...errors import ArgumentError
 from .part import Page
 from .records import page_of
+from .render import render
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
-
     from ..document import Document
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _ENDINGS = (".html", ".htm")
 
 
@@ -36,39 +30,6 @@ def check_page_name(path: Path) -> None:
 
 
 def page_text(page: Page) -> str:
-    """The page as HTML; its policy names the very style and script that it has, so that no other is ever run."""
-    from markupsafe import Markup
-
-    style, script = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "map.js"))
+    """The page as HTML; one with a map has its script."""
     has_map = any(part.template == "maps" for part in page.parts)
-    policy = f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; base-uri 'none'; form-action 'none'"
-    if has_map:
-        policy += f"; script-src '{_hash(script)}'"
-    return (
-        _environment()
-        .get_template("page.html.jinja")
-        .render(page=page, policy=policy, style=Markup(style), script=Markup(script) if has_map else "")
-    )
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-@cache
-def _environment() -> "Environment":
-    """Everything from outside is escaped, and made printable before: names of files may hold anything."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    return Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-
-
-def _shown(value: Any) -> Any:
-    return printable(value) if type(value) is str else value
+    return render("page.html.jinja", {"page": page}, script="map.js" if has_map else "")

@@ -3,7 +3,6 @@
 import io
 import os
 import warnings
-from base64 import b64encode
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from ...errors import CmmdError
 from ...pictures.load import Load
 from ...pictures.sources import Again
 from ..section import Pictures
+from .render import data_address
 
 EDGE = 120  # of a thumbnail, at most
 SMALL = 64  # pictures up to there are kept as they are, and enlarged without smoothing
@@ -120,4 +120,4 @@ def _paste(sheet: Image.Image, picture: Image.Image, place: int) -> None:
 def _address(image: Image.Image, form: str, quality: int = 0) -> str:
     stream = io.BytesIO()
     image.convert("RGB").save(stream, form, optimize=True, **({"quality": quality} if quality else {}))
-    return f"data:image/{form.lower()};base64,{b64encode(stream.getvalue()).decode()}"
+    return data_address(stream.getvalue(), form.lower())

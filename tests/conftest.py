@@ -13,9 +13,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No test finds features of another, nor writes into the user's cache folder; tests of the store name their own.
 os.environ["CMMD_STORE"] = "off"
 
-# Tests of the text hold the whole of it; those of a width name their own.
-os.environ.pop("COLUMNS", None)
-
 # A shell's background job starts with interrupts ignored, and so would every command that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

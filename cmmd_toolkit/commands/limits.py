@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from ..common.text import beyond_text, p_text, plain
 from ..errors import ArgumentError
 from ..sets.metric_names import ALL, DEFAULTS, METRICS
-from ..sets.own_metrics import own_metric
 
 if TYPE_CHECKING:
     from ..report import Report, Result
@@ -108,9 +107,16 @@ def parse_limit(option: str, text: str, metrics: Sequence[str]) -> Limit:
     if _number(name) not in computed and (ALL not in metrics or name not in METRICS):
         known = ", ".join(sorted(computed))
         raise ArgumentError(f"{option} {text}: {name} is not among the metrics of this run ({known})")
-    if name in METRICS or own_metric(name) is not None:
+    if name in METRICS or _is_own(name):
         _check_direction(option, text, name, corrected)
     return Limit(option, backbone, name, corrected, limit)
+
+
+def _is_own(name: str) -> bool:
+    """Whether a metric comes from another package; looked up here, since --help is to import nothing heavy."""
+    from ..sets.own_metrics import own_metric
+
+    return own_metric(name) is not None
 
 
 def _parts(left: str) -> tuple[str | None, str, bool]:

@@ -1,6 +1,5 @@
 """A record drawn on a terminal, or its plain text where nobody is watching."""
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -23,16 +22,14 @@ Line = tuple[str, str]  # a text and its style, "" for none
 def print_report(record: PaperRecord, console: "Console", typed: Callable[[str], str] = str) -> None:
     """Print tables, warnings and verdicts to `console`, fitted to its width; plain when it is no terminal.
 
-    A width that COLUMNS names counts for a pipe too. `typed` turns the library's words for arguments into those that
-    the user types.
+    `typed` turns the library's words for arguments into those that the user types.
     """
-    if not console.is_terminal and not os.environ.get("COLUMNS", "").isdigit():
+    if not console.is_terminal:  # COLUMNS says nothing there: readline exports it to whatever a program starts
         console.file.write(typed(str(record)))
         return
     width = max(console.width, _LEAST_WIDTH)
-    styled = console.is_terminal and not console.no_color
     for text, style in screen_lines(screen_of(record), width, typed):
-        _print_line(text if _knows_signs(console) else in_ascii(text), style if styled else "", console)
+        _print_line(text if _knows_signs(console) else in_ascii(text), "" if console.no_color else style, console)
 
 
 def screen_lines(screen: Screen, width: int, typed: Callable[[str], str] = str) -> list[Line]:

@@ -28,6 +28,7 @@ Pair = tuple[slice, slice]
 Products = tuple[Any, int]  # their type, and how many a pair of rows takes
 BLOCK = 1024
 _AHEAD = 4  # blocks a thread
+Task = TypeVar("Task")
 Outcome = TypeVar("Outcome")
 
 
@@ -267,15 +268,15 @@ def _sums(block: Rows) -> tuple[Vector, Vector, Vector]:
     return np.array([total, flat @ flat], np.float64), by_row.astype(np.float64), by_column.astype(np.float64)
 
 
-def in_parallel(work: Callable[[Pair], Outcome], pairs: Iterable[Pair]) -> Iterable[Outcome]:
-    """Results for this process's share of `pairs`, in order. One thread a block and one BLAS thread each: a tenth
+def in_parallel(work: Callable[[Task], Outcome], tasks: Iterable[Task]) -> Iterable[Outcome]:
+    """Results for this process's share of the blocks, in order. One thread a block and one BLAS thread each: a tenth
     faster than threads within a block, and sums that do not depend on the thread count."""
     controller = _blas()
     threads = max((library["num_threads"] for library in controller.info()), default=1)
     waiting: deque[Future[Outcome]] = deque()  # not all pairs at once: a million rows have half a million
     with controller.limit(limits=1), ThreadPoolExecutor(threads) as pool:
-        for pair in current_processes().share(pairs):
-            waiting.append(pool.submit(work, pair))
+        for task in current_processes().share(tasks):
+            waiting.append(pool.submit(work, task))
             if len(waiting) > _AHEAD * threads:
                 yield waiting.popleft().result()
         while waiting:

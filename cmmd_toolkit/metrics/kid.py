@@ -27,7 +27,8 @@ from ..estimation.intervals import covering_copies, distance_estimate
 from ..estimation.kernel_device import device_of_kernels, kernels_beside
 from ..estimation.kernels import PolynomialRows, sums_between, sums_within
 from ..estimation.shared_rows import without_copies
-from ..estimation.ustatistics import Term, biased_value_of, value_of
+from ..estimation.subset_sums import Draw, subset_values
+from ..estimation.ustatistics import Term, biased_value_of
 from .mmd import BIASED
 from .neighbours import checked_pair
 
@@ -37,7 +38,6 @@ _MOST_DIGITS = 135  # sums over 1e7 rows are squared once
 _SPREAD = "subset_std is the spread over overlapping subsets, not a standard error; whole sets (default) have one"
 
 Float = NDArray[np.float64]
-Draw = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,11 @@ def kernel_distance(
     x, y = checked_pair(reference, generated, 2, "a kernel distance")
     kernel = _checked_kernel(degree, 1.0 / x.shape[1] if gamma is None else gamma, coef0)
     _check_options(recipe, estimator, (subsets, subset_size))
-    x, y = x.astype(np.float64), y.astype(np.float64)
     _check_range(kernel, (x, y))
     parameters = {"recipe": recipe, "estimator": estimator, **kernel._asdict()}
     if recipe == "default":
         with kernels_beside(reference, generated):
-            return _whole(x, y, kernel, estimator, parameters)
+            return _whole(x.astype(np.float64), y.astype(np.float64), kernel, estimator, parameters)
     count = whole_number(_SUBSETS if subsets is None else subsets, "subsets", 1, MOST_REPEATS)
     wanted = whole_number(SUBSET_SIZE if subset_size is None else subset_size, "subset_size", 2)
     seed = None if seed is None else check_seed(seed)
@@ -137,7 +136,7 @@ def _whole(x: Float, y: Float, kernel: Kernel, estimator: str, parameters: dict[
 
 
 def _over_subsets(
-    x: Float, y: Float, kernel: Kernel, options: tuple[int, int, int | None], parameters: dict[str, Any]
+    x: NDArray[Any], y: NDArray[Any], kernel: Kernel, options: tuple[int, int, int | None], parameters: dict[str, Any]
 ) -> Estimate:
     count, wanted, seed = options
     rule = RECIPES[parameters["recipe"]]
@@ -151,14 +150,14 @@ def _over_subsets(
     return Estimate(value, len(x), len(y), every, shrunk, corrected=value, no_error_reason=_SPREAD)
 
 
-def _subset_values(x: Float, y: Float, kernel: Kernel, draws: Sequence[Draw]) -> Float:
+def _subset_values(x: NDArray[Any], y: NDArray[Any], kernel: Kernel, draws: Sequence[Draw]) -> Float:
     """The distance of each pair of subsets."""
     size, dim = len(draws[0][0]), x.shape[1]
-    if (device := device_of_kernels(x.dtype, 3.0 * len(draws) * size * size * dim)) is not None:
-        from ..estimation.device_subsets import subset_values
+    if (device := device_of_kernels(np.float64, 3.0 * len(draws) * size * size * dim)) is not None:
+        from ..estimation.device_subsets import subset_values as on_device
 
-        return subset_values(device, x, y, kernel, draws)
-    return np.array([value_of(kernel.terms(x[i], y[j])) for i, j in draws])
+        return on_device(device, x.astype(np.float64), y.astype(np.float64), kernel, draws)
+    return subset_values(x, y, kernel, draws)
 
 
 def _draws(rule: Recipe, lengths: tuple[int, int], size: int, count: int, seed: int) -> Iterator[Draw]:
@@ -217,9 +216,10 @@ def _checked_kernel(degree: int, gamma: float, coef0: float, coef_name: str = "c
     return Kernel(whole_number(degree, "degree", 1, _MOST_DEGREE), gamma, coef0)
 
 
-def _check_range(kernel: Kernel, sides: tuple[Float, Float]) -> None:
+def _check_range(kernel: Kernel, sides: tuple[NDArray[Any], NDArray[Any]]) -> None:
     """Squares of sums of kernels must stay in float64."""
-    largest = max(float(np.square(rows).sum(axis=1).max()) for rows in sides)  # a.b is at most the larger |a|^2
+    squares = (np.einsum("ij,ij->i", rows, rows, dtype=np.float64) for rows in sides)
+    largest = max(float(own.max()) for own in squares)  # a.b is at most the larger |a|^2
     digits = kernel.degree * float(np.log10(kernel.gamma * largest + kernel.coef0 or 1.0))
     if abs(digits) > _MOST_DIGITS:
         raise ArgumentError(

@@ -9,6 +9,7 @@ from pictures import gaussian
 
 from cmmd_toolkit import ArgumentError, Features, GaussianStatistics
 from cmmd_toolkit.estimation import kernels
+from cmmd_toolkit.estimation.subset_sums import _tiles, subset_values
 from cmmd_toolkit.metrics.kid import RECIPES, kernel_distance
 
 
@@ -169,3 +170,26 @@ def test_refuses_what_it_cannot_score(options: dict[str, object], message: str) 
     arguments = {"reference": gaussian(8, 4), "generated": gaussian(6, 4, seed=1), **options}
     with pytest.raises(ArgumentError, match=message):
         kernel_distance(**arguments)
+
+
+@pytest.mark.parametrize(("rows", "size", "count"), [(40, 25, 9), (400, 6, 5), (30, 30, 2), (700, 12, 300)])
+@pytest.mark.parametrize("block", [16, 1024])
+def test_many_subsets_have_the_values_of_each_pair_alone(
+    rows: int, size: int, count: int, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of sets that the subsets cover many times, and of sets where they hardly meet."""
+    x, y = gaussian(rows, 5, seed=1).astype(np.float32), gaussian(rows + 3, 5, seed=2, shift=0.3)
+    random = np.random.default_rng(0)
+    draws = [tuple(random.choice(len(own), size, replace=False) for own in (x, y)) for _ in range(count)]
+    monkeypatch.setattr(kernels, "BLOCK", block)
+    found = subset_values(x, y, (3, 0.2, 1.0), draws)
+    options = {"degree": 3, "gamma": 0.2, "coef0": 1.0}
+    each = [float(kernel_distance(reference=x[i], generated=y[j], **options)) for i, j in draws[:9]]
+    assert len(found) == count
+    np.testing.assert_allclose(found[:9], each, rtol=1e-11, atol=1e-13)
+
+
+def test_subsets_of_small_sets_are_summed_together_and_those_of_large_ones_apart() -> None:
+    united, draws = [np.arange(50)] * 2, [(np.arange(20), np.arange(20))] * 30
+    assert {tile.subsets.start for tile in _tiles(united, draws, 8)} == {None}
+    assert {tile.subsets.start for tile in _tiles([np.arange(5000)] * 2, draws, 8)} == set(range(30))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from cmmd_toolkit.common.files import sha256
 from cmmd_toolkit.common.progress import Advance, ShowProgress, show_no_progress
 
+from ..common.agreement import check_agreement
 from ..common.files import locked
 from ..common.processes import Processes
 from ..diffusion.noise import image_seed
@@ -119,6 +120,7 @@ def run_sampling(
 def _fill(run: SampleRun, folder: SampleFolder, processes: Processes, show_progress: ShowProgress) -> SampleResult:
     """Make this process's share of what is missing."""
     processes.wait()
+    check_agreement(run.out, folder.identity | {"num": run.num}, processes)
     missing = folder.missing(run.num)
     processes.wait()  # and has seen the same pictures before any makes new ones
     mine = missing[processes.rank :: processes.count]

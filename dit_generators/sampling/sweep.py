@@ -10,6 +10,7 @@ from pathlib import Path
 from cmmd_toolkit.common.progress import ShowProgress
 from cmmd_toolkit.common.writing import remove_leftovers, replacing
 
+from ..common.agreement import check_agreement
 from ..common.files import locked
 from ..common.processes import ALONE, Processes
 from ..common.sheet import Headings, contact_sheet, save_image
@@ -75,6 +76,9 @@ def run_sweep(
             held.enter_context(locked(base.out))
             remove_leftovers(base.out)
         processes.wait()
+        check_agreement(
+            base.out, {**base.identity(), "num": base.num, "cells": [run.out.name for _, run in runs]}, processes
+        )
         for attention, run in _share(runs, processes):
             switch(attention)
             run_sampling(run, ALONE, show_progress)

@@ -456,6 +456,39 @@ def test_an_error_of_all_processes_is_said_once_and_of_one_ends_all(tmp_path, ca
     assert "full_w1_s4: is a file" in finished.stderr
 
 
+def test_samples_by_several_processes_are_those_of_one_byte_for_byte(tmp_path, capfd, labelled) -> None:
+    command = ["sample", "--checkpoint", labelled, "--steps", "2", "--num", "5", "--seed", "3", "--npz"]
+    assert dit_gen(capfd, *command, "--out", tmp_path / "one").code == 0
+    finished = share_work(2, *command, "--out", tmp_path / "more")
+    assert finished.returncode == 0, finished.stderr
+    assert len(everything(tmp_path / "one")) == 5
+    assert everything(tmp_path / "one") == everything(tmp_path / "more")
+    for suffix in (".npz", ".contact-sheet.png"):
+        assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"more{suffix}").read_bytes()
+
+
+# Each process stands in a folder of its own, as on two machines without a common disk.
+ON_TWO_MACHINES = """
+import os, sys
+place = os.path.join(sys.argv[1], os.environ["RANK"])
+os.mkdir(place)
+os.chdir(place)
+from dit_generators.cli.main import main
+main(sys.argv[2:])
+"""
+
+
+def test_processes_that_do_not_write_into_one_folder_say_so_at_once(tmp_path, labelled) -> None:
+    script = tmp_path / "two_machines.py"
+    script.write_text(ON_TWO_MACHINES)
+    command = ["sample", "--checkpoint", labelled, "--steps", "2", "--num", "4", "--out", "out"]
+    finished = torchrun(2, "--", script, tmp_path, *command)
+    assert finished.returncode != 0
+    assert finished.stderr.count("dit-gen: error: ") == 1
+    assert "out: is not one folder for all processes; name one on a disk that all machines share" in finished.stderr
+    assert pngs(tmp_path / "0" / "out") == {}
+
+
 def share_work(count: int, *arguments: object) -> Any:
     return torchrun(count, "-m", "--", "dit_generators", *arguments)
 

@@ -48,7 +48,7 @@ def foreign_loads(page: str) -> list[str]:
 def on_post_build(config: Any, **_: Any) -> None:
     """Called by mkdocs when the site is written."""
     site = Path(config["site_dir"])
-    for path in sorted([*site.rglob("*.html"), *site.rglob("*.css")]):
+    for path in sorted(path for path in site.rglob("*") if path.suffix in (".html", ".css", ".svg")):
         text = path.read_text(encoding="utf-8")
         found = foreign_loads(text) if path.suffix == ".html" else _FOREIGN_STYLE.findall(text)
         if found:

@@ -15,9 +15,10 @@ from typing import NoReturn
 
 import click
 import pytest
-from doc_world import make_checkpoints, make_hub_cache, make_sets, make_shards, make_torch_cache, make_weights
+from doc_world import make_checkpoints, make_hub_cache, make_sets, make_shards, make_weights
 from documents import REASONS, ROOT, RUN_LANGUAGES, SHOWN_LANGUAGES, Block, blocks_of, pages
 
+from cmmd_toolkit.backbones.files import INCEPTION_NAME
 from cmmd_toolkit.cli.main import main as cmmd
 from dit_generators.cli.main import main as dit_gen
 from examples import run_example
@@ -29,11 +30,13 @@ NOT_RUN = {"hours": 7, "install": 5, "network": 3, "processes": 4}
 
 
 @pytest.fixture(scope="module")
-def caches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def caches(tmp_path_factory: pytest.TempPathFactory, inception_weights: Path) -> Path:
     """The caches of a reader who has fetched every published network: hub/, torch/, store/."""
     folder = tmp_path_factory.mktemp("caches")
     make_hub_cache(folder / "hub", folder)
-    make_torch_cache(folder / "torch")
+    kept = folder / "torch" / "hub" / "checkpoints" / INCEPTION_NAME
+    kept.parent.mkdir(parents=True)
+    kept.symlink_to(inception_weights)
     return folder
 
 

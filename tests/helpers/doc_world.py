@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from checkpoints import SAVERS, random_inception_state, save_clip
+from checkpoints import SAVERS, save_clip
 from dit_models import save_kl, saved_model
 from pictures import smooth_picture
 from PIL import Image, ImageEnhance
@@ -75,13 +74,6 @@ def snapshot(cache: Path, model: str) -> Path:
         (root / "refs").mkdir()
         (root / "refs" / "main").write_text(folder.name)
     return folder
-
-
-def make_torch_cache(cache: Path) -> None:
-    """Inception with random weights where pytorch-fid keeps the published ones."""
-    path = cache / "hub" / "checkpoints" / INCEPTION_NAME
-    path.parent.mkdir(parents=True)
-    torch.save(random_inception_state(), path)
 
 
 def make_weights(folder: Path, caches: Path) -> None:

@@ -18,11 +18,12 @@ from PIL import Image, UnidentifiedImageError
 from ..common.arrays import as_array
 from ..errors import PictureError
 from .intact import check_contents, check_end, check_intact, check_layout
+from .netpbm import netpbm_pixels
 from .pixels import check_palette, colours, is_deep, lower_bytes, mend_palette_and_key, raw_modes, to_rgb, turned
 from .tiff_layout import silence_libtiff
 
 DecodePolicy = Literal["upright", "plain"]
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 MAX_PIXELS = 100_000_000  # rows times columns; a worker then stays below 900 MB besides the file itself
 _BYTES_PER_PIXEL = 9  # while a picture is decoded, three times its RGB; what takes more has a lower limit
 _EXIF_ORIENTATION = 0x0112
@@ -46,7 +47,9 @@ def decode(data: bytes, name: str, policy: DecodePolicy = "upright", max_pixels:
         with _opened(data) as image:
             _check_size(image, name, max_pixels)
             pixels = check_contents(image, data, name)
-            if pixels is None:
+            if image.format == "PPM" and policy == "upright":
+                picture = Picture(*_netpbm(data))
+            elif pixels is None:
                 picture = convert(image, name, policy, data, max_pixels)
             else:
                 picture = _decoded_jpeg(image, pixels, policy)
@@ -60,6 +63,11 @@ def decode(data: bytes, name: str, policy: DecodePolicy = "upright", max_pixels:
         raise PictureError(f"{name}: more pixels than Pillow reads of this format; reduce it") from error
     except Exception as error:
         raise _damaged(error, name) from error
+
+
+def _netpbm(data: bytes) -> tuple[NDArray[np.uint8], str, tuple[str, ...]]:
+    pixels, notes = netpbm_pixels(data)
+    return pixels, "PPM", notes
 
 
 def _decoded_jpeg(image: Image.Image, pixels: NDArray[np.uint8], policy: DecodePolicy) -> Picture:

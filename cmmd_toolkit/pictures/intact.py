@@ -2,10 +2,10 @@
 
 PNG: the checksum and place of every chunk, and as many rows as the header says. JPEG: all scans and restart marks, and
 coded pixels up to each mark. WebP: the lengths of the file and its chunks, and no lost end. GIF: all blocks, a first
-frame that fills its canvas. BMP: every row. TIFF: every strip or tile, of its full length. Bytes after the end of a
-picture are allowed: cameras and tools append their own.
+frame that fills its canvas. BMP: every row. TIFF: every strip or tile, of its full length. PGM and PPM: every sample,
+none above the maximum. Bytes after the end of a picture are allowed: cameras and tools append their own.
 
-What cannot be known: JPEG, WebP, GIF, BMP and most TIFF carry no checksums, so a changed byte inside their pixels
+What cannot be known: JPEG, WebP, GIF, BMP, PPM and most TIFF carry no checksums, so a changed byte inside their pixels
 decodes to other pixels without a word. So do a cut arithmetic-coded or lossless JPEG with an end mark put behind it, a
 JPEG whose header gives less rows than were coded, fax-coded TIFF, and zeros at the end of a WebP that is flat there.
 """
@@ -20,6 +20,7 @@ from ..errors import PictureError
 from .bmp_layout import bmp_damage
 from .jpeg_pixels import decode_whole
 from .jpeg_whole import mark_damage
+from .netpbm import is_netpbm, netpbm_damage
 from .png_whole import START as _PNG_START, chunk_damage, row_damage
 from .tiff_layout import part_damage, table_damage, unusual_layout
 from .webp_tail import tail_is_lost
@@ -126,4 +127,5 @@ _CONTAINERS: tuple[tuple[str, Callable[[bytes], bool], Callable[[bytes], str | N
     ("WebP", lambda data: data.startswith(b"RIFF") and data[8:12] == b"WEBP", _webp_damage),
     ("GIF", lambda data: data.startswith((b"GIF87a", b"GIF89a")), _gif_damage),
     ("TIFF", lambda data: data.startswith((b"II", b"MM")), table_damage),
+    ("Netpbm", is_netpbm, netpbm_damage),
 )

@@ -4,7 +4,7 @@ import re
 
 from ...errors import InputError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pnm")
 _SHARD = re.compile(r"^[^/]*\.(tar|tar\.gz|tgz):", re.IGNORECASE)
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..common.devices import full_float32
+from ..common.devices import full_float32, memory_of
 from ..common.text import first_line
-from ..errors import WeightsError
-from .precision import FULL, Precision, computing_in
+from ..errors import DeviceError, WeightsError
+from .precision import FULL, Precision, computing_in, remarks_on
 from .preprocess import NetworkInput, Preprocess
 
 if TYPE_CHECKING:
@@ -54,7 +54,9 @@ class Backbone:
 
     def at(self, precision: Precision) -> "Backbone":
         """The same network in another precision, which is part of its provenance."""
-        return replace(self, precision=precision, provenance={**self.provenance, "precision": precision})
+        provenance = {**self.provenance, "precision": precision}
+        remarks = (*self.remarks, *remarks_on(precision, self.device))
+        return replace(self, precision=precision, provenance=provenance, remarks=remarks)
 
     @property
     def classifier(self) -> NDArray[np.float32] | None:
@@ -65,8 +67,8 @@ class Backbone:
         """Features float32 (B, D) of preprocessed pictures, finite; `names` are for the message of the WeightsError."""
         import torch
 
-        size = self.chunk or len(batch)
-        with torch.inference_mode(), full_float32(), computing_in(self.precision, self.device):
+        size, autocast = self.chunk or len(batch), computing_in(self.precision, self.device)
+        with memory_of(self.device, "take a smaller `batch_size`"), torch.inference_mode(), full_float32(), autocast:
             parts = [
                 self.encode(torch.from_numpy(np.stack(batch[i : i + size])).to(self.device)).float().cpu()
                 for i in range(0, len(batch), size)
@@ -122,7 +124,7 @@ def check_works(loaded: Backbone) -> None:
 def _probing(model: str) -> Iterator[None]:
     try:
         yield
-    except WeightsError:
+    except (WeightsError, DeviceError):
         raise
     except Exception as error:  # whatever weights, configuration and preprocessing that do not fit together raise
         reason = first_line(error)

@@ -11,6 +11,7 @@ from ..errors import ArgumentError
 
 Precision = Literal["fp32", "bf16", "fp16"]
 FULL: Precision = "fp32"
+_CPU_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")  # of x86
 _NAMES: tuple[Precision, ...] = get_args(Precision)
 
 
@@ -39,6 +40,18 @@ def check_usable(precision: Precision, device: str) -> None:
         reason = first_line(error)
     if reason:
         raise ArgumentError(f"precision: {precision} is not usable on {device} ({reason}); take fp32")
+
+
+def remarks_on(precision: Precision, device: str) -> tuple[str, ...]:
+    """What the user should know about it on this device."""
+    if precision != "bf16" or device != "cpu":
+        return ()
+    import torch
+
+    capabilities: Any = getattr(torch.cpu, "get_capabilities", dict)()  # of torch 2.11 and later
+    if not capabilities.get("avx2") or any(capabilities.get(name) for name in _CPU_INSTRUCTIONS):
+        return ()
+    return ("bf16: this CPU has no instructions for it and takes longer than in fp32; take fp32 here",)
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def device_of_kernels(dtype: Any, multiplications: float) -> str | None:
     if asked == NUMPY or (asked == "auto" and multiplications < WORTH_A_DEVICE):
         return None
     device = resolve_device(asked)
-    usable = device != NUMPY and not (np.dtype(dtype) == np.float64 and device in NO_FLOAT64)
+    usable = device != NUMPY and not (np.dtype(dtype) == np.float64 and device.split(":")[0] in NO_FLOAT64)
     return device if all(current_processes().gather(usable)) else None
 
 

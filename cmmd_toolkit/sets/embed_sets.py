@@ -102,9 +102,10 @@ def _changes(
     sets: OpenedSets, networks: Mapping[str, Backbone], bandwidth: Bandwidth | None
 ) -> tuple[list[PrecisionChange], list[str]]:
     """What less than fp32 changes in the score, and the sentences that say so."""
-    if sets.run.precision == FULL:
+    low = {name: own for name, own in networks.items() if own.precision != FULL}  # as asked, or as a Backbone is
+    if not low:
         return [], []
-    sampled, remarks = sampled_sides(sets.sides, networks, sets.run)
+    sampled, remarks = sampled_sides(sets.sides, low, sets.run)
     ruler = sets.recipe.bandwidth_or(bandwidth)
     changes, sentences = changes_of_score(sets.sides, sampled, sets.recipe, ruler, sets.run)
     return changes, [*sentences, *remarks]
@@ -123,10 +124,9 @@ def embed_set(images: Any, run: Run) -> FeatureSet:
     keep_to_limit(run.store_path, keep=len(names))
     record = replace(record, origin=origin)
     found = {name: replace(own, record=record) for name, own in zip(names, features, strict=True)}
-    if run.precision != FULL:
-        (sampled,), _ = sampled_sides([side], networks, run)
-        found = {name: own if sampled is None else sampled[name].noted(own) for name, own in found.items()}
-    return FeatureSet(found)
+    low = {name: own for name, own in networks.items() if own.precision != FULL}
+    (sampled,), _ = sampled_sides([side], low, run) if low else ([None], [])
+    return FeatureSet(found | {name: own.noted(found[name]) for name, own in (sampled or {}).items()})
 
 
 def _made_with(side: Side) -> dict[str, Any]:

@@ -36,6 +36,11 @@ class Sampled:
         return len(self.full)
 
     @property
+    def precision(self) -> str:
+        """The lower one."""
+        return str(self.low.provenance["precision"])
+
+    @property
     def change(self) -> float:
         """The root mean square of what the precision changes, as a share of the spread of the features."""
         full = self.full.values.astype(np.float64)
@@ -101,11 +106,11 @@ def sampled_sides(
     """Some pictures of every side under every network in both precisions, None for sides that cannot be read again;
     and why those are left out."""
     found: list[Mapping[str, Sampled] | None] = []
-    remarks = []
+    remarks, precision = [], _precisions(networks)
     for side in sides:
         if side.source is None or not (isinstance(side.source.items, Stream) or side.source.size is not None):
             why = "its features are stored" if side.source is None else "it is a stream that is read once"
-            remarks.append(f"what {run.precision} changes was not measured with {side.short or side.label}: {why}")
+            remarks.append(f"what {precision} changes was not measured with {side.short or side.label}: {why}")
             found.append(None)
         else:
             found.append(_sampled(side, networks, run))
@@ -117,7 +122,7 @@ def _sampled(side: Side, networks: Mapping[str, Backbone], run: Run) -> Mapping[
     source = side.source.subset(PICTURES, run.seed)
     both = [backbone for own in networks.values() for backbone in (own, own.at(FULL))]
     show = run.progress or show_no_progress
-    label = f"{side.label} ({run.precision} against fp32)"
+    label = f"{side.label} ({_precisions(networks)} against fp32)"
     with (
         show(label, source.size) as advance,
         FeatureStore(run.store_path, both, source.policy, run.max_pixels) as store,
@@ -152,7 +157,7 @@ def changes_of_score(
             try:
                 own = _changes((name, side.short), reference[name], generated[name], recipe, bandwidth, run)
             except ArgumentError as error:
-                remarks.append(f"what {run.precision} changes on {name} was not measured: {error}")
+                remarks.append(f"what {reference[name].precision} changes on {name} was not measured: {error}")
                 continue
             changes += own
             wholes = [one.size == len(sample[name]) for one, sample in ((sides[0], reference), (side, generated))]
@@ -186,7 +191,7 @@ def _changes(
         PrecisionChange(
             *names,
             metric,
-            run.precision,
+            x.precision,
             found.value,
             wanted.value,
             wanted.standard_error,
@@ -195,6 +200,10 @@ def _changes(
         )
         for metric, (found, wanted) in pairs.items()
     ]
+
+
+def _precisions(networks: Mapping[str, Backbone]) -> str:
+    return " and ".join(sorted({own.precision for own in networks.values()}))
 
 
 def _signed(value: float) -> str:

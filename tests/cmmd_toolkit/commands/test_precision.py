@@ -11,6 +11,7 @@ from pictures import smooth_picture
 
 from cmmd_toolkit import (
     ArgumentError,
+    DeviceError,
     Features,
     InputError,
     Report,
@@ -165,6 +166,30 @@ def test_what_contradicts_a_precision_is_refused(folders: tuple[str, str], featu
     for call, message in refused:
         with pytest.raises(ArgumentError, match=message):
             call()
+
+
+def test_a_backbone_that_computes_in_less_says_what_it_changes(folders: tuple[str, str]) -> None:
+    given: dict[str, Any] = {**NO_STORE, "backbone": load_backbone("mini", device="cpu", precision="bf16")}
+    report = compare(*folders, **given)
+    assert {change["precision"] for change in report.provenance["precision_changes"]} == {"bf16"}
+    assert embed(folders[0], **given).provenance["precision_change"]["pictures"] == 20
+
+
+@pytest.mark.parametrize("has", [(), ("avx2",), ("avx2", "amx_bf16")])
+def test_a_cpu_without_bfloat16_is_said(has: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(has, True), raising=False)
+    low, full = (load_backbone("mini", device="cpu", precision=own) for own in ("bf16", "fp32"))
+    assert any("no instructions for it" in remark for remark in low.remarks) == (has == ("avx2",))
+    assert not any("bf16" in remark for remark in full.remarks)
+
+
+def test_a_device_without_memory_for_a_batch_is_one_line() -> None:
+    def encode(_inputs: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 9 GiB")
+
+    starved = replace(load_backbone("mini", device="cpu"), encode=encode)
+    with pytest.raises(DeviceError, match="not enough memory .* take a smaller `batch_size`"):
+        starved.embed([np.zeros((3, 64, 64), np.float32)])
 
 
 def test_overflow_names_the_precision() -> None:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..common.processes import current_processes
 from ..errors import CmmdError
 from ..estimation.principal import plane_of
 from ..features.features import rows_needed
@@ -26,8 +25,11 @@ LISTED, LISTED_OF_MANY, MANY = 6, 3, 6  # pictures a list; fewer where backbones
 def exhibit_of(
     sets: EmbeddedSets, wanted: bool, bandwidth: Bandwidth | None, sections: Sequence[Section] | None = None
 ) -> Exhibit | str:
-    """The exhibit, where it is wanted; `sections` are those of an explanation. Of several processes the main one's."""
-    if not wanted or not current_processes().is_main:
+    """The exhibit, where it is wanted; `sections` are those of an explanation.
+
+    Every process of several makes it: they share the blocks of its kernels.
+    """
+    if not wanted:
         return NOT_ASKED
     sides = sets.sides[: MOST_SETS + 1]
     drawn = [_drawn(side, max(2, MOST_DRAWN // len(sides)), sets.run.seed) for side in sides]

@@ -56,7 +56,10 @@ def of_pictures(pictures: str, others: str, few: str) -> dict[str, Any]:
     """Numbers from pictures, of which every process embeds a part."""
     whole = embed(pictures, **NETWORK)
     assert whole.record is not None
-    report = compare(pictures, [others, few], metric=["fd", "mmd", "kd", "copies"], **NETWORK)
+    report = compare(pictures, [others, few], metric=["fd", "mmd", "kd", "copies"], exhibit=True, **NETWORK)
+    exhibit = report.exhibit
+    assert not isinstance(exhibit, str)
+    assert not isinstance(exhibit.drivers, str)
     ranking = rank(pictures, [pictures, others], **NETWORK)
     explanation = explain(pictures, others, top=3, **NETWORK)
     needed = plan(pictures, others, differences=[0.1], **NETWORK)
@@ -70,6 +73,7 @@ def of_pictures(pictures: str, others: str, few: str) -> dict[str, Any]:
         "warnings": report.warnings,
         "rank": [[place.generated, place.score, place.groups] for order in ranking.orders for place in order.places],
         "explain": [entry.name for section in explanation.sections for entry in section.alien],
+        "drivers": [[entry.name, entry.nearest] for own in exhibit.drivers for entry in own.section.alien],
         "plan": str(needed),
     }
 

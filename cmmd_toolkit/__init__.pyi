@@ -1,6 +1,7 @@
 from .backbones import load_backbone as load_backbone
 from .backbones.base import Backbone as Backbone
 from .commands.compare import compare as compare, embed as embed
+from .commands.contrast import contrast as contrast
 from .commands.explain import explain as explain
 from .commands.plan import plan as plan
 from .commands.rank import rank as rank
@@ -34,6 +35,7 @@ from .metrics.realism import Realism as Realism, realism as realism
 from .metrics.sliced import mind as mind, sliced_wasserstein as sliced_wasserstein
 from .metrics.vendi import vendi_by_class as vendi_by_class, vendi_score as vendi_score
 from .report import Report as Report, Result as Result
+from .report.contrast import Contrast as Contrast
 from .report.explanation import Explanation as Explanation
 from .report.plan import Plan as Plan
 from .report.ranking import Ranking as Ranking

@@ -7,6 +7,7 @@ import click
 from ..common.completion import FILE
 from ..common.examples import examples
 from ..common.outputs import Outputs, output_options
+from ..errors import ArgumentError
 from .options import (
     bandwidth_option,
     command_line,
@@ -23,10 +24,11 @@ from .page import html_option, page_from
     epilog=examples(
         "cmmd explain real/ fake/ --backbone mini",
         "cmmd explain real/ fake/ --top 32 --sheet explain.png --csv pictures.csv",
+        "cmmd explain real/ a/ b/ --backbone mini --sheet difference.png",
     ),
 )
 @click.argument("reference", type=FILE)
-@click.argument("generated", type=FILE)
+@click.argument("generated", nargs=-1, required=True, type=FILE)
 @click.option(
     "--top", type=click.IntRange(min=1), default=16, show_default=True, metavar="N", help="Pictures per list."
 )
@@ -38,23 +40,37 @@ from .page import html_option, page_from
 )
 @output_options
 @html_option
-def explain(reference: str, generated: str, sheet_file: str | None, **given: Any) -> int:
-    """Say which pictures make the squared MMD of GENERATED to REFERENCE.
+def explain(reference: str, generated: tuple[str, ...], sheet_file: str | None, **given: Any) -> int:
+    """Say which pictures make the squared MMD of GENERATED to REFERENCE, or the difference of two GENERATED sets.
 
     Three lists for each backbone: over-represented generated pictures (far from the reference, crowded by generated
     ones) and under-represented reference pictures (where generated ones are rare), by the witness function of MMD;
     and strays, the generated pictures farthest from every reference one, of which MMD hardly sees a few.
+
+    Of two GENERATED sets: the pictures without which each would be closest to the reference, and the reference pictures
+    that one covers more than the other.
     """
+    if len(generated) > 2:
+        raise ArgumentError(f"expected one or two generated sets, got {len(generated)}; name two of them")
+    if len(generated) == 2 and given["html_file"] is not None:
+        raise ArgumentError("--html: shows one generated set; leave it out, or explain each set by itself")
     parse_shared(given)
     outputs = Outputs.taken_from(given)
     page = page_from(given, outputs)
     if sheet_file is not None:
         _check_sheet(sheet_file)
 
+    from ..commands.contrast import contrast
     from ..commands.explain import explain as run
     from ..common.progress import show_progress
 
-    explanation = run(reference, generated, progress=show_progress, command=command_line(), **given)
+    known: dict[str, Any] = {"progress": show_progress, "command": command_line(), **given}
+    if len(generated) == 2:
+        del known["exhibit"]
+        difference = contrast(reference, *generated, **known)
+        deliver(difference, outputs, *([] if sheet_file is None else [lambda: difference.save_sheet(sheet_file)]))
+        return 0
+    explanation = run(reference, generated[0], **known)
     sheet = [] if sheet_file is None else [lambda: explanation.save_sheet(sheet_file)]
     deliver(explanation, outputs, *sheet, *page(explanation))
     return 0

@@ -79,7 +79,7 @@ def explain(
     if bandwidth is not None:
         check_bandwidth(bandwidth)
     if len(as_sources(generated)) != 1:
-        raise ArgumentError(f"generated: expected one set, got {len(as_sources(generated))}; explain each by itself")
+        raise ArgumentError(f"generated: expected one set, got {len(as_sources(generated))}; `contrast` takes two")
     run = Run(
         backbone=backbone,
         weights=weights,
@@ -100,14 +100,14 @@ def explain(
         command=command,
     )
     sets = open_sets(reference, generated, run)
-    _check_explainable(sets)
+    check_explainable(sets)
     with kernels_on(run.device):
         embedded = embed_sets(sets, bandwidth)
         sections = [_section(embedded, k, bandwidth, top) for k in range(len(embedded.backbones))]
         return _explanation(embedded, sections, exhibit_of(embedded, exhibit, bandwidth, sections))
 
 
-def _check_explainable(sets: OpenedSets) -> None:
+def check_explainable(sets: OpenedSets) -> None:
     """Refuse what has no witness function."""
     if "mmd" not in sets.recipe.metrics:
         raise ArgumentError(
@@ -118,7 +118,7 @@ def _check_explainable(sets: OpenedSets) -> None:
 
 def _explanation(sets: EmbeddedSets, sections: Sequence[Section], exhibit: Exhibit | str) -> Explanation:
     first, second = sets.sides
-    remarks = [*sets.warnings, *_row_remarks(sets), *(text for one in sections for text in _remarks(one))]
+    remarks = [*sets.warnings, *row_remarks(sets), *(text for one in sections for text in _remarks(one))]
     return Explanation(
         first.label,
         second.label,
@@ -144,7 +144,7 @@ def _section(sets: EmbeddedSets, backbone: int, bandwidth: Bandwidth | None, top
     )
 
 
-def _row_remarks(sets: EmbeddedSets) -> list[str]:
+def row_remarks(sets: EmbeddedSets) -> list[str]:
     """Row numbers count within the subset, when one was drawn."""
     return [
         f"{side.short}: features without names, so pictures are called by their row in the subset of max_images"

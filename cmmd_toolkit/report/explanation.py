@@ -20,7 +20,7 @@ LEGEND = (
     "Witness: mean similarity (kernel) to the reference minus that to the generated pictures, the picture itself left "
     "out.\nChange: of squared MMD, if this one picture were removed. Nearest: on the other side, with its distance."
 )
-_IN_A_FILE = "a saved explanation holds no pictures; explain the sets again to see them"
+IN_A_FILE = "a saved explanation holds no pictures; explain the sets again to see them"
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Explanation(PaperRecord):
     sets: tuple[Mapping[str, Any], ...]
     provenance: Mapping[str, Any] = field(compare=False)
     pictures: tuple[Pictures, Pictures] = field(
-        default=(_IN_A_FILE, _IN_A_FILE), repr=False, compare=False, metadata=NOT_SAVED
+        default=(IN_A_FILE, IN_A_FILE), repr=False, compare=False, metadata=NOT_SAVED
     )
     exhibit: Exhibit | str = field(default=NOT_ASKED, repr=False, compare=False, metadata=NOT_SAVED)
 

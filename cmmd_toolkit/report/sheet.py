@@ -15,6 +15,7 @@ from ..errors import ArgumentError, InputError
 
 if TYPE_CHECKING:
     from ..pictures.load import Load
+    from .contrast import Contrast
     from .explanation import Explanation
     from .section import Entry, Pictures
 
@@ -46,12 +47,16 @@ class Block:
 
 def save_sheet(explanation: "Explanation", path: Path) -> None:
     """See `Explanation.save_sheet`."""
+    save_blocks(explanation.pictures, lambda: explanation_blocks(explanation), path)
+
+
+def save_blocks(pictures: Sequence["Pictures"], blocks: Callable[[], Sequence[Block]], path: Path) -> None:
+    """Write a sheet of blocks, or raise InputError where no set holds pictures."""
     check_sheet_name(path)
-    reference, generated = explanation.pictures
-    if isinstance(reference, str) and isinstance(generated, str):
-        raise InputError(f"{path}: not written: {generated}")
+    if all(isinstance(own, str) for own in pictures):
+        raise InputError(f"{path}: not written: {pictures[-1]}")
     with atomic_path(path) as temporary:
-        draw_sheet(explanation_blocks(explanation)).save(temporary, format="PNG")
+        draw_sheet(blocks()).save(temporary, format="PNG")
 
 
 def check_sheet_name(path: Path) -> None:
@@ -88,6 +93,30 @@ def explanation_blocks(explanation: "Explanation") -> list[Block]:
             ),
         ]
     return blocks
+
+
+def contrast_blocks(contrast: "Contrast") -> list[Block]:
+    """Four blocks for each backbone: the worst pictures of both sets, and reference pictures nearer to either."""
+    from .contrast import contrast_lists, section_title
+
+    short = short_labels((contrast.reference, contrast.first, contrast.second))
+    names = short[contrast.reference], short[contrast.first], short[contrast.second]
+    reference, first, second = contrast.pictures
+    return [
+        _block(
+            f"{section.backbone}: {title[:1].lower()}{title[1:]}", _values(section_title(section)), entries, pictures
+        )
+        for section in contrast.sections
+        for (entries, title), pictures in zip(
+            contrast_lists(section, names), (first, second, reference, reference), strict=True
+        )
+    ]
+
+
+def _values(title: str) -> str:
+    """The title of a section without its backbone, as a sentence."""
+    values = title.partition("   ")[2]
+    return f"{values[:1].upper()}{values[1:]}."
 
 
 def _block(title: str, note: str, entries: Sequence["Entry"], pictures: "Pictures", shown: str = "witness") -> Block:

@@ -31,27 +31,27 @@ def section_of(
     """The lists of one backbone and one generated set; see `explain`. `names` are those of both sets, by row."""
     score = MmdReference(reference, bandwidth, "unbiased", seed).score(generated).without_rows()
     found = witness(score)
-    lowest, highest = _first(found.generated, top), _first(-found.reference, top)
+    lowest, highest = first_rows(found.generated, top), first_rows(-found.reference, top)
     x, y = np.asarray(reference), np.asarray(generated)
     near_x = kth_neighbours(Points(y), 1, Points(x))
     near_y = kth_neighbours(Points(x[highest]), 1, Points(y))
-    farthest = _first(-near_x[1], top)
+    farthest = first_rows(-near_x[1], top)
     x_names, y_names = names
 
     def entries(rows: Rows) -> tuple[Entry, ...]:
         nearest = near_x[0][rows], near_x[1][rows]
-        return _entries(rows, found.generated, found.generated_change, y_names, x_names, nearest)
+        return entries_of(rows, found.generated, found.generated_change, y_names, x_names, nearest)
 
-    uncovered = _entries(highest, found.reference, found.reference_change, x_names, y_names, near_y)
+    uncovered = entries_of(highest, found.reference, found.reference_change, x_names, y_names, near_y)
     return Section(backbone, score.estimate, entries(lowest), uncovered, entries(farthest), found)
 
 
-def _first(values: NDArray[np.float64], top: int) -> Rows:
+def first_rows(values: NDArray[np.float64], top: int) -> Rows:
     """The rows with the lowest values; copies, whose sums may round differently, in their own order."""
     return np.argsort(np.round(values, 12), kind="stable")[:top]
 
 
-def _entries(
+def entries_of(
     rows: Rows,
     values: NDArray[np.float64],
     changes: NDArray[np.float64],
@@ -59,6 +59,7 @@ def _entries(
     others: Sequence[str],
     nearest: tuple[Rows, NDArray[np.float64]],
 ) -> tuple[Entry, ...]:
+    """The pictures of `rows`; `nearest` are the row and squared distance of each one's nearest among the others."""
     return tuple(
         Entry(
             names[row],

@@ -67,11 +67,12 @@ def _table(explanation: "Explanation", section: "Section") -> PaperTable:
     )
     headings = [Heading(name, is_name=True) for name in ("List", "Picture")]
     headings += [Heading("Witness"), Heading("Change"), Heading("Nearest", is_name=True), Heading("Distance")]
-    rows = tuple(_cells(name, entry) for name, entries in _lists(section).items() for entry in entries)
+    rows = tuple(picture_cells(name, entry) for name, entries in _lists(section).items() for entry in entries)
     return PaperTable(caption, tuple(headings), rows, (_NOTE,))
 
 
-def _cells(name: str, entry: "Entry") -> tuple[Cell, ...]:
+def picture_cells(name: str, entry: "Entry") -> tuple[Cell, ...]:
+    """A listed picture: list, name, witness, change, nearest, distance."""
     change = "-" if entry.change is None else number_text(entry.change, significant=2, sign="+")
     return (
         Cell(name),

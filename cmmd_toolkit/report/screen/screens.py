@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ...common.labels import short_labels
 from ...common.text import interval_text, number_text
+from ..contrast import LEGEND as CONTRAST_LEGEND, Contrast, contrast_lists, section_title
 from ..explanation import LEGEND, Explanation, entry_rows, section_lists
 from ..paper.record import PaperRecord
 from ..plan import Need, Plan, plan_notes, plan_title, size_rows
@@ -31,6 +32,8 @@ def screen_of(record: PaperRecord) -> Screen:
         return _of_ranking(record)
     if isinstance(record, Plan):
         return _of_plan(record)
+    if isinstance(record, Contrast):
+        return _of_contrast(record)
     assert isinstance(record, Explanation)
     return _of_explanation(record)
 
@@ -71,6 +74,20 @@ def _of_plan(plan: Plan) -> Screen:
 def _need_table(need: Need) -> Table:
     headings, *rows = size_rows(need)
     return Table(plan_title(need), headings, rows, (1,), "")
+
+
+def _of_contrast(contrast: Contrast) -> Screen:
+    names = short_labels([contrast.reference, contrast.first, contrast.second])
+    own = names[contrast.reference], names[contrast.first], names[contrast.second]
+    sides = f"Reference: {own[0]}   First: {own[1]}   Second: {own[2]}"
+    found: list[Table] = []
+    for section in contrast.sections:
+        lead = f"{sides}\n{section_title(section)}"
+        for entries, title in contrast_lists(section, own):
+            headings, *rows = entry_rows(entries)
+            found.append(Table("\n\n".join(filter(None, (lead, title))), headings, rows, (1, 4), ""))
+            lead = ""
+    return Screen(tuple(found), (CONTRAST_LEGEND,), contrast.warnings, (), frozenset({*names, *names.values()}))
 
 
 def _of_explanation(explanation: Explanation) -> Screen:

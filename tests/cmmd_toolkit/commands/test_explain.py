@@ -391,7 +391,7 @@ def test_every_wrong_argument_is_named(real: Path, fake: Path) -> None:
     features = Features(gaussian(9, 4))
     with pytest.raises(ArgumentError, match="top: expected a whole number of at least 1, got 0"):
         explain(real, fake, backbone="mini", top=0)
-    with pytest.raises(ArgumentError, match="generated: expected one set, got 2; explain each by itself"):
+    with pytest.raises(ArgumentError, match="generated: expected one set, got 2; .contrast. takes two"):
         explain(real, [fake, fake], backbone="mini")
     with pytest.raises(ArgumentError, match="recipe: expected one that defines an MMD, got pytorch-fid"):
         explain(real, fake, recipe="pytorch-fid")
@@ -432,8 +432,8 @@ def test_every_mistake_is_one_line_and_code_2(real: Path, tmp_path: Path, capsys
     Features(gaussian(20, 3)).save(stored)
     mini = ("--backbone", "mini")
     for arguments, words in (
-        ((real,), "Missing argument 'GENERATED'"),
-        ((real, real, real), "unexpected extra argument"),
+        ((real,), "Missing argument 'GENERATED...'"),
+        ((real, real, real, real), "expected one or two generated sets, got 3"),
         ((real, tmp_path / "absent", *mini), "absent: no such file or folder"),
         ((real, real, *mini, "--top", 0), "0 is not in the range"),
         ((real, real, *mini, "--sheet", "sheet.jpg"), "sheet.jpg: expected a name that ends in .png"),

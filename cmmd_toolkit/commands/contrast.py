@@ -1,0 +1,137 @@
+"""`contrast`: which pictures make one generated set closer to the reference than another."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..backbones.precision import FULL, Precision
+from ..common.arguments import whole_number
+from ..common.progress import ShowProgress
+from ..errors import ArgumentError
+from ..estimation.kernel_device import kernels_on
+from ..metrics.mmd import Bandwidth, MmdReference, check_bandwidth
+from ..metrics.mmd_cost import FEWER, warn_of_cost
+from ..pictures.decode import MAX_PIXELS
+from ..report.contrast import Contrast, ContrastSection
+from ..scoring.contrasting import contrast_section
+from ..scoring.driving import pictures_of
+from ..sets.embed_sets import EmbeddedSets, embed_sets
+from ..sets.embedding import OnError
+from ..sets.open_sets import open_sets
+from ..sets.run import Backbones, Paths, Run, StorePath
+from .explain import check_explainable, row_remarks
+
+_OWN_RULERS = "bandwidth: median-pooled gives each set a kernel of its own, and two cannot be compared; take median"
+
+
+def contrast(
+    reference: Any,
+    first: Any,
+    second: Any,
+    *,
+    top: int = 16,
+    bandwidth: Bandwidth | None = None,
+    backbone: Backbones = None,
+    weights: Paths = None,
+    model: str | Mapping[str, str] | None = None,
+    dims: int | None = None,
+    recipe: str | None = None,
+    batch_size: int = 32,
+    workers: int | None = None,
+    device: str = "auto",
+    precision: Precision = FULL,
+    max_images: int | None = None,
+    seed: int = 0,
+    recursive: bool = True,
+    on_error: OnError = "fail",
+    max_pixels: int = MAX_PIXELS,
+    store: StorePath = None,
+    progress: ShowProgress | None = None,
+    command: str | None = None,
+) -> Contrast:
+    """Say which pictures are behind the difference of two generated sets' squared MMDs to one reference.
+
+        D = MMD^2(reference, first) - MMD^2(reference, second)
+
+    Four lists: the pictures of each generated set without which it would be closest to the reference, and the
+    reference pictures that one set covers more than the other (by the mean kernel to each).
+
+    Args:
+        reference, first, second: as `compare`, one set each, and no mean and covariance.
+        bandwidth: of the kernel, the same for both: a number > 0 or "median" (of the reference; the default).
+        others: as `explain`.
+
+    Returns:
+        Contrast, with one section for each backbone.
+
+    Raises:
+        CmmdError: as `explain`; "median-pooled", which gives each set a ruler of its own.
+    """
+    top = whole_number(top, "top", 1)
+    if bandwidth is not None and check_bandwidth(bandwidth) == "median-pooled":
+        raise ArgumentError(_OWN_RULERS)
+    run = Run(
+        backbone=backbone,
+        weights=weights,
+        model=model,
+        dims=dims,
+        recipe=recipe,
+        batch_size=batch_size,
+        workers=workers,
+        device=device,
+        precision=precision,
+        max_images=max_images,
+        seed=seed,
+        recursive=recursive,
+        on_error=on_error,
+        max_pixels=max_pixels,
+        store=store,
+        progress=progress,
+        command=command,
+    )
+    sets = open_sets(reference, [first, second], run)
+    if len(sets.sides) != 3:
+        raise ArgumentError(f"first, second: expected one set each, got {len(sets.sides) - 1} in all")
+    check_explainable(sets)
+    with kernels_on(run.device):
+        embedded = embed_sets(sets, bandwidth)
+        sections = [_section(embedded, k, bandwidth, top) for k in range(len(embedded.backbones))]
+    return _contrast(embedded, sections)
+
+
+def _section(sets: EmbeddedSets, backbone: int, bandwidth: Bandwidth | None, top: int) -> ContrastSection:
+    x, y, z = (sets.recipe.mmd_rows(features) for features in sets.features_on(backbone))
+    for rows in (y, z):
+        warn_of_cost(len(x), len(rows), x.shape[1], FEWER)
+    ruler = MmdReference(x, sets.recipe.bandwidth_or(bandwidth), "unbiased", sets.run.seed)
+    reference, first, second = (side.picture_names() for side in sets.sides)
+    return contrast_section(sets.backbones[backbone], ruler, (y, z), (reference, first, second), top)
+
+
+def _contrast(sets: EmbeddedSets, sections: Sequence[ContrastSection]) -> Contrast:
+    reference, first, second = sets.sides
+    remarks = [*sets.warnings, *row_remarks(sets)]
+    for one in sections:
+        if one.interval is None:
+            reason = one.first.no_error_reason or one.second.no_error_reason
+            remarks.append(f"{one.backbone}: no test of the difference: {reason}")
+        elif one.interval[0] <= 0 <= one.interval[1]:
+            remarks.append(
+                f"{one.backbone}: the 95 % interval of the difference includes zero; the lists show chance as much as "
+                "a difference of the sets"
+            )
+    real = [entry.row for one in sections for entry in (*one.nearer_to_first, *one.nearer_to_second)]
+    own = [[entry.row for one in sections for entry in getattr(one, name)] for name in ("first_worst", "second_worst")]
+    return Contrast(
+        reference.label,
+        first.label,
+        second.label,
+        tuple(sections),
+        tuple(dict.fromkeys(remarks)),
+        sets.descriptions(),
+        sets.provenance(["mmd"]),
+        (
+            pictures_of(reference, sorted(set(real))),
+            pictures_of(first, sorted(set(own[0]))),
+            pictures_of(second, sorted(set(own[1]))),
+        ),
+    )

@@ -1,0 +1,133 @@
+"""The difference of two generated sets, and its plain text."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..common.files import path_of
+from ..common.labels import short_labels
+from ..common.text import align, interval_text, number_text, p_phrase
+from ..estimation.estimate import Estimate
+from .document import NOT_SAVED
+from .explanation import IN_A_FILE, entry_rows
+from .paper import contrast as listed
+from .paper.record import PaperRecord
+from .paper.rows import Row
+from .paper.table import PaperTable
+from .section import Entry, Pictures
+
+if TYPE_CHECKING:
+    from .paper.panel import Panel
+
+LEGEND = (
+    "Witness of a generated picture: mean similarity (kernel) to the reference minus that to its own set; of a "
+    "reference picture: to the first set minus to the second.\nChange: of the difference, if this one picture were "
+    "removed. Nearest: a generated picture's in the reference, a reference picture's in the set that is denser there."
+)
+
+
+@dataclass(frozen=True)
+class ContrastSection:
+    """What one backbone sees.
+
+    Attributes:
+        first, second: the squared MMD of each generated set to the reference, unbiased, by one kernel.
+        difference: the first less the second; below zero the first is closer.
+        standard_error, interval, p_value: of the difference (relative test), None where there is none.
+        first_worst, second_worst: pictures of each generated set whose removal would bring it closest to the reference.
+        nearer_to_first, nearer_to_second: reference pictures where that set is denser than the other.
+    """
+
+    backbone: str
+    first: Estimate
+    second: Estimate
+    difference: float
+    standard_error: float | None
+    interval: tuple[float, float] | None
+    p_value: float | None
+    first_worst: tuple[Entry, ...]
+    second_worst: tuple[Entry, ...]
+    nearer_to_first: tuple[Entry, ...]
+    nearer_to_second: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class Contrast(PaperRecord):
+    """What `contrast` returns.
+
+    Attributes:
+        reference, first, second: the names of the sets.
+        sections: one for each backbone.
+        warnings, sets, provenance: as in `Report`.
+        pictures: how the listed pictures of each set are read again, or why they cannot be; not in the JSON form.
+    """
+
+    kind: ClassVar[str] = "contrast"
+    schema_version: ClassVar[int] = 1
+    columns: ClassVar[tuple[str, ...]] = listed.COLUMNS
+
+    reference: str
+    first: str
+    second: str
+    sections: tuple[ContrastSection, ...]
+    warnings: tuple[str, ...]
+    sets: tuple[Mapping[str, Any], ...]
+    provenance: Mapping[str, Any] = field(compare=False)
+    pictures: tuple[Pictures, Pictures, Pictures] = field(
+        default=(IN_A_FILE, IN_A_FILE, IN_A_FILE), repr=False, compare=False, metadata=NOT_SAVED
+    )
+
+    def save_sheet(self, path: str | Path) -> None:
+        """Write the listed pictures as a contact sheet, a PNG; as `Explanation.save_sheet`."""
+        from .sheet import contrast_blocks, save_blocks
+
+        save_blocks(self.pictures, lambda: contrast_blocks(self), path_of(path))
+
+    def rows(self) -> list[Row]:
+        """See `PaperRecord.rows`."""
+        return listed.tidy_rows(self)
+
+    def paper_tables(self) -> list[PaperTable]:
+        """See `PaperRecord.paper_tables`."""
+        return [table for section in self.sections for table in listed.tables_of(self, section)]
+
+    def panels(self) -> "Sequence[Panel]":
+        """See `PaperRecord.panels`."""
+        return listed.panels_of(self)
+
+    def remarks(self) -> list[str]:
+        """See `PaperRecord.remarks`."""
+        return [*(f"warning: {text}" for text in self.warnings)]
+
+    def __str__(self) -> str:
+        lines = [f"Reference: {self.reference}   First: {self.first}   Second: {self.second}"]
+        short = short_labels((self.reference, self.first, self.second))
+        names = short[self.reference], short[self.first], short[self.second]
+        for section in self.sections:
+            lines += ["", section_title(section)]
+            for entries, title in contrast_lists(section, names):
+                lines += ["", title, *align(entry_rows(entries), left=(1, 4))]
+        return "\n".join([*lines, "", LEGEND, *self.remarks()]) + "\n"
+
+
+def section_title(section: ContrastSection) -> str:
+    """The backbone, both distances and their difference."""
+    values = (number_text(own.value, own.standard_error) for own in (section.first, section.second))
+    known = ""
+    if section.interval is not None and section.p_value is not None:
+        ends = interval_text(section.interval, section.standard_error)
+        known = f" (95 % interval {ends}; {p_phrase(section.p_value)})"
+    difference = number_text(section.difference, section.standard_error, sign="+")
+    return f"Backbone: {section.backbone}   squared MMD {' and '.join(values)}, difference {difference}{known}"
+
+
+def contrast_lists(section: ContrastSection, names: tuple[str, str, str]) -> list[tuple[Sequence[Entry], str]]:
+    """The four lists and what each is; `names` are of the reference and both generated sets."""
+    reference, first, second = names
+    return [
+        (section.first_worst, f"What keeps {first} from {reference}: without these it would be closer"),
+        (section.second_worst, f"What keeps {second} from {reference}: without these it would be closer"),
+        (section.nearer_to_first, f"Pictures of {reference} that {first} covers more than {second}"),
+        (section.nearer_to_second, f"Pictures of {reference} that {second} covers more than {first}"),
+    ]

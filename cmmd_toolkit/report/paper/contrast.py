@@ -1,0 +1,80 @@
+"""The difference of two generated sets on paper: the listed pictures, and the difference drawn with its interval."""
+
+from typing import TYPE_CHECKING
+
+from .panel import Dots, Point
+from .pictures import picture_cells
+from .rows import Row
+from .table import Heading, PaperTable
+
+if TYPE_CHECKING:
+    from ..contrast import Contrast, ContrastSection
+    from ..section import Entry
+
+COLUMNS = (
+    *("reference", "first", "second", "backbone", "list", "place", "picture", "row", "witness", "change", "nearest"),
+    "distance",
+)
+_LISTS = ("first_worst", "second_worst", "nearer_to_first", "nearer_to_second")
+_NOTE = (
+    "Worst: pictures of a generated set without which it would be closer to the reference. Nearer: reference pictures "
+    "where that set is denser than the other. Change: of the difference of squared MMD without this picture."
+)
+
+
+def lists_of(section: "ContrastSection") -> dict[str, tuple["Entry", ...]]:
+    """The lists by their names."""
+    return {name: getattr(section, name) for name in _LISTS}
+
+
+def tidy_rows(contrast: "Contrast") -> list[Row]:
+    """One row for each listed picture; `row` is its place in its set, from 0."""
+    sides = {"reference": contrast.reference, "first": contrast.first, "second": contrast.second}
+    return [
+        {
+            **sides,
+            "backbone": section.backbone,
+            "list": name,
+            "place": place,
+            "picture": entry.name,
+            "row": entry.row,
+            "witness": entry.witness,
+            "change": entry.change,
+            "nearest": entry.nearest,
+            "distance": entry.distance,
+        }
+        for section in contrast.sections
+        for name, entries in lists_of(section).items()
+        for place, entry in enumerate(entries, 1)
+    ]
+
+
+def tables_of(contrast: "Contrast", section: "ContrastSection") -> list[PaperTable]:
+    """The table of one backbone."""
+    from ..contrast import section_title
+
+    title = section_title(section).removeprefix("Backbone: ").replace("   ", ", ")
+    caption = (
+        f"Pictures behind the difference of {contrast.first} and {contrast.second} to {contrast.reference}: {title}."
+    )
+    headings = [Heading(name, is_name=True) for name in ("List", "Picture")]
+    headings += [Heading("Witness"), Heading("Change"), Heading("Nearest", is_name=True), Heading("Distance")]
+    rows = [
+        picture_cells(name.replace("_", " "), own) for name, entries in lists_of(section).items() for own in entries
+    ]
+    return [PaperTable(caption, tuple(headings), tuple(rows), (_NOTE,))]
+
+
+def panels_of(contrast: "Contrast") -> list[Dots]:
+    """The distances of both sets under each backbone, with their intervals."""
+    return [
+        Dots(
+            section.backbone,
+            "squared MMD",
+            (
+                Point(contrast.first, section.first.value, section.first.interval, series=0),
+                Point(contrast.second, section.second.value, section.second.interval, series=1),
+            ),
+        )
+        for section in contrast.sections
+    ]

@@ -14,6 +14,7 @@ from .network.config import DiTConfig as DiTConfig
 from .network.model import DiT as DiT
 from .sampling.sample import SampleSettings as SampleSettings, sample as sample
 from .study.options import StudyOptions as StudyOptions
+from .study.record import study_report as study_report
 from .study.run import run_study as run_study
 from .training.options import TrainOptions as TrainOptions
 from .training.start import make_run as make_run

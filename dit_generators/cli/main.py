@@ -8,6 +8,7 @@ import click
 
 from cmmd_toolkit.common.completion import FILE
 from cmmd_toolkit.common.examples import examples
+from cmmd_toolkit.common.outputs import Outputs, output_options
 
 from ..common.shell import INTERRUPTED, DitShell, parse_list
 from .options import checkpoint_options, folder_of_results, sampling_options, shape_options, training_options
@@ -225,6 +226,7 @@ def train(pictures: str, out: str, **given: Any) -> int:
     short_help="Train, sample and score full against swa attention.",
     epilog=examples(
         "dit-gen study pictures/ --out study/ --preset small --backbone mini",
+        "dit-gen study pictures/ --out study/ --latex scores.tex --figure scores.pdf",
     ),
 )
 @click.argument("pictures", type=FILE)
@@ -273,10 +275,12 @@ def train(pictures: str, out: str, **given: Any) -> int:
 )
 @shape_options
 @training_options
+@output_options
 def study(pictures: str, out: str, **given: Any) -> int:
     """Train a full and a swa model with identical settings, sample both from the same seeds, sweep, score.
 
-    Writes STUDY/evaluation_results.json, tables.md and index.html. The same command resumes an interrupted study. Under
+    Writes STUDY/evaluation_results.json, tables.md and index.html, and the scores in the forms that are asked for. The
+    same command resumes an interrupted study. Under
     `torchrun --nproc-per-node P -m -- dit_generators study ...` P processes share training, samples and sweeps.
     """
     from cmmd_toolkit.common.progress import show_progress
@@ -284,15 +288,16 @@ def study(pictures: str, out: str, **given: Any) -> int:
     from ..common.processes import joined_processes
     from ..common.shell import say
     from ..study.run import run_study
-    from .study import study_options
+    from .study import deliver_scores, study_options
 
+    outputs = Outputs.taken_from(given)
     options = study_options(**given)
     with joined_processes() as processes:
         page = run_study(pictures, out, options, say=say, show_progress=show_progress, processes=processes)
     if page is None:
         return INTERRUPTED
     if processes.is_main:
-        click.echo(page)
+        deliver_scores(page, outputs)
     return 0
 
 

@@ -1,10 +1,16 @@
 """`dit-gen study` from its options to its record."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+import click
+
+from cmmd_toolkit.common.outputs import Outputs
 
 from ..common.shell import parse_list
 from ..study.options import StudyOptions
+from ..study.record import study_report
 from .given import is_given
 from .training import train_options
 
@@ -36,3 +42,15 @@ def study_options(
         bench_model=bench_model,
         **({"backbones": {name: path or None for name, _, path in named}} if named else {}),
     )
+
+
+def deliver_scores(page: Path, outputs: Outputs) -> None:
+    """Write the scores of a finished study in the forms that were asked for; print one of them, or the page's name."""
+    if not outputs.files:
+        click.echo(page)
+        return
+    report = study_report(page.parent)
+    for write in outputs.writers(report):
+        write()
+    text = outputs.text(report)
+    click.echo(page if text is None else text, nl=text is None)

@@ -8,7 +8,7 @@ from cmmd_toolkit.common.text import number_text
 from cmmd_toolkit.common.writing import replacing
 from cmmd_toolkit.report.report import Table
 
-from .scores import fd_texts, mmd_text, pairwise_verdict
+from .scores import backbones_of, fd_texts, mmd_text, pairwise_verdict
 
 # What the report published, for the reader's eye only: other pictures, other training, 32 samples.
 PUBLISHED = {
@@ -56,11 +56,6 @@ def markdown(table: Sequence[Sequence[str]]) -> list[str]:
     """A Markdown table."""
     lines = ["| " + " | ".join(row) + " |" for row in table]
     return [lines[0], "|" + "---|" * len(table[0]), *lines[1:]]
-
-
-def backbones_of(scores: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Their names, in order."""
-    return list(dict.fromkeys(score["backbone"] for score in scores))
 
 
 def draw_scores(scores: Sequence[Mapping[str, Any]], few: int, target: Path) -> None:

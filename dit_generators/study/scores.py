@@ -49,7 +49,7 @@ class StudyScore:
     few_fd: list[float]
 
 
-SCORE_FIELDS = [field.name for field in fields(StudyScore)]
+SCORE_FIELDS = [*(field.name for field in fields(StudyScore)), "test"]
 
 
 def score_models(
@@ -73,9 +73,15 @@ def score_models(
         found = {model: features_of(images, name, **options) for model, images in generated.items()}
         for model, rows in found.items():
             score = asdict(_score(name, model, reference, rows, few, draws, seed))
-            scores.append(score | {"p_value": _p_value(reference, *_pair(found, model.run))})
+            test = _test(reference, *_pair(found, model.run))
+            scores.append(score | {"p_value": test and test["p_value"], "test": test})
             say(f"{name}, {model.name}: MMD {mmd_text(scores[-1])}")
     return scores
+
+
+def backbones_of(scores: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Their names, in order."""
+    return list(dict.fromkeys(score["backbone"] for score in scores))
 
 
 def mmd_text(score: Mapping[str, Any]) -> str:
@@ -101,12 +107,13 @@ def _pair(found: Mapping[StudyModel, Any], run: int) -> list[Any]:
     return [rows for model, rows in found.items() if model.run == run]
 
 
-def _p_value(reference: Any, first: Any, second: Any) -> float | None:
-    """Of the difference of two models whose samples share seeds; None for fewer than twenty pictures."""
+def _test(reference: Any, first: Any, second: Any) -> dict[str, Any] | None:
+    """The first model's squared MMD less the second's; samples share seeds. None for fewer than twenty pictures."""
     if min(len(reference), len(first)) < _LEAST:
         return None
     real, one, two = (unit_rows(rows) for rows in (reference, first, second))
-    return cmmd_toolkit.relative_test(reference=real, first=one, second=two, paired=True).p_value
+    found = cmmd_toolkit.relative_test(reference=real, first=one, second=two, paired=True)
+    return {name: getattr(found, name) for name in ("difference", "standard_error", "interval", "p_value")}
 
 
 def pairwise_verdict(scores: Sequence[Mapping[str, Any]], backbone: str, few: int) -> str:

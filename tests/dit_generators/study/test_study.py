@@ -13,6 +13,7 @@ import pytest
 from dit_models import assert_refused, dit_gen
 from PIL import Image
 
+from dit_generators import OutputError, study_report
 from dit_generators.common.files import locked
 from dit_generators.study.options import StudyModel
 from dit_generators.study.page import score_table, write_report
@@ -50,8 +51,15 @@ def study(capfd: Any, pictures: Path, out: Path, *more: object) -> Any:
 
 def test_a_study_writes_results_tables_figures_and_a_page(tmp_path, capfd, pictures) -> None:
     out = tmp_path / "study"
-    finished = study(capfd, pictures, out, "--backbone", "mini", "--backbone", "clip=/nowhere")
+    paper = tmp_path / "scores.tex", tmp_path / "scores.svg", tmp_path / "scores.json"
+    forms = [
+        part for form, path in zip(("latex", "figure", "json"), paper, strict=True) for part in (f"--{form}", path)
+    ]
+    finished = study(capfd, pictures, out, "--backbone", "mini", "--backbone", "clip=/nowhere", *forms)
     assert finished.code == 0, finished.err
+    report = study_report(out)
+    assert [path.read_text() for path in paper] == [report.to_latex(), report.to_svg(), report.to_json()]
+    assert [(one.generated, one.metric) for one in report.results][:2] == [("full", "mmd"), ("full", "fd")]
     assert "clip is left out: /nowhere" in finished.err
     results = json.loads((out / "evaluation_results.json").read_text())
     assert [(score["backbone"], score["model"]) for score in results["scores"]] == [("mini", "full"), ("mini", "swa")]
@@ -220,6 +228,12 @@ def test_a_difference_that_is_not_significant_is_told_as_such_and_never_printed_
 def test_the_page_escapes_what_it_is_given(tmp_path) -> None:
     scores = [{**score(model, 0.2, [0.1], 0.5), "backbone": "<b>"} for model in ("full", "swa")]
     bench = {"model": "DiT-S/8", "device": "A & B", "attention_share": 0.0123}
+    sheets = [
+        name for own in ("full", "swa") for name in (f"samples/{own}.contact-sheet.png", f"sweeps/{own}/sweep.png")
+    ]
+    for name in ("bench.png", *sheets):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
     page = write_report(
         {
             "pictures": 9,
@@ -234,7 +248,7 @@ def test_the_page_escapes_what_it_is_given(tmp_path) -> None:
     ).read_text()
     assert "<td>&lt;b&gt;</td>" in page
     assert "DiT-S/8, A &amp; B: attention is 1.2 % of the multiply-adds." in page
-    assert page.count("<figure>") == 4
+    assert page.count('<figure class="whole">') == 2 + len(sheets)  # scores and bench, too
     assert "draws of 9 samples per side" in page  # there are no more than nine
     assert "MMD of 9, 5 to 95 %" in (tmp_path / "tables.md").read_text()
 
@@ -259,3 +273,50 @@ def test_the_scores_of_a_study_have_intervals_and_a_paired_test() -> None:
     assert scores[0]["p_value"] == scores[1]["p_value"] < 0.01
     assert all(score["mmd_interval"][0] < score["mmd"] < score["mmd_interval"][1] for score in scores)
     assert "full is closer" in pairwise_verdict(scores, "mini", 8)
+
+
+def write_results(folder: Path, scores: list[dict[str, Any]], methods: list[dict[str, Any]] = []) -> Path:  # noqa: B006
+    results = {"pictures": 40, "samples": 30, "few": 8, "scores": scores, "methods": methods}
+    (folder / "evaluation_results.json").write_text(json.dumps(results))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("difference", "p_value", "closer"), [(0.1, 0.004, "swa"), (-0.1, 0.004, "full"), (0.1, 0.3, "")]
+)
+def test_a_study_on_paper_has_the_closer_model_in_bold_where_its_test_says_so(
+    tmp_path: Path, difference: float, p_value: float, closer: str
+) -> None:
+    test = {
+        "difference": difference,
+        "standard_error": 0.02,
+        "interval": [difference - 0.04, difference + 0.04],
+        "p_value": p_value,
+    }
+    values = {"full": 0.2 + difference / 2, "swa": 0.2 - difference / 2}
+    scores = [{**score(model, mmd, [0.1, 0.2], p_value), "test": test} for model, mmd in values.items()]
+    report = study_report(write_results(tmp_path, scores))
+    bold = [line for line in report.to_latex().splitlines() if r"\textbf" in line]
+    assert [line.split(" & ")[0] for line in bold] == ([closer] if closer else [])
+    (pair,) = report.verdicts[0].pairs
+    assert pair.difference == -abs(difference)
+    assert pair.interval[0] <= pair.difference <= pair.interval[1]
+    assert type(report).from_dict(json.loads(report.to_json())) == report
+
+
+def test_several_runs_have_the_verdicts_of_methods_and_no_bold_model(tmp_path: Path) -> None:
+    scores = [{**score(f"{model}-{run}", 0.2, [0.1], 0.001), "run": run} for run in (1, 2) for model in ("full", "swa")]
+    methods = [{"backbone": "mini", "metric": "mmd", "text": "the methods cannot be told apart"}]
+    report = study_report(write_results(tmp_path, scores, methods))
+    assert [verdict.text for verdict in report.verdicts] == ["the methods cannot be told apart"]
+    assert r"\textbf" not in report.to_latex()
+
+
+def test_a_folder_without_a_finished_study_is_refused_in_one_line(tmp_path: Path) -> None:
+    for content in (None, "[]", "{}", '{"scores": [{}]}'):
+        if content is not None:
+            (tmp_path / "evaluation_results.json").write_text(content)
+        with pytest.raises(OutputError, match="holds no finished study"):
+            study_report(tmp_path)
+    with pytest.raises(OutputError, match="holds no scores"):
+        study_report(write_results(tmp_path, []))

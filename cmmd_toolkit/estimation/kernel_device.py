@@ -22,11 +22,11 @@ def kernels_on(device: str) -> Iterator[None]:
     """Compute what looks at all pairs inside (squared MMD, kernel distances, neighbours), and covariances, on a device.
 
     The rows travel there once; no block of pairs comes back. Products are of the same type as on the CPU, float32 ones
-    never in TF32, and sums are float64. MPS has no float64: what is summed in float64 throughout stays on the CPU, and
-    float32 blocks are summed there.
+    never in TF32, and sums are float64. MPS has no float64: only the float32 blocks of a large squared MMD are made
+    there, and summed on the CPU.
 
     Args:
-        device: "cpu" for NumPy; "cuda", "cuda:1", "mps"; or "auto": a GPU where there is one and the work is large
+        device: "cpu" for NumPy; "cuda", "cuda:1", "mps"; or "auto": a CUDA GPU where there is one and the work is large
             (10^10 multiplications). Each of several processes takes its own GPU for "cuda" and "auto".
 
     Raises:
@@ -58,12 +58,25 @@ def device_of_kernels(dtype: Any, multiplications: float) -> str | None:
     if asked == NUMPY or (asked == "auto" and multiplications < WORTH_A_DEVICE):
         return None
     device = resolve_device(asked)
-    usable = device != NUMPY and not (np.dtype(dtype) == np.float64 and device.split(":")[0] in NO_FLOAT64)
-    return device if all(current_processes().gather(usable)) else None
+    usable = device != NUMPY
+    if device.split(":")[0] in NO_FLOAT64:
+        usable = asked != "auto" and np.dtype(dtype) != np.float64
+    return _numbered(device) if all(current_processes().gather(usable)) else None
+
+
+def _numbered(device: str) -> str:
+    """ "cuda" with its number, which other threads would not know to be this process's."""
+    if device != "cuda":
+        return device
+    import torch
+
+    return f"cuda:{torch.cuda.current_device()}"
 
 
 def kernels_described() -> str:
     """Where large sums are computed here, for the record of a run."""
     asked = _asked.get()
     found = NUMPY if asked == NUMPY else resolve_device(asked)
-    return found if found == NUMPY or asked != "auto" else f"{found}, small ones cpu"
+    if asked != "auto" or found == NUMPY:
+        return found
+    return NUMPY if found in NO_FLOAT64 else f"{found}, small ones cpu"

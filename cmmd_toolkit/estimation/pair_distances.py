@@ -75,7 +75,7 @@ class Pairs:
         self.first, self.second = first, second
         self.centre = centre_of(second.rows)  # distances stay, cancellation goes
         multiplications = float(len(first)) * len(second) * self.centre.size
-        self._devices = {dtype: device_of_kernels(dtype, multiplications) for dtype in (np.float32, np.float64)}
+        self._device = device_of_kernels(np.float64, multiplications)  # which doubtful blocks need
 
     @cached_property
     def single(self) -> "Bounds":
@@ -86,21 +86,21 @@ class Pairs:
         return self._bounds(np.float64)
 
     def _bounds(self, dtype: type[np.floating[Any]]) -> "Bounds":
-        if (device := self._devices[dtype]) is None:
+        if self._device is None:
             return Bounds(self, dtype)
         from .device_bounds import DeviceBounds
 
-        return DeviceBounds(self, dtype, device)
+        return DeviceBounds(self, dtype, self._device)
 
     @contextmanager
     def computing(self) -> Iterator[None]:
         """Around all blocks: products of a device in their own precision."""
-        if (device := self._devices[np.float32]) is None:
+        if self._device is None:
             yield
             return
         from .device_sums import full_products
 
-        with full_products(device):
+        with full_products(self._device):
             _ = self.single  # its rows travel once, before threads ask for them
             yield
 

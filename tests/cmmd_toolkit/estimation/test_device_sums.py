@@ -116,6 +116,10 @@ def test_where_there_is_no_float64_the_cpu_sums_blocks(monkeypatch: pytest.Monke
     with kernels_on("meta"):
         assert kernel_device.device_of_kernels(np.float32, 1e12) == "meta"
         assert kernel_device.device_of_kernels(np.float64, 1e12) is None
+        assert kernel_device.kernels_described() == "meta"
+    with kernels_on("auto"):
+        assert kernel_device.device_of_kernels(np.float32, 1e12) is None
+        assert kernel_device.kernels_described() == "cpu"
 
 
 def with_kernels_through_torch(monkeypatch: pytest.MonkeyPatch, work: Callable[[], Any]) -> tuple[Any, int]:
@@ -231,10 +235,19 @@ def test_the_device_is_that_of_the_block_around_and_of_this_thread() -> None:
         thread = threading.Thread(target=lambda: found.append(device()))
         thread.start()
         thread.join()
-        assert (device() is None) == (not (torch.cuda.is_available() or torch.backends.mps.is_available()))
+        assert (device() is None) == (not torch.cuda.is_available())
         assert kernel_device.device_of_kernels(np.float32, 1e6) is None
     assert found == [None]
     assert device() is None
+
+
+def test_each_process_names_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In other threads "cuda" would be the first one."""
+    monkeypatch.setattr(kernel_device, "resolve_device", lambda device: device)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    for asked, found in (("cuda", "cuda:3"), ("cuda:1", "cuda:1"), ("mps", "mps")):
+        with kernels_on(asked):
+            assert kernel_device.device_of_kernels(np.float32, 1e12) == found
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")

@@ -6,7 +6,6 @@ from typing import Any
 
 from cmmd_toolkit.common.text import number_text
 from cmmd_toolkit.common.writing import replacing
-from cmmd_toolkit.report.report import Table
 
 from .scores import backbones_of, fd_texts, mmd_text, pairwise_verdict
 
@@ -94,6 +93,7 @@ def _range(values: Sequence[float]) -> str:
 def _page(results: Mapping[str, Any], table: Sequence[Sequence[str]], verdicts: Sequence[str], folder: Path) -> str:
     """The page as HTML, with every picture in it."""
     from cmmd_toolkit.report.page.render import data_address, render
+    from cmmd_toolkit.report.report import Table
 
     numbers = [[name, *(f"{value:g}" for value in values)] for name, values in PUBLISHED.items()]
     said = "Other training, another sampler and 32 samples: compare the order, not the values."

@@ -133,12 +133,19 @@ def _behind(error: Exception) -> Exception:
 
 def _is_final(error: Exception) -> bool:
     """Whether another try would fail, too."""
-    status = getattr(error, "status", None)
-    return isinstance(error, _FINAL) or (isinstance(status, int) and 400 <= status < 500 and status not in _LATER)
+    status = _status(error)
+    return isinstance(error, _FINAL) or (status is not None and 400 <= status < 500 and status not in _LATER)
+
+
+def _status(error: Exception) -> int | None:
+    """What a server answered, if it did: aiohttp and httpx have it in different places."""
+    response = getattr(error, "response", None)
+    status = getattr(error, "status", None) or getattr(response, "status_code", None)
+    return status if isinstance(status, int) else None
 
 
 def _failed(error: Exception) -> str:
-    status = getattr(error, "status", None)
+    status = _status(error)
     if isinstance(error, FileNotFoundError) or status in (404, 410):
         return "cannot be read (nothing is there); check the address"
     if isinstance(error, PermissionError) or status in (401, 403):

@@ -1,5 +1,7 @@
-"""Addresses: memory, a web server and an S3 server of this machine; ranges, tries, secrets."""
+"""Addresses: memory, a web server, an S3 server and a hub of this machine; ranges, tries, secrets."""
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -7,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
+import hub_server
 import numpy as np
 import pytest
 from archives import contents, write_parquet, write_tar
+from hub_server import serving_hub
 from pictures import names_of, pixels_of, write_pictures
 from web_server import Server, serving
 
@@ -117,6 +121,31 @@ def test_every_kind_is_read_from_s3(s3: str, places: Path, monkeypatch: pytest.M
 
 
 # ---- what is read --------------------------------------------------------------------------------------
+
+
+HUB = """
+import json, sys
+from cmmd_toolkit import CmmdError
+from cmmd_toolkit.pictures.sources import open_images
+for address in sys.argv[1:]:
+    try:
+        print(json.dumps([load().pixels.tobytes().hex() for _, load in open_images(address)]))
+    except CmmdError as error:
+        print(json.dumps(str(error)))
+"""
+
+
+def test_every_kind_is_read_from_a_hub(places: Path) -> None:
+    """By the file system of huggingface_hub, whose requests a server of this machine answers as the hub does."""
+    with serving_hub(places) as endpoint:
+        inside = [f"hf://datasets/{hub_server.NAME}/{name}" for name in (*SOURCES, "none.zip")]
+        environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
+        command = [sys.executable, "-c", HUB, *inside, "hf://datasets/no/where"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    *found, absent, nowhere = map(json.loads, done.stdout.splitlines())
+    assert found == [[pixels.tobytes().hex() for pixels in pixels_of(places / "real")]] * len(SOURCES)
+    assert absent == f"{inside[-1]}: cannot be read (nothing is there); check the address"
+    assert nowhere == "hf://datasets/no/where: cannot be read (nothing is there); check the address"
 
 
 def test_archives_are_read_by_ranges_and_never_whole(web: Server, places: Path) -> None:

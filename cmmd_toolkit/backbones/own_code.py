@@ -10,11 +10,13 @@ import functools
 import hashlib
 import inspect
 import pickle
+import struct
 import sys
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
+from importlib.util import cache_from_source
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import nn
 
+_first_seen: dict[str, tuple[int, bytes]] = {}  # of each module: which object it was, and its file's digest
 FILE_MODULE = "cmmd_own_"  # begins the names of modules that are read from a file by its path
 _INSTALLED = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 
@@ -147,7 +150,9 @@ class Fingerprint:
             return
         content = file.read_bytes()
         self.files[file] = content
-        for name in _imports(content, _package_of(module)):
+        if _has_changed(module, file, content):
+            self.cannot_tell(f"{file.name} has changed since it was imported")
+        for name in imported_names(content, _package_of(module)):
             imported = sys.modules.get(name)
             own = getattr(imported, "__file__", None) if isinstance(imported, ModuleType) else None
             if own and name.partition(".")[0] != "cmmd_toolkit":  # whose code is in every key
@@ -181,6 +186,25 @@ def _parts(value: Any) -> "list[Any] | None":
     if isinstance(value, dict):
         return list(value.items())
     return list(value) if isinstance(value, tuple | list) else None
+
+
+def _has_changed(module: str, file: Path, content: bytes) -> bool:
+    """Whether a file is no longer what its module was made from: then its code is not the one that runs."""
+    loaded, digest = id(sys.modules.get(module)), hashlib.sha256(content).digest()
+    known = _first_seen.get(module)
+    if known is None or known[0] != loaded:
+        _first_seen[module] = known = loaded, digest
+    return known[1] != digest or (module != "__main__" and _is_compiled_from_another(file))
+
+
+def _is_compiled_from_another(file: Path) -> bool:
+    """Whether the bytecode that the import left is of a file of another date or size; False where it left none."""
+    try:
+        head, now = Path(cache_from_source(str(file))).read_bytes()[:16], file.stat()
+    except (OSError, NotImplementedError):
+        return False
+    checked_by_hash, date, size = struct.unpack("<III", head[4:]) if len(head) == 16 else (1, 0, 0)
+    return not checked_by_hash and (date, size) != (int(now.st_mtime) & 0xFFFFFFFF, now.st_size & 0xFFFFFFFF)
 
 
 def _is_weights(value: Any) -> bool:
@@ -219,7 +243,7 @@ def _package_of(module: str) -> str:
     return package if isinstance(package, str) else module.rpartition(".")[0]
 
 
-def _imports(content: bytes, package: str) -> Iterator[str]:
+def imported_names(content: bytes, package: str) -> Iterator[str]:
     """The full names of the modules that a source file imports, and of what might be modules."""
     try:
         nodes = list(ast.walk(ast.parse(content)))

@@ -19,7 +19,7 @@ from ..common.nearest import hint
 from ..common.text import first_line
 from ..errors import ArgumentError, BackboneError
 from .base import Backbone
-from .own_code import FILE_MODULE
+from .own_code import FILE_MODULE, imported_names
 from .registry import SPECS
 
 GROUP = "cmmd_toolkit.backbones"
@@ -152,7 +152,19 @@ def _executed(file: Path) -> Any:
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise BackboneError(f"{file}: cannot be run ({type(error).__name__}: {first_line(error)}); mend it") from error
+    _check_neighbours(file, content)
     return module
+
+
+def _check_neighbours(file: Path, content: bytes) -> None:
+    """Raise BackboneError where the file has imported another module in place of the one beside it."""
+    for name in {name.partition(".")[0] for name in imported_names(content, "")}:
+        beside = [path for path in (file.parent / f"{name}.py", file.parent / name / "__init__.py") if path.is_file()]
+        loaded = getattr(sys.modules.get(name), "__file__", None)
+        if beside and loaded and not any(path.samefile(loaded) for path in beside):
+            raise BackboneError(
+                f"{file}: imports {name}, and {loaded} was taken in place of the one beside it; rename one of them"
+            )
 
 
 def _attribute(module: Any, name: str, place: str) -> Any:

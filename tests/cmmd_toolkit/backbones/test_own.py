@@ -269,6 +269,29 @@ def test_what_cannot_be_told_has_a_reason() -> None:
         assert (unknown is None) if reason is None else (reason in str(unknown)), value
 
 
+def test_a_file_that_changed_after_its_import_is_not_trusted(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embed(pictures(5, 0), backbone=f"{file}:colours", store=False)
+    helper = file.with_name("helper.py")
+    helper.write_text("STRENGTH = 4.0  # which runs in the next process only\n")
+    report = compare(
+        write_pictures(tmp_path / "a", 4), write_pictures(tmp_path / "b", 4, first_seed=9), backbone=f"{file}:colours",
+        store=tmp_path / "store",
+    )  # fmt: skip
+    assert any("since helper.py has changed since it was imported" in text for text in report.warnings)
+    assert not list(tmp_path.glob("store/*.sqlite"))
+
+
+def test_a_neighbour_that_is_not_taken_is_named(file: Path, tmp_path: Path) -> None:
+    embed(pictures(5, 0), backbone=f"{file}:colours", store=False)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "helper.py").write_text("STRENGTH = 5.0\n")
+    (tmp_path / "other" / "two.py").write_text(SOURCE)
+    with pytest.raises(BackboneError, match="imports helper, and .*code/helper.py was taken in place of"):
+        embed(pictures(5, 0), backbone=f"{tmp_path / 'other' / 'two.py'}:colours", store=False)
+
+
 def test_features_are_kept_and_found_by_code_neighbours_and_weights(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,7 @@ _SAMPLES = Path(__file__).with_name("demo_samples.npz")
 Pixels = NDArray[np.uint8]
 
 
-def run_demo(progress: ShowProgress | None, command: str | None) -> Report:
+def run_demo(progress: ShowProgress | None, command: str | None, *, exhibit: bool = False) -> Report:
     """Half of the digits is the reference; the other half, faulty copies of it, and samples are the generated sets."""
     pictures, labels = digits()
     reference, rest, kept = pictures[::2], pictures[1::2], labels[1::2] < 6
@@ -36,7 +36,13 @@ def run_demo(progress: ShowProgress | None, command: str | None) -> Report:
     }
     sources = [_source(name, images) for name, images in sets.items()]
     return compare(
-        _source("real digits", reference), sources, backbone="mini", metric="mmd", progress=progress, command=command
+        _source("real digits", reference),
+        sources,
+        backbone="mini",
+        metric="mmd",
+        exhibit=exhibit,
+        progress=progress,
+        command=command,
     )
 
 

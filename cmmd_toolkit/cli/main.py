@@ -194,20 +194,24 @@ def _widths(features: "FeatureSet") -> str:
     return ", ".join(f"{backbone} {own.dim} dimensions" for backbone, own in features.items())
 
 
-@main.command(short_help="Try it on real pictures, offline.", epilog=examples("cmmd demo", "cmmd demo --json -"))
+@main.command(
+    short_help="Try it on real pictures, offline.", epilog=examples("cmmd demo", "cmmd demo --html demo.html")
+)
 @click.option(
     "--json", "json_file", default="cmmd-demo.json", show_default=True, metavar="FILE", help="The report; - is stdout."
 )
-def demo(json_file: str) -> int:
+@html_option
+def demo(json_file: str, **given: Any) -> int:
     """Score real pictures offline, in seconds: handwritten digits against copies with known faults."""
     outputs = Outputs({"json": json_file})
     outputs.check()
+    page = page_from(given, outputs)
 
     from ..common.progress import show_progress
     from .demo import explanation, run_demo
 
-    report = run_demo(show_progress, command_line())
-    deliver(report, outputs)
+    report = run_demo(show_progress, command_line(), **given)
+    deliver(report, outputs, *page(report))
     if outputs.on_stdout is None:
         click.echo(f"\n{explanation(report)}\nThe full report is in {json_file}. On your own folders:")
         click.echo("    cmmd compare real/ fake/ --backbone mini")

@@ -17,6 +17,8 @@ from .part import Page, Part
 from .pictures import picture_parts
 from .scores import class_parts, order_chart, score_charts
 
+MOST_NAMED = 3  # sets in a title
+
 
 @singledispatch
 def page_of(document: Document, progress: ShowProgress | None) -> Page:
@@ -37,7 +39,8 @@ def _(report: Report, progress: ShowProgress | None) -> Page:
         *picture_parts(report.exhibit, progress),
         *class_parts(report, short, classes),
     ]
-    title = f"{joined(list(generated))} against {short[report.results[0].reference]}"
+    named = joined(list(generated)) if len(generated) <= MOST_NAMED else f"{len(generated)} sets"
+    title = f"{named} against {short[report.results[0].reference]}"
     return Page(title, *_lead(report.verdicts), [*parts, *_facts(report)])
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..common.devices import is_out_of_memory
 from .kernels import BLOCK, GaussianRows, KernelRows, PairedRows, PolynomialRows
 
 if TYPE_CHECKING:
@@ -31,8 +32,7 @@ class Uploaded:
 
     def __init__(self, rows: Any, device: str) -> None:
         self._rows, self._device, self._first = rows, device, rows[slice(0, 1)]
-        nbytes = len(rows) * self._first.nbytes
-        self._whole = self._sent(0, len(rows)) if nbytes * _SHARE <= _free(device) else None
+        self._whole = self._all()
         self._part = lru_cache(_KEPT)(self._sent)
 
     def __len__(self) -> int:
@@ -43,6 +43,17 @@ class Uploaded:
             return self._whole[part]
         start, stop, _ = part.indices(len(self))
         return self._part(start, stop)
+
+    def _all(self) -> "Tensor | None":
+        """All rows, None where they take too much."""
+        if len(self) * self._first.nbytes * _SHARE > _free(self._device):
+            return None
+        try:
+            return self._sent(0, len(self))
+        except RuntimeError as error:  # others use the device, too
+            if not is_out_of_memory(error):
+                raise
+            return None
 
     def taken(self, index: NDArray[np.int64]) -> "Tensor":
         """Some of the rows, (n, D)."""

@@ -130,7 +130,7 @@ class _Tiles:
         for a, b in product(parts(i, self.height), parts(j, self.height)):
             block = first.block(a, second, b)
             if first is second and a == b:
-                block.fill_diagonal_(0.0)
+                block.diagonal().zero_()
             block = block.to(self.home).double()
             by_row[a.start - i.start : a.stop - i.start] += (rows := block.sum(1))
             by_column[b.start - j.start : b.stop - j.start] += block.sum(0)

@@ -289,6 +289,19 @@ def test_where_memory_runs_out_blocks_are_halved_and_the_sums_stay(monkeypatch: 
         within(first, 64)
 
 
+def test_rows_that_do_not_fit_travel_slice_by_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = device_rows.Uploaded._sent
+
+    def short(self: Any, start: int, stop: int) -> torch.Tensor:
+        if stop - start > 40:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return sent(self, start, stop)
+
+    monkeypatch.setattr(device_rows.Uploaded, "_sent", short)
+    monkeypatch.setattr(device_sums, "_LEAST_HEIGHT", 8)
+    agree(gaussian(150, 5), gaussian(75, 5, seed=1), "cpu", 64, 1e-12)
+
+
 def test_an_autocast_of_the_program_changes_nothing() -> None:
     rows = gaussian(60, 8, np.float32)
     wanted = within(on_device(rows, "cpu"), 32)

@@ -11,6 +11,7 @@ from ...common.text import printable
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+_COLOURS = 6
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -46,7 +47,7 @@ def _hash(text: str) -> str:
 def _environment(folder: Path) -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    return Environment(
+    found = Environment(
         loader=FileSystemLoader([folder, TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,
@@ -54,6 +55,13 @@ def _environment(folder: Path) -> "Environment":
         lstrip_blocks=True,
         finalize=_shown,
     )
+    found.filters["colour"] = colour_of
+    return found
+
+
+def colour_of(place: int) -> int:
+    """Which of the style's colours a set has: 0 is the reference's alone, generated sets share six in turn."""
+    return 1 + (place - 1) % _COLOURS if place else 0
 
 
 def _shown(value: Any) -> Any:

@@ -249,6 +249,8 @@ def test_many_sets_are_cut_and_said(tmp_path: Path) -> None:
     assert f"Not shown: set {exhibits.MOST_SETS}, set {exhibits.MOST_SETS + 1}, set 8." in (
         tmp_path / "many.html"
     ).read_text().replace("generated ", "")
+    panel = (tmp_path / "many.html").read_text().split('class="panel"')[1].split("</figure>")[0]
+    assert re.findall(r'<g class="set(\d)">', panel) == ["1", "2", "3", "4", "5", "6", "1", "2", "3"]
 
 
 def test_a_draw_of_many_pictures_lists_them_by_their_own_rows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,6 +150,9 @@ def embed(input: str, out: str, stats: bool, **given: Any) -> int:
     check_writable(target)
     if target.suffix.lower() not in (".safetensors", ".npz"):
         raise ArgumentError(f"{out}: expected a name that ends in .safetensors or .npz")
+    from ..features.stored_file import check_told
+
+    check_told(target, given["precision"])
     as_statistics, names = stats or target.suffix.lower() == ".npz", given.pop("backbone")
     if as_statistics and len(set(names)) > 1:
         raise ArgumentError(

@@ -96,11 +96,21 @@ def save_statistics(statistics: GaussianStatistics, path: Path) -> None:
     """See `GaussianStatistics.save`."""
     n, mean, cov = statistics.n, statistics.mean, statistics.cov
     if path.suffix.lower() == ".npz":
+        check_told(path, str(statistics.provenance.get("precision", "fp32")))
         with atomic_path(path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, mu=mean, sigma=cov, n=np.int64(_UNKNOWN if n is None else n))
         return
     header = {} if n is None else {"n": str(n)}
     _save(path, {"mean": mean, "cov": cov}, "statistics", statistics.provenance, (), statistics.record, header)
+
+
+def check_told(path: Path, precision: str) -> None:
+    """Raise ArgumentError where a file would not say that its features were made in less than fp32."""
+    if path.suffix.lower() == ".npz" and precision != "fp32":
+        raise ArgumentError(
+            f"{path}: an .npz of statistics does not say that they are of {precision}, and would be taken for fp32; "
+            "write a .safetensors"
+        )
 
 
 def _npz_keys(path: Path) -> set[str]:

@@ -142,6 +142,21 @@ def test_features_of_different_precision_are_not_mixed(folders: tuple[str, str],
     assert compare(low, low, metric="mmd").results
 
 
+def test_a_file_that_cannot_say_its_precision_is_not_written(
+    features: dict[str, Features], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ArgumentError, match="does not say that they are of bf16"):
+        features["bf16"].statistics().save(tmp_path / "low.npz")
+    with pytest.raises(SystemExit) as stopped:
+        main(["embed", "absent", "--backbone", "mini", "--precision", "bf16", "--out", str(tmp_path / "low.npz")])
+    assert stopped.value.code == 2
+    assert "write a .safetensors" in capsys.readouterr().err
+    features["fp32"].statistics().save(tmp_path / "full.npz")
+    features["bf16"].statistics().save(tmp_path / "low.safetensors")
+    assert load_stored(tmp_path / "low.safetensors").provenance["precision"] == "bf16"
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["full.npz", "low.safetensors"]
+
+
 def test_a_side_that_cannot_be_read_again_is_said(folders: tuple[str, str], features: dict[str, Features]) -> None:
     stream = (smooth_picture(i) for i in range(12))
     report = compare(folders[0], stream, precision="bf16", **NO_STORE)

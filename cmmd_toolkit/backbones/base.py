@@ -13,6 +13,7 @@ from ..common.text import first_line
 from ..errors import DeviceError, WeightsError
 from .precision import FULL, Precision, computing_in, remarks_on
 from .preprocess import NetworkInput, Preprocess
+from .side_by_side import side_by_side
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +35,7 @@ class Backbone:
         provenance: what defines the features: model, weights' SHA-256, preprocessing.
         remarks: what the user should know about how it was loaded.
         chunk: pictures that go through at a time where less than a batch is faster, None for the whole batch.
+        side_by_side: whether chunks go through at the same time, in a thread each.
         read_classifier: gives `classifier`; None where the network has none.
         unknown: what is not known of that which decides its features, so that the store must not keep them.
         precision: of the products in the network; pictures and features are float32 whatever it is.
@@ -48,6 +50,7 @@ class Backbone:
     provenance: Mapping[str, Any]
     remarks: tuple[str, ...] = ()
     chunk: int | None = None
+    side_by_side: bool = False
     read_classifier: Callable[[], NDArray[np.float32]] | None = None
     unknown: str | None = None
     precision: Precision = FULL
@@ -65,17 +68,20 @@ class Backbone:
 
     def embed(self, batch: list[NetworkInput], names: Sequence[str] = ()) -> NDArray[np.float32]:
         """Features float32 (B, D) of preprocessed pictures, finite; `names` are for the message of the WeightsError."""
-        import torch
-
-        size, autocast = self.chunk or len(batch), computing_in(self.precision, self.device)
-        with memory_of(self.device, "take a smaller `batch_size`"), torch.inference_mode(), full_float32(), autocast:
-            parts = [
-                self.encode(torch.from_numpy(np.stack(batch[i : i + size])).to(self.device)).float().cpu()
-                for i in range(0, len(batch), size)
-            ]
-            rows = np.asarray(torch.cat(parts))
+        size = self.chunk or len(batch)
+        chunks = [batch[i : i + size] for i in range(0, len(batch), size)]
+        with memory_of(self.device, "take a smaller `batch_size`"), full_float32():
+            parts = side_by_side(self._encoded, chunks) if self.side_by_side else map(self._encoded, chunks)
+            rows = np.concatenate(list(parts))
         self._check_finite(rows, names)
         return rows
+
+    def _encoded(self, batch: list[NetworkInput]) -> NDArray[np.float32]:
+        import torch
+
+        with torch.inference_mode(), computing_in(self.precision, self.device):  # in this thread
+            features = self.encode(torch.from_numpy(np.stack(batch)).to(self.device)).float().cpu()
+        return np.asarray(features)
 
     def _check_finite(self, rows: NDArray[np.float32], names: Sequence[str]) -> None:
         first = first_odd(rows)

@@ -1,38 +1,49 @@
 """The FID Inception network of pytorch-fid, folded and laid out for speed.
 
-The modules and parameter names are pytorch-fid's, so its checkpoint loads as it is. Batch normalisation is folded
+The parameter names are pytorch-fid's, so its checkpoint loads as it is. Batch normalisation is folded
 into the convolutions and the memory is channels-last; on the CPU pictures go through four at a time, which keeps the
-activations in the cache (docs/performance.md has what each of these is worth).
+activations in the cache, in a thread for each four (docs/performance.md has what each of these is worth).
 """
 
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pytorch_fid.inception import (
-    FID_WEIGHTS_URL,
-    FIDInceptionA,
-    FIDInceptionC,
-    FIDInceptionE_1,
-    FIDInceptionE_2,
-)
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torchvision.models.inception import BasicConv2d, Inception3
 
 from ..common.files import sha256
 from ..common.text import first_line
 from ..errors import ArgumentError, WeightsError
 from .base import Backbone, is_weight
 from .files import INCEPTION_NAME as _WEIGHTS_NAME, torch_hub
+from .inception_network import Conv, grid_8, grid_17, grid_35, to_grid_8, to_grid_17
 from .preprocess import INCEPTION_PREPROCESSES
 
 _CPU_CHUNK = 4
+FID_WEIGHTS_URL = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{_WEIGHTS_NAME}"
 _POOL = "pool"
+_LAYERS: dict[str, Callable[[], nn.Module]] = {
+    "Conv2d_1a_3x3": lambda: Conv(3, 32, 3, stride=2),
+    "Conv2d_2a_3x3": lambda: Conv(32, 32, 3),
+    "Conv2d_2b_3x3": lambda: Conv(32, 64, 3, padding=1),
+    "Conv2d_3b_1x1": lambda: Conv(64, 80, 1),
+    "Conv2d_4a_3x3": lambda: Conv(80, 192, 3),
+    "Mixed_5b": lambda: grid_35(192, 32),
+    "Mixed_5c": lambda: grid_35(256, 64),
+    "Mixed_5d": lambda: grid_35(288, 64),
+    "Mixed_6a": lambda: to_grid_17(288),
+    "Mixed_6b": lambda: grid_17(128),
+    "Mixed_6c": lambda: grid_17(160),
+    "Mixed_6d": lambda: grid_17(160),
+    "Mixed_6e": lambda: grid_17(192),
+    "Mixed_7a": to_grid_8,
+    "Mixed_7b": lambda: grid_8(1280, takes_maximum=False),
+    "Mixed_7c": lambda: grid_8(2048, takes_maximum=True),
+    _POOL: lambda: nn.MaxPool2d(3, 2),
+}
 _STAGES: dict[int, tuple[str, ...]] = {
     64: ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", _POOL),
     192: ("Conv2d_3b_1x1", "Conv2d_4a_3x3", _POOL),
@@ -75,6 +86,7 @@ def load(
         device,
         provenance,
         chunk=_CPU_CHUNK if device == "cpu" else None,
+        side_by_side=device == "cpu",
         read_classifier=None if classifier is None else lambda: classifier,
     )
 
@@ -110,48 +122,28 @@ def cached_weights() -> Path:
 
 def build(state: Mapping[str, torch.Tensor], dim: int, path: Path) -> nn.Module:
     """The network up to `dim`, with pytorch-fid's parameters, folded, channels-last, in evaluation mode."""
-    with torch.device("meta"):
-        network = Inception3(num_classes=1008, aux_logits=False, init_weights=False)
-        for stage, patched in (
-            ("Mixed_5b", FIDInceptionA(192, 32)),
-            ("Mixed_5c", FIDInceptionA(256, 64)),
-            ("Mixed_5d", FIDInceptionA(288, 64)),
-            ("Mixed_6b", FIDInceptionC(768, 128)),
-            ("Mixed_6c", FIDInceptionC(768, 160)),
-            ("Mixed_6d", FIDInceptionC(768, 160)),
-            ("Mixed_6e", FIDInceptionC(768, 192)),
-            ("Mixed_7b", FIDInceptionE_1(1280)),
-            ("Mixed_7c", FIDInceptionE_2(2048)),
-        ):
-            setattr(network, stage, patched)
     stages = [stage for width, names in _STAGES.items() if width <= dim for stage in names]
-    _load_stages(network, [stage for stage in stages if stage != _POOL], state, dim, path)
-    modules = OrderedDict(
-        (f"{i}_{stage}", nn.MaxPool2d(3, 2) if stage == _POOL else _folded(getattr(network, stage)))
-        for i, stage in enumerate(stages)
-    )
-    return nn.Sequential(modules).eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    with torch.device("meta"):
+        modules = [_LAYERS[stage]() for stage in stages]
+    for stage, module in zip(stages, modules, strict=True):
+        if stage != _POOL:
+            _load_stage(module, stage, state, dim, path)
+        for layer in (part for part in module.modules() if isinstance(part, Conv)):
+            layer.fold()
+    return nn.Sequential(*modules).eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
-def _load_stages(
-    network: nn.Module, stages: list[str], state: Mapping[str, torch.Tensor], dim: int, path: Path
-) -> None:
-    for stage in stages:
-        prefix = stage + "."
-        part = {key[len(prefix) :]: value.float() for key, value in state.items() if key.startswith(prefix)}
-        module = network.get_submodule(stage)
-        wanted = {key for key in module.state_dict() if not key.endswith("num_batches_tracked")}
-        if absent := sorted(wanted - set(part)):
-            raise WeightsError(
-                f"{path}: lacks {prefix}{absent[0]}, which {dim} dimensions need; {_dims_that_work(state)}"
-            )
-        try:
-            module.load_state_dict({key: part[key] for key in wanted}, strict=False, assign=True)
-        except RuntimeError as error:
-            reason = str(error).splitlines()[-1].strip()
-            raise WeightsError(f"{path}: {stage} is of another network ({reason})") from error
-        for batch_norm in (m for m in module.modules() if isinstance(m, nn.BatchNorm2d)):
-            batch_norm.num_batches_tracked = torch.tensor(0)
+def _load_stage(module: nn.Module, stage: str, state: Mapping[str, torch.Tensor], dim: int, path: Path) -> None:
+    prefix = stage + "."
+    part = {key[len(prefix) :]: value.float() for key, value in state.items() if key.startswith(prefix)}
+    wanted = {key for key in module.state_dict() if not key.endswith("num_batches_tracked")}
+    if absent := sorted(wanted - set(part)):
+        raise WeightsError(f"{path}: lacks {prefix}{absent[0]}, which {dim} dimensions need; {_dims_that_work(state)}")
+    try:
+        module.load_state_dict({key: part[key] for key in wanted}, strict=False, assign=True)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise WeightsError(f"{path}: {stage} is of another network ({reason})") from error
 
 
 def _dims_that_work(state: Mapping[str, torch.Tensor]) -> str:
@@ -161,15 +153,6 @@ def _dims_that_work(state: Mapping[str, torch.Tensor]) -> str:
             break
         complete.append(width)
     return f"use `dims={complete[-1]}`" if complete else f"give a checkpoint with the names of {_WEIGHTS_NAME}"
-
-
-def _folded(module: nn.Module) -> nn.Module:
-    """Fold every batch normalisation into its convolution, in place."""
-    module.eval()
-    for block in (m for m in module.modules() if isinstance(m, BasicConv2d)):
-        block.conv = fuse_conv_bn_eval(block.conv, block.bn)
-        block.bn = nn.Identity()
-    return module
 
 
 def _read_state(path: Path) -> Mapping[str, torch.Tensor]:

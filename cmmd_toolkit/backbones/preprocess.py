@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .clean_resize import clean_resize
+
 Pixels = NDArray[np.uint8]
 NetworkInput = NDArray[np.float32]
 Preprocess = Callable[[Pixels], NetworkInput]
@@ -34,10 +36,8 @@ def torch_fidelity(pixels: Pixels) -> NetworkInput:
 
 def clean_fid(pixels: Pixels) -> NetworkInput:
     """clean-fid 0.1.35 "clean": antialiased bicubic on float channels, clipped, (x - 128) / 128."""
-    size = (INCEPTION_SIZE, INCEPTION_SIZE)
-    channels = [Image.fromarray(pixels[:, :, c].astype(np.float32)) for c in range(3)]
-    resized = np.stack([np.asarray(channel.resize(size, Image.Resampling.BICUBIC)) for channel in channels])
-    return _centred(resized.clip(0, 255))
+    resized = clean_resize(pixels, INCEPTION_SIZE)
+    return _centred(np.clip(resized, 0, 255, out=resized))
 
 
 def torchmetrics(pixels: Pixels) -> NetworkInput:
@@ -66,8 +66,10 @@ def square_crop(image: Image.Image, size: int) -> Image.Image:
 
 
 def _centred(values: NetworkInput) -> NetworkInput:
-    """0..255 to about -1..1."""
-    return (values - np.float32(128)) / np.float32(128)
+    """0..255 to about -1..1, in place."""
+    values -= np.float32(128)
+    values /= np.float32(128)
+    return values
 
 
 def _bilinear(pixels: NDArray[np.float32], grid: Grid) -> NetworkInput:

@@ -58,7 +58,7 @@ SPECS: dict[str, BackboneSpec] = {
             "inception",
             "pt_inception-2015-12-05",
             ", ".join(map(str, INCEPTION_DIMS)),
-            "pytorch_fid",
+            "torch",
             "inception",
         ),
         BackboneSpec("clip", "hub", "openai/clip-vit-base-patch32", "512 (base)", "transformers", "picture-text"),

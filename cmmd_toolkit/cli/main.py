@@ -1,6 +1,7 @@
 """The `cmmd` command. Heavy imports happen inside the commands, so that --help is instant."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -8,6 +9,7 @@ from ..commands.limits import ABOVE, BELOW, FORM, parse_limit
 from ..common.completion import FILE, names
 from ..common.cost import CostWarning
 from ..common.examples import examples
+from ..common.freed_memory import keep_freed_memory
 from ..common.outputs import Outputs, output_options
 from ..common.processes import current_processes
 from ..common.shell import Shell
@@ -40,6 +42,11 @@ class CmmdShell(Shell):
     """`cmmd`, which also says what takes long before it begins."""
 
     shown_warnings = (CostWarning,)
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> NoReturn:
+        if args is None:
+            keep_freed_memory()
+        super().main(args, *rest, **extra)
 
 
 @click.group(

@@ -11,7 +11,6 @@ LIBRARIES = (
     "torchvision",
     "transformers",
     "open_clip_torch",
-    "pytorch-fid",
     "safetensors",
     "scipy",
     "simplejpeg",

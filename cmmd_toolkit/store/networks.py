@@ -25,7 +25,7 @@ from ..common.writing import replacing
 from ..errors import WeightsError
 from .key import DESCRIPTION, code_digest, key_digest, table_name
 
-_PLAIN = ("name", "model", "dim", "device", "chunk", "precision")
+_PLAIN = ("name", "model", "dim", "device", "chunk", "side_by_side", "precision")
 
 
 def open_backbone(

@@ -21,6 +21,7 @@ from .options import (
     bandwidth_option,
     command_line,
     deliver,
+    fitting,
     mmd_method_options,
     network_options,
     parse_networks,
@@ -223,7 +224,8 @@ def demo(json_file: str, **given: Any) -> int:
     report = run_demo(show_progress, command_line(), **given)
     deliver(report, outputs, *page(report))
     if outputs.on_stdout is None:
-        click.echo(f"\n{explanation(report)}\nThe full report is in {json_file}. On your own folders:")
+        lines = [*explanation(report).splitlines(), f"The full report is in {json_file}. On your own folders:"]
+        click.echo("\n" + "\n".join(fitting(line) for line in lines))
         click.echo("    cmmd compare real/ fake/ --backbone mini")
     return 0
 

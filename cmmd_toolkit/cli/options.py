@@ -206,6 +206,16 @@ def _show(record: "PaperRecord") -> None:
     print_report(record, Console(highlight=False), lambda text: in_flags(text, root_command()))
 
 
+def fitting(sentence: str) -> str:
+    """The sentence in lines that fit the terminal, in one line where there is none."""
+    from rich.console import Console
+
+    from ..report.screen.cells import wrapped
+
+    console = Console()
+    return "\n".join(wrapped(sentence, console.width)) if console.is_terminal else sentence
+
+
 def root_command() -> click.Command:
     """The command that is running, the whole of `cmmd` as a rule."""
     return click.get_current_context().find_root().command

@@ -1,7 +1,8 @@
 """A report on paper: a table of value ± error, the closest set in bold where the test says so, and a figure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from itertools import count
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...common.labels import short_labels
 from ...common.text import p_text
@@ -26,6 +27,18 @@ _BIAS = (
     "and tests belong."
 )
 Key = tuple[str, str, bool]  # backbone, metric, whether without bias
+
+
+class SetOf(NamedTuple):
+    """A row of numbers: the class, "" for whole sets, and the set's name, which several may have."""
+
+    label: str
+    name: str
+    place: int  # among those of one name, from 1
+
+    def shown(self, short: Mapping[str, str]) -> str:
+        """The short name, with its place where it is not the first of that name."""
+        return short[self.name] if self.place == 1 else f"{short[self.name]} ({self.place})"
 
 
 def tidy_rows(report: "Report") -> list[Row]:
@@ -61,11 +74,13 @@ def best_sets(report: "Report") -> set[tuple[str, str, str]]:
     """Backbone, metric and short name of each set that the corrected tests show to be closer than every other."""
     best = set()
     for verdict in report.verdicts:
-        every = {result.generated for result in report.results if result.backbone == verdict.backbone}
-        for name in {pair.better for pair in verdict.pairs}:
+        tested = verdict.backbone, verdict.metric
+        every = [result.generated for result in report.results if (result.backbone, result.metric) == tested]
+        names = {pair.better for pair in verdict.pairs} if len(set(every)) == len(every) else ()
+        for name in names:
             beaten = {pair.worse for pair in verdict.pairs if pair.better == name and pair.p_adjusted < verdict.alpha}
             if len(beaten) == len(every) - 1:
-                best.add((verdict.backbone, verdict.metric, name))
+                best.add((*tested, name))
     return best
 
 
@@ -78,13 +93,14 @@ def _table(
 ) -> PaperTable:
     """Sets in rows where their numbers fit side by side, else whichever are fewer in columns."""
     keys = _keys(result for own in groups.values() for result in own)
-    cells = {
-        (label, result.generated, key): _cell(result, key[2], (*key[:2], short[result.generated]) in best)
-        for label, own in groups.items()
-        for result in own
-        for key in _keys([result], keys)
-    }
-    sets = list(dict.fromkeys((label, name) for label, name, _ in cells))
+    cells: dict[tuple[SetOf, Key], Cell] = {}
+    for label, own in groups.items():
+        for result in own:
+            for key in _keys([result], keys):
+                place = next(k for k in count(1) if (SetOf(label, result.generated, k), key) not in cells)
+                is_best = (*key[:2], short[result.generated]) in best
+                cells[SetOf(label, result.generated, place), key] = _cell(result, key[2], is_best)
+    sets = list(dict.fromkeys(own for own, _ in cells))
     if len(keys) <= MOST_COLUMNS or len(keys) <= len(sets) or "" not in groups:
         return _sets_in_rows(caption, sets, keys, cells, short, notes)
     return _metrics_in_rows(caption, sets, keys, cells, short, notes)
@@ -92,37 +108,37 @@ def _table(
 
 def _sets_in_rows(
     caption: str,
-    sets: Sequence[tuple[str, str]],
+    sets: Sequence[SetOf],
     keys: Sequence[Key],
-    cells: Mapping[tuple[str, str, Key], Cell],
+    cells: Mapping[tuple[SetOf, Key], Cell],
     short: Mapping[str, str],
     notes: tuple[str, ...],
 ) -> PaperTable:
-    by_class = any(label for label, _ in sets)
+    by_class = any(own.label for own in sets)
     names = [*(["Class"] if by_class else []), "Generated"]
     headings = [Heading(name, is_name=True) for name in names]
     headings += [Heading(_metric_text(key), key[0]) for key in keys]
     rows = []
-    for label, name in sets:
-        own = [name_cell(label)] if by_class else []
-        found = (cells.get((label, name, key), number_cell("-")) for key in keys)
-        rows.append((*own, name_cell(short[name]), *found))
+    for own in sets:
+        classes = [name_cell(own.label)] if by_class else []
+        found = (cells.get((own, key), number_cell("-")) for key in keys)
+        rows.append((*classes, name_cell(own.shown(short)), *found))
     return PaperTable(caption, tuple(headings), tuple(rows), notes)
 
 
 def _metrics_in_rows(
     caption: str,
-    sets: Sequence[tuple[str, str]],
+    sets: Sequence[SetOf],
     keys: Sequence[Key],
-    cells: Mapping[tuple[str, str, Key], Cell],
+    cells: Mapping[tuple[SetOf, Key], Cell],
     short: Mapping[str, str],
     notes: tuple[str, ...],
 ) -> PaperTable:
     headings = [Heading("Backbone", is_name=True), Heading("Metric", is_name=True)]
-    headings += [Heading(name_cell(short[name]).text) for _, name in sets]
+    headings += [Heading(name_cell(own.shown(short)).text) for own in sets]
     rows = []
     for key in keys:
-        found = (cells.get((label, name, key), number_cell("-")) for label, name in sets)
+        found = (cells.get((own, key), number_cell("-")) for own in sets)
         rows.append((name_cell(key[0]), Cell(_metric_text(key)), *found))
     return PaperTable(caption, tuple(headings), tuple(rows), notes)
 

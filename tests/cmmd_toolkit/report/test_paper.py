@@ -168,6 +168,15 @@ def test_a_notebook_gets_escaped_html(record: PaperRecord) -> None:
     assert text.count("<tr>") == text.count("</tr>") > 1
 
 
+def test_sets_of_one_name_keep_a_row_each_and_none_is_bold() -> None:
+    twins = [Features(gaussian(60, 4, seed=seed, shift=shift), {"source": "same"}) for seed, shift in ((1, 0), (2, 2))]
+    report = compare(REAL, twins, metric="mmd")
+    (table,) = report.paper_tables()
+    assert [row[0].text for row in table.rows] == ["same", "same (2)"]
+    assert [row[1].text for row in table.rows] == [result.estimate_texts[0] for result in report.results]
+    assert not bold(report.to_markdown())
+
+
 # ---- LaTeX ------------------------------------------------------------------------------------------
 
 _ALLOWED = re.compile(

@@ -120,7 +120,7 @@ def test_bars_of_one_metric_share_a_scale() -> None:
     assert ends[1] - starts[1] == pytest.approx(ends[0] - starts[0], abs=1)
 
 
-def test_names_that_are_shortened_stay_apart(record: PaperRecord) -> None:
+def test_names_that_are_shortened_stay_apart() -> None:
     names = [f"{'x' * 50}-{i}-{'y' * 50}" for i in range(3)]
     assert shortened_to(names, 20) == names  # the middle tells them apart
     assert shortened_to(["a" * 30 + "1", "a" * 30 + "2"], 10) == ["aaa…aaaaa1", "aaa…aaaaa2"]

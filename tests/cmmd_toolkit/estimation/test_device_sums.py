@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from cmmd_toolkit import DeviceError, frechet_distance, kernel_distance, kernels_on, squared_mmd
 from cmmd_toolkit.common import processes
 from cmmd_toolkit.estimation import device_rows, device_subsets, device_sums, kernel_device
+from cmmd_toolkit.estimation.device_bounds import DeviceBounds
 from cmmd_toolkit.estimation.device_moments import products_on
 from cmmd_toolkit.estimation.device_rows import on_device
 from cmmd_toolkit.estimation.device_sums import between, within
@@ -24,6 +26,7 @@ from cmmd_toolkit.estimation.kernels import (
     sums_between,
     sums_within,
 )
+from cmmd_toolkit.estimation.pair_distances import Pairs, Points
 from cmmd_toolkit.estimation.streamed_rows import StreamedGaussianRows
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
@@ -106,6 +109,26 @@ def test_no_block_leaves_the_device() -> None:
     assert {own.device.type for own in sums} == {"meta"}
     with pytest.raises(NotImplementedError, match="no data"):
         sums[0].cpu()
+
+
+@pytest.mark.parametrize("free", [0, 2**40])
+def test_nothing_of_the_cpu_meets_what_is_on_a_gpu(free: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With tensors that say they are on CUDA and refuse to meet others, where there is no GPU."""
+    monkeypatch.setattr(device_rows, "_free", lambda _device: free)
+    x, y = (rows_of(count, 6, np.float32) for count in (70, 45))
+    draws = [(np.arange(9), np.arange(4, 13))] * 2
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        first, second = (on_device(GaussianRows(rows, 0.1), "cuda:0") for rows in (x, y))
+        paired = on_device(PairedRows(GaussianRows(x, 0.1), GaussianRows(x, 0.2)), "cuda:0")
+        polynomial = on_device(PolynomialRows(x, 3, 0.2, 1.0), "cuda:0")
+        sent = device_rows.Uploaded(x.astype(np.float64), "cuda:0")
+        bounds = DeviceBounds(Pairs(Points(x), Points(y)), np.float32, "cuda:0")
+        block = bounds.block((slice(0, 30), slice(10, 40)))
+        bounds.leave_out(block, np.arange(5), np.arange(5))
+        found = [block, products_on("cuda:0", x, x.mean(axis=0), [slice(0, 40), slice(40, 70)], 69)]
+        found += [*within(first, 32), *between(first, second, 32), *within(paired, 32), *between(paired, second, 32)]
+        found += [*within(polynomial, 32), device_subsets._values(sent, sent, (3, 0.2, 1.0), draws)]
+        assert {str(own.device) for own in found} == {"cuda:0"}
 
 
 def test_where_there_is_no_float64_the_cpu_sums_blocks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ from scipy.linalg import blas, lapack
 from ..common.processes import current_processes
 from .frechet_rows import FrechetRows, sample_rows
 from .gaussian import GaussianFit, Matrix
-from .kernels import sums_between, sums_within
+from .kernels import blocks, sums_between, sums_within
 from .thread_memory import ThreadMemory
 from .ustatistics import Spread, distance_interval, zeta_of_pair, zeta_of_set
 
@@ -119,7 +119,7 @@ def why_no_errors(reference: GaussianFit, generated: GaussianFit) -> str | None:
 def joint_spectrum(reference: GaussianFit, generated: GaussianFit) -> tuple[Matrix, Matrix]:
     """Eigenvalues s^2, rising, and eigenvectors of L^T S_y L, where S_x = L L^T."""
     product, _ = lapack.dsygst(generated.cov, reference.cholesky, itype=2, lower=1)
-    squares, vectors = scipy.linalg.eigh(product, lower=True, check_finite=False, driver="evd")
+    squares, vectors = scipy.linalg.eigh(product, lower=True, check_finite=False, driver="evd", overwrite_a=True)
     return squares, vectors
 
 
@@ -134,7 +134,9 @@ def frechet_errors(
     influence_y, bias_y, moment_y = _influence(generated, -2 * shift, to_y, roots, pair_factor)
     n, m = len(influence_x), len(influence_y)
     # b_ij = 1/2 [Var(u_x,i u_x,j) / n + Var(u_y,i u_y,j) / m] / (s_i + s_j)
-    both = (moment_x / n + moment_y / m) / (2 * (roots[:, None] + roots))
+    both = moment_x / n
+    both += moment_y / m
+    both /= 2 * (roots[:, None] + roots)
     rows = _sampled(reference, generated, to_x, to_y, roots)
     remainders = _remainders(rows, n, m, reference.trace)
     degenerate = max(sum(remainders), _uncorrelated(reference, generated, both))
@@ -155,9 +157,12 @@ def frechet_errors(
 def _uncorrelated(reference: GaussianFit, generated: GaussianFit, both: Matrix) -> float:
     """Variance of the remainder if the errors of the covariances' entries were uncorrelated: from all rows and biased
     upwards, so that it stands in where tails are heavy and few pairs of rows show them."""
-    traces = reference.cov / reference.count + generated.cov / generated.count  # the lower triangle
-    means = 2 * float(np.square(traces).sum()) - float(np.square(traces.diagonal()).sum())
-    return 2 * means + 4 * float(np.square(both).sum()) - 2 * float(np.square(both.diagonal()).sum())
+    a, b = reference.cov.ravel("K"), generated.cov.ravel("K")  # the lower triangles
+    n, m = reference.count, generated.count
+    triangle = float(a @ a) / n**2 + 2 * float(a @ b) / (n * m) + float(b @ b) / m**2
+    diagonal = reference.cov.diagonal() / n + generated.cov.diagonal() / m
+    means = 2 * triangle - float(diagonal @ diagonal)
+    return 2 * means + 4 * float(both.ravel() @ both.ravel()) - 2 * float(np.square(both.diagonal()).sum())
 
 
 def _effective(parts: Matrix) -> float:
@@ -191,9 +196,12 @@ def _remainders(rows: tuple[FrechetRows, FrechetRows], n: int, m: int, unit: flo
 def _third_order(second: Matrix, roots: Matrix) -> float:
     """What the next order adds to the second-order bias of all pairs."""
     # k_i = sum_j b_ij / s_i; a pair's b grows by 1 / (1 - c), that is by b c / (1 - c), c = (k_i + k_j) / 2
-    crowding = (second / roots[:, None]).sum(axis=1)
-    mean = np.minimum((crowding[:, None] + crowding) / 2, _MOST_CROWDED)
-    return float((second * mean / (1 - mean)).sum())
+    crowding, total = second.sum(axis=1) / roots, 0.0
+    for part in blocks(len(roots)):
+        mean = np.minimum((crowding[part, None] + crowding) / 2, _MOST_CROWDED)
+        mean /= 1 - mean
+        total += float(np.einsum("ij,ij->", second[part], mean))
+    return total
 
 
 def _joint_basis(reference: GaussianFit, squares: Matrix, vectors: Matrix) -> tuple[Matrix, Matrix, Matrix]:

@@ -145,7 +145,7 @@ def _trace_sqrt_fast(
         return None
     if squares is None:
         product, _ = lapack.dsygst(generated.cov, reference.cholesky, itype=2, lower=1)  # L^T S_y L
-        squares = scipy.linalg.eigvalsh(product, lower=True, check_finite=False)
+        squares = scipy.linalg.eigvalsh(product, lower=True, check_finite=False, overwrite_a=True)
     eigenvalues = np.clip(squares, 0, None)
     rounding = 2 * _EPS * eigenvalues[-1]
     roots = np.sqrt(eigenvalues)

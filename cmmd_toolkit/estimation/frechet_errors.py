@@ -157,12 +157,16 @@ def frechet_errors(
 def _uncorrelated(reference: GaussianFit, generated: GaussianFit, both: Matrix) -> float:
     """Variance of the remainder if the errors of the covariances' entries were uncorrelated: from all rows and biased
     upwards, so that it stands in where tails are heavy and few pairs of rows show them."""
-    a, b = reference.cov.ravel("K"), generated.cov.ravel("K")  # the lower triangles
-    n, m = reference.count, generated.count
-    triangle = float(a @ a) / n**2 + 2 * float(a @ b) / (n * m) + float(b @ b) / m**2
-    diagonal = reference.cov.diagonal() / n + generated.cov.diagonal() / m
+    a, b, n, m = reference.cov, generated.cov, reference.count, generated.count  # the lower triangles
+    triangle = _products(a, a) / n**2 + 2 * _products(a, b) / (n * m) + _products(b, b) / m**2
+    diagonal = a.diagonal() / n + b.diagonal() / m
     means = 2 * triangle - float(diagonal @ diagonal)
-    return 2 * means + 4 * float(both.ravel() @ both.ravel()) - 2 * float(np.square(both.diagonal()).sum())
+    return 2 * means + 4 * _products(both, both) - 2 * float(np.square(both.diagonal()).sum())
+
+
+def _products(first: Matrix, second: Matrix) -> float:
+    """The sum of the products of their entries, without a matrix of them."""
+    return float(np.einsum("ij,ij->", first, second))
 
 
 def _effective(parts: Matrix) -> float:
@@ -200,7 +204,7 @@ def _third_order(second: Matrix, roots: Matrix) -> float:
     for part in blocks(len(roots)):
         mean = np.minimum((crowding[part, None] + crowding) / 2, _MOST_CROWDED)
         mean /= 1 - mean
-        total += float(np.einsum("ij,ij->", second[part], mean))
+        total += _products(second[part], mean)
     return total
 
 

@@ -35,6 +35,8 @@ from .neighbours import checked_pair
 _SUBSETS, SUBSET_SIZE = 100, 1000
 _MOST_DEGREE = 100
 _MOST_DIGITS = 135  # sums over 1e7 rows are squared once
+_EXACT_MULTIPLICATIONS = 5e10  # up to which products of subsets are float64
+_SINGLE_DEGREE, _SINGLE_SQUARE = 5, 1e24  # beyond them float32 has no digits, or no range, left
 _SPREAD = "subset_std is the spread over overlapping subsets, not a standard error; whole sets (default) have one"
 
 Float = NDArray[np.float64]
@@ -86,8 +88,9 @@ def kernel_distance(
 
     Returns:
         Estimate, lower is better, 0 on average for equal distributions when unbiased, so it may be negative.
-        `parameters`: recipe, estimator, degree, gamma, coef0, and of subsets: subsets, subset_size, subset_std,
-        seed. The default recipe has a standard error and a 95 % interval.
+        `parameters`: recipe, estimator, degree, gamma, coef0, and of subsets: subsets, subset_size, subset_std, seed,
+        precision (float32 products beyond 5e10 multiplications). The default recipe has a standard error and a 95 %
+        interval.
 
     Raises:
         ArgumentError: widths differ, fewer than two rows, NaN or infinity, a subset larger than a set
@@ -143,21 +146,25 @@ def _over_subsets(
     seed = rule.seed if seed is None else seed
     size = _subset_size(wanted, (len(x), len(y)), rule)
     draws = _draws(rule, (len(x), len(y)), size, count, seed)
-    values = _subset_values(x, y, kernel, list(draws))
-    every = {**parameters, "subsets": count, "subset_size": size, "subset_std": float(values.std()), "seed": seed}
+    values, precision = _subset_values(x, y, kernel, list(draws))
+    drawn = {"subsets": count, "subset_size": size, "subset_std": float(values.std()), "seed": seed}
+    every = {**parameters, **drawn, "precision": precision}
     shrunk = (f"subsets of {size} rows, since a set has no {wanted}",) if size < wanted else ()
     value = float(values.mean())
     return Estimate(value, len(x), len(y), every, shrunk, corrected=value, no_error_reason=_SPREAD)
 
 
-def _subset_values(x: NDArray[Any], y: NDArray[Any], kernel: Kernel, draws: Sequence[Draw]) -> Float:
-    """The distance of each pair of subsets."""
-    size, dim = len(draws[0][0]), x.shape[1]
-    if (device := device_of_kernels(np.float64, 3.0 * len(draws) * size * size * dim)) is not None:
+def _subset_values(x: NDArray[Any], y: NDArray[Any], kernel: Kernel, draws: Sequence[Draw]) -> tuple[Float, str]:
+    """The distance of each pair of subsets, and the precision it was computed with."""
+    multiplications = 3.0 * len(draws) * len(draws[0][0]) ** 2 * x.shape[1]
+    if (device := device_of_kernels(np.float64, multiplications)) is not None:
         from ..estimation.device_subsets import subset_values as on_device
 
-        return on_device(device, x.astype(np.float64), y.astype(np.float64), kernel, draws)
-    return subset_values(x, y, kernel, draws)
+        return on_device(device, x.astype(np.float64), y.astype(np.float64), kernel, draws), "float64"
+    single = multiplications > _EXACT_MULTIPLICATIONS and kernel.degree <= _SINGLE_DEGREE
+    single = single and 1 / _SINGLE_SQUARE < _largest_square((x, y)) < _SINGLE_SQUARE
+    precision = "float32 products, float64 sums" if single else "float64"
+    return subset_values(x, y, kernel, draws, single), precision
 
 
 def _draws(rule: Recipe, lengths: tuple[int, int], size: int, count: int, seed: int) -> Iterator[Draw]:
@@ -216,10 +223,13 @@ def _checked_kernel(degree: int, gamma: float, coef0: float, coef_name: str = "c
     return Kernel(whole_number(degree, "degree", 1, _MOST_DEGREE), gamma, coef0)
 
 
+def _largest_square(sides: tuple[NDArray[Any], NDArray[Any]]) -> float:
+    return max(float(np.einsum("ij,ij->i", rows, rows, dtype=np.float64).max()) for rows in sides)
+
+
 def _check_range(kernel: Kernel, sides: tuple[NDArray[Any], NDArray[Any]]) -> None:
     """Squares of sums of kernels must stay in float64."""
-    squares = (np.einsum("ij,ij->i", rows, rows, dtype=np.float64) for rows in sides)
-    largest = max(float(own.max()) for own in squares)  # a.b is at most the larger |a|^2
+    largest = _largest_square(sides)  # a.b is at most the larger |a|^2
     digits = kernel.degree * float(np.log10(kernel.gamma * largest + kernel.coef0 or 1.0))
     if abs(digits) > _MOST_DIGITS:
         raise ArgumentError(

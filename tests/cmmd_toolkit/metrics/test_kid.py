@@ -193,3 +193,25 @@ def test_subsets_of_small_sets_are_summed_together_and_those_of_large_ones_apart
     united, draws = [np.arange(50)] * 2, [(np.arange(20), np.arange(20))] * 30
     assert {tile.subsets.start for tile in _tiles(united, draws, 8)} == {None}
     assert {tile.subsets.start for tile in _tiles([np.arange(5000)] * 2, draws, 8)} == set(range(30))
+
+
+@pytest.mark.parametrize("offset", [0.0, 30.0])
+def test_single_precision_products_of_subsets_change_little(offset: float) -> None:
+    x, y = (np.maximum(gaussian(500, 64, seed=seed), 0) + offset for seed in (1, 2))
+    draws = [
+        tuple(np.random.default_rng((side, i)).choice(500, 200, replace=False) for side in (0, 1)) for i in range(8)
+    ]
+    double, single = (subset_values(x, y, (3, 1 / 64, 1.0), draws, single=own) for own in (False, True))
+    assert 0 < np.abs(single - double).max() < 1e-5 * double.std()
+
+
+def test_the_precision_of_subsets_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = gaussian(60, 4, seed=1), gaussian(60, 4, seed=2)
+    options = {"recipe": "torch-fidelity", "subsets": 3, "subset_size": 50}
+    double = kernel_distance(reference=x, generated=y, **options)
+    monkeypatch.setattr("cmmd_toolkit.metrics.kid._EXACT_MULTIPLICATIONS", 1e4)
+    single = kernel_distance(reference=x, generated=y, **options)
+    far = kernel_distance(reference=1e15 * x, generated=1e15 * y, **options)
+    assert double.parameters["precision"] == far.parameters["precision"] == "float64"
+    assert single.parameters["precision"] == "float32 products, float64 sums"
+    assert float(single) == pytest.approx(float(double), rel=1e-5)

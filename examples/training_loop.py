@@ -21,6 +21,7 @@ from dit_generators import DiT, DiTConfig, SampleSettings, diffusion_loss, linea
 SIZE = 16
 LEVEL = 0.01  # of each test; there are many
 PATIENCE = 2
+LEAST = 20  # pictures a side, for a standard error and a test
 
 
 class StopWhenWorse:
@@ -62,6 +63,8 @@ def main() -> None:
 
     pictures = load_pictures(given.pictures)
     held_out, training = pictures[::4], torch.from_numpy(np.delete(pictures, np.s_[::4], axis=0))
+    if min(len(held_out), given.samples) < LEAST:
+        parser.error(f"a standard error needs {LEAST} samples, and {4 * LEAST} pictures of which a fourth is held out")
     torch.manual_seed(0)
     model = DiT(DiTConfig(SIZE, in_channels=3, hidden_size=64, depth=2, num_heads=4, num_classes=0, learn_sigma=False))
     watcher = StopWhenWorse(embed(held_out, backbone="mini"))

@@ -78,10 +78,11 @@ def run_page(blocks: list[Block], folder: Path, caches: Path) -> None:
     """All blocks of a page in order, in one folder; its Python blocks share their names."""
     todo = [block for block in blocks if block.language in RUN_LANGUAGES]
     if any(not block.not_run for block in todo):
-        make_sets(folder, 5 if any(part in todo[0].page for part in SMALL_PAGES) else 24)
+        text = "".join(block.text for block in todo)
+        make_sets(folder, 5 if any(part in todo[0].page for part in SMALL_PAGES) else 24, text)
         make_checkpoints(folder)
         make_weights(folder, caches)
-        if any("shards/" in block.text for block in todo):
+        if "shards/" in text:
             make_shards(folder)
     names: dict[str, object] = {"__name__": "__page__"}
     for block in todo:

@@ -46,6 +46,11 @@ def test_the_training_loop_trains_scores_and_saves(tmp_path: Path, capsys: pytes
     assert best.is_file()
 
 
+def test_the_training_loop_says_what_a_test_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert code_of("examples/training_loop.py", write_pictures(tmp_path / "pictures", 40)) == 2
+    assert "80 pictures" in capsys.readouterr().err
+
+
 def test_the_training_loop_stops_when_samples_get_worse_twice() -> None:
     loop = runpy.run_path(str(ROOT / "examples" / "training_loop.py"))
     watcher = loop["StopWhenWorse"](Features(gaussian(60, 4)))

@@ -1,15 +1,13 @@
 """What the pages of the documentation speak of: sets of pictures by name, and a cache with small published networks."""
 
 import tarfile
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from checkpoints import SAVERS, save_clip
 from dit_models import save_kl, saved_model
 from pictures import smooth_picture
-from PIL import Image, ImageEnhance
+from PIL import ImageEnhance
 
 from cmmd_toolkit.backbones.files import INCEPTION_NAME
 from cmmd_toolkit.backbones.registry import SPECS
@@ -21,20 +19,17 @@ CLIP_336 = "openai/clip-vit-large-patch14-336"
 LATENT: dict[str, Any] = {"num_classes": 1000, "in_channels": 4, "learn_sigma": True, "num_heads": 2}
 
 
-def make_sets(folder: Path, count: int) -> None:
-    """Folders of pictures in two classes, darker by set, and the same in other containers."""
-    for number, (name, brightness) in enumerate(SETS.items()):
-        for i in range(count):
+def make_sets(folder: Path, count: int, text: str) -> None:
+    """The sets that a page speaks of: folders of pictures in two classes, darker by set; two in other containers."""
+    named = {name: value for name, value in SETS.items() if name in ("real", "fake") or f"{name}/" in text}
+    for number, (name, brightness) in enumerate(named.items()):
+        for i in range(4 * count if name == "pictures" else count):
             path = folder / name / ("cat", "dog")[i % 2] / f"{i:03d}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             ImageEnhance.Brightness(smooth_picture(1000 * number + i, (32, 32))).enhance(brightness).save(path)
     real = sorted((folder / "real").rglob("*.png"))
     (folder / "real.txt").write_text("".join(f"{path.relative_to(folder)}\n" for path in real))
-    with zipfile.ZipFile(folder / "real.zip", "w") as archive:
-        for path in real:
-            archive.write(path, path.relative_to(folder))
     _make_tar(folder / "fake.tar", sorted((folder / "fake").rglob("*.png")))
-    np.save(folder / "images.npy", np.stack([np.asarray(Image.open(path)) for path in real]))
 
 
 def make_shards(folder: Path) -> None:

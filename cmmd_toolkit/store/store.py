@@ -51,7 +51,7 @@ class FeatureStore:
     """The tables of some networks, open for one set of pictures; a context manager that writes what waits.
 
     Attributes:
-        folder: where they are, None for nowhere.
+        folder: where they are, None for nowhere and where they cannot be used.
         remarks: why features could not be looked up or kept.
     """
 
@@ -119,10 +119,11 @@ class FeatureStore:
             self._give_up(error)
 
     def _give_up(self, error: Exception) -> None:
-        self._tables = []
-        self.remarks = [
-            f"feature store {self.folder}: not used ({error}); try `cmmd cache check`, or another folder as `store`"
-        ]
+        self._tables, folder = [], self.folder
+        if folder is not None:  # else another thread has said so
+            self.folder = None  # large sets go to the temporary folder instead
+            advice = "try `cmmd cache check`, or another folder as `store`"
+            self.remarks = [f"feature store {folder}: not used ({error}); {advice}"]
 
 
 def _open_table(folder: Path, backbone: Backbone, policy: DecodePolicy, max_pixels: int) -> FeatureTable:

@@ -179,7 +179,7 @@ def _join(backend: str, error: type[Exception]) -> tuple[int, int]:
 
     try:
         store, rank, count = next(rendezvous("env://", timeout=_JOIN_WAIT))
-        store = PrefixStore(f"cmmd-{next(_meetings)}", store)
+        store = PrefixStore(f"cmmd-{_attempt()}-{next(_meetings)}", store)
         store.set(f"here-{rank}", "")
         store.wait([f"here-{other}" for other in range(count)], _JOIN_WAIT)  # gloo would wait as long as for a result
         init_process_group(backend, store=store, rank=rank, world_size=count, timeout=_LONGEST_WAIT)
@@ -188,6 +188,11 @@ def _join(backend: str, error: type[Exception]) -> tuple[int, int]:
         advice = "start with torchrun or accelerate launch, or unset WORLD_SIZE"
         raise error(f"the {size} processes of WORLD_SIZE did not meet ({why}); {advice}") from reason
     return rank, count
+
+
+def _attempt() -> str:
+    """How often torchrun has started these processes again; its store keeps what the earlier ones left there."""
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
 
 
 def is_first_to_tell(program: str) -> bool:
@@ -199,6 +204,6 @@ def is_first_to_tell(program: str) -> bool:
     try:
         address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         store = TCPStore(address, port, is_master=False, timeout=_STORE_WAIT)
-        return store.add(f"{program}-told-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", 1) == 1
+        return store.add(f"{program}-told-{_attempt()}", 1) == 1
     except (RuntimeError, KeyError, ValueError):  # the launcher itself is gone
         return True

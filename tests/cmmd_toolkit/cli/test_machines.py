@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from launches import rows_in, torchrun, wait_for_rows
+from launches import LAUNCHER, rows_in, torchrun, wait_for_rows
 from pictures import write_pictures
 
 from cmmd_toolkit import Features, ProcessError, Report, compare, shared_work
@@ -140,6 +140,21 @@ def test_a_dead_machine_ends_the_job_with_a_reason_and_a_restart_resumes(tmp_pat
     assert [len(rows_in(store)) for store in stores] == [1500, 1500]
     for store, before in zip(stores, kept, strict=True):
         assert rows_in(store).items() >= before.items(), "a stored picture was embedded again"
+    assert len(Features.load(out)) == 3000
+
+
+@pytest.mark.slow
+def test_a_launcher_that_may_restart_the_processes_ends_with_all_features(tmp_path: Path) -> None:
+    """Its store keeps the keys of the first attempt, by which the second must not try to meet."""
+    pictures = write_pictures(tmp_path / "real", 3000)
+    store, out = tmp_path / "store", tmp_path / "features.safetensors"
+    command = [*LAUNCHER[:-1], "--max-restarts", "1", "--nproc-per-node", "2", "-m", "cmmd_toolkit", "embed"]
+    command += [str(pictures), *OPTIONS[:4], "--store", str(store), "--out", str(out)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as job:
+        wait_for_rows(store)
+        os.kill(int(Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()[1]), signal.SIGKILL)
+        _, said = job.communicate(timeout=200)
+    assert job.returncode == 0, said
     assert len(Features.load(out)) == 3000
 
 

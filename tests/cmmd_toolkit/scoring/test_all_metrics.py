@@ -417,7 +417,10 @@ def test_no_common_class_is_refused_before_a_picture_is_read(junk: Path, tmp_pat
 
 def test_help_names_every_metric_from_the_table() -> None:
     shown = " ".join(CliRunner().invoke(cli.main.commands["compare"], ["--help"]).output.split())
-    assert f"Repeatable: {', '.join(METRICS)}, or all; see docs/metrics.md. [default: fd and mmd]" in shown
+    assert (
+        f"Repeatable: {', '.join(METRICS)}, one of another package, or all; see `cmmd metrics`. [default: fd and mmd]"
+        in shown
+    )
 
 
 def test_limits_go_the_way_of_their_metric() -> None:

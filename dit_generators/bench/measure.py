@@ -220,9 +220,13 @@ def _best_ratio(results: Sequence[Measurement], level: Level) -> str | None:
 
 def to_table(results: Sequence[Measurement]) -> Any:
     """A rich table: a section for each level and batch size, a row for each attention that ran."""
+    from rich import box
     from rich.table import Table
 
-    table = Table("level", "batch", "attention", "ms", "naive / this", "MB")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in ("level", "batch", "attention", "ms", "naive / this", "MB"):
+        is_word = heading in ("level", "attention")
+        table.add_column(heading, justify="left" if is_word else "right", no_wrap=not is_word)
     for (level, batch), group in itertools.groupby(results, key=lambda r: (r.level, r.batch_size)):
         cells = [result for result in group if result.seconds is not None]
         naive = next((result.seconds for result in cells if result.attention == "naive"), None)

@@ -72,6 +72,15 @@ def run_bench(settings: BenchSettings, out: str | None) -> None:
         console.print(f"{settings.name}, {settings.precision}, {device_name(settings.device)}", highlight=False)
         console.print(to_table(results))
     click.echo(table.get(), nl=False)
-    click.echo(explain(settings, results))
+    click.echo(_fitting(explain(settings, results), console))
     if out is not None:
         click.echo(f"{out}.json\n{out}.png")
+
+
+def _fitting(text: str, console: Console) -> str:
+    """Sentences in lines that fit the terminal; as they are where there is none."""
+    from cmmd_toolkit.report.screen.cells import wrapped
+
+    if not console.is_terminal:
+        return text
+    return "\n".join(part for line in text.splitlines() for part in wrapped(line, console.width))

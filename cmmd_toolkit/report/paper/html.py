@@ -1,8 +1,9 @@
 """Tables in HTML, for notebooks."""
 
 from collections.abc import Sequence
-from html import escape
+from html import escape as escaped
 
+from ...common.text import printable
 from .table import Cell, Heading, PaperTable
 
 
@@ -32,3 +33,8 @@ def _cell(cell: Cell) -> str:
     text = escape(f"{cell.text} ± {cell.error}" if cell.error else cell.text)
     side = "right" if cell.is_number else "left"
     return f'<td style="text-align:{side}">{f"<b>{text}</b>" if cell.is_best else text}</td>'
+
+
+def escape(text: str) -> str:
+    """The text as HTML shows it letter for letter."""
+    return escaped(printable(text))

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
+from ...common.text import printable
 from .table import Cell, Heading, PaperTable, in_parts
 
 _COMMANDS = {
@@ -52,7 +53,8 @@ def _definition(letter: str) -> str:
 
 def escaped(text: str) -> str:
     """The text as LaTeX prints it letter for letter."""
-    return "".join(_COMMANDS.get(letter, letter) for letter in _LIGATURES.sub("\\1\0", text)).replace("\0", "{}")
+    apart = _LIGATURES.sub("\\1\0", printable(text))
+    return "".join(_COMMANDS.get(letter, letter) for letter in apart).replace("\0", "{}")
 
 
 def _lines(table: PaperTable, number: int) -> list[str]:

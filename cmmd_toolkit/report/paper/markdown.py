@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from ...common.text import printable
 from .table import Cell, Heading, PaperTable, in_parts
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+|~$!&-])")
@@ -34,7 +35,7 @@ def _cell(cell: Cell) -> str:
 
 def _escaped(text: str) -> str:
     """Names may hold what Markdown takes for emphasis, links, HTML or the border of a cell."""
-    return _SPECIAL.sub(_reference, text)
+    return _SPECIAL.sub(_reference, printable(text))
 
 
 def _reference(found: re.Match[str]) -> str:

@@ -210,6 +210,16 @@ def test_latex_compiles_with_any_name(record: PaperRecord, tmp_path: Path) -> No
         assert made.returncode == 0, made.stdout[-2000:]
 
 
+def test_line_breaks_in_names_break_no_table() -> None:
+    odd = Features(REAL.values, {"source": "/data/a\n\n| b\x1b"})
+    for report in (compare(odd, [NEAR, odd], metric="mmd"), rank(odd, [NEAR, FAR]), explain(odd, NEAR, top=1)):
+        assert r"a\textbackslash{}n\textbackslash{}n" in report.to_latex()
+        assert "\x1b" not in report.to_latex() + report.to_markdown() + report._repr_html_()
+        (caption, *_) = report.to_markdown().splitlines()
+        assert caption.startswith("**")
+        assert caption.endswith("**")
+
+
 # ---- figures ----------------------------------------------------------------------------------------
 
 

@@ -4,8 +4,9 @@
     python benchmarks/peers.py [--small] [--rounds 3] [--out docs/peers.json] [--chart docs/images/peers.png]
 
 Every measurement runs in a process of its own, in turns, so that all see the same state of the machine; the median of
-the rounds is kept. `--small` takes a minute and checks that everything runs: keep its ratios, not its times. A peer
-that is not installed, or fails with the libraries that are, has its reason in place of a time.
+the rounds is kept. A peer that is not installed, or fails with the libraries that are, has its reason in place of a
+time. `--small` is for continuous integration: a minute, ratios only, exit code 1 where one is far above what it was
+(peer_ratios.py).
 """
 
 import argparse
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from peer_ratios import check_small
 
 OURS = "cmmd-toolkit"
 
@@ -47,10 +49,12 @@ def main() -> None:
     parser.add_argument("--call", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.call:
-        measure(*given.call, given.small)
+        measure(*given.call)
         return
-    results = [run_task(name, given.small, given.rounds) for name in TASKS]
-    report = {"machine": machine(), "small": given.small, "tasks": results}
+    if given.small:
+        sys.exit(check_small(TASKS, OURS, given.out))
+    results = [run_task(name, given.rounds) for name in TASKS]
+    report = {"machine": machine(), "tasks": results}
     if given.out:
         given.out.write_text(json.dumps(report, indent=1) + "\n")
     if given.chart:
@@ -292,7 +296,7 @@ TASKS: dict[str, Task] = {
     "kid": Task(
         "KID, 100 subsets of 1,000 of {0:,} rows, D = {1}",
         (5_000, 2048),
-        (1_000, 256),
+        (300, 128),
         {"torch-fidelity": fidelity_kid, OURS: our_kid},
     ),
     "prdc": Task(
@@ -304,13 +308,13 @@ TASKS: dict[str, Task] = {
     "resize": Task(
         "decode and clean resize, {0} JPEG of {1} x {1}, one thread",
         (400, 512),
-        (40, 512),
+        (20, 512),
         {"clean-fid": clean_resize, OURS: our_resize},
     ),
     "inception": Task(
         "Inception to 2048 dimensions, {0} pictures of 299 x 299, batch {1}",
         (100, 50),
-        (8, 4),
+        (4, 4),
         {name: inception_of(name) for name in ("pytorch-fid", "torch-fidelity", OURS)},
     ),
 }
@@ -319,12 +323,12 @@ TASKS: dict[str, Task] = {
 # ---- how it is measured ----------------------------------------------------------------------------
 
 
-def measure(task: str, package: str, small: bool) -> None:
+def measure(task: str, package: str) -> None:
     """In a process of its own: print seconds of one call and the memory that it took, as JSON."""
     chosen = TASKS[task]
     make = chosen.calls[package]
     make(*chosen.small)()  # imports, and whatever is done once
-    call = make(*(chosen.small if small else chosen.full))
+    call = make(*chosen.full)
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     before = status("VmRSS")
     start = time.perf_counter()
@@ -338,7 +342,7 @@ def status(name: str) -> int:
     return int(found[1]) * 1024 if found else 0
 
 
-def run_task(name: str, small: bool, rounds: int) -> dict[str, Any]:
+def run_task(name: str, rounds: int) -> dict[str, Any]:
     task = TASKS[name]
     found: dict[str, list[dict[str, float]]] = {package: [] for package in task.calls}
     reasons: dict[str, str] = {}
@@ -346,17 +350,16 @@ def run_task(name: str, small: bool, rounds: int) -> dict[str, Any]:
         for package in task.calls:
             if package in reasons:
                 continue
-            command = [sys.executable, __file__, "--call", name, package, *(["--small"] if small else [])]
+            command = [sys.executable, __file__, "--call", name, package]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 reasons[package] = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             else:
                 found[package].append(json.loads(done.stdout.splitlines()[-1]))
-    size = task.small if small else task.full
     rows = {package: summary(own, reasons.get(package)) for package, own in found.items()}
     for package, row in rows.items():
         print(f"{name:10s} {package:24s} {row}", file=sys.stderr, flush=True)
-    return {"name": name, "title": task.title.format(*size), "packages": rows}
+    return {"name": name, "title": task.title.format(*task.full), "packages": rows}
 
 
 def summary(measured: list[dict[str, float]], reason: str | None) -> dict[str, Any]:

@@ -92,10 +92,10 @@ def scores(job: Job, rates: dict[str, Any]) -> list[Term]:
     half, dim, count, few = job.pictures / 2, job.dim, len(job.backbones), min(job.subset, job.pictures / 2)
     kernel, units = rates.get("kernel"), job.gpus * job.units
     twice = over(2 * count, 1 / rates["frechet seconds"] if rates.get("frechet seconds") else None)
-    moments = add([over(count * job.pictures * dim**2, rates.get("covariance"), job.units), twice])
+    moments = add([over(count * job.pictures * dim**2, rates.get("covariance"), units), twice])
     waves = job.pictures * dim * FREQUENCIES * count
     return [
-        Term("Frechet distance", "B (N D^2 / (units x covariance) + 2 frechet)", moments),
+        Term("Frechet distance", "B (N D^2 / (P units x covariance) + 2 frechet)", moments),
         Term("MMD, exact", "2 B D (N/2)^2 / (P units x kernel)", over(2 * half**2 * dim * count, kernel, units)),
         Term("MMD, random features", "N B D 4096 / (P units x waves)", over(waves, rates.get("waves"), units)),
         Term("MMD, exact, of K a set", "2 B D K^2 / (P units x kernel)", over(2 * few**2 * dim * count, kernel, units)),

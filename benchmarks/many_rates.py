@@ -29,8 +29,9 @@ from threadpoolctl import threadpool_limits
 from cmmd_toolkit import Features, frechet_distance, load_backbone, shared_work
 from cmmd_toolkit.backbones.base import Backbone
 from cmmd_toolkit.common.processes import Processes
+from cmmd_toolkit.estimation.blocks import BLOCK
 from cmmd_toolkit.estimation.kernel_device import kernels_on
-from cmmd_toolkit.estimation.kernels import BLOCK, GaussianRows, sums_between
+from cmmd_toolkit.estimation.kernels import GaussianRows, sums_between
 from cmmd_toolkit.features.record import Kind, RecordBuilder
 from cmmd_toolkit.metrics.random_features import FREQUENCIES, Waves
 from cmmd_toolkit.pictures.decode import MAX_PIXELS

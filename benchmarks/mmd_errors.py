@@ -13,7 +13,8 @@ from itertools import product
 import numpy as np
 
 from cmmd_toolkit import squared_mmd
-from cmmd_toolkit.estimation.kernels import GaussianRows, blocks, gamma_of, in_parallel, upper_pairs
+from cmmd_toolkit.estimation.blocks import blocks, in_parallel, upper_pairs
+from cmmd_toolkit.estimation.kernels import GaussianRows, gamma_of
 
 BANDWIDTH = 0.9
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..common.devices import memory_of
+from .blocks import Pair
 from .device_rows import Uploaded, as_tensor
-from .kernels import Pair
 from .pair_distances import Bounds, Float, Index, Near, Pairs
 from .streamed_rows import ScaledRows
 

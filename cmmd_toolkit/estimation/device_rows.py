@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..common.devices import is_out_of_memory
-from .kernels import BLOCK, GaussianRows, KernelRows, PairedRows, PolynomialRows
+from .blocks import BLOCK
+from .kernels import GaussianRows, KernelRows, PairedRows, PolynomialRows
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -17,8 +17,9 @@ from ..common.devices import NO_FLOAT64, full_float32, is_out_of_memory
 from ..common.processes import current_processes
 from ..common.text import first_line
 from ..errors import DeviceError
+from .blocks import BLOCK, parts, upper_pairs
 from .device_rows import DeviceRows, on_device
-from .kernels import BLOCK, GaussianRows, KernelRows, Vector, parts, upper_pairs
+from .kernels import GaussianRows, KernelRows, Vector
 
 if TYPE_CHECKING:
     from torch import Tensor

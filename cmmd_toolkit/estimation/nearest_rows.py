@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..common.processes import current_processes
-from .kernels import Pair, blocks, in_parallel, upper_pairs
+from .blocks import Pair, blocks, in_parallel, upper_pairs
 from .pair_distances import Block, Bounds, Float, Index, Near, Pairs, Points, joined
 
 _WAITING = 2**18  # pairs that are kept until they are measured

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..features.matrices import column_range
+from .blocks import Pair, blocks
 from .kernel_device import device_of_kernels
-from .kernels import Pair, blocks, centre_of
+from .kernels import centre_of
 from .thread_memory import ThreadMemory
 
 Float = NDArray[np.float64]

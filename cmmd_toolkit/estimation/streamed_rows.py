@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..features.unit_rows import SomeRows
-from .kernels import BLOCK, GaussianRows, Rows, Vector, blocks
+from .blocks import BLOCK, blocks
+from .kernels import GaussianRows, Rows, Vector
 
 _KEPT = 6  # blocks: a row of blocks uses its first factor again and again
 

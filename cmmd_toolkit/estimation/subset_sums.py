@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..common.processes import current_processes
-from .kernels import Pair, Rows, blocks, in_parallel, upper_pairs
+from .blocks import Pair, blocks, in_parallel, upper_pairs
+from .kernels import Rows
 from .thread_memory import ThreadMemory
 
 Float = NDArray[np.float64]

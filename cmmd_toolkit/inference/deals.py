@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from ..common.processes import current_processes
+from ..estimation.blocks import blocks, in_parallel
 from ..estimation.estimate import CONFIDENCE
 from ..estimation.intervals import t_quantile, two_sided_p
-from ..estimation.kernels import KernelRows, Rows, blocks, in_parallel
+from ..estimation.kernels import KernelRows, Rows
 from ..estimation.ustatistics import standard_error_of, zeta_between, zeta_within
 
 Matrix = NDArray[np.float64]

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from ..common.arguments import MOST_REPEATS, check_seed, whole_number
 from ..common.processes import current_processes
 from ..errors import ArgumentError
-from ..estimation.kernels import GaussianRows, blocks, centre_of, gamma_of, in_parallel, upper_pairs
+from ..estimation.blocks import blocks, in_parallel, upper_pairs
+from ..estimation.kernels import GaussianRows, centre_of, gamma_of
 from ..features.unit_rows import SomeRows
 from ..metrics.mmd import Bandwidth, MmdReference, check_bandwidth, median_distance
 from ..pictures.sources import subset_rows

@@ -7,8 +7,9 @@ import numpy as np
 
 from ..common.cost import CostWarning, duration_text
 from ..common.processes import current_processes
+from ..estimation.blocks import BLOCK
 from ..estimation.kernel_device import device_of_kernels
-from ..estimation.kernels import BLOCK, GaussianRows
+from ..estimation.kernels import GaussianRows
 
 FEWER = "`max_images` takes a random subset"
 LARGE = 1e12  # multiplications: some ten seconds on one core

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from ..common.arguments import text, whole_number
 from ..common.processes import current_processes
 from ..errors import ArgumentError
+from ..estimation.blocks import Pair, blocks, in_parallel
 from ..estimation.estimate import Estimate
 from ..estimation.kernel_device import kernels_beside
-from ..estimation.kernels import Pair, blocks, in_parallel
 from ..estimation.nearest_rows import kth_neighbours
 from ..estimation.pair_distances import Bounds, Float, Index, Near, Pairs, Points
 from ..features.features import GaussianStatistics, rows_needed

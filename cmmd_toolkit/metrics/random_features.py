@@ -28,9 +28,10 @@ from numpy.typing import NDArray
 from ..common.arguments import whole_number
 from ..common.processes import current_processes
 from ..errors import ArgumentError
+from ..estimation.blocks import Pair, blocks, in_parallel
 from ..estimation.estimate import Estimate
 from ..estimation.intervals import LEAST_ROWS, covering_copies, t_quantile, with_errors
-from ..estimation.kernels import GaussianRows, Pair, Rows, blocks, gamma_of, in_parallel, sums_between, sums_within
+from ..estimation.kernels import GaussianRows, Rows, gamma_of, sums_between, sums_within
 from ..estimation.shared_rows import without_copies
 from ..estimation.ustatistics import Spread, distance_interval, zeta_of_pair, zeta_of_set
 from ..features.unit_rows import SomeRows

@@ -17,7 +17,7 @@ from cmmd_toolkit import ArgumentError, Features, GaussianStatistics, InputError
 from cmmd_toolkit.cli import main as cli
 from cmmd_toolkit.commands.explain import Explanation, explain
 from cmmd_toolkit.common.text import number_text
-from cmmd_toolkit.estimation import kernels
+from cmmd_toolkit.estimation import blocks
 from cmmd_toolkit.inference.witness import witness
 from cmmd_toolkit.metrics.mmd import Estimator, MmdReference, MmdScore
 from cmmd_toolkit.pictures.decode import Picture
@@ -172,7 +172,7 @@ def test_lists_do_not_depend_on_blocks_and_copies_keep_their_order(monkeypatch: 
     y[[5, 17, 33, 48]] = y[59]
     sections = []
     for block in (1024, 1, 7, 16):
-        monkeypatch.setattr(kernels, "BLOCK", block)
+        monkeypatch.setattr(blocks, "BLOCK", block)
         sections.append(explain(Features(x), Features(y), top=60).sections[0])
     copies = [entry.row for entry in sections[0].alien if entry.row in (5, 17, 33, 48, 59)]
     assert copies == [5, 17, 33, 48, 59]

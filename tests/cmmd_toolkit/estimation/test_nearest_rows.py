@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pictures import gaussian
 
-from cmmd_toolkit.estimation import kernels
+from cmmd_toolkit.estimation import blocks
 from cmmd_toolkit.estimation.nearest_rows import kth_neighbours
 from cmmd_toolkit.estimation.pair_distances import Bounds, Pairs, Points
 
@@ -60,7 +60,7 @@ def test_bounds_are_as_near_as_the_digits_of_their_products() -> None:
 @pytest.mark.parametrize("block", [4, 1024])
 @pytest.mark.parametrize("name", list(hostile_sets()))
 def test_the_kth_nearest_is_that_of_exact_distances(name: str, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "BLOCK", block)
+    monkeypatch.setattr(blocks, "BLOCK", block)
     x, y = hostile_sets()[name]
     own = squared_distances(x, x)
     np.fill_diagonal(own, np.inf)
@@ -73,7 +73,7 @@ def test_the_kth_nearest_is_that_of_exact_distances(name: str, block: int, monke
 
 def test_pairs_are_measured_again_and_again_where_they_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cmmd_toolkit.estimation.nearest_rows._WAITING", 50)
-    monkeypatch.setattr(kernels, "BLOCK", 16)
+    monkeypatch.setattr(blocks, "BLOCK", 16)
     grid = np.array(list(product(range(4), repeat=3)))
     exact = squared_distances(grid, grid)
     np.fill_diagonal(exact, np.inf)

@@ -8,7 +8,7 @@ from bootstrap import bootstrap, mmd_of_counts
 from pictures import gaussian
 
 from cmmd_toolkit import ArgumentError, frechet_distance, squared_mmd, two_sample_test
-from cmmd_toolkit.estimation import kernels
+from cmmd_toolkit.estimation import blocks
 from cmmd_toolkit.estimation.frechet_errors import frechet_errors
 from cmmd_toolkit.estimation.gaussian import GaussianFit
 from cmmd_toolkit.estimation.groups import holm, letters
@@ -78,7 +78,7 @@ def test_the_standard_error_does_not_depend_on_blocks_order_or_offset(monkeypatc
     whole = squared_mmd(reference=x, generated=y, bandwidth=2.0)
     turned = squared_mmd(reference=x[::-1] + 7.0, generated=y + 7.0, bandwidth=2.0)
     swapped = squared_mmd(reference=y, generated=x, bandwidth=2.0)
-    monkeypatch.setattr(kernels, "BLOCK", 16)
+    monkeypatch.setattr(blocks, "BLOCK", 16)
     parts = squared_mmd(reference=x, generated=y, bandwidth=2.0)
     for other in (turned, swapped, parts):
         assert other.standard_error == pytest.approx(whole.standard_error, rel=1e-9)

@@ -101,11 +101,11 @@ def slow_ratio(x: np.ndarray, y: np.ndarray, z: np.ndarray, paired: bool) -> flo
 
 
 def test_deals_are_the_statistic_of_rows_dealt_out_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cmmd_toolkit.estimation import kernels
+    from cmmd_toolkit.estimation import blocks
 
     x, y, z = gaussian(25, 3, seed=1), gaussian(22, 3, seed=2) + 0.3, gaussian(30, 3, seed=3)
     rows = [MmdReference(x, 2.0, "unbiased", 0).score(own).rows for own in (y, z)]
-    monkeypatch.setattr(kernels, "BLOCK", 16)
+    monkeypatch.setattr(blocks, "BLOCK", 16)
     found = deals.deal_rows(rows[0][0], rows[0][1].joined(rows[1][1]), 22, 5, seed=4)
     pooled, random = np.concatenate([y, z]), np.random.default_rng(4)
     for ratio in found.ratios:
@@ -114,12 +114,12 @@ def test_deals_are_the_statistic_of_rows_dealt_out_anew(monkeypatch: pytest.Monk
 
 
 def test_swaps_are_the_statistic_of_pairs_that_change_sides(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cmmd_toolkit.estimation import kernels
+    from cmmd_toolkit.estimation import blocks
 
     x, y = gaussian(25, 3, seed=1), gaussian(40, 3, seed=2) + 0.3
     z = y + gaussian(40, 3, seed=3)
     rows = [MmdReference(x, 2.0, "unbiased", 0).score(own).rows for own in (y, z)]
-    monkeypatch.setattr(kernels, "BLOCK", 16)
+    monkeypatch.setattr(blocks, "BLOCK", 16)
     found = deals.swap_pairs(rows[0][0], rows[0][1], rows[1][1], 5, seed=4)
     signs = np.random.default_rng(4).choice([-1.0, 1.0], size=(40, 5))
     for ratio, own in zip(found.ratios, signs.T, strict=True):

@@ -8,7 +8,7 @@ import torch
 from pictures import gaussian
 
 from cmmd_toolkit import ArgumentError, Features, GaussianStatistics
-from cmmd_toolkit.estimation import kernels
+from cmmd_toolkit.estimation import blocks
 from cmmd_toolkit.estimation.subset_sums import _tiles, subset_values
 from cmmd_toolkit.metrics.kid import RECIPES, kernel_distance
 
@@ -103,7 +103,7 @@ def expected_distance_of_shifted_gaussians(dim: int, shift: float) -> float:
 def test_does_not_depend_on_the_block_size(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = gaussian(100, 8, seed=1), gaussian(131, 8, seed=2, shift=0.2)
     whole = kernel_distance(reference=x, generated=y)
-    monkeypatch.setattr(kernels, "BLOCK", 16)
+    monkeypatch.setattr(blocks, "BLOCK", 16)
     parts = kernel_distance(reference=x, generated=y)
     assert float(parts) == pytest.approx(float(whole), rel=1e-12)
     assert parts.standard_error == pytest.approx(whole.standard_error, rel=1e-12)
@@ -181,7 +181,7 @@ def test_many_subsets_have_the_values_of_each_pair_alone(
     x, y = gaussian(rows, 5, seed=1).astype(np.float32), gaussian(rows + 3, 5, seed=2, shift=0.3)
     random = np.random.default_rng(0)
     draws = [tuple(random.choice(len(own), size, replace=False) for own in (x, y)) for _ in range(count)]
-    monkeypatch.setattr(kernels, "BLOCK", block)
+    monkeypatch.setattr(blocks, "BLOCK", block)
     found = subset_values(x, y, (3, 0.2, 1.0), draws)
     options = {"degree": 3, "gamma": 0.2, "coef0": 1.0}
     each = [float(kernel_distance(reference=x[i], generated=y[j], **options)) for i, j in draws[:9]]

@@ -9,7 +9,7 @@ from pictures import gaussian, shared_path
 from safetensors.numpy import load_file
 
 from cmmd_toolkit import ArgumentError, Features, GaussianStatistics, median_distance, squared_mmd
-from cmmd_toolkit.estimation import kernels
+from cmmd_toolkit.estimation import blocks
 from cmmd_toolkit.metrics import median, mmd
 
 
@@ -74,7 +74,7 @@ def test_is_invariant_under_a_common_shift_however_large() -> None:
 def test_does_not_depend_on_the_block_size(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = gaussian(150, 8, seed=1), gaussian(130, 8, seed=2)
     whole = float(squared_mmd(reference=x, generated=y, bandwidth=2))
-    monkeypatch.setattr(kernels, "BLOCK", 32)
+    monkeypatch.setattr(blocks, "BLOCK", 32)
     assert float(squared_mmd(reference=x, generated=y, bandwidth=2)) == pytest.approx(whole, abs=1e-15)
 
 

@@ -9,7 +9,7 @@ import torch
 from pictures import gaussian
 
 from cmmd_toolkit import ArgumentError, Features
-from cmmd_toolkit.estimation import kernels
+from cmmd_toolkit.estimation import blocks
 from cmmd_toolkit.metrics.memorisation import memorisation
 from cmmd_toolkit.metrics.neighbours import RECIPES, density_coverage, neighbour_metrics, precision_recall
 
@@ -71,7 +71,7 @@ def test_agrees_with_the_definition(name: str, k: int, inclusive: bool) -> None:
 def test_does_not_depend_on_the_block_size(name: str, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = pairs_of_sets()[name]
     whole = values(x, y, 3, True)
-    monkeypatch.setattr(kernels, "BLOCK", block)
+    monkeypatch.setattr(blocks, "BLOCK", block)
     assert values(x, y, 3, True) == whole
 
 
@@ -164,7 +164,7 @@ def slow_memorisation(x: np.ndarray, y: np.ndarray) -> tuple[float, float, np.nd
 @pytest.mark.parametrize("name", list(pairs_of_sets()))
 @pytest.mark.parametrize("block", [7, 1024])
 def test_memorisation_agrees_with_the_definition(name: str, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "BLOCK", block)
+    monkeypatch.setattr(blocks, "BLOCK", block)
     x, y = pairs_of_sets()[name]
     found = memorisation(reference=x, generated=y)
     auth_pct, copies, nearest, distance = slow_memorisation(x, y)

@@ -2,7 +2,7 @@
 
     python benchmarks/inception.py --weights inception-fid-768.safetensors --real FOLDER --fake FOLDER
 
-Needs pytorch-fid (a dependency) and two folders of pictures, the same size within a folder, as pytorch-fid wants it.
+Needs pytorch-fid (of the extras `test` and `peers`) and two folders of pictures, the same size within a folder, as pytorch-fid wants it.
 Prints each time, the ratio pytorch-fid / ours (higher is better for us) and both values.
 """
 

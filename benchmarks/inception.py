@@ -2,7 +2,7 @@
 
     python benchmarks/inception.py --weights inception-fid-768.safetensors --real FOLDER --fake FOLDER
 
-Needs pytorch-fid (of the extras `test` and `peers`) and two folders of pictures, the same size within a folder, as pytorch-fid wants it.
+Needs pytorch-fid (extra `test` or `peers`) and two folders of pictures, of one size within a folder.
 Prints each time, the ratio pytorch-fid / ours (higher is better for us) and both values.
 """
 

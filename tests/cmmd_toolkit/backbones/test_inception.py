@@ -98,7 +98,7 @@ def test_without_weights_or_network_the_error_says_where_to_put_them(
         load_backbone("inception")
 
 
-@pytest.mark.parametrize("dims", [64, 192, pytest.param(768, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dims", [64, *(pytest.param(dims, marks=pytest.mark.slow) for dims in (192, 768))])
 @pytest.mark.parametrize("comparison", ["landscapes_A vs snapshot-04", "landscapes_A vs landscapes_B"])
 def test_fid_of_real_pictures_is_pytorch_fids(dims: int, comparison: str) -> None:
     recorded = json.loads(shared_path("oracles", "metrics", "image_fid.json").read_text())

@@ -55,7 +55,7 @@ def changed_weights(source: Path, target: Path) -> Path:
     return target
 
 
-@pytest.mark.parametrize("name", ["mini", "clip"])
+@pytest.mark.parametrize("name", ["mini", pytest.param("clip", marks=pytest.mark.slow)])
 def test_a_second_run_imports_no_network_and_writes_equal_bytes(
     name: str, tmp_path: Path, real: Path, clip_folder: Path
 ) -> None:

@@ -171,6 +171,7 @@ def test_flex_without_a_compiler_says_so(monkeypatch) -> None:
         window_attention(*inputs((8, 8)), grid=8, window=3, engine="flex")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="FlexAttention needs a C++ compiler")
 def test_flex_equals_the_others_and_says_that_it_has_no_gradient_on_a_cpu() -> None:
     tensors = inputs((16, 16), width=16, dtype=torch.float32)

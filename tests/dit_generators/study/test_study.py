@@ -112,6 +112,7 @@ def test_a_study_by_several_processes_is_the_study_by_one(tmp_path, capfd, pictu
     assert scores[0] == scores[1]
 
 
+@pytest.mark.slow
 def test_a_study_is_trained_by_several_processes(tmp_path, pictures) -> None:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--"]
     command = [*launcher, "dit_generators", "study", pictures, "--out", tmp_path / "two", *SMALL, "--backbone", "mini"]

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -13,9 +14,12 @@ from ..backbones.registry import SPECS, BackboneSpec
 from ..common.text import align
 from ..common.threads import default_workers
 from ..common.versions import library_versions
+from ..report.screen.cells import wrapped
 from ..sets.metric_names import METRICS
 from ..sets.own_metrics import own_metric_names
 from ..store.store import store_folder
+
+_LEAST_ROOM = 20  # cells
 
 
 def print_backbones() -> None:
@@ -29,10 +33,11 @@ def print_backbones() -> None:
             reasons.setdefault(reason, []).append(spec.name)
     rows += [(name, own.place, "-", "-", "by entry point") for name, own in entry_points().items() if name not in SPECS]
     console = Console(highlight=False, soft_wrap=True)
-    for line in align([("Backbone", "Default model", "Dimensions", "Score", "Ready"), *rows], left=range(5)):
-        console.print(Text(line))
+    heading = ("Backbone", "Default model", "Dimensions", "Score", "Ready")
+    _print_table([heading, *rows], ("Score", "Dimensions", "Default model"), console)
     for reason, names in reasons.items():
-        console.print(Text(f"\nNot ready: {', '.join(names)}: {reason}"))
+        console.print()
+        _print_wrapped(f"Not ready: {', '.join(names)}: {reason}", "", console)
 
 
 def print_metrics() -> None:
@@ -43,9 +48,7 @@ def print_metrics() -> None:
         better = "-" if spec.is_test else "higher" if spec.higher_is_better else "lower"
         family = f", on {spec.family}" if spec.family else ""
         rows.append((name, better, f"{spec.needs}{family}", spec.full_name))
-    console = Console(highlight=False, soft_wrap=True)
-    for line in align(rows, left=range(4)):
-        console.print(Text(line))
+    _print_table(rows, ("Needs", "Better"), Console(highlight=False, soft_wrap=True))
 
 
 def print_doctor() -> None:
@@ -57,7 +60,28 @@ def print_doctor() -> None:
     width = max(len(key) for key, _ in lines)
     console = Console(highlight=False, soft_wrap=True)
     for key, value in lines:
-        console.print(Text(f"{key.ljust(width)}  {value}"))
+        _print_wrapped(value, f"{key.ljust(width)}  ", console)
+
+
+def _print_table(rows: Sequence[tuple[str, ...]], dropped: Sequence[str], console: Console) -> None:
+    """The first row holds the headings; on a narrow terminal the columns `dropped` go, in that order."""
+    table = list(rows)
+    for name in dropped:
+        if not console.is_terminal or max(map(len, align(table, left=range(len(table[0]))))) <= console.width:
+            break
+        place = table[0].index(name)
+        table = [(*row[:place], *row[place + 1 :]) for row in table]
+    starts = align([row[:-1] for row in table], left=range(len(table[0]) - 1))
+    width = max(map(len, starts))
+    for row, start in zip(table, starts, strict=True):
+        _print_wrapped(row[-1], f"{start.ljust(width)}  ", console)
+
+
+def _print_wrapped(text: str, start: str, console: Console) -> None:
+    """The text after `start`, its further lines below its first; in one line where nobody reads it on a terminal."""
+    room = max(console.width - len(start), _LEAST_ROOM)
+    for i, line in enumerate(wrapped(text, room) if console.is_terminal else [text]):
+        console.print(Text((start if i == 0 else " " * len(start)) + line))
 
 
 def availability(spec: BackboneSpec) -> tuple[bool, str]:

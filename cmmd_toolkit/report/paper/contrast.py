@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from .panel import Dots, Point
-from .pictures import picture_cells
+from .pictures import entry_rows, picture_cells
 from .rows import Row
 from .table import Heading, PaperTable
 
@@ -31,21 +31,9 @@ def tidy_rows(contrast: "Contrast") -> list[Row]:
     """One row for each listed picture; `row` is its place in its set, from 0."""
     sides = {"reference": contrast.reference, "first": contrast.first, "second": contrast.second}
     return [
-        {
-            **sides,
-            "backbone": section.backbone,
-            "list": name,
-            "place": place,
-            "picture": entry.name,
-            "row": entry.row,
-            "witness": entry.witness,
-            "change": entry.change,
-            "nearest": entry.nearest,
-            "distance": entry.distance,
-        }
+        row
         for section in contrast.sections
-        for name, entries in lists_of(section).items()
-        for place, entry in enumerate(entries, 1)
+        for row in entry_rows({**sides, "backbone": section.backbone}, lists_of(section))
     ]
 
 

@@ -1,5 +1,6 @@
 """An explanation on paper: the listed pictures, and their witness values drawn."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ...common.text import fixed_text, interval_text, number_text
@@ -33,9 +34,17 @@ def tidy_rows(explanation: "Explanation") -> list[Row]:
     """One row for each listed picture; `row` is its place in its set, from 0."""
     sides = {"reference": explanation.reference, "generated": explanation.generated}
     return [
+        row
+        for section in explanation.sections
+        for row in entry_rows({**sides, "backbone": section.backbone}, _lists(section))
+    ]
+
+
+def entry_rows(start: Row, lists: Mapping[str, Sequence["Entry"]]) -> list[Row]:
+    """One row for each picture of the lists, `start` first."""
+    return [
         {
-            **sides,
-            "backbone": section.backbone,
+            **start,
             "list": name,
             "place": place,
             "picture": entry.name,
@@ -45,8 +54,7 @@ def tidy_rows(explanation: "Explanation") -> list[Row]:
             "nearest": entry.nearest,
             "distance": entry.distance,
         }
-        for section in explanation.sections
-        for name, entries in _lists(section).items()
+        for name, entries in lists.items()
         for place, entry in enumerate(entries, 1)
     ]
 

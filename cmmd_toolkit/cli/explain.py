@@ -7,7 +7,7 @@ import click
 from ..common.completion import FILE
 from ..common.examples import examples
 from ..common.outputs import Outputs, output_options
-from ..errors import ArgumentError
+from ..errors import ArgumentError, InputError
 from .options import (
     bandwidth_option,
     command_line,
@@ -58,7 +58,7 @@ def explain(reference: str, generated: tuple[str, ...], sheet_file: str | None, 
     outputs = Outputs.taken_from(given)
     page = page_from(given, outputs)
     if sheet_file is not None:
-        _check_sheet(sheet_file)
+        _check_sheet(sheet_file, (reference, *generated))
 
     from ..commands.contrast import contrast
     from ..commands.explain import explain as run
@@ -76,10 +76,16 @@ def explain(reference: str, generated: tuple[str, ...], sheet_file: str | None, 
     return 0
 
 
-def _check_sheet(name: str) -> None:
+def _check_sheet(name: str, sets: tuple[str, ...]) -> None:
     """Before hours of work: what is written after them."""
     from ..common.files import check_writable, path_of
+    from ..common.urls import is_url
+    from ..features.stored_file import is_stored
     from ..report.sheet import check_sheet_name
 
     check_sheet_name(path_of(name))
     check_writable(path_of(name))
+    if all(not is_url(own) and path_of(own).is_file() and is_stored(path_of(own)) for own in sets):
+        raise InputError(
+            f"{name}: not written: stored features hold no pictures; give the folders, or leave out --sheet"
+        )

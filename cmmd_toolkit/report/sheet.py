@@ -102,14 +102,16 @@ def contrast_blocks(contrast: "Contrast") -> list[Block]:
     short = short_labels((contrast.reference, contrast.first, contrast.second))
     names = short[contrast.reference], short[contrast.first], short[contrast.second]
     reference, first, second = contrast.pictures
+    sides = first, second, reference, reference
     return [
         _block(
-            f"{section.backbone}: {title[:1].lower()}{title[1:]}", _values(section_title(section)), entries, pictures
+            f"{section.backbone}: {title[:1].lower()}{title[1:]}",
+            _values(section_title(section)) if place == 0 else "",  # said once for a backbone
+            entries,
+            sides[place],
         )
         for section in contrast.sections
-        for (entries, title), pictures in zip(
-            contrast_lists(section, names), (first, second, reference, reference), strict=True
-        )
+        for place, (entries, title) in enumerate(contrast_lists(section, names))
     ]
 
 
@@ -124,7 +126,7 @@ def _block(title: str, note: str, entries: Sequence["Entry"], pictures: "Picture
         return Block(title, f"Not shown: {pictures}", ())
     values = [fixed_text(own.witness, 4, "+") if shown == "witness" else fixed_text(own.distance, 4) for own in entries]
     cells = [Cell(pictures[own.row], own.name, value) for own, value in zip(entries, values, strict=True)]
-    return Block(title, f"{note} Below each: name and {shown}.", cells)
+    return Block(title, f"{note} Below each: name and {shown}.".strip(), cells)
 
 
 def draw_sheet(blocks: Sequence[Block]) -> Image.Image:

@@ -117,7 +117,10 @@ def _alike(group: Group, names: Sequence[str], tests: Tests) -> str:
     if count <= own[i, j].images:  # the correction for many pairs, or few deals, kept p from falling lower
         return f"{sets} cannot be told apart ({sure})."
     which = " to tell them apart" if len(group) == 2 else f" to tell {names[i]} from {names[j]}"
-    return f"{sets} cannot be told apart ({sure}); {_pictures(count)} pictures per set would be needed{which}."
+    return (
+        f"{sets} cannot be told apart ({sure}); if the difference is what was observed, which may be chance, "
+        f"{_pictures(count)} pictures per generated set would be needed{which}."
+    )
 
 
 def _pictures(count: int) -> str:

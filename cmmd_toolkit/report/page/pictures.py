@@ -73,7 +73,11 @@ def picture_parts(exhibit: Exhibit | str, progress: ShowProgress | None) -> list
     chosen = [_chosen(own) for own in exhibit.sets]
     single = [_single(exhibit, place, rows) for place, rows in enumerate(chosen)]
     tiled = [[] if isinstance(exhibit.maps, str) else own.rows.tolist() for own in exhibit.sets]
-    total = sum(len({*one, *many}) for one, many in zip(single, tiled, strict=True))
+    total = sum(
+        len({*one, *many})
+        for own, one, many in zip(exhibit.sets, single, tiled, strict=True)
+        if not isinstance(own.pictures, str)
+    )
     with (progress or show_no_progress)("pictures of the page", total) as advance:
         read = [
             read_set(own.pictures, one, many, advance)

@@ -133,15 +133,22 @@ def _order_table(ranking: Ranking, order: Order) -> Table:
 
 def _pair_table(ranking: Ranking, order: Order) -> Table:
     rows = [
-        [pair.better, pair.worse, interval_text(pair.interval, pair.standard_error), p_text(pair.p_adjusted)]
+        [
+            pair.better,
+            pair.worse,
+            interval_text(pair.interval, pair.standard_error),
+            p_text(pair.p_adjusted),
+            f"{pair.better} is closer" if pair.p_adjusted < ranking.alpha else "cannot be told apart",
+        ]
         for pair in order.pairs
     ]
     paired = " The sets are paired by picture." if ranking.paired else ""
     caption = (
-        "Difference of the distances, closer less farther; below zero the first is closer. p is two-sided, corrected "
-        f"for all pairs (Holm); the intervals are not corrected.{paired}"
+        "Difference: distance of the first less that of the second, 95 % interval; the first is the one that scored "
+        "lower here. p is two-sided, corrected for all pairs (Holm); the intervals are not corrected. Reading: at "
+        f"{100 * ranking.alpha:.3g} %.{paired}"
     )
-    return Table(order.backbone, ("Closer", "Farther", "Difference (95 %)", "p"), rows, (0, 1), caption)
+    return Table(order.backbone, ("First", "Second", "Difference (95 %)", "p", "Reading"), rows, (0, 1, 4), caption)
 
 
 def _agreement_parts(ranking: Ranking) -> list[Part]:

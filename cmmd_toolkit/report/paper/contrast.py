@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from ...common.labels import short_labels
 from .panel import Dots, Point
 from .pictures import entry_rows, picture_cells
 from .rows import Row
@@ -15,16 +16,21 @@ COLUMNS = (
     *("reference", "first", "second", "backbone", "list", "place", "picture", "row", "witness", "change", "nearest"),
     "distance",
 )
-_LISTS = ("first_worst", "second_worst", "nearer_to_first", "nearer_to_second")
+_LISTS = {
+    "first_worst": "keeps {first} away",
+    "second_worst": "keeps {second} away",
+    "nearer_to_first": "nearer to {first}",
+    "nearer_to_second": "nearer to {second}",
+}
 _NOTE = (
-    "Worst: pictures of a generated set without which it would be closer to the reference. Nearer: reference pictures "
-    "where that set is denser than the other. Change: of the difference of squared MMD without this picture."
+    "Keeps away: pictures of that generated set without which it would be closer to the reference. Nearer: reference "
+    "pictures where that set is denser than the other. Change: of the difference of squared MMD without this picture."
 )
 
 
-def lists_of(section: "ContrastSection") -> dict[str, tuple["Entry", ...]]:
-    """The lists by their names."""
-    return {name: getattr(section, name) for name in _LISTS}
+def lists_of(section: "ContrastSection", first: str, second: str) -> dict[str, tuple["Entry", ...]]:
+    """The lists by their names in words; `first` and `second` say which set is meant."""
+    return {words.format(first=first, second=second): getattr(section, name) for name, words in _LISTS.items()}
 
 
 def tidy_rows(contrast: "Contrast") -> list[Row]:
@@ -33,7 +39,7 @@ def tidy_rows(contrast: "Contrast") -> list[Row]:
     return [
         row
         for section in contrast.sections
-        for row in entry_rows({**sides, "backbone": section.backbone}, lists_of(section))
+        for row in entry_rows({**sides, "backbone": section.backbone}, lists_of(section, "the first", "the second"))
     ]
 
 
@@ -47,9 +53,10 @@ def tables_of(contrast: "Contrast", section: "ContrastSection") -> list[PaperTab
     )
     headings = [Heading(name, is_name=True) for name in ("List", "Picture")]
     headings += [Heading("Witness"), Heading("Change"), Heading("Nearest", is_name=True), Heading("Distance")]
-    rows = [
-        picture_cells(name.replace("_", " "), own) for name, entries in lists_of(section).items() for own in entries
-    ]
+    short = short_labels((contrast.reference, contrast.first, contrast.second))
+    first, second = short[contrast.first], short[contrast.second]
+    lists = lists_of(section, *((first, second) if first != second else ("the first", "the second")))
+    rows = [picture_cells(name, own) for name, entries in lists.items() for own in entries]
     return [PaperTable(caption, tuple(headings), tuple(rows), (_NOTE,))]
 
 

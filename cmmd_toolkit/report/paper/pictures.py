@@ -83,7 +83,7 @@ def picture_cells(name: str, entry: "Entry") -> tuple[Cell, ...]:
     """A listed picture: list, name, witness, change, nearest, distance."""
     change = "-" if entry.change is None else number_text(entry.change, significant=2, sign="+")
     return (
-        Cell(name),
+        name_cell(name),
         name_cell(entry.name),
         number_cell(fixed_text(entry.witness, 4, "+")),
         number_cell(change),

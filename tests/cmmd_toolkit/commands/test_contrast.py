@@ -10,7 +10,9 @@ import pytest
 from pictures import gaussian, write_pictures
 from PIL import Image
 
-from cmmd_toolkit import ArgumentError, Contrast, InputError, contrast, explain, relative_test, squared_mmd
+from cmmd_toolkit import ArgumentError, Contrast, Features, InputError, contrast, explain, relative_test, squared_mmd
+from cmmd_toolkit.cli import main as cli
+from cmmd_toolkit.report.sheet import contrast_blocks
 
 X, Y, Z = gaussian(40, 3, seed=0), gaussian(30, 3, seed=1, shift=0.8), gaussian(35, 3, seed=2, shift=-0.4)
 WIDTH = 1.5
@@ -77,7 +79,10 @@ def test_it_is_saved_read_and_printed(tmp_path: Path) -> None:
     again = Contrast.load(tmp_path / "c.json")
     assert again == found
     assert len(found.to_csv().splitlines()) == 1 + 4 * 3
-    assert "second worst" in found.to_markdown()
+    assert "keeps the second away" in found.to_csv()
+    lists = {cells[0].text for cells in found.paper_tables()[0].rows}
+    assert len(lists) == 4
+    assert all("_" not in words for words in lists)
     assert r"\toprule" in found.to_latex()
     found.plot(tmp_path / "c.png")
     with pytest.raises(InputError, match="a saved explanation holds no pictures"):
@@ -107,6 +112,26 @@ def test_the_command_takes_two_sets_and_draws_them(tmp_path: Path) -> None:
         assert sheet.width > 1000
     limit = subprocess.run([*command, "--html", "c.html"], cwd=tmp_path, capture_output=True, text=True)
     assert (limit.returncode, "--html: shows one generated set" in limit.stderr) == (2, True)
+
+
+def test_the_sheet_says_the_difference_once_and_is_refused_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed, name in enumerate(("real", "a", "b")):
+        write_pictures(tmp_path / name, 4, first_seed=50 * seed)
+    notes = [
+        block.note for block in contrast_blocks(contrast(*(tmp_path / n for n in ("real", "a", "b")), backbone="mini"))
+    ]
+    assert [note.count("difference") for note in notes] == [1, 0, 0, 0]
+    for name, rows in (("x", X), ("y", Y)):
+        Features(rows, {"source": name}).save(tmp_path / f"{name}.safetensors")
+    sheet = tmp_path / "sheet.png"
+    stored = [str(tmp_path / name) for name in ("x.safetensors", "y.safetensors")]
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["explain", *stored, "--sheet", str(sheet)])
+    out, err = capsys.readouterr()
+    assert (stop.value.code, out, sheet.exists()) == (2, "", False)
+    assert "stored features hold no pictures; give the folders" in err
 
 
 def test_what_has_no_difference_is_refused() -> None:

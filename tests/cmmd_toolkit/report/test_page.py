@@ -4,6 +4,7 @@ import io
 import re
 from base64 import b64decode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -30,7 +31,7 @@ from cmmd_toolkit import (
 )
 from cmmd_toolkit.cli import main as cli
 from cmmd_toolkit.estimation.principal import plane_of
-from cmmd_toolkit.report.page.charts import Mark, Row, chart, ticks_of
+from cmmd_toolkit.report.page.charts import WIDTH, Mark, Row, chart, name_width, ticks_of
 from cmmd_toolkit.report.page.facts import grouped_warnings
 from cmmd_toolkit.report.page.thumbnails import COLUMNS, EDGE, TILE, Thumbnail, Unreadable, read_set
 from cmmd_toolkit.scoring import exhibit as exhibits
@@ -346,6 +347,47 @@ def test_marks_lie_where_their_values_are() -> None:
     assert (first.x - drawn.zero) / (second.x - drawn.zero) == pytest.approx(1 / 4, abs=0.01)
     assert (first.high - drawn.zero) / (first.low - drawn.zero) == pytest.approx(4, abs=0.2)
     assert chart("t", "r", [Row("c", [replace(marks[0], value=0.0, interval=None)])], bars=True).height > 0
+
+
+def test_names_and_values_stand_free_of_each_other_and_of_the_lines() -> None:
+    marks = [Mark(1, "a", 2.0, "2.0 (1.0 to 4.0)"), Mark(2, "name-" * 30 + "end", 8.0, "8.0 (7.0 to 9.0)")]
+    drawn = chart("t", "lower", [Row("", [mark]) for mark in marks])
+    (short, long), (first, second) = drawn.labels, drawn.drawn
+    assert first.y - 13 == pytest.approx(short.y, abs=1)
+    assert second.y - 13 >= long.y + 12
+    assert short.shown == "a"
+    assert long.shown.endswith("name-end")
+    assert 250 < name_width(long.shown) <= WIDTH
+    assert not [y for y in (short.y, long.y, second.y - 13) for top, low in drawn.bands if top < y < low]
+    assert all(any(top < own.y < low for top, low in drawn.bands) for own in drawn.drawn)
+
+
+def test_a_test_of_a_pair_claims_no_order_that_is_not_shown(tmp_path: Path) -> None:
+    x, y, z, far = (
+        Features(gaussian(40, 4, seed=seed, shift=2 + shift), {"source": f"set {seed}"})
+        for seed, shift in ((0, 0), (1, 0.1), (2, 0.1), (3, 3))
+    )
+    ranking = rank(x, [y, z, far], exhibit=True)
+    counted: list[int] = []
+
+    @contextmanager
+    def count(_title: str, total: int | None) -> Iterator[Any]:
+        counted.append(total or 0)
+        yield lambda _step: None
+
+    ranking.save_html(tmp_path / "r.html", progress=count)
+    text = (tmp_path / "r.html").read_text()
+    rows = [
+        re.findall('data-heading="(.*?)".*?>(.*?)</t', row)
+        for row in text[text.index('id="tests"') :].split("<tr ")[2:5]
+    ]
+    for pair, row in zip(ranking.orders[0].pairs, rows, strict=True):
+        told = dict(row)
+        assert (told["First"], told["Second"]) == (pair.better, pair.worse)
+        apart = pair.p_adjusted < 0.05
+        assert told["Reading"] == (f"{pair.better} is closer" if apart else "cannot be told apart")
+    assert {"Closer", "Farther"}.isdisjoint(dict(rows[0]))
+    assert counted == [0]  # no picture is at hand, so none is promised
 
 
 def test_the_plane_of_rows_is_their_two_principal_components() -> None:

@@ -30,23 +30,26 @@ def said(count: int, p_values: dict[str, float], needed: dict[str, int | None] |
 def test_two_sets_differ_or_cannot_be_told_apart() -> None:
     assert said(2, {}) == "a is closer than b (p < 1e-17)."
     assert said(2, {"ab": 0.003}) == "a is closer than b (p = 0.003)."
-    assert (
-        said(2, {"ab": 0.69})
-        == "a and b cannot be told apart (p = 0.69); about 19,200 pictures per set would be needed to tell them apart."
+    assert said(2, {"ab": 0.69}) == (
+        "a and b cannot be told apart (p = 0.69); if the difference is what was observed, which may be chance, about "
+        "19,200 pictures per generated set would be needed to tell them apart."
     )
     assert said(2, {"ab": 0.05}).startswith("a and b cannot be told apart (p = 0.05)")
 
 
 def test_how_many_pictures_is_said_as_far_as_it_is_known() -> None:
     assert "; the reference is too small to tell." in said(2, {"ab": 0.6}, {"ab": None})
-    assert "; more than 1,000,000 pictures per set" in said(2, {"ab": 0.6}, {"ab": 1_000_001})
-    assert "; about 84 pictures per set" in said(2, {"ab": 0.06}, {"ab": 84})
+    assert ", more than 1,000,000 pictures per generated set" in said(2, {"ab": 0.6}, {"ab": 1_000_001})
+    assert ", about 84 pictures per generated set" in said(2, {"ab": 0.06}, {"ab": 84})
     assert said(2, {"ab": 0.06}, {"ab": 60}) == "a and b cannot be told apart (p = 0.06)."  # they have as many
     assert said(2, {"ab": 1.0}, {"ab": None}, difference=0.0) == "a and b score exactly the same."
 
 
 def test_three_sets_of_which_two_are_alike() -> None:
-    alike = "cannot be told apart (p = 0.69); about 19,200 pictures per set would be needed to tell them apart."
+    alike = (
+        "cannot be told apart (p = 0.69); if the difference is what was observed, which may be chance, about 19,200 "
+        "pictures per generated set would be needed to tell them apart."
+    )
     assert said(3, {"ab": 0.69}) == f"a and b {alike} Both are closer than c (p < 1e-17)."
     assert said(3, {"bc": 0.69}) == f"a is closer than b and c (p < 1e-17). b and c {alike}"
     assert said(3, {"bc": 0.69, "ac": 0.004}).startswith("a is closer than b and c (p at most 0.004).")
@@ -56,8 +59,8 @@ def test_three_sets_all_apart_or_all_alike() -> None:
     assert said(3, {}) == "a is closer than b (p < 1e-17). b is closer than c (p < 1e-17)."
     text = said(3, {"ab": 0.8, "bc": 0.5, "ac": 0.31}, {"ac": 5000})
     assert text == (
-        "a, b and c cannot be told apart (p at least 0.31); about 5,000 pictures per set would be needed to tell "
-        "a from c."
+        "a, b and c cannot be told apart (p at least 0.31); if the difference is what was observed, which may be "
+        "chance, about 5,000 pictures per generated set would be needed to tell a from c."
     )
     assert said(3, {"ab": 1.0, "bc": 1.0, "ac": 1.0}).startswith("a, b and c cannot be told apart (p = 1);")
 

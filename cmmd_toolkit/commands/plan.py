@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..backbones.precision import FULL, Precision
+from ..backbones.remarks import REMARKS
 from ..common.arguments import real_number
 from ..common.files import path_of
 from ..common.progress import ShowProgress
@@ -128,7 +129,11 @@ def plan(
             raise ArgumentError("a report has its backbones and no pairs; leave out `backbone` and `paired`")
         name, report = _report_of(pilot)
         pilots = _from_report(name, report, None if metric is None else spec)
-        about: tuple[Any, Any, Any] = (), _sets_of(report), {**run.made_now(), "report": report.get("provenance")}
+        about: tuple[Any, Any, Any] = (
+            _remarks_of(pilots),
+            _sets_of(report),
+            {**run.made_now(), "report": report.get("provenance")},
+        )
     else:
         _check_few(as_sources(generated), paired)
         with kernels_on(run.device):
@@ -247,6 +252,11 @@ def _report_of(report: Any) -> tuple[str, Mapping[str, Any]]:
     if not isinstance(document.get("results"), list):
         raise InputError(_no_report(path))
     return str(path), document
+
+
+def _remarks_of(pilots: Sequence[_Pilot]) -> tuple[str, ...]:
+    """What must be said of the backbones, also where their numbers are read from a report."""
+    return tuple(dict.fromkeys(REMARKS[own.backbone] for own in pilots if own.backbone in REMARKS))
 
 
 def _sets_of(report: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:

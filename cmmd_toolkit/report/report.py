@@ -152,7 +152,7 @@ class Report(PaperRecord):
         metric that verdicts rest on where there would be more than six. Values are those without bias where known.
         """
         named = () if metric is None else (metric,) if isinstance(metric, str) else tuple(metric)
-        return drawn(self.panels(named), path)
+        return drawn(self.panels(named), path, self.caveats())
 
     def remarks(self) -> list[str]:
         """See `PaperRecord.remarks`."""

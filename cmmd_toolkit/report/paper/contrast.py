@@ -65,7 +65,7 @@ def panels_of(contrast: "Contrast") -> list[Dots]:
     return [
         Dots(
             section.backbone,
-            "squared MMD",
+            "squared MMD ↓, 95 % intervals",
             (
                 Point(contrast.first, section.first.value, section.first.interval, series=0),
                 Point(contrast.second, section.second.value, section.second.interval, series=1),

@@ -1,7 +1,9 @@
 """A ranking on paper: a table for each backbone, the first in bold where it is closer than all others, and a figure."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ...common.labels import short_labels
 from ...common.text import interval_text, p_text
 from .panel import Dots, Point
 from .rows import Row
@@ -95,11 +97,22 @@ def _cells(order: "Order", number: int, is_best: bool) -> tuple[Cell, ...]:
 
 def order_panels(ranking: "Ranking") -> list[Dots]:
     """A panel for each backbone, best on top, with the letters of sets that cannot be told apart."""
-    return [_panel(order) for order in ranking.orders]
+    return [_panel(order, _given(ranking)) for order in ranking.orders]
 
 
-def _panel(order: "Order") -> Dots:
+def _given(ranking: "Ranking") -> list[str]:
+    """The sets as they were given, where the ranking knows: each has one colour and mark, as in a report's figure."""
+    names = [place.generated for place in ranking.orders[0].places]
+    short = short_labels(str(own.get("name")) for own in ranking.sets)
+    known = [name for name in short.values() if name in names]
+    return known if set(known) == set(names) else names
+
+
+def _panel(order: "Order", given: Sequence[str]) -> Dots:
     unbiased = " without bias" if order.metric == "fd" else ""
-    points = tuple(Point(f"{place.generated}  {place.groups}", place.score, place.interval) for place in order.places)
+    points = tuple(
+        Point(own.generated, own.score, own.interval, series=given.index(own.generated), after=f"  {own.groups}")
+        for own in order.places
+    )
     axis = f"{order.metric}{unbiased} ↓, 95 % intervals; same letter: not told apart"
     return Dots(order.backbone, axis, points)

@@ -8,7 +8,7 @@ class Point:
     """A value with its interval, None for none.
 
     An open mark is for a number of another kind, which the axis explains; points of one `series` share colour and mark,
-    None is one of its own.
+    None is one of its own. `after` stands behind the label and is never shortened.
     """
 
     label: str
@@ -16,6 +16,7 @@ class Point:
     interval: tuple[float, float] | None = None
     is_open: bool = False
     series: int | None = None
+    after: str = ""
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Dots:
 
 @dataclass(frozen=True)
 class Curve:
-    """One line through points of x and y."""
+    """One line through points of x and y; without points its label alone is shown."""
 
     label: str
     points: tuple[tuple[float, float], ...]

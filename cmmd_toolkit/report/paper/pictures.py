@@ -93,12 +93,16 @@ def picture_cells(name: str, entry: "Entry") -> tuple[Cell, ...]:
 
 
 def picture_panels(explanation: "Explanation") -> list[Dots]:
-    """A panel for each backbone: the first pictures of both ends, generated ones filled, reference ones open."""
+    """A panel for each backbone: the first of each list, generated ones filled, reference ones open."""
     return [_panel(section) for section in explanation.sections]
 
 
 def _panel(section: "Section") -> Dots:
     over = [Point(entry.name, entry.witness, series=0) for entry in section.alien[:_DRAWN]]
+    named = {entry.name for entry in section.alien[:_DRAWN]}
+    strays = [
+        Point(entry.name, entry.witness, series=2) for entry in section.strays[:_DRAWN] if entry.name not in named
+    ]
     under = [Point(entry.name, entry.witness, is_open=True, series=1) for entry in section.uncovered[:_DRAWN]]
-    axis = "witness (filled: generated, open: reference pictures)"
-    return Dots(section.backbone, axis, (*over, *reversed(under)))
+    axis = "witness (● over-represented, ▲ strays, □ reference)"
+    return Dots(section.backbone, axis, (*over, *strays, *reversed(under)))

@@ -2,9 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from ...backbones.remarks import REMARKS
 from ...common.files import path_of
 from ..document import Document
 from . import html, latex, markdown, rows
@@ -22,6 +24,7 @@ class PaperRecord(Document, ABC):
     """A document with tidy rows, tables and panels, each of which has its forms."""
 
     columns: ClassVar[tuple[str, ...]]  # of the tidy rows
+    warnings: tuple[str, ...]
 
     @abstractmethod
     def rows(self) -> list[Row]:
@@ -39,6 +42,15 @@ class PaperRecord(Document, ABC):
     def remarks(self) -> Sequence[str]:
         """Verdicts and warnings, a sentence each."""
 
+    def caveats(self) -> list[str]:
+        """What must be said of a backbone's numbers wherever they appear."""
+        return [text for text in dict.fromkeys(self.warnings) if text in REMARKS.values()]
+
+    def _noted_tables(self) -> list[PaperTable]:
+        """The tables, each with the caveats among its notes: it may be taken alone."""
+        caveats = tuple(f"{text}." for text in self.caveats())
+        return [replace(table, notes=(*table.notes, *caveats)) for table in self.paper_tables()]
+
     def to_csv(self) -> str:
         """The rows as comma-separated text, every digit kept."""
         return rows.to_csv(self.columns, self.rows())
@@ -49,11 +61,11 @@ class PaperRecord(Document, ABC):
 
     def to_markdown(self) -> str:
         """The tables in Markdown: value ± standard error, notes below."""
-        return markdown.to_markdown(self.paper_tables())
+        return markdown.to_markdown(self._noted_tables())
 
     def to_latex(self) -> str:
         r"""The tables in LaTeX (booktabs), to be taken in by \input: value ± standard error, notes below."""
-        return latex.to_latex(self.paper_tables())
+        return latex.to_latex(self._noted_tables())
 
     def plot(self, path: str | Path | None = None) -> "Figure":
         """A matplotlib figure, 3.3 inches wide; also written to `path` (.png, .svg or .pdf) where one is given.
@@ -61,24 +73,24 @@ class PaperRecord(Document, ABC):
         Raises ArgumentError for another ending, or where there is nothing to draw; InputError where it cannot be
         written.
         """
-        return drawn(self.panels(), path)
+        return drawn(self.panels(), path, self.caveats())
 
     def to_svg(self) -> str:
         """What `plot` draws, as the text of an SVG."""
         from .figure import draw, svg_text
 
-        return svg_text(draw(self.panels()))
+        return svg_text(draw(self.panels(), self.caveats()))
 
     def _repr_html_(self) -> str:
         """What a notebook shows: tables, verdicts, warnings."""
         return html.to_html(self.paper_tables(), self.remarks())
 
 
-def drawn(panels: "Sequence[Panel]", path: str | Path | None) -> "Figure":
-    """The figure of panels, also written to `path` where one is given."""
+def drawn(panels: "Sequence[Panel]", path: str | Path | None, notes: Sequence[str] = ()) -> "Figure":
+    """The figure of panels with notes below, also written to `path` where one is given."""
     from .figure import draw, save_figure
 
-    figure = draw(panels)
+    figure = draw(panels, notes)
     if path is not None:
         save_figure(figure, path_of(path))
     return figure

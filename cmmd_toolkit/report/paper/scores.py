@@ -21,6 +21,7 @@ COLUMNS = (
     *("n_reference", "n_generated", "higher_is_better", "no_error_reason"),
 )
 _MOST_PANELS = 6
+_MOST_CLASSES = 12
 _UNBIASED = "without bias"
 _BIAS = (
     f"Values are as other tools print them; {_UNBIASED}: with the bias of few pictures taken off, to which intervals "
@@ -224,23 +225,83 @@ def score_panels(report: "Report", metrics: Sequence[str] = ()) -> list[Dots]:
         first = {backbone: next(metric for own, metric in pairs if own == backbone) for backbone in backbones}
         pairs = [(backbone, decisive.get(backbone, first[backbone])) for backbone in backbones]
     ordered = [pair for backbone in backbones for pair in pairs if pair[0] == backbone]
-    return [_panel(pair, report.results, short) for pair in ordered]
+    series = {name: place for place, name in enumerate(dict.fromkeys(result.generated for result in report.results))}
+    wholes = [_panel(pair, report.results, short, series) for pair in ordered]
+    return [*wholes, *class_panels(report, _of_classes(report, ordered, metrics), short, series)]
 
 
-def _panel(pair: tuple[str, str], results: Sequence["Result"], short: Mapping[str, str]) -> Dots:
+def _of_classes(
+    report: "Report", pairs: Sequence[tuple[str, str]], metrics: Sequence[str]
+) -> Sequence[tuple[str, str]]:
+    """Classes are drawn by the metrics that were chosen, else by the one that the verdict rests on, else the first."""
+    if metrics:
+        return pairs
+    decisive = [(verdict.backbone, verdict.metric) for verdict in report.verdicts]
+    first = {backbone: (backbone, metric) for backbone, metric in reversed(pairs)}
+    return [next((pair for pair in decisive if pair in pairs and pair[0] == name), first[name]) for name in first]
+
+
+def class_panels(
+    report: "Report", pairs: Sequence[tuple[str, str]], short: Mapping[str, str], series: Mapping[str, int]
+) -> list[Dots]:
+    """The classes below each other for one set, a panel each for several; of many classes the farthest."""
+    return [panel for pair in pairs for panel in _panels_by_class(report, pair, short, series)]
+
+
+def _panels_by_class(
+    report: "Report", pair: tuple[str, str], short: Mapping[str, str], series: Mapping[str, int]
+) -> list[Dots]:
+    classes = {
+        label: [result for result in own if (result.backbone, result.metric) == pair]
+        for label, own in report.results_per_class.items()
+    }
+    classes = {label: own for label, own in classes.items() if own}
+    drawn = _farthest(classes, pair[1])
+    shown = "" if len(drawn) == len(classes) else f", {len(drawn)} worst of {len(classes):,}"
+    if len(series) == 1:
+        own = [result for label in drawn for result in classes[label]]
+        names = [label for label in drawn for _ in classes[label]]
+        return [_dots(f"{pair[0]}, by class{shown}", pair[1], own, names, series)] if own else []
+    return [
+        _dots(f"{pair[0]}, class {label}{shown}", pair[1], own, [short[result.generated] for result in own], series)
+        for label, own in classes.items()
+        if label in drawn
+    ]
+
+
+def _farthest(classes: Mapping[str, Sequence["Result"]], metric: str) -> list[str]:
+    """The classes in their order; where they are many, those whose worst set scores worst."""
+    sign = -1 if METRICS[metric].higher_is_better else 1
+    worst = {label: max(sign * _estimate(result) for result in own) for label, own in classes.items()}
+    kept = sorted(worst, key=lambda label: worst[label], reverse=True)[:_MOST_CLASSES]
+    return [label for label in classes if label in kept]
+
+
+def _estimate(result: "Result") -> float:
+    return result.value if result.corrected is None else result.corrected
+
+
+def _panel(
+    pair: tuple[str, str], results: Sequence["Result"], short: Mapping[str, str], series: Mapping[str, int]
+) -> Dots:
     own = [result for result in results if (result.backbone, result.metric) == pair]
+    return _dots(pair[0], pair[1], own, [short[result.generated] for result in own], series)
+
+
+def _dots(title: str, metric: str, own: Sequence["Result"], labels: Sequence[str], series: Mapping[str, int]) -> Dots:
     biased = any(result.is_biased for result in own)
-    points = tuple(_point(result, short[result.generated], biased) for result in own)
-    spec = METRICS[pair[1]]
+    points = tuple(
+        _point(result, label, biased, series[result.generated]) for result, label in zip(own, labels, strict=True)
+    )
+    spec = METRICS[metric]
     unbiased = f" {_UNBIASED}" if biased else ""
     opened = " (open: with bias)" if any(point.is_open for point in points) else ""
     bars = ", 95 % intervals" if any(point.interval for point in points) else ""
     way = "↑" if spec.higher_is_better else "↓"
-    return Dots(pair[0], f"{spec.name}{unbiased} {way}{opened}{bars}", points)
+    return Dots(title, f"{spec.name}{unbiased} {way}{opened}{bars}", points)
 
 
-def _point(result: "Result", label: str, biased: bool) -> Point:
+def _point(result: "Result", label: str, biased: bool, series: int) -> Point:
     """The number to which the interval belongs."""
-    if result.corrected is None:
-        return Point(label, result.value, result.interval, is_open=biased)
-    return Point(label, result.corrected, result.interval)
+    is_open = biased and result.corrected is None
+    return Point(label, _estimate(result), result.interval, is_open=is_open, series=series)

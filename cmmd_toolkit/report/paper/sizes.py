@@ -1,5 +1,7 @@
 """A plan on paper: pictures for each difference, and curves of them."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...common.text import number_text
@@ -77,17 +79,26 @@ def _rows(need: "Need") -> list[tuple[Cell, ...]]:
 
 def size_panels(plan: "Plan") -> list[Curves]:
     """Pictures against difference, a panel for each pilot that has a number."""
-    panels = [panel for need in plan.needs if (panel := _panel(need)).curves]
-    if not panels:
+    if not any(size.alike or size.unlike for need in plan.needs for size in need.sizes):
         raise ArgumentError("nothing to draw: no number of pictures suffices with this reference; enlarge it")
-    return panels
+    panels = [_panel(need) for need in plan.needs]
+    return [panel for panel in panels if any(curve.points for curve in panel.curves)]
 
 
 def _panel(need: "Need") -> Curves:
-    alike = tuple((size.difference, size.alike) for size in need.sizes if size.alike and size.difference > 0)
-    unlike = tuple((size.difference, size.unlike) for size in need.sizes if size.unlike and size.difference > 0)
-    curves = [Curve("same way" if alike != unlike else "", tuple(sorted(alike)))]
-    if alike != unlike:
-        curves.append(Curve("different ways", tuple(sorted(unlike))))
-    drawn = tuple(curve for curve in curves if curve.points)
-    return Curves(f"{need.backbone}: {need.about}", f"difference in {need.metric}", "pictures per set", drawn)
+    """Where both models are known, one curve; else both cases, also the one for which there is no number."""
+    alike = _curve("same way", [(size.difference, size.alike) for size in need.sizes])
+    unlike = _curve("different ways", [(size.difference, size.unlike) for size in need.sizes])
+    curves = (replace(alike, label=""),) if need.both else (alike, unlike)
+    return Curves(f"{need.backbone}: {need.about}", f"difference in {need.metric}", "pictures per set", curves)
+
+
+def _curve(label: str, sizes: Sequence[tuple[float, int | None]]) -> Curve:
+    """The numbers that there are; the label says for how many differences the reference is too small."""
+    points = tuple(sorted((difference, n) for difference, n in sizes if n and difference > 0))
+    missing = sum(n is None for _, n in sizes)
+    if missing == len(sizes):
+        label += ": reference too small"
+    elif missing:
+        label += f" (for {missing} of {len(sizes)} too small a reference)"
+    return Curve(label, points)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import pytest
 from pictures import gaussian
 
 from cmmd_toolkit import ArgumentError, Features, InputError, Report, compare, explain, plan, rank
+from cmmd_toolkit.backbones.remarks import MINI_REMARK
 from cmmd_toolkit.report.paper.figure import SMALLEST, WIDTH
+from cmmd_toolkit.report.paper.fitting import fitted
 from cmmd_toolkit.report.paper.latex import escaped, to_latex
 from cmmd_toolkit.report.paper.record import PaperRecord
 from cmmd_toolkit.report.paper.scores import best_sets
@@ -250,7 +253,10 @@ def test_the_same_record_gives_the_same_file(kind: str, tmp_path: Path) -> None:
 
 def test_a_figure_shows_values_without_bias_and_their_intervals() -> None:
     figure = REPORT.plot()
-    assert len(figure.axes) == 3  # mmd, fd and recall; a p-value is no score
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles[:3] == ["features"] * 3  # mmd, fd and recall; a p-value is no score
+    assert "features, class cat" in titles[3:]
+    assert len(titles) == 5  # a panel for each class, by the metric of the verdict
     own = [result for result in REPORT.results if result.metric == "fd"]
     marks = [line for line in figure.axes[1].lines if line.get_marker() not in ("None", "|")]
     assert [line.get_xdata()[0] for line in marks] == [result.corrected for result in own]
@@ -259,8 +265,68 @@ def test_a_figure_shows_values_without_bias_and_their_intervals() -> None:
     assert len({line.get_marker() for line in marks}) == len(marks)  # reads in grey
 
 
+LONG = [f"runs/2024-01-exp-{letter}/samples/step-100000-ema" for letter in "abc"]
+
+
+def test_long_names_leave_the_axis_its_width_and_no_ticks_touch() -> None:
+    sets = {name: features("x", seed, seed / 10) for seed, name in enumerate(LONG, 1)}
+    given, ordered = compare(REAL, sets, metric="mmd").plot(), rank(REAL, sets).plot()
+    for figure in (given, ordered):
+        (axes,) = figure.axes
+        assert axes.get_position().width > 0.5
+        labels = [label.get_text() for label in axes.get_yticklabels()]
+        assert len(set(labels)) == len(LONG)
+        assert all("…" in label for label in labels)
+        boxes = sorted((box.x0, box.x1) for box in (own.get_window_extent() for own in axes.get_xticklabels()))
+        assert all(left[1] < right[0] for left, right in pairwise(boxes))
+
+
+def test_a_set_has_one_colour_in_every_figure() -> None:
+    def looks(panel: Any) -> dict[str, int]:
+        return {Path(point.label).name: point.series for point in panel.points}
+
+    by_score = looks(rank(REAL, [FAR, NEAR, ALSO_FAR]).panels()[0])
+    assert sorted(by_score.values()) == [0, 1, 2]
+    assert looks(REPORT.panels()[0]) == looks(REPORT.panels()[-1])
+
+
+def test_of_many_classes_the_worst_are_drawn_and_the_title_says_so() -> None:
+    own = tuple(result for result in REPORT.results_per_class["cat"] if result.generated == "/data/near")
+    many = {f"c{i:02}": tuple(replace(r, value=r.value + i, corrected=None) for r in own) for i in range(20)}
+    whole = tuple(result for result in REPORT.results if result.generated == "/data/near")
+    panel = replace(REPORT, results=whole, results_per_class=many, verdicts=()).panels()[-1]
+    assert panel.title == "features, by class, 12 worst of 20"
+    assert [point.label for point in panel.points] == [f"c{i:02}" for i in range(8, 20)]
+
+
+def test_a_plan_draws_both_cases_and_names_the_one_without_a_number() -> None:
+    (need,) = plan(REAL, FAR, differences=[0.2, 0.1]).needs
+    lacking = replace(need, sizes=tuple(replace(size, unlike=None) for size in need.sizes))
+    figure = replace(RECORDS["plan"], needs=(lacking,)).plot()
+    shown = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert shown == ["same way", "different ways: reference too small"]
+
+
+def test_what_must_be_said_of_a_backbone_stands_in_every_form(record: PaperRecord) -> None:
+    said = replace(record, warnings=(MINI_REMARK,))
+    start = MINI_REMARK.partition(";")[0]
+    assert start in said.to_latex()
+    assert start in said.to_markdown()
+    assert any("watching a run" in text.get_text() for text in texts_of(said.plot()))
+    assert "watching a run" not in "".join((record.to_latex(), record.to_markdown()))
+
+
+def test_shortened_names_fit_and_stay_apart() -> None:
+    twins = ["a" * 30 + str(i) + "b" * 30 for i in range(3)]
+    for names in (LONG, twins, [*LONG, "short", LONG[0]], ["x" * 99]):
+        short = fitted(names, 22)
+        assert all(len(text) <= 22 for text in short)
+        assert len(set(short)) == len(set(names))
+    assert fitted(["short", "a"], 22) == ["short", "a"]
+
+
 def test_the_metrics_of_a_figure_can_be_chosen() -> None:
-    assert len(REPORT.plot(metric="fd").axes) == 1
+    assert len(REPORT.plot(metric="fd").axes) == 1 + 2  # the whole sets, then each class
     with pytest.raises(ArgumentError, match="no score kid in this report; there are mmd, fd"):
         REPORT.plot(metric="kid")
 

@@ -48,7 +48,7 @@ def explain(reference: str, generated: tuple[str, ...], sheet_file: str | None, 
     and strays, the generated pictures farthest from every reference one, of which MMD hardly sees a few.
 
     Of two GENERATED sets: the pictures without which each would be closest to the reference, and the reference pictures
-    that one covers more than the other.
+    that one covers more than the other. A page (--html) is of one GENERATED set.
     """
     if len(generated) > 2:
         raise ArgumentError(f"expected one or two generated sets, got {len(generated)}; name two of them")

@@ -48,6 +48,11 @@ def page_from(given: dict[str, Any], outputs: Outputs, *, with_exhibit: bool = T
 
 
 def in_typed_words(document: "Named") -> "Named":
-    """The record as its page is read by who typed a command: warnings name flags."""
+    """The record as its page is read by who typed a command: warnings and remarks name flags."""
+    from ..report.plan import Plan
+
     typed = tuple(in_flags(text, root_command()) for text in document.warnings)
+    if isinstance(document, Plan):
+        needs = tuple(replace(need, remark=in_flags(need.remark, root_command())) for need in document.needs)
+        document = replace(document, needs=needs)
     return replace(document, warnings=typed)

@@ -19,6 +19,7 @@ from ..estimation.kernel_device import kernels_on
 from ..inference.ordering import Score, relative, without_bias
 from ..inference.sample_size import (
     Pilot,
+    as_many_needed,
     images_needed,
     pilot_of_error,
     pilot_of_frechet,
@@ -300,7 +301,8 @@ def _need(pilot: _Pilot, wanted: list[tuple[float, bool]], power: float, alpha: 
         parts, level = pilot.parts, {"power": power, "alpha": alpha}
         alike, unlike = (images_needed(parts, difference, **level, alike=alike) for alike in (True, False))
         references = (reference_needed(parts, difference, **level, alike=alike) for alike in (True, False))
-        return Size(difference, about, alike, unlike, *references)
+        as_many = (as_many_needed(parts, difference, **level, alike=alike) for alike in (True, False))
+        return Size(difference, about, alike, unlike, *references, *as_many)
 
     sizes = tuple(size(*one) for one in asked or pilot.defaults)
     both = pilot.parts.both

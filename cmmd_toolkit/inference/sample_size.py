@@ -73,7 +73,7 @@ def images_needed(
     allowed = _allowed(difference, power, alpha) - constant
     if allowed <= 0:
         return None
-    return max(LEAST, math.ceil((linear + math.hypot(linear, 2 * math.sqrt(allowed * quadratic))) / (2 * allowed)))
+    return _least(linear, quadratic, allowed)
 
 
 def reference_needed(
@@ -82,6 +82,20 @@ def reference_needed(
     """With how many reference pictures some number of generated ones suffices, by the same variances."""
     constant = pilot.coefficients(difference, alike)[2] * pilot.n_reference
     return math.floor(constant / _allowed(difference, power, alpha)) + 1
+
+
+def as_many_needed(
+    pilot: Pilot, difference: float, *, power: float = 0.8, alpha: float = 0.05, alike: bool = False
+) -> int:
+    """The least n for each generated set and the reference alike, by the same variances."""
+    linear, quadratic, constant = pilot.coefficients(difference, alike)
+    linear += constant * pilot.n_reference
+    return _least(linear, quadratic, _allowed(difference, power, alpha))
+
+
+def _least(linear: float, quadratic: float, allowed: float) -> int:
+    """The least n with linear / n + quadratic / n^2 <= allowed."""
+    return max(LEAST, math.ceil((linear + math.hypot(linear, 2 * math.sqrt(allowed * quadratic))) / (2 * allowed)))
 
 
 def _allowed(difference: float, power: float, alpha: float) -> float:

@@ -12,6 +12,7 @@ from .paper.rows import Row
 from .paper.table import PaperTable
 
 _MOST = 1_000_000_000
+_WORTH = 2  # times fewer generated pictures, from which on a larger reference is worth a word
 _ASSUMED = (
     "Same way: if both models make the same kinds of mistakes, one more of them than the other. Different ways: if "
     "their mistakes have nothing in common. Unless you know better, plan for these."
@@ -26,7 +27,8 @@ class Size:
         difference: in units of the distance; about: what it is, in words.
         alike, unlike: pictures if both models fail in the same way, and if they fail in different ways. Equal where
             both models are at hand.
-        reference_alike, reference_unlike: the least reference with which any number suffices.
+        reference_alike, reference_unlike: the least reference with which any number suffices, however large.
+        as_many_alike, as_many_unlike: pictures that suffice where the reference has as many as each generated set.
     """
 
     difference: float
@@ -35,6 +37,13 @@ class Size:
     unlike: int | None
     reference_alike: int
     reference_unlike: int
+    as_many_alike: int
+    as_many_unlike: int
+
+    @property
+    def counts(self) -> tuple[str, str]:
+        """Both numbers as texts: same way, different ways."""
+        return count_text(self.alike, self.as_many_alike), count_text(self.unlike, self.as_many_unlike)
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,7 @@ class Plan(PaperRecord):
     """
 
     kind: ClassVar[str] = "plan"
-    schema_version: ClassVar[int] = 1
+    schema_version: ClassVar[int] = 2
     columns: ClassVar[tuple[str, ...]] = sizes.COLUMNS
 
     needs: tuple[Need, ...]
@@ -118,7 +127,40 @@ def plan_notes(plan: "Plan") -> list[str]:
         f"Pictures in each generated set for a power of {plan.power:.0%} at level {plan.alpha:.0%} (two-sided, "
         "unpaired unless said), with the reference pictures that were read here; sets that share seeds need fewer."
     ]
+    if small := [own for need in plan.needs for own in _too_small(need)]:
+        least = " to ".join(dict.fromkeys((_large(min(small)), _large(max(small)))))
+        notes.append(
+            "Reference too small: no number of generated pictures suffices with it. Said is what suffices with as many "
+            f"real ones. The bare minimum of real ones is {least}, by the row; close to it any number of generated "
+            "ones may be needed, so plan for as many."
+        )
     return notes if all(need.both for need in plan.needs) else [*notes, _ASSUMED]
+
+
+def answer(need: "Need") -> str:
+    """A sentence: the smallest difference of the plan that this reference can show, and what takes more of it."""
+    name = f"{need.about} ({need.metric} on {need.backbone})"
+    sizes = sorted(need.sizes, key=lambda size: size.difference)
+    if not sizes:
+        return f"{name}: no difference to plan for; give one as a number."
+    found = next((size for size in sizes if size.unlike is not None), None)
+    shown = found or sizes[-1]
+    what = f"a difference of {number_text(shown.difference)} ({shown.about})"
+    if found is None:
+        unless = "" if need.both else " (if the models fail in different ways)"
+        return (
+            f"{name}: {what} cannot be shown with this reference, however many pictures are generated{unless}; "
+            f"{_large(shown.as_many_unlike)} pictures in each generated set and as many real ones would do."
+        )
+    same = "" if need.both or found.alike is None else f" (same way: {_large(found.alike)})"
+    smaller = "" if found is sizes[0] else " Smaller ones need a larger reference."
+    return f"{name}: {what} takes, in each generated set, {found.counts[1]} pictures{same}.{smaller}"
+
+
+def _too_small(need: "Need") -> list[int]:
+    """The least references where this one does not do."""
+    pairs = [((own.alike, own.reference_alike), (own.unlike, own.reference_unlike)) for own in need.sizes]
+    return [reference for pair in pairs for n, reference in pair[: 1 if need.both else 2] if n is None]
 
 
 def plan_title(need: "Need") -> str:
@@ -136,16 +178,15 @@ def size_rows(need: "Need") -> list[tuple[str, ...]]:
     columns = ("Pictures per set",) if need.both else ("Same way", "Different ways")
     rows: list[tuple[str, ...]] = [("Difference", "", *columns)]
     for size in need.sizes:
-        counts = [count_text(size.alike, size.reference_alike), count_text(size.unlike, size.reference_unlike)]
-        rows.append((number_text(size.difference), size.about, *counts[: len(columns)]))
+        rows.append((number_text(size.difference), size.about, *size.counts[: len(columns)]))
     return rows
 
 
-def count_text(n: int | None, reference: int) -> str:
-    """Pictures, or that no number suffices and how large a reference would."""
+def count_text(n: int | None, as_many: int) -> str:
+    """Pictures, or that no number suffices; and how many would with as many real ones, where that saves much."""
     if n is None:
-        return f"reference too small, needs {_large(reference)}"
-    return _large(n)
+        return f"reference too small; {_large(as_many)} and as many real"
+    return _large(n) if n <= _WORTH * as_many else f"{_large(n)}, or {_large(as_many)} and as many real"
 
 
 def _large(n: int) -> str:

@@ -8,7 +8,7 @@ from ...common.progress import ShowProgress
 from ...common.text import fixed_text, interval_text, number_text, p_text
 from ..document import Document
 from ..explanation import Explanation
-from ..plan import Plan, count_text
+from ..plan import Need, Plan, answer, plan_notes, plan_title, size_rows
 from ..ranking import Order, Ranking
 from ..report import Report, Table, tables
 from ..verdict import Verdict, joined
@@ -16,6 +16,7 @@ from .facts import provenance_part, sets_part, warnings_part
 from .part import Page, Part
 from .pictures import picture_parts
 from .scores import class_parts, order_chart, score_charts
+from .sizes import need_chart
 
 MOST_NAMED = 3  # sets in a title
 
@@ -82,10 +83,11 @@ def _(explanation: Explanation, progress: ShowProgress | None) -> Page:
 
 @page_of.register
 def _(plan: Plan, progress: ShowProgress | None) -> Page:
-    note = f"For a power of {plan.power:.0%} at level {plan.alpha:.0%}, two-sided."
-    found = [_need_table(plan, i) for i in range(len(plan.needs))]
-    lead = ["How many pictures each generated set needs, so that a difference of a given size is detected."]
-    return Page("Pictures needed", lead, note, [Part("sizes", "Sizes", "tables", found), *_facts(plan)])
+    parts = [Part("sizes", "Sizes", "tables", [_need_table(need) for need in plan.needs])]
+    if charts := [own for need in plan.needs if (own := need_chart(need)) is not None]:
+        parts.append(Part("chart", "Pictures for each difference", "sizes", charts))
+    lead = [answer(need) for need in plan.needs]
+    return Page("Pictures needed", lead, " ".join(plan_notes(plan)), [*parts, *_facts(plan)])
 
 
 def _facts(document: Report | Ranking | Explanation | Plan) -> list[Part]:
@@ -175,12 +177,7 @@ def _entry_tables(explanation: Explanation) -> list[Table]:
     return found
 
 
-def _need_table(plan: Plan, place: int) -> Table:
-    need = plan.needs[place]
-    columns = ("Pictures per set",) if need.both else ("Same way", "Different ways")
-    rows = []
-    for size in need.sizes:
-        counts = [count_text(size.alike, size.reference_alike), count_text(size.unlike, size.reference_unlike)]
-        rows.append([number_text(size.difference), size.about, *counts[: len(columns)]])
-    title = f"{need.metric} on {need.backbone}: {need.about}, {number_text(need.value)}"
-    return Table(title, ("Difference", "", *columns), rows, (1,), need.remark)
+def _need_table(need: Need) -> Table:
+    (_, _, *columns), *rows = size_rows(need)
+    headings = ("Difference", "What it is", *columns)
+    return Table(plan_title(need), headings, rows, tuple(range(1, len(headings))), need.remark)

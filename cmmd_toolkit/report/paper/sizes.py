@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     *("backbone", "metric", "about", "value", "low", "high", "difference", "difference_about", "pictures_same_way"),
-    *("pictures_different_ways", "reference_same_way", "reference_different_ways", "power", "alpha", "remark"),
+    *("pictures_different_ways", "reference_same_way", "reference_different_ways", "as_many_same_way"),
+    *("as_many_different_ways", "power", "alpha", "remark"),
 )
 
 
@@ -37,6 +38,8 @@ def tidy_rows(plan: "Plan") -> list[Row]:
                     "pictures_different_ways": size.unlike,
                     "reference_same_way": size.reference_alike,
                     "reference_different_ways": size.reference_unlike,
+                    "as_many_same_way": size.as_many_alike,
+                    "as_many_different_ways": size.as_many_unlike,
                     "power": plan.power,
                     "alpha": plan.alpha,
                     "remark": need.remark or None,

@@ -5,7 +5,14 @@ import pytest
 from pictures import gaussian
 
 from cmmd_toolkit import ArgumentError, relative_test
-from cmmd_toolkit.inference.sample_size import Pilot, images_needed, pilot_of_mmd, pilot_of_test, reference_needed
+from cmmd_toolkit.inference.sample_size import (
+    Pilot,
+    as_many_needed,
+    images_needed,
+    pilot_of_mmd,
+    pilot_of_test,
+    reference_needed,
+)
 from cmmd_toolkit.metrics.mmd import MmdReference
 
 
@@ -89,6 +96,21 @@ def test_a_reference_that_is_too_small_has_a_size_that_is_not() -> None:
     almost = Pilot(0.05, 1e-3 * 100 / (enough - 1), 1.0, 0.1, n_reference=enough - 1)
     assert images_needed(grown, 0.01) is not None
     assert images_needed(almost, 0.01) is None
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_as_many_real_pictures_as_generated_are_the_least_such_pair(both: bool) -> None:
+    small = Pilot(generated=0.05, reference=1e-3, quadratic=1.0, distance=0.1, both=both, n_reference=100)
+
+    def suffices(n: int) -> bool:
+        grown = Pilot(0.05, 1e-3 * 100 / n, 1.0, 0.1, both=both, n_reference=n)
+        needed = images_needed(grown, 0.01)
+        return needed is not None and needed <= n
+
+    n = as_many_needed(small, 0.01)
+    assert n > reference_needed(small, 0.01) > 100
+    assert suffices(n)
+    assert not suffices(n - 1)
 
 
 def test_a_pilot_of_two_models_assumes_nothing() -> None:

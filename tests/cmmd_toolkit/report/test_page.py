@@ -30,10 +30,12 @@ from cmmd_toolkit import (
     rank,
 )
 from cmmd_toolkit.cli import main as cli
+from cmmd_toolkit.common.text import interval_text, number_text
 from cmmd_toolkit.estimation.principal import plane_of
 from cmmd_toolkit.report.page.charts import WIDTH, Mark, Row, chart, name_width, ticks_of
 from cmmd_toolkit.report.page.facts import grouped_warnings
 from cmmd_toolkit.report.page.thumbnails import COLUMNS, EDGE, TILE, Thumbnail, Unreadable, read_set
+from cmmd_toolkit.report.plan import answer
 from cmmd_toolkit.scoring import exhibit as exhibits
 
 HOSTILE = (
@@ -193,7 +195,12 @@ def test_rank_explain_and_plan_have_pages_with_what_they_found(sets: list[Path],
     assert all(pair.better in ranked.replace("&lt;", "<").replace("&gt;", ">") for pair in ranking.orders[0].pairs)
     assert ranked.count('class="sheet"') == 3
     assert len(re.findall("<li><div", explained)) == 24 + 20 + 24
-    assert "Pictures per set" in planned or "Different ways" in planned
+    assert "Different ways: if their mistakes have nothing in common" in planned
+    (need,) = sizes.needs
+    assert need.interval is not None
+    assert answer(need).replace("<b>", "&lt;b&gt;") in planned
+    assert interval_text(need.interval, None) in planned
+    assert planned.count('class="dot"') == sum(n is not None for own in need.sizes for n in (own.alike, own.unlike)) > 0
     for record, kind in ((ranking, Ranking), (explanation, Explanation)):
         record.save(tmp_path / "x.json")
         loaded = kind.load(tmp_path / "x.json")
@@ -202,6 +209,22 @@ def test_rank_explain_and_plan_have_pages_with_what_they_found(sets: list[Path],
         text = (tmp_path / "loaded.html").read_text()
         assert "only the numbers were kept" in text
         assert "<img" not in text
+
+
+def test_a_plan_whose_reference_is_too_small_says_what_suffices() -> None:
+    x, y = gaussian(400, 3, seed=0), gaussian(60, 3, seed=1, shift=2)
+    found = plan(x, y, differences=["50%", 1e-4])
+    (large, small), (need,) = found.needs[0].sizes, found.needs
+    assert small.unlike is None
+    assert f"reference too small; {small.as_many_unlike:,} and as many real" in " ".join(str(found).split())
+    assert small.as_many_unlike > small.reference_unlike > 400
+    assert f"bare minimum of real ones is {small.reference_unlike:,}, by the row" in str(found)
+    assert large.unlike is not None
+    assert f"{number_text(large.difference)} (50 % of the value) takes, in each generated set, " in answer(need)
+    assert answer(need).endswith("Smaller ones need a larger reference.")
+    assert f"{small.as_many_unlike:,} pictures in each generated set and as many real" in answer(
+        replace(need, sizes=(small,))
+    )
 
 
 def test_what_is_not_at_hand_is_left_out_with_a_sentence(tmp_path: Path) -> None:

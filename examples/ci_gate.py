@@ -29,12 +29,14 @@ def main() -> int:
         print(f"ci_gate: {error}", file=sys.stderr)
         return 2
     worse = test.p_value < given.level
-    low, high = (-end for end in reversed(test.interval))  # of candidate less baseline
-    print(f"candidate less baseline, squared MMD: {-test.difference:.4f} (95 % {low:.4f} to {high:.4f})")
+    low, high = (-end for end in reversed(test.interval))  # of candidate minus baseline
+    print(f"candidate minus baseline, squared MMD: {-test.difference:.4f} (95 % {low:.4f} to {high:.4f})")
     if worse:
         print(f"FAIL: the candidate is farther from {given.real} (p = {test.p_value:.2g})")
+    elif high <= 0:
+        print(f"pass: the candidate is closer to {given.real}, by {-high:.4f} or more")
     else:
-        print(f"pass: not shown to be worse (p = {test.p_value:.2g}); it may be by up to {max(high, 0):.4f}")
+        print(f"pass: not shown to be worse (p = {test.p_value:.2g}); it may be by up to {high:.4f}")
     return int(worse)
 
 

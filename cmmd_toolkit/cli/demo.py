@@ -70,7 +70,7 @@ def explanation(report: Report) -> str:
     return (
         f"Real digits against other real digits score {shown[0]}, zero up to the noise of "
         f"{first.n_generated} pictures; the faults score up to {shown[1]} ({worst.generated}).\n"
-        f"Samples of the bundled models score {shown[2]} with full and {shown[3]} with window attention."
+        f"Samples of the bundled models score {shown[2]} with full and {shown[3]} with swa (sliding-window) attention."
     )
 
 

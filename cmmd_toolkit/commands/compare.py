@@ -64,7 +64,8 @@ def compare(
             features or statistics, an .npy of features (floats, N x D), a data set of `datasets`, uint8 images
             (N, 3, H, W), an iterable of pictures, features (N, D) as `Features`, array or tensor, `FeatureSet` or
             `GaussianStatistics`.
-        generated: the same, a list of such sets, or a mapping from names to features. The reference is embedded once.
+        generated: the same, a list of such sets (those without a name are called "generated 1", ... by their place), or
+            a mapping from names to such sets. The reference is embedded once.
         metric: one or several names (`sets.metric_names.METRICS`): "fd" ("fid" on Inception), "mmd" ("cmmd"
             on CLIP, SigLIP, ALIGN and OpenCLIP), "p-value", "kd" ("kid" on Inception), "precision", "recall",
             "density", "coverage", "vendi", "mind", "sw", "fd-infinity"; "authpct" and "copies", whose reference is the

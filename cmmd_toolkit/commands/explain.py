@@ -20,9 +20,10 @@ from ..scoring.driving import listed_rows, pictures_of, section_of
 from ..scoring.exhibit import exhibit_of
 from ..sets.embed_sets import EmbeddedSets, embed_sets
 from ..sets.embedding import OnError
+from ..sets.named import as_sources
 from ..sets.open_sets import OpenedSets, open_sets
 from ..sets.run import Backbones, Paths, Run, StorePath
-from ..sets.side import as_sources, check_rows
+from ..sets.side import check_rows
 
 
 def explain(

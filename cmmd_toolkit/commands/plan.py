@@ -36,8 +36,8 @@ from ..report.plan import Need, Plan, Size
 from ..sets.embed_sets import EmbeddedSets
 from ..sets.embedding import OnError
 from ..sets.metric_names import METRICS, MetricSpec, ranked_metric
+from ..sets.named import as_sources
 from ..sets.run import Backbones, Paths, Run, StorePath
-from ..sets.side import as_sources
 from .rank import check_one_ruler, checked_level, frechet_scores, mmd_scores, rankable_sets
 
 SHARES = (0.5, 0.2, 0.1, 0.05)
@@ -204,11 +204,11 @@ def _from_sets(
     test = relative(*scores, paired=paired)
     if test.difference == 0:
         raise InputError(f"{names[0]} and {names[1]} score the same; plan for one of them with `differences`")
-    about = f"{names[0]} less {names[1]}" + (", paired" if paired else "")
+    about = f"{names[0]} minus {names[1]}" + (", paired" if paired else "")
     remark = _doubt(test.interval, "the difference")
     nearer = min(map(abs, test.interval))
     safe = () if remark else ((nearer, "the nearer end of its interval"),)
-    observed = (abs(test.difference), "as observed, which is too large on average")
+    observed = (abs(test.difference), "as observed; such a number is too large on average")
     defaults = (*safe, observed, *(() if remark else _shares(test.difference)))
     return _Pilot(name, metric, about, test.difference, test.interval, pilot_of_test(test), defaults, remark)
 

@@ -28,9 +28,10 @@ from ..scoring.selection import check_defined_on
 from ..sets.embed_sets import EmbeddedSets, embed_sets
 from ..sets.embedding import OnError
 from ..sets.metric_names import MetricSpec, ranked_metric
+from ..sets.named import as_sources
 from ..sets.open_sets import open_sets
 from ..sets.run import Backbones, Paths, Run, StorePath
-from ..sets.side import as_sources, check_rows
+from ..sets.side import check_rows
 
 Metric = Literal["mmd", "fd"]
 

@@ -36,7 +36,7 @@ def show_progress(name: str, total: int | None) -> Iterator[Advance]:
         seconds = max(time.perf_counter() - start, 1e-9)
         of_total = "" if total is None else f"/{total}"
         left = "" if total is None or not 0 < done < total else f", {_time_text(seconds * (total - done) / done)} left"
-        return f"{int(done + 1e-6)}{of_total} images, {done / seconds:.3g} images/s{left}"
+        return f"{int(done + 1e-6)}{of_total} images, {_rate_text(done / seconds)} images/s{left}"
 
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         task = bars.add_task(label, total=total, state="")
@@ -60,6 +60,11 @@ def _layout(name: str, width: int) -> tuple[str, int]:
     (label,) = shortened([printable(PurePath(name).name or name)], max(_LEAST_NAME, room // 2))
     bar = min(_BAR, room - len(label) - 2)
     return label, bar if bar >= _LEAST_BAR else 0
+
+
+def _rate_text(rate: float) -> str:
+    """Three digits, and never an exponent."""
+    return f"{float(f'{rate:.3g}'):,.0f}" if rate >= 99.95 else f"{rate:.3g}"
 
 
 def _time_text(seconds: float) -> str:

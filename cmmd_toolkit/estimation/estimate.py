@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..common.text import interval_text, number_text
 from ..errors import ArgumentError
 
 CONFIDENCE = 0.95
@@ -46,6 +47,14 @@ class Estimate:
                 "the features are too large, too small or too far from zero for this metric (the result is no finite "
                 "number); rescale them, the same way on both sides"
             )
+
+    def __repr__(self) -> str:
+        shown = number_text(self.value, self.standard_error)
+        if self.standard_error is not None:
+            shown += f" ± {number_text(self.standard_error, self.standard_error)}"
+        if self.interval is not None:
+            shown += f", 95 % {interval_text(self.interval, self.standard_error)}"
+        return f"Estimate({shown})"
 
     def __float__(self) -> float:
         return self.value

@@ -51,6 +51,12 @@ class Features:
     def __len__(self) -> int:
         return len(self.values)
 
+    def __repr__(self) -> str:
+        facts = (self.provenance.get("backbone"), self.provenance.get("source"))
+        known = [str(facts[0])] if facts[0] else []
+        known += [repr(str(facts[1]))] if facts[1] else []
+        return f"Features({', '.join([f'{len(self)} x {self.dim}', *known])})"
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.values, dtype=dtype, copy=bool(copy)) if copy else np.asarray(self.values, dtype=dtype)
 

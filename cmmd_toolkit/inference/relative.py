@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..common.text import p_phrase
 from ..errors import ArgumentError
 from ..estimation.frechet_errors import FrechetErrors
 from ..estimation.frechet_rows import rows_by_reference
@@ -56,7 +57,7 @@ class RelativeTest:
             first is closer.
         standard_error, interval: of the difference, 95 %.
         p_value: the chance of a difference at least so large when both are equally close.
-        closer: "first" or "second", by the sign of the difference.
+        closer: "first" or "second", by the sign of the difference alone; whether that is no chance says p_value.
         paired: whether rows with the same number were taken to share a seed.
         parameters: metric, alternative, bandwidth, sample sizes, reference_variance (the reference's part of the
             variance), remainder_share (that of pair remainders), deals (0 where the statistic was taken as normal),
@@ -70,6 +71,14 @@ class RelativeTest:
     closer: Literal["first", "second"]
     paired: bool
     parameters: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        low, high = self.interval
+        return f"RelativeTest({self.difference:.4g}, 95 % {low:.4g} to {high:.4g}, {p_phrase(self.p_value)})"
+
+    def verdict(self, alpha: float = 0.05) -> Literal["first", "second", "neither"]:
+        """The set that is closer where p_value is below `alpha`, else "neither"."""
+        return self.closer if self.p_value < alpha else "neither"
 
 
 def relative_test(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..common.arguments import MOST_REPEATS, check_seed, whole_number
 from ..common.processes import current_processes
+from ..common.text import p_phrase
 from ..errors import ArgumentError
 from ..estimation.blocks import blocks, in_parallel, upper_pairs
 from ..estimation.kernels import GaussianRows, centre_of, gamma_of
@@ -48,6 +49,9 @@ class TwoSampleTest:
     permutations: int
     parameters: Mapping[str, Any]
     caveats: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"TwoSampleTest({self.statistic:.4g}, {p_phrase(self.p_value)}, {self.permutations:,} permutations)"
 
 
 def two_sample_test(

@@ -157,7 +157,8 @@ def order_rows(order: "Order") -> list[tuple[str, ...]]:
         ("Place", "Generated", score, "95 % interval", "n", "Group", "Difference to next (95 %)", "p")
     ]
     for k, place in enumerate(order.places):
-        pair = below.get((place.generated, order.places[min(k + 1, len(order.places) - 1)].generated))
+        last = k + 1 == len(order.places)
+        pair = None if last else below.get((place.generated, order.places[k + 1].generated))
         p = "" if pair is None else p_text(pair.p_adjusted)
         difference = "" if pair is None else interval_text(pair.interval, pair.standard_error)
         interval = interval_text(place.interval, place.standard_error)
@@ -173,6 +174,7 @@ def ranking_notes(ranking: "Ranking") -> list[str]:
         "Lower is closer to the reference. Sets that share a letter cannot be told apart at "
         f"{100 * ranking.alpha:.3g} %.",
         "Difference to next: this set's distance minus that of the set below it, 95 % interval; below zero this set is "
-        f"closer. p is two-sided, corrected for all pairs (Holm); the intervals are not corrected{paired}.",
+        f"closer; not corrected for the number of pairs{paired}.",
+        "p: of this set against the one below it; two-sided, corrected for all pairs (Holm).",
     ]
     return [*lines, _BIAS] if any(order.metric == "fd" for order in ranking.orders) else lines

@@ -7,7 +7,7 @@ from .paper.record import PaperRecord
 from .screen.cells import in_ascii, wrapped, wrapped_facts
 from .screen.fit import Fitted, fitted
 from .screen.screens import Screen, screen_of
-from .screen.warning_lines import warning_lines
+from .screen.warning_lines import FULL, warning_entries
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,14 +38,30 @@ def screen_lines(screen: Screen, width: int, typed: Callable[[str], str] = str) 
     every = [fitted(table, width) for table in screen.tables]
     for table, found in zip(screen.tables, every, strict=True):
         lines += _table_lines(found, table.caption, width)
-    notes = [*(typed(note) for note in screen.notes), *_remarks(every)]
+    notes = [*(typed(note) for note in screen.notes if not _is_of(note, every)), *_remarks(every)]
     if notes:
         lines += _plain(line for note in notes for part in note.split("\n") for line in wrapped(part, width))
         lines.append(("", ""))
-    warned = warning_lines([typed(own) for own in screen.warnings], screen.words, width - len(_WARN))
-    lines += [(_WARN + line, _WARNING) for line in warned]
+    lines += _warnings(screen, width, typed)
     verdicts = screen.verdicts if lines and lines[-1][0] else screen.verdicts[1:]  # one empty line, not two
     return lines + _plain(line for own in verdicts for line in wrapped(own, width))
+
+
+def _is_of(note: str, tables: Sequence[Fitted]) -> bool:
+    """Whether a sentence explains a column that every table leaves out."""
+    column, colon, _ = note.partition(": ")
+    return bool(colon and tables) and all(
+        any(name.split(" (")[0] == column for name in table.left_out) for table in tables
+    )
+
+
+def _warnings(screen: Screen, width: int, typed: Callable[[str], str]) -> list[Line]:
+    """Every entry, its further lines below the first."""
+    entries, shortened = warning_entries([typed(own) for own in screen.warnings], screen.words, width - len(_WARN))
+    lines: list[Line] = []
+    for first, *others in entries:
+        lines += [(_WARN + first, _WARNING), *_plain(" " * len(_WARN) + line for line in others)]
+    return [*lines, (typed(FULL), "")] if shortened else lines
 
 
 def _remarks(tables: Sequence[Fitted]) -> list[str]:

@@ -7,10 +7,11 @@ from typing import Any
 from ..backbones.registry import spec_of
 from ..common.labels import short_labels
 from ..errors import ArgumentError
+from .named import as_sources, called, different
 from .precision import check_precision_fits
 from .recipes import Recipe, find_recipe
 from .run import Run
-from .side import Side, as_sources, open_side
+from .side import Side, open_side
 from .stored_backbones import check_asked, left_out, stored_in_common
 
 DEFAULT_BACKBONE = "clip"
@@ -33,7 +34,11 @@ class OpenedSets:
 def open_sets(reference: Any, generated: Any, run: Run) -> OpenedSets:
     """Open every set and check cheaply that it can be scored. Raises CmmdError."""
     recipe = find_recipe(run.recipe)
-    sides = [open_side(source, recipe, run) for source in (reference, *as_sources(generated))]
+    given = [called("generated", own) for own in as_sources(generated)]
+    sides = [open_side(source, recipe, run) for source in (called("reference", reference), *given)]
+    for side, name in zip(sides[1:], different([side.label for side in sides[1:]]), strict=True):
+        if name != side.label:
+            side.rename(name)
     short = short_labels(side.label for side in sides)
     for side in sides:
         side.short = short[side.label]

@@ -2,11 +2,10 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..common.arguments import text
-from ..common.arrays import shape_of
 from ..common.files import path_of
 from ..common.urls import is_url
 from ..errors import ArgumentError, InputError
@@ -15,12 +14,12 @@ from ..features.features import Features, GaussianStatistics, rows_needed
 from ..features.matrices import as_float32
 from ..features.record import SetRecord, SetSummary
 from ..features.stored_file import is_stored, load_stored
-from ..pictures.sources import ImageSource, is_dataset, open_images, subset_rows
+from ..pictures.sources import ImageSource, open_images, subset_rows
+from .named import Named, is_matrix
 from .recipes import Recipe
 from .run import Run
 
 Stored = Features | GaussianStatistics
-_STORED = (Features, FeatureSet, GaussianStatistics)
 
 
 @dataclass
@@ -66,6 +65,16 @@ class Side:
         """Whether every picture has its features, now or once it is embedded."""
         return not isinstance(self.stored, GaussianStatistics)
 
+    def rename(self, name: str) -> None:
+        """Call the set otherwise, wherever it is named."""
+        self.label = name
+        if self.source is not None:
+            self.source = replace(self.source, name=name)
+        elif isinstance(self.stored, FeatureSet):
+            self.stored = self.stored.with_source(name)
+        elif self.stored is not None:
+            self.stored = replace(self.stored, provenance={**self.stored.provenance, "source": name})
+
     def picture_names(self) -> Sequence[str]:
         """The names of the pictures, once they are embedded; "row 7" where stored features have none."""
         if self.summary is not None:
@@ -88,8 +97,10 @@ def open_side(source: Any, recipe: Recipe, run: Run) -> Side:
 
 
 def _open(source: Any, recipe: Recipe, run: Run) -> Side:
-    if _is_matrix(source):
-        source = _named("features", source)
+    if isinstance(source, Named):
+        return _open_named(source.name, source.item, recipe, run)
+    if is_matrix(source):
+        return _open_named("features", source, recipe, run)
     if isinstance(source, FeatureSet):
         return Side(source.source or "FeatureSet", stored=source)
     if isinstance(source, (Features, GaussianStatistics)):
@@ -99,44 +110,18 @@ def _open(source: Any, recipe: Recipe, run: Run) -> Side:
     return picture_side(source, recipe, run)
 
 
+def _open_named(name: str, item: Any, recipe: Recipe, run: Run) -> Side:
+    if is_matrix(item):
+        return Side(name, stored=Features(as_float32(item, name), {"source": name}))
+    side = _open(item, recipe, run)
+    side.rename(name)
+    return side
+
+
 def picture_side(source: Any, recipe: Recipe, run: Run) -> Side:
     """Pictures as this run reads them. Raises CmmdError."""
     images = open_images(source, recursive=run.recursive, policy=recipe.decode, max_pixels=run.max_pixels)
     return Side(images.name, source=images.subset(run.max_images, run.seed))
-
-
-def as_sources(generated: Any) -> list[Any]:
-    """The generated sets: a list of folders, files, features or batches is several; anything else is one.
-
-    A mapping from names is several sets of features that are called so.
-    """
-    if isinstance(generated, Mapping) and not isinstance(generated, FeatureSet):
-        generated = [_named(str(name), rows) for name, rows in generated.items()]
-    if not isinstance(generated, (list, tuple)):
-        return [generated]
-    if not generated:
-        raise ArgumentError("generated: expected at least one set, got none")
-    several = all(
-        isinstance(item, (str, os.PathLike, ImageSource, *_STORED)) or is_dataset(item) or len(shape_of(item)) in (2, 4)
-        for item in generated
-    )
-    if not several:
-        return [generated]
-    return [_named(f"generated {i}", item) if _is_matrix(item) else item for i, item in enumerate(generated, start=1)]
-
-
-def _is_matrix(item: Any) -> bool:
-    return not isinstance(item, _STORED) and not is_dataset(item) and len(shape_of(item)) == 2
-
-
-def _named(name: str, item: Any) -> Features | FeatureSet:
-    if isinstance(item, FeatureSet):
-        return item.with_source(name)
-    if isinstance(item, Features):
-        return Features(item.values, {**item.provenance, "source": name}, item.names, item.record)
-    if not _is_matrix(item):
-        raise ArgumentError(f"{name}: expected features (N, D) in a mapping of sets, got {type(item).__name__}")
-    return Features(as_float32(item, name), {"source": name})
 
 
 def check_rows(sides: Sequence[Side], what: str) -> None:

@@ -23,6 +23,7 @@ _SENTENCES = ("", "Same way", "Different ways", "Pictures per set", "Reading")
 _SAID_ONCE = ("Generated", "Backbone", "Ref. n", "Gen. n", "n")
 _GAP = 2
 _SENTENCE = 14  # cells of a sentence that is wrapped
+_SHORT_HEAD = 12  # a name in so many cells stays in its row, where each set has one row only
 _SHORTEST, _SHORT, _LONG, _LONGEST = 6, 12, 24, 200  # cells of a name
 
 
@@ -93,6 +94,8 @@ def _with_heads(layout: _Layout) -> _Layout:
         return layout
     place = list(layout.table.headings).index("Generated")
     heads = tuple(row[place] for row in layout.table.rows)
+    if len(set(heads)) == len(heads) and max(map(width_of, heads)) <= _SHORT_HEAD:
+        return layout
     return replace(layout, table=_taken(layout.table, {place}), heads=heads)
 
 

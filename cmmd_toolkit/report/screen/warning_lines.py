@@ -1,32 +1,46 @@
-"""Warnings on a terminal: those of one kind together, a line each, five at most, the rest counted."""
+"""Warnings on a terminal: an entry of three lines at most for each kind, five entries at most, the rest counted."""
 
 import re
 from collections.abc import Iterable, Sequence
 
-from .cells import in_one_line
+from .cells import in_one_line, wrapped
 
 MOST = 5
+MOST_LINES = 3
+FULL = "Full warnings: `json_file=FILE`"
 _NUMBER = re.compile(r"\d[\d.,]*")
 
 
-def warning_lines(warnings: Sequence[str], words: Iterable[str], width: int) -> list[str]:
-    """Lines of at most `width` cells. Warnings that differ in `words` (names) and numbers only are of one kind."""
+def warning_entries(warnings: Sequence[str], words: Iterable[str], width: int) -> tuple[list[list[str]], bool]:
+    """The entries, each in lines of at most `width` cells, and whether anything is not shown in full.
+
+    Warnings that differ in `words` (names) and numbers only are of one kind.
+    """
     kinds: dict[str, list[str]] = {}
     named = _pattern(words)
     for warning in warnings:
         kinds.setdefault(_NUMBER.sub("#", named.sub("#", warning)), []).append(warning)
     shown = list(kinds.values())[:MOST]
-    lines = [_line(own, width) for own in shown]
+    entries, cut = [], False
+    for own in shown:
+        lines, whole = _entry(own, width)
+        entries.append(lines)
+        cut = cut or not whole or len(own) > 1
     left = len(warnings) - sum(map(len, shown))
     if left:
-        lines.append(in_one_line(f"{left} more {'warning' if left == 1 else 'warnings'}", width))
-    if left or any(len(own) > 1 or line != own[0] for own, line in zip(shown, lines, strict=False)):
-        lines.append(in_one_line("all of them in full in the JSON form, and into a pipe", width))
-    return lines
+        entries.append([f"{left} more {'warning' if left == 1 else 'warnings'}"])
+    return entries, cut or left > 0
 
 
-def _line(own: Sequence[str], width: int) -> str:
-    return in_one_line(own[0], width, f" (and {len(own) - 1} like it)" if len(own) > 1 else "")
+def _entry(own: Sequence[str], width: int) -> tuple[list[str], bool]:
+    """One kind of warning in lines, and whether the first of them is whole."""
+    end = f" (and {len(own) - 1} like it)" if len(own) > 1 else ""
+    lines = wrapped(own[0] + end, width)
+    if len(lines) <= MOST_LINES:
+        return lines, True
+    first = wrapped(own[0], width)
+    kept = first[: MOST_LINES - 1]
+    return [*kept, in_one_line(" ".join(first[MOST_LINES - 1 :]), width, end)], False
 
 
 def _pattern(words: Iterable[str]) -> re.Pattern[str]:

@@ -160,7 +160,7 @@ def test_a_file_that_cannot_say_its_precision_is_not_written(
 def test_a_side_that_cannot_be_read_again_is_said(folders: tuple[str, str], features: dict[str, Features]) -> None:
     stream = (smooth_picture(i) for i in range(12))
     report = compare(folders[0], stream, precision="bf16", **NO_STORE)
-    assert any("was not measured with generator: it is a stream" in warning for warning in report.warnings)
+    assert any("was not measured with generated: it is a stream" in warning for warning in report.warnings)
     report = compare(features["bf16"], folders[1], precision="bf16", **NO_STORE)
     assert any("its features are stored" in warning for warning in report.warnings)
 

@@ -11,10 +11,11 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from cmmd_toolkit import Features, Report, Result, explain, plan, rank
+from cmmd_toolkit.backbones.remarks import MINI_REMARK
 from cmmd_toolkit.report.paper.record import PaperRecord
 from cmmd_toolkit.report.screen.cells import in_one_line, shortened_to, wrapped
 from cmmd_toolkit.report.screen.fit import DROPPED
-from cmmd_toolkit.report.screen.warning_lines import MOST, warning_lines
+from cmmd_toolkit.report.screen.warning_lines import FULL, MOST, MOST_LINES, warning_entries
 from cmmd_toolkit.report.terminal import print_report
 
 WIDTHS = (60, 80, 100, 160)
@@ -78,7 +79,7 @@ def test_no_line_is_over_the_width_and_no_number_is_broken(record: PaperRecord, 
     text = shown(record, width)
     assert max(cell_len(line) for line in text.splitlines()) <= width
     whole = set(NUMBER.findall(str(record)))
-    tables = [line for line in text.splitlines() if "  " in line and "…" not in line]
+    tables = [line for line in text.partition("warning: ")[0].splitlines() if "  " in line and "…" not in line]
     for line in tables:
         assert set(NUMBER.findall(line)) <= whole, line
 
@@ -134,16 +135,39 @@ def test_full_paths_stand_in_the_json_and_base_names_on_the_terminal() -> None:
     assert "Reference: real" in shown(own, 80)
 
 
+def test_short_names_stay_in_their_rows_and_no_column_is_explained_that_is_not_there() -> None:
+    texts = {width: shown(RECORDS["ranking"], width) for width in (60, 160)}
+    assert re.search(r"^ +1  near ", texts[60], re.MULTILINE)
+    assert ["Difference to next:" in texts[width] for width in (60, 160)] == [False, True]
+    assert all("p: of this set against the one below it" in text for text in texts.values())
+
+
 # ---- warnings ---------------------------------------------------------------------------------------
 
 
-def test_warnings_of_one_kind_are_one_line() -> None:
-    lines = warning_lines(
+def test_warnings_of_one_kind_are_one_entry() -> None:
+    entries = warning_entries(
         [f"{name}: {n} pictures converted" for name, n in (("a", 3), ("b", 1_200), ("c", 4))], "abc", 80
     )
-    assert lines == ["a: 3 pictures converted (and 2 like it)", "all of them in full in the JSON form, and into a pipe"]
-    other = warning_lines(["a: 3 pictures converted", "a: 3 pictures skipped"], "a", 80)
-    assert other == ["a: 3 pictures converted", "a: 3 pictures skipped"]
+    assert entries == ([["a: 3 pictures converted (and 2 like it)"]], True)
+    other = warning_entries(["a: 3 pictures converted", "a: 3 pictures skipped"], "a", 80)
+    assert other == ([["a: 3 pictures converted"], ["a: 3 pictures skipped"]], False)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_advice_is_whole_on_a_terminal(width: int) -> None:
+    one = replace(RECORDS["twenty sets"], warnings=(MINI_REMARK,))
+    text = shown(one, width)
+    assert MINI_REMARK in " ".join(text.split())
+    assert "Full warnings" not in text
+
+
+def test_a_warning_takes_three_lines_at_most() -> None:
+    entries, shortened = warning_entries(["word " * 100], "", 40)
+    assert [len(lines) for lines in entries] == [MOST_LINES]
+    assert shortened
+    assert entries[0][-1].endswith("…")
+    assert max(map(len, entries[0])) <= 40
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -151,7 +175,8 @@ def test_at_most_five_warnings_are_shown_and_the_rest_counted(width: int) -> Non
     kinds = ("one", "two", "three", "four", "five", "six", "seven")
     many = replace(RECORDS["twenty sets"], warnings=tuple(f"{word} is odd: " + "and so on, " * 20 for word in kinds))
     lines = [line for line in shown(many, width).splitlines() if line.startswith("warning: ")]
-    assert len(lines) == MOST + 2
+    assert len(lines) == MOST + 1
+    assert FULL in shown(many, width).splitlines()
     assert lines[MOST] == "warning: 2 more warnings"
     assert all(word in line for word, line in zip(kinds, lines[:MOST], strict=False))
     assert str(many).count("warning: ") == len(kinds)  # a pipe gets them all

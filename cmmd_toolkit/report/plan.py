@@ -154,7 +154,9 @@ def answer(need: "Need") -> str:
         )
     same = "" if need.both or found.alike is None else f" (same way: {_large(found.alike)})"
     smaller = "" if found is sizes[0] else " Smaller ones need a larger reference."
-    return f"{name}: {what} takes, in each generated set, {found.counts[1]} pictures{same}.{smaller}"
+    n, as_many = found.unlike or 0, found.as_many_unlike
+    fewer = f", or {_large(as_many)} with as many real ones" if n > _WORTH * as_many else ""
+    return f"{name}: {what} takes {_large(n)} pictures in each generated set{same}{fewer}.{smaller}"
 
 
 def _too_small(need: "Need") -> list[int]:

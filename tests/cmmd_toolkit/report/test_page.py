@@ -220,7 +220,9 @@ def test_a_plan_whose_reference_is_too_small_says_what_suffices() -> None:
     assert small.as_many_unlike > small.reference_unlike > 400
     assert f"bare minimum of real ones is {small.reference_unlike:,}, by the row" in str(found)
     assert large.unlike is not None
-    assert f"{number_text(large.difference)} (50 % of the value) takes, in each generated set, " in answer(need)
+    assert f"{number_text(large.difference)} (50 % of the value) takes {large.unlike:,} pictures in each" in answer(
+        need
+    )
     assert answer(need).endswith("Smaller ones need a larger reference.")
     assert f"{small.as_many_unlike:,} pictures in each generated set and as many real" in answer(
         replace(need, sizes=(small,))

@@ -25,7 +25,7 @@ from cmmd_toolkit.common.progress import show_progress
 from cmmd_toolkit.report.terminal import print_report
 
 REFERENCE = "photographs"
-WIDTH, HEIGHT = 1000, 900  # of the page's top, in pixels
+WIDTH, HEIGHT = 1000, 940  # of the page's top, in pixels
 
 
 def main() -> None:

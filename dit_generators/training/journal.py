@@ -46,7 +46,7 @@ class Journal:
         step, speed = entry["step"], entry["images_per_second"]
         left = time_text((self.steps - step) * self.settings.batch_size / speed)
         return (
-            f"step {step}/{self.steps}: loss {entry['loss']:.4f}, {speed:.3g} images/s, "
+            f"step {step}/{self.steps}: loss {entry['loss']:.4f}, {_rate_text(speed)} images/s, "
             f"waiting for data {100 * entry['waiting_share']:.0f} %, {entry['memory_bytes'] / 1e9:.2g} GB, {left} left"
         )
 
@@ -91,3 +91,8 @@ def memory_in_use(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _rate_text(rate: float) -> str:
+    """Three digits, and never an exponent."""
+    return f"{float(f'{rate:.3g}'):,.0f}" if rate >= 99.95 else f"{rate:.3g}"

@@ -10,7 +10,7 @@ from ..common.completion import FILE, names
 from ..common.cost import CostWarning
 from ..common.examples import examples
 from ..common.freed_memory import keep_freed_memory
-from ..common.outputs import Outputs, output_options
+from ..common.outputs import Outputs, check_places, output_options
 from ..common.processes import current_processes
 from ..common.shell import Shell
 from ..errors import ArgumentError
@@ -155,6 +155,7 @@ def embed(input: str, out: str, stats: bool, **given: Any) -> int:
     from ..common.files import check_writable, path_of
 
     target = path_of(out)
+    check_places({"--out": out}, [input])
     check_writable(target)
     if target.suffix.lower() not in (".safetensors", ".npz"):
         raise ArgumentError(f"{out}: expected a name that ends in .safetensors or .npz")

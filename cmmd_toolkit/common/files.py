@@ -74,6 +74,8 @@ def atomic_path(target: Path) -> Iterator[Path]:
     the target is removed. Raises InputError when the file system refuses.
     """
     check_writable(target)
+    if target.is_symlink() and target.is_file():
+        target = Path(os.path.realpath(target))  # the file is replaced, not the link to it
     try:
         yield from _passing(target) if target.exists() and not target.is_file() else _replacing(target)
     except OSError as error:

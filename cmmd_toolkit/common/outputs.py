@@ -1,6 +1,7 @@
 """Where the forms of a result go: --json, --csv, --markdown, --latex and --figure, checked before the work."""
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from .files import atomic_path, check_writable, path_of
 
 FIGURE_KINDS = ("png", "svg", "pdf")
 STDOUT = "-"
+_PICTURES = (".png", ".jpg", ".jpeg")  # what would be scored with a set's own the next time
 _FORMS = ("json", "csv", "markdown", "latex", "figure")
 _ABOUT = {
     "json": "Write everything as JSON; - is stdout.",
@@ -49,6 +51,10 @@ class Outputs:
         found = {form: given.pop(f"{form}_file") for form in _FORMS}
         own = cls({form: name for form, name in found.items() if name is not None})
         own.check()
+        typed = click.get_current_context().params
+        pages = {"--html": typed.get("html_file"), "--sheet": typed.get("sheet_file")}
+        files = {**{f"--{form}": name for form, name in own.files.items()}, **pages}
+        check_places({flag: name for flag, name in files.items() if name}, _sets(typed))
         return own
 
     @property
@@ -77,6 +83,37 @@ class Outputs:
     def text(self, record: Printable) -> str | None:
         """What is printed in place of the record's own text, None for nothing else."""
         return None if self.on_stdout is None else _text(record, self.on_stdout)
+
+
+def check_places(files: Mapping[str, str], sets: Sequence[str]) -> None:
+    """Raise ArgumentError for two options that name one file, and for a file that would harm a set that is read.
+
+    `files` are the names that options were given, `sets` those of what is read. Names that lead to one place are one.
+    """
+    taken: dict[Path, str] = {}
+    for flag, name in files.items():
+        place = Path(os.path.realpath(path_of(name)))
+        if name == STDOUT or (place.exists() and not place.is_file()):
+            continue
+        if (other := taken.setdefault(place, flag)) != flag:
+            raise ArgumentError(f"{other} and {flag}: both would be written to {name}; name another file")
+        for own in sets:
+            _check_apart(f"{flag} {name}", place, own)
+
+
+def _check_apart(named: str, place: Path, own: str) -> None:
+    read = Path(os.path.realpath(own if Path(own).exists() else own.partition(":")[0]))
+    if place == read:
+        raise ArgumentError(f"{named}: would be written over the set {own}; name another file")
+    lies_in = read.is_dir() and place.is_relative_to(read)
+    if lies_in and (place.exists() or place.suffix.lower() in _PICTURES):
+        raise ArgumentError(f"{named}: lies in the set {own}, whose files are read; name a file elsewhere")
+
+
+def _sets(typed: Mapping[str, Any]) -> list[str]:
+    """The sets that were typed, by the names that commands have for them."""
+    found = [typed.get(name) for name in ("reference", "pilot", "images", "pictures", "generated")]
+    return [name for own in found if own for name in ([own] if isinstance(own, str) else own)]
 
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -22,6 +22,7 @@ from ..weights.autoencoder import Autoencoder
 
 SAMPLERS = ("ddpm", "ddim", *SOLVERS)
 _PIXEL_CHANNELS = (1, 3)
+_LARGEST_SEED = 2**63
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,7 @@ class SampleSettings:
             raise ArgumentError(f"steps: {self.sampler} takes a number of steps, got {self.steps}")
         if len(respace(linear_schedule(), self.steps)) < 2 and self.sampler not in SOLVERS:
             raise ArgumentError(f"steps: {self.sampler} needs 2 steps or more, got {self.steps}")
-        if self.official_batch is not None and self.official_batch < 1:
-            raise ArgumentError(f"official_batch: expected 1 or more, got {self.official_batch}")
+        self._check_official()
         if self.seed < 0:
             raise ArgumentError(f"seed: expected 0 or more, got {self.seed}")
         if not 0 <= self.eta <= 1:
@@ -74,6 +74,14 @@ class SampleSettings:
             self._check_labels(model)
         self.guidance.check(model)
         self._check_interval()
+
+    def _check_official(self) -> None:
+        if self.official_batch is None:
+            return
+        if self.official_batch < 1:
+            raise ArgumentError(f"official_batch: expected 1 or more, got {self.official_batch}")
+        if self.seed >= _LARGEST_SEED:
+            raise ArgumentError(f"seed: the official script takes numbers below 2^63, got {self.seed}")
 
     def _check_labels(self, model: DiT) -> None:
         if isinstance(self.labels, tuple | list):
@@ -136,8 +144,12 @@ def _noise(settings: SampleSettings, indices: Sequence[int], shape: tuple[int, i
 
 def check_noise(settings: SampleSettings, model: DiT, num: int) -> None:
     """Raise ArgumentError where the file of `noise` has not the noise of so many images of this model."""
-    if settings.noise is not None:
-        _given_noise(settings.noise, num, (model.config.in_channels, *[model.config.input_size] * 2))
+    if settings.noise is None:
+        return
+    array = _given_noise(settings.noise, num, (model.config.in_channels, *[model.config.input_size] * 2))
+    wrong = next((i for i in range(num) if not np.isfinite(array[i]).all()), None)
+    if wrong is not None:
+        raise ArgumentError(f"noise: {settings.noise} holds NaN or infinity for image {wrong}")
 
 
 def _given_noise(path: str, num: int, shape: tuple[int, ...]) -> NDArray[Any]:

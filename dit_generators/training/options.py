@@ -21,6 +21,7 @@ from .loop import TrainSettings
 LEAST_SCORED = 4  # pictures per side
 _SHAPE = ("hidden_size", "depth", "num_heads", "patch_size")
 _EPOCHS = 100.0
+_MOST_EPOCHS = 1e9
 _LEAST_STEPS = 2  # of ddpm
 _CHOICES: dict[str, tuple[object, ...]] = {
     "space": ("latent", "pixel"),
@@ -156,8 +157,8 @@ class TrainOptions:
         DiTConfig.preset(self.model)
         if self.epochs is not None and self.steps is not None:
             raise ArgumentError("`epochs`: says how long training goes on, and so does `steps`; give one of them")
-        if self.epochs is not None and not 0 < self.epochs < math.inf:
-            raise ArgumentError(f"epochs: expected a number above 0, got {self.epochs}")
+        if self.epochs is not None and not 0 < self.epochs <= _MOST_EPOCHS:
+            raise ArgumentError(f"epochs: expected a number above 0 and at most {_MOST_EPOCHS:g}, got {self.epochs:g}")
         if self.init is not None and (named := self._given_shape()):
             raise ArgumentError(f"`{named}`: the shape of the model is that of `init`; leave it out")
 

@@ -16,11 +16,13 @@ Row = Mapping[str, Value]
 
 def to_csv(columns: Sequence[str], rows: Sequence[Row]) -> str:
     """Comma-separated text with a line of headings; what is not known is empty, numbers are as Python writes them."""
+    return _csv_line(columns) + "".join(_csv_line([row[name] for name in columns]) for row in rows)
+
+
+def _csv_line(cells: Sequence[Value]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    csv.writer(text, lineterminator="\r\n").writerow(cells)  # which quotes a carriage return in a name, too
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def to_dataframe(columns: Sequence[str], rows: Sequence[Row]) -> "pandas.DataFrame":

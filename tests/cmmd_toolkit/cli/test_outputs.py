@@ -1,12 +1,15 @@
 """--csv, --markdown, --latex and --figure: to files and to stdout, and refused before the work."""
 
+import csv
+import io
 from pathlib import Path
 
 import pytest
-from pictures import gaussian
+from pictures import gaussian, write_pictures
 
 from cmmd_toolkit import Explanation, Features, Plan, Ranking, Report
 from cmmd_toolkit.cli import main as cli
+from cmmd_toolkit.report.paper.rows import to_csv
 
 KINDS = {"compare": Report, "rank": Ranking, "plan": Plan, "explain": Explanation}
 
@@ -70,3 +73,55 @@ def test_a_file_that_fails_costs_neither_the_others_nor_the_text(
     assert "Frechet distance" in out
     assert "No space left on device" in err
     assert r"\toprule" in (tmp_path / "t.tex").read_text()
+
+
+@pytest.mark.parametrize("command", list(KINDS))
+def test_nothing_is_written_over_a_set(
+    command: str, sets: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = Path(sets[1]).read_bytes()
+    (tmp_path / "link").symlink_to(sets[1])
+    for place in (sets[1], f"{tmp_path}/../{tmp_path.name}/{Path(sets[1]).name}", tmp_path / "link"):
+        code, out, err = call(capsys, command, sets[0], sets[1], "--csv", place)
+        assert (code, out) == (2, "")
+        assert f"would be written over the set {sets[1]}; name another file" in err
+    assert Path(sets[1]).read_bytes() == before
+
+
+def test_nothing_is_written_into_a_folder_of_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_pictures(tmp_path / "real", 3)
+    picture = next((tmp_path / "real").iterdir())
+    before = picture.read_bytes()
+    for flag, place in (("--json", picture), ("--figure", tmp_path / "real" / "scores.png")):
+        code, _, err = call(capsys, "compare", tmp_path / "real", tmp_path / "real", flag, place)
+        assert code == 2
+        assert f"{flag} {place}: lies in the set {tmp_path / 'real'}" in err
+    code, _, err = call(capsys, "embed", picture.parent, "--out", picture)
+    assert code == 2
+    assert picture.read_bytes() == before
+    assert list((tmp_path / "real").glob("scores*")) == []
+
+
+@pytest.mark.parametrize("flag", ["--json", "--figure", "--html"])
+def test_one_place_by_two_names_is_one_place(
+    flag: str, sets: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ending = {"--json": "txt", "--figure": "svg", "--html": "html"}[flag]
+    place, again = tmp_path / f"out.{ending}", f"{tmp_path}/../{tmp_path.name}/out.{ending}"
+    code, _, err = call(capsys, "compare", *sets, "--csv", place, flag, again)
+    assert code == 2
+    assert f"--csv and {flag}: both would be written to" in err or f"{flag} and --csv: both" in err
+    assert not place.exists()
+
+
+def test_a_link_is_followed_and_stays(sets: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "real.csv").write_text("old")
+    (tmp_path / "link.csv").symlink_to("real.csv")
+    assert call(capsys, "compare", *sets, "--csv", tmp_path / "link.csv")[0] == 0
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "real.csv").read_text().startswith("class,reference,")
+
+
+def test_a_name_with_a_carriage_return_is_one_cell() -> None:
+    text = to_csv(["name", "value"], [{"name": "a\rb", "value": 0.1}, {"name": 'c\n"d', "value": None}])
+    assert list(csv.reader(io.StringIO(text, newline=""))) == [["name", "value"], ["a\rb", "0.1"], ['c\n"d', ""]]

@@ -84,3 +84,13 @@ def test_all_labels_are_balanced(tmp_path, capfd) -> None:
     assert [image["label"] for image in images] == [0, 1, 2, 0, 1, 2, 0]
     with pytest.raises(ArgumentError, match='labels: expected numbers of classes, or "all"'):
         SampleSettings(labels="every").check(random_model(num_classes=3))
+
+
+def test_noise_that_is_not_finite_and_a_seed_too_large_leave_no_folder(tmp_path, capfd) -> None:
+    checkpoint, array = saved_model(tmp_path / "pixels.safetensors"), np.zeros((2, *SHAPE), np.float32)
+    array[1, 0, 0, 0] = np.nan
+    command = ["sample", "--checkpoint", checkpoint, "--num", 2, "--steps", 2, "--out", tmp_path / "out"]
+    noise = saved(tmp_path / "noise.npy", array)
+    assert_refused(dit_gen(capfd, *command, "--noise", noise), "holds NaN or infinity for image 1")
+    assert_refused(dit_gen(capfd, *command, "--rng", "official", "--seed", 2**64), "takes numbers below 2^63")
+    assert not (tmp_path / "out").exists()

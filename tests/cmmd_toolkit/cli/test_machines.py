@@ -67,7 +67,7 @@ def test_processes_that_hold_different_things_are_told_before_anything_is_mixed(
         "listing": "pictures: the processes find different sets there; give every machine the same files",
         "options": other,
         "count": other,
-        "features": "Features: the processes find different sets there; give every machine the same files",
+        "features": "reference: the processes find different sets there; give every machine the same files",
         "again": "0 1",
     }
 

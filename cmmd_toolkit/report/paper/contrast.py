@@ -57,7 +57,8 @@ def tables_of(contrast: "Contrast", section: "ContrastSection") -> list[PaperTab
     first, second = short[contrast.first], short[contrast.second]
     lists = lists_of(section, *((first, second) if first != second else ("the first", "the second")))
     rows = [picture_cells(name, own) for name, entries in lists.items() for own in entries]
-    return [PaperTable(caption, tuple(headings), tuple(rows), (_NOTE,))]
+    about = ("explain", section.backbone, contrast.reference, contrast.first, contrast.second)
+    return [PaperTable(caption, tuple(headings), tuple(rows), (_NOTE,), about)]
 
 
 def panels_of(contrast: "Contrast") -> list[Dots]:

@@ -4,12 +4,14 @@ Names may hold anything a file name can: each character with a meaning in TeX is
 and what cannot be printed is written as its escape.
 """
 
+import hashlib
 import re
 from collections.abc import Sequence
 from itertools import groupby
 
 from ...common.text import printable
-from .table import Cell, Heading, PaperTable, in_parts
+from .latex_width import within_text
+from .table import Cell, Heading, PaperTable
 
 _COMMANDS = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
@@ -29,6 +31,7 @@ _COMMANDS = {
     "↑": r"$\uparrow$",
 }
 _LIGATURES = re.compile(r"([-,'!?])(?=[-,'`])")
+_LONGEST_LABEL = 48
 _HEAD = r"% needs \usepackage[T1]{fontenc} and \usepackage{booktabs}"
 _UNICODE = "; shows letters beyond Latin by LuaLaTeX or XeLaTeX, in a font that has them, and pdfLaTeX their codes"
 _LATIN = {chr(code) for code in range(0x180)} - set("ĦħĸĿŀŉŦŧſ") | set(
@@ -38,8 +41,11 @@ _LATIN = {chr(code) for code in range(0x180)} - set("ĦħĸĿŀŉŦŧſ") | set(
 
 def to_latex(tables: Sequence[PaperTable]) -> str:
     """A `table` environment each, to be taken in by \\input."""
-    parts = [part for table in tables for part in in_parts(table)]
-    body = "\n".join(line for i, part in enumerate(parts, 1) for line in _lines(part, i))
+    parts = [part for table in tables for part in within_text(table)]
+    labels = _labels([part for _, part in parts])
+    body = "\n".join(
+        line for (size, part), label in zip(parts, labels, strict=True) for line in _lines(part, size, label)
+    )
     beyond = sorted(set(body) - _LATIN)
     return "\n".join([_HEAD + (_UNICODE if beyond else ""), *map(_definition, beyond), body])
 
@@ -57,13 +63,28 @@ def escaped(text: str) -> str:
     return "".join(_COMMANDS.get(letter, letter) for letter in apart).replace("\0", "{}")
 
 
-def _lines(table: PaperTable, number: int) -> list[str]:
+def _labels(tables: Sequence[PaperTable]) -> list[str]:
+    """What tables are about, in letters that a label may have; short, and apart by a digest where that takes any."""
+    used: dict[str, int] = {}
+    labels = []
+    for table in tables:
+        words = [re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-") for word in table.about]
+        name = "-".join(filter(None, words))
+        if len(name) > _LONGEST_LABEL or words != list(table.about):
+            digest = hashlib.sha256("\0".join(table.about).encode("utf-8", "surrogatepass")).hexdigest()[:6]
+            name = f"{name[:_LONGEST_LABEL].rstrip('-')}-{digest}"
+        used[name] = used.get(name, 0) + 1
+        labels.append(f"tab:cmmd-{name}" + (f"-{used[name]}" if used[name] > 1 else ""))
+    return labels
+
+
+def _lines(table: PaperTable, size: str, label: str) -> list[str]:
     columns = "".join("l" if heading.is_name else "r" for heading in table.headings)
     return [
         r"\begin{table}",
-        r"\centering\small",
-        rf"\caption{_listed(table.caption)}{{{escaped(table.caption)}}}",
-        rf"\label{{tab:cmmd-{number}}}",
+        size,
+        rf"\caption{_listed(table.caption)}{{{_with_minus(table.caption)}}}",
+        rf"\label{{{label}}}",
         rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
         r"\toprule",
         *_group_lines(table.headings),
@@ -106,12 +127,17 @@ def _cell(cell: Cell) -> str:
     if not cell.is_number:
         text = escaped(cell.text)
     else:
-        text = re.sub(r"(?<![\w.])-(?=\d)", "$-$", escaped(cell.text)) + (rf" $\pm$ {cell.error}" if cell.error else "")
+        text = _with_minus(cell.text) + (rf" $\pm$ {cell.error}" if cell.error else "")
     return rf"\textbf{{{text}}}" if cell.is_best else text
+
+
+def _with_minus(text: str) -> str:
+    """Escaped, a hyphen that begins a number as a true minus."""
+    return re.sub(r"(?<![\w.}/-])-(?=\d)", "$-$", escaped(text))
 
 
 def _notes(notes: Sequence[str]) -> list[str]:
     if not notes:
         return []
-    text = " ".join(escaped(note) for note in notes)
+    text = " ".join(_with_minus(note) for note in notes)
     return [r"\par\smallskip", rf"\begin{{minipage}}{{\linewidth}}\footnotesize {text}\end{{minipage}}"]

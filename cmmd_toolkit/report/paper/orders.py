@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from ...common.labels import short_labels
 from ...common.text import interval_text, p_text
+from ...sets.metric_names import METRICS
 from .panel import Dots, Point
 from .rows import Row
 from .table import Cell, Heading, PaperTable, estimate_cell, name_cell, number_cell
@@ -75,12 +76,15 @@ def _table(ranking: "Ranking", order: "Order") -> PaperTable:
     caption = f"Generated sets in order of their distance to {ranking.reference} on {order.backbone}."
     paired = " Sets are paired by picture." if ranking.paired else ""
     note = (
-        f"{score} ± standard error; lower is closer to the reference ({ranking.n_reference:,} pictures). Sets that "
-        f"share a letter cannot be told apart at {100 * ranking.alpha:.3g} %. Bold: closer than every other set; where "
-        "none is bold, none is shown to be. p: relative test with the next set, two-sided, after Holm's correction for "
-        f"all pairs.{paired}"
+        f"{order.metric}: {METRICS[order.metric].full_name}. {score} ± standard error; lower is closer to the "
+        f"reference ({ranking.n_reference:,} pictures). Sets that share a letter cannot be told apart at "
+        f"{100 * ranking.alpha:.3g} %. Bold: closer than every other set; where none is bold, none is shown to be. "
+        "Difference to next: this set's distance less that of the set below it, 95 % interval, not corrected; below "
+        "zero this set is closer. p: relative test with the next set, two-sided, after Holm's correction for all "
+        f"pairs.{paired}"
     )
-    return PaperTable(caption, headings, rows, (note,))
+    about = ("rank", order.backbone, order.metric, ranking.reference, *_given(ranking))
+    return PaperTable(caption, headings, rows, (note,), about)
 
 
 def _cells(order: "Order", number: int, is_best: bool) -> tuple[Cell, ...]:

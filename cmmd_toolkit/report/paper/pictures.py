@@ -76,7 +76,8 @@ def _table(explanation: "Explanation", section: "Section") -> PaperTable:
     headings = [Heading(name, is_name=True) for name in ("List", "Picture")]
     headings += [Heading("Witness"), Heading("Change"), Heading("Nearest", is_name=True), Heading("Distance")]
     rows = tuple(picture_cells(name, entry) for name, entries in _lists(section).items() for entry in entries)
-    return PaperTable(caption, tuple(headings), rows, (_NOTE,))
+    about = ("explain", section.backbone, explanation.reference, explanation.generated)
+    return PaperTable(caption, tuple(headings), rows, (_NOTE,), about)
 
 
 def picture_cells(name: str, entry: "Entry") -> tuple[Cell, ...]:

@@ -1,6 +1,7 @@
 """A report on paper: a table of value ± error, the closest set in bold where the test says so, and a figure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -68,7 +69,13 @@ def score_tables(report: "Report") -> list[PaperTable]:
     if report.results_per_class:
         about = "Class by class: each is scored as if its folders alone had been compared."
         tables.append(_table(about, report.results_per_class, short, set(), _notes(report, short, None)))
-    return tables
+    backbones, metrics, sets = (
+        list(dict.fromkeys(getattr(result, name) for result in report.results))
+        for name in ("backbone", "metric", "generated")
+    )
+    subject = (*backbones, *metrics, references, *(short[name] for name in sets))
+    kinds = ("compare", "classes")
+    return [replace(table, about=(kind, *subject)) for kind, table in zip(kinds, tables, strict=False)]
 
 
 def best_sets(report: "Report") -> set[tuple[str, str, str]]:
@@ -103,8 +110,18 @@ def _table(
                 cells[SetOf(label, result.generated, place), key] = _cell(result, key[2], is_best)
     sets = list(dict.fromkeys(own for own, _ in cells))
     if len(keys) <= MOST_COLUMNS or len(keys) <= len(sets) or "" not in groups:
-        return _sets_in_rows(caption, sets, keys, cells, short, notes)
+        return _sets_in_rows(caption, sets, keys, cells, short, notes, _sizes(groups))
     return _metrics_in_rows(caption, sets, keys, cells, short, notes)
+
+
+def _sizes(groups: Mapping[str, Sequence["Result"]]) -> dict[SetOf, str]:
+    """Pictures of the reference and of each set, the largest numbers that a metric looked at."""
+    largest: dict[SetOf, tuple[int, int]] = {}
+    for label, own in groups.items():
+        for result in own:
+            reference, generated = largest.get(key := SetOf(label, result.generated, 1), (0, 0))
+            largest[key] = max(reference, result.n_reference or 0), max(generated, result.n_generated or 0)
+    return {key: ", ".join(f"{n:,}" if n else "-" for n in pair) for key, pair in largest.items()}
 
 
 def _sets_in_rows(
@@ -114,16 +131,19 @@ def _sets_in_rows(
     cells: Mapping[tuple[SetOf, Key], Cell],
     short: Mapping[str, str],
     notes: tuple[str, ...],
+    counts: Mapping[SetOf, str],
 ) -> PaperTable:
     by_class = any(own.label for own in sets)
     names = [*(["Class"] if by_class else []), "Generated"]
     headings = [Heading(name, is_name=True) for name in names]
+    headings += [Heading("n ref., gen.", is_name=True)] if by_class else []
     headings += [Heading(_metric_text(key), key[0]) for key in keys]
     rows = []
     for own in sets:
         classes = [name_cell(own.label)] if by_class else []
         found = (cells.get((own, key), number_cell("-")) for key in keys)
-        rows.append((*classes, name_cell(own.shown(short)), *found))
+        sizes = [Cell(counts.get(own._replace(place=1), "-"))] if by_class else []
+        rows.append((*classes, name_cell(own.shown(short)), *sizes, *found))
     return PaperTable(caption, tuple(headings), tuple(rows), notes)
 
 

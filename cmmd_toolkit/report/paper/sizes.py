@@ -11,12 +11,21 @@ from .rows import Row
 from .table import Cell, Heading, PaperTable, name_cell, number_cell
 
 if TYPE_CHECKING:
-    from ..plan import Need, Plan
+    from ..plan import Need, Plan, Size
 
 COLUMNS = (
     *("backbone", "metric", "about", "value", "low", "high", "difference", "difference_about", "pictures_same_way"),
     *("pictures_different_ways", "reference_same_way", "reference_different_ways", "as_many_same_way"),
     *("as_many_different_ways", "power", "alpha", "remark"),
+)
+
+_BOTH = "Both models are known: nothing is assumed about the way they fail."
+_ASSUMED = (
+    "Same way: both models make the same kinds of mistakes, one more of them; different ways: their mistakes have "
+    "nothing in common. Unless you know better, plan for these."
+)
+_TOO_SMALL = (
+    "None: the reference is too small for any number of generated pictures; in brackets how many it needs at least."
 )
 
 
@@ -49,35 +58,33 @@ def tidy_rows(plan: "Plan") -> list[Row]:
 
 
 def size_tables(plan: "Plan") -> list[PaperTable]:
-    """One table of all pilots."""
-    columns = ("Same way", "Different ways")
-    headings = [Heading(name, is_name=True) for name in ("Backbone", "Pilot")]
-    headings += [
-        Heading("Difference"),
-        Heading("", is_name=True),
-        *(Heading(name, "Pictures per set") for name in columns),
-    ]
-    rows = [row for need in plan.needs for row in _rows(need)]
+    """A table for each pilot."""
+    return [_table(plan, need) for need in plan.needs]
+
+
+def _table(plan: "Plan", need: "Need") -> PaperTable:
+    columns = ("Pictures per set",) if need.both else ("Same way", "Different ways")
+    headings = (Heading("Difference"), Heading("", is_name=True), *map(Heading, columns))
     caption = (
-        f"Pictures in each generated set that show a difference with a power of {plan.power:.0%} at level "
-        f"{plan.alpha:.0%} (two-sided)."
+        f"Pictures in each generated set that show a difference in {need.metric} on {need.backbone} with a power of "
+        f"{plan.power:.0%} at level {plan.alpha:.0%} (two-sided): {need.about}."
     )
-    notes = [
-        "Same way: both models make the same kinds of mistakes, one more of them; different ways: their mistakes have "
-        "nothing in common. One number where both models are known. None: no number suffices with this reference."
-    ]
-    notes += [f"{need.about}: {need.remark.partition('; ')[0]}." for need in plan.needs if need.remark]
-    return [PaperTable(caption, tuple(headings), tuple(rows), tuple(notes))]
+    notes = [_BOTH if need.both else _ASSUMED]
+    if any(size.alike is None or size.unlike is None for size in need.sizes):
+        notes.append(_TOO_SMALL)
+    if need.remark:
+        notes.append(f"{need.remark.partition('; ')[0]}.")
+    about = ("plan", need.backbone, need.metric, need.about)
+    return PaperTable(caption, headings, tuple(_cells(need, size) for size in need.sizes), tuple(notes), about)
 
 
-def _rows(need: "Need") -> list[tuple[Cell, ...]]:
-    rows: list[tuple[Cell, ...]] = []
-    for size in need.sizes:
-        names = (name_cell(need.backbone), name_cell(f"{need.about} ({need.metric})"))
-        counts = [number_cell("none" if n is None else f"{n:,}") for n in (size.alike, size.unlike)]
-        difference = number_cell(number_text(size.difference)), name_cell(size.about)
-        rows.append((*names, *difference, counts[0], number_cell("") if need.both else counts[1]))
-    return rows
+def _cells(need: "Need", size: "Size") -> tuple[Cell, ...]:
+    counts = [_count(size.alike, size.reference_alike), _count(size.unlike, size.reference_unlike)]
+    return number_cell(number_text(size.difference)), name_cell(size.about), *counts[: 1 if need.both else 2]
+
+
+def _count(n: int | None, reference: int) -> Cell:
+    return number_cell(f"none ({reference:,})" if n is None else f"{n:,}")
 
 
 def size_panels(plan: "Plan") -> list[Curves]:

@@ -35,12 +35,16 @@ class Heading:
 
 @dataclass(frozen=True)
 class PaperTable:
-    """Rows of cells under headings; the notes stand below and say how the numbers are read."""
+    """Rows of cells under headings; the notes stand below and say how the numbers are read.
+
+    `about` tells this table from others, in words: the command, backbones, metrics, sets.
+    """
 
     caption: str
     headings: tuple[Heading, ...]
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
 
 
 def name_cell(text: str) -> Cell:

@@ -33,6 +33,7 @@ def features(name: str, seed: int, shift: float = 0.0) -> Features:
 
 REAL, NEAR, FAR, ALSO_FAR = features("real", 0), features("near", 1), features(ODD, 2, 1.0), features("far too", 3, 1.0)
 REPORT = compare(REAL, [FAR, NEAR, ALSO_FAR], metric=["mmd", "fd", "recall", "p-value"], per_class=True)
+LONG = [f"runs/2024-01-exp-{letter}/samples/step-100000-ema" for letter in "abc"]
 RECORDS: dict[str, PaperRecord] = {
     "report": REPORT,
     "ranking": rank(REAL, [FAR, NEAR, ALSO_FAR], metric="fd"),
@@ -213,6 +214,48 @@ def test_latex_compiles_with_any_name(record: PaperRecord, tmp_path: Path) -> No
         assert made.returncode == 0, made.stdout[-2000:]
 
 
+def test_no_table_is_wider_than_the_text_of_an_article(tmp_path: Path) -> None:
+    if shutil.which("pdflatex") is None:
+        pytest.skip("there is no pdflatex")
+    sets = {name: features("x", seed, seed / 10) for seed, name in enumerate(LONG, 1)}
+    scores = compare(REAL, sets, metric=["fd", "mmd", "recall", "density"])
+    records = [rank(REAL, sets), scores, plan(scores), REPORT]
+    body = "".join(record.to_latex() for record in records)
+    labels = re.findall(r"\\label\{(.*)\}", body)
+    assert len(set(labels)) == len(labels) > len(records)
+    assert all(re.fullmatch("tab:cmmd-(rank|compare|plan|classes)-[a-z0-9-]+", label) for label in labels)
+    head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs}\begin{document}"
+    (tmp_path / "main.tex").write_text(head + body + r"\end{document}", encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "main.tex"]
+    made = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    if b"booktabs.sty' not found" in made.stdout:
+        pytest.skip("this TeX has no booktabs")
+    assert made.returncode == 0
+    assert not re.findall(rb"Overfull .*|.*multiply defined.*", made.stdout)
+
+
+def test_a_plan_keeps_how_large_the_reference_must_be() -> None:
+    (need,) = plan(REAL, FAR, differences=[0.2]).needs
+    lacking = replace(need, sizes=tuple(replace(size, unlike=None, reference_unlike=4850) for size in need.sizes))
+    text = replace(RECORDS["plan"], needs=(lacking,)).to_latex()
+    assert "none (4,850)" in text
+    assert "how many it needs at least" in text
+
+
+def test_class_tables_have_their_pictures_and_a_ranking_says_how_to_read_it() -> None:
+    assert "| 30, 30 |" in REPORT.to_markdown()
+    said = RECORDS["ranking"].to_markdown()
+    assert "Frechet distance" in said
+    assert "not corrected; below zero this set is closer" in said
+
+
+def test_a_minus_is_a_minus_in_captions_and_notes_too() -> None:
+    table = PaperTable("v -0.5, a-1, 2024-01", (Heading("a", is_name=True),), ((name_cell("x"),),), ("(-2)",))
+    text = to_latex([table])
+    assert "v $-$0.5, a-1, 2024-01" in text
+    assert "($-$2)" in text
+
+
 def test_line_breaks_in_names_break_no_table() -> None:
     odd = Features(REAL.values, {"source": "/data/a\n\n| b\x1b"})
     for report in (compare(odd, [NEAR, odd], metric="mmd"), rank(odd, [NEAR, FAR]), explain(odd, NEAR, top=1)):
@@ -263,9 +306,6 @@ def test_a_figure_shows_values_without_bias_and_their_intervals() -> None:
     bars = [tuple(line.get_xdata()) for line in figure.axes[1].lines if line.get_linestyle() == "-"]
     assert bars == [result.interval for result in own]
     assert len({line.get_marker() for line in marks}) == len(marks)  # reads in grey
-
-
-LONG = [f"runs/2024-01-exp-{letter}/samples/step-100000-ema" for letter in "abc"]
 
 
 def test_long_names_leave_the_axis_its_width_and_no_ticks_touch() -> None:

@@ -81,15 +81,13 @@ def plain(number: float) -> str:
 
 
 def p_text(p_value: float) -> str:
-    """A p-value in a table."""
-    return f"{p_value:.2g}" if p_value >= _LEAST_P else f"< {plain(_LEAST_P)}"
+    """A p-value in a table; of a tiny one the order of magnitude."""
+    return f"{p_value:.2g}" if p_value >= _LEAST_P else f"< {p_bound(p_value)}"
 
 
 def p_phrase(p_value: float) -> str:
-    """A p-value in a sentence; of a tiny one the order of magnitude."""
-    if p_value >= _LEAST_P:
-        return f"p = {p_text(p_value)}"
-    return f"p < {p_bound(p_value)}"
+    """A p-value in a sentence, in the form of tables."""
+    return f"p = {p_text(p_value)}" if p_value >= _LEAST_P else f"p {p_text(p_value)}"
 
 
 def p_bound(p_value: float) -> str:

@@ -1,5 +1,6 @@
 """A command line: errors in one line with exit code 2, signals without a traceback, streams that cost no result."""
 
+import atexit
 import errno
 import io
 import os
@@ -44,6 +45,8 @@ class Shell(click.Group):
             code = self._run(args, extra, came)
         if args is None:
             exit_at_once()  # while Python itself shuts down
+            if os.environ.get("WORLD_SIZE", "1") != "1":
+                _leave(code)
         sys.exit(code)
 
     def invoke(self, context: click.Context) -> Any:
@@ -135,6 +138,16 @@ class Shell(click.Group):
                     warnings.simplefilter("once", category)
             warnings.showwarning = lambda message, *_, **__: self.say(f"warning: {in_flags(str(message), self)}")
             yield
+
+
+def _leave(code: int) -> NoReturn:
+    """End one of several processes before C++ tidies up: a thread of a process group now and then aborts that."""
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            with suppress(OSError, ValueError):
+                stream.flush()
+    os._exit(code)
 
 
 @contextmanager

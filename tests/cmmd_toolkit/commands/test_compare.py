@@ -243,6 +243,7 @@ def test_other_preprocessing_or_weights_of_stored_features_show(
     assert any("made with other weights files" in warning for warning in report.warnings)
 
 
+@pytest.mark.slow
 def test_snapshots_of_a_generator_in_training_come_out_in_order() -> None:
     weights = shared_path("weights", "inception-fid-768.safetensors")
     reference = shared_path("data", "landscapes")

@@ -150,6 +150,7 @@ def test_it_says_which_engines_cannot_be_measured_and_goes_on_without_them(tmp_p
     assert all("CUDA GPUs only" in cell["note"] for cell in cells if cell["attention"] == "xformers")
 
 
+@pytest.mark.slow
 def test_damaged_results_of_a_stage_are_made_anew_and_rests_of_killed_runs_go(tmp_path, capfd, pictures) -> None:
     out = tmp_path / "study"
     assert study(capfd, pictures, out, "--backbone", "mini").code == 0

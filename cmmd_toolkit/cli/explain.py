@@ -56,7 +56,7 @@ def explain(reference: str, generated: tuple[str, ...], sheet_file: str | None, 
         raise ArgumentError("--html: shows one generated set; leave it out, or explain each set by itself")
     parse_shared(given)
     outputs = Outputs.taken_from(given)
-    page = page_from(given, outputs)
+    page = page_from(given)
     if sheet_file is not None:
         _check_sheet(sheet_file, (reference, *generated))
 

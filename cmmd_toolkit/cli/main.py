@@ -118,7 +118,7 @@ def compare(reference: str, generated: tuple[str, ...], **given: Any) -> int:
     limits += [parse_limit(BELOW, text, given["metric"]) for text in given.pop("fail_below")]
     parse_shared(given)
     outputs = Outputs.taken_from(given)
-    page = page_from(given, outputs)
+    page = page_from(given)
 
     from ..commands.compare import compare as run
     from ..common.progress import show_progress
@@ -217,7 +217,8 @@ def demo(json_file: str, **given: Any) -> int:
     """Score real pictures offline, in seconds: handwritten digits against copies with known faults."""
     outputs = Outputs({"json": json_file})
     outputs.check()
-    page = page_from(given, outputs)
+    check_places({"--json": json_file, **({"--html": given["html_file"]} if given["html_file"] else {})}, [])
+    page = page_from(given)
 
     from ..common.progress import show_progress
     from .demo import explanation, run_demo

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..common.flags import in_flags
-from ..common.outputs import Outputs
-from ..errors import ArgumentError
 from .options import root_command
 
 if TYPE_CHECKING:
@@ -28,7 +26,7 @@ def html_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--html", "html_file", metavar="FILE.html", help=about)(command)
 
 
-def page_from(given: dict[str, Any], outputs: Outputs, *, with_exhibit: bool = True) -> Callable[["Named"], Saves]:
+def page_from(given: dict[str, Any], *, with_exhibit: bool = True) -> Callable[["Named"], Saves]:
     """Take --html out of what was typed and check it before hours of work; returns what writes the page after them."""
     file = given.pop("html_file")
     if with_exhibit:
@@ -41,8 +39,6 @@ def page_from(given: dict[str, Any], outputs: Outputs, *, with_exhibit: bool = T
     from ..report.page.page import check_page_name
 
     check_page_name(path_of(file))
-    if twice := [form for form, name in outputs.files.items() if name == file]:
-        raise ArgumentError(f"--{twice[0]} and --html: both would be written to {file}; name another file")
     check_writable(path_of(file))
     return lambda document: [lambda: in_typed_words(document).save_html(file, progress=show_progress)]
 

@@ -55,7 +55,7 @@ def rank(reference: str, generated: tuple[str, ...], fail_unless: tuple[str, ...
     wanted = [_parse_order(text, generated) for text in fail_unless]
     parse_shared(given)
     outputs = Outputs.taken_from(given)
-    page = page_from(given, outputs)
+    page = page_from(given)
 
     from ..commands.rank import rank as run
     from ..common.progress import show_progress
@@ -112,7 +112,7 @@ def plan(pilot: str, generated: tuple[str, ...], **given: Any) -> int:
     """
     parse_shared(given)
     outputs = Outputs.taken_from(given)
-    page = page_from(given, outputs, with_exhibit=False)
+    page = page_from(given, with_exhibit=False)
 
     from ..commands.plan import plan as run
     from ..common.progress import show_progress

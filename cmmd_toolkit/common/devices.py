@@ -3,7 +3,7 @@
 import ctypes
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ def full_float32() -> Iterator[None]:
     of a FID. On leaving, everything is as it was."""
     import torch
 
-    operations = _operations()
+    operations = float32_operations()
     with ExitStack() as settings:  # what is first here is set back last, since the old names also change the new ones
         for operation in operations:
             settings.callback(setattr, operation, "fp32_precision", operation.fp32_precision)
@@ -89,12 +89,13 @@ def full_float32() -> Iterator[None]:
         yield
 
 
-def _operations() -> list[Any]:
-    """Whatever has a precision of its own for float32; none in torch 2.8, which has the old names only."""
+def float32_operations(rooms: Sequence[str] = ("cuda", "cudnn", "mkldnn")) -> list[Any]:
+    """What in these rooms has a precision of its own for float32; nothing in torch 2.8, with its old names only."""
     import torch
 
     backends: Any = torch.backends
-    places = ("cuda.matmul", "cudnn.conv", "cudnn.rnn", "mkldnn.matmul", "mkldnn.conv", "mkldnn.rnn")
+    own = ("cuda.matmul", "cudnn.conv", "cudnn.rnn", "mkldnn.matmul", "mkldnn.conv", "mkldnn.rnn")
+    places = [place for place in own if place.partition(".")[0] in rooms]
     found = [getattr(getattr(backends, room), name, None) for room, name in (place.split(".") for place in places)]
     return [own for own in found if hasattr(own, "fp32_precision")]
 

@@ -63,18 +63,16 @@ class Outputs:
         return next((form for form, name in self.files.items() if name == STDOUT), None)
 
     def check(self) -> None:
-        """Raise CmmdError for a file that cannot be written, and for two forms in one place."""
-        taken: dict[Path, str] = {}
+        """Raise CmmdError for a file that cannot be written, and for two forms on stdout."""
+        printed = [form for form, name in self.files.items() if name == STDOUT]
+        if len(printed) > 1:
+            both = f"--{printed[0]} and --{printed[1]}"
+            raise ArgumentError(f"{both}: both would be written to stdout; name another file")
         for form, name in self.files.items():
-            target = Path(STDOUT) if name == STDOUT else path_of(name)
-            other = taken.setdefault(target, form)
-            if other != form and (name == STDOUT or not target.exists() or target.is_file()):
-                where = "stdout" if name == STDOUT else name
-                raise ArgumentError(f"--{other} and --{form}: both would be written to {where}; name another file")
             if name != STDOUT:
                 if form == "figure":
-                    figure_kind(target)
-                check_writable(target)
+                    figure_kind(path_of(name))
+                check_writable(path_of(name))
 
     def writers(self, record: Printable) -> list[Callable[[], None]]:
         """A function for each file, which writes it whole or raises CmmdError."""

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import torch
 
+from cmmd_toolkit.common.devices import float32_operations
+
 Precision = Literal["fp32", "bf16", "fp16"]
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -32,10 +34,14 @@ def kept_casts(precision: Precision, device: torch.device) -> Iterator[None]:
 @contextmanager
 def float32_products(*, tf32: bool) -> Iterator[None]:
     """Whether GPUs may multiply float32 in TF32, in matrix products and in cuDNN; afterwards all is as it was."""
+    operations = float32_operations(("cuda", "cudnn"))
     backends: Any = torch.backends
-    places = (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn)
+    old = () if operations else (backends.cuda.matmul, backends.cudnn)  # the names of torch 2.8
     with ExitStack() as settings:
-        for place in places:
+        for place in operations:
             settings.callback(setattr, place, "fp32_precision", place.fp32_precision)
             place.fp32_precision = "tf32" if tf32 else "ieee"
+        for place in old:
+            settings.callback(setattr, place, "allow_tf32", place.allow_tf32)
+            place.allow_tf32 = tf32
         yield

@@ -11,11 +11,10 @@ from torch import Tensor
 from ..common.peak_memory import peak_bytes
 from ..common.precision import float32_products
 from ..data.batches import Batch
-from ..diffusion.loss import diffusion_loss
 from ..diffusion.schedule import linear_schedule
 from ..errors import NotFiniteError
 from ..network.model import DiT
-from .loop import MakeBatch, TrainSettings, TrainState, train
+from .loop import MakeBatch, TrainSettings, TrainState, batch_loss, train
 
 _TRIED = 10  # steps: the first are slow, until memory is laid out and threads are awake
 _LEAST = 2
@@ -55,12 +54,8 @@ def forecast(model: DiT, settings: TrainSettings, make: MakeBatch, steps: int, a
 
 
 def _loss(model: DiT, batch: Batch, *, recompute: bool) -> Tensor:
-    labels = batch.labels if model.config.num_classes else None
-
-    def predict(x_t: Tensor, timesteps: Tensor) -> Tensor:
-        return model(x_t, timesteps, labels, drop=batch.drop, recompute=recompute).float()
-
-    return diffusion_loss(predict, batch.x_0, batch.timesteps, batch.noise, linear_schedule()).total.mean()
+    conditional = model.config.num_classes > 0
+    return batch_loss(model, batch, linear_schedule(), conditional=conditional, recompute=recompute).total.mean()
 
 
 @torch.no_grad()

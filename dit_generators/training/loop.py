@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from ..common.precision import Precision
 from ..data.batches import Batch
-from ..diffusion.loss import diffusion_loss
+from ..diffusion.loss import Loss, diffusion_loss
 from ..diffusion.schedule import Schedule, linear_schedule
 from ..errors import ArgumentError, NotFiniteError
 from ..network.model import DiT
@@ -178,19 +177,21 @@ def _add_gradients(
         waited += seconds
         with _last(accelerator, network, i == len(parts) - 1):
             batch = batch.to(accelerator.device)
-            labels = batch.labels if conditional else None
-            predict = partial(_predict, network, labels, batch.drop, settings.recompute)
             with accelerator.autocast():
-                loss = diffusion_loss(predict, batch.x_0, batch.timesteps, batch.noise, schedule)
+                loss = batch_loss(network, batch, schedule, conditional=conditional, recompute=settings.recompute)
             accelerator.backward(loss.total.mean() / settings.accumulate)
         totals += torch.stack([loss.total.mean(), loss.mse.mean()]).detach() / settings.accumulate
     return totals, waited
 
 
-def _predict(
-    network: Any, labels: Tensor | None, drop: Tensor, recompute: bool, x_t: Tensor, timesteps: Tensor
-) -> Tensor:
-    return network(x_t, timesteps, labels, drop=drop, recompute=recompute).float()
+def batch_loss(network: Any, batch: Batch, schedule: Schedule, *, conditional: bool, recompute: bool) -> Loss:
+    """The loss of a batch on the network's device; `conditional` gives it the labels."""
+
+    def predict(x_t: Tensor, timesteps: Tensor) -> Tensor:
+        labels = batch.labels if conditional else None
+        return network(x_t, timesteps, labels, drop=batch.drop, recompute=recompute).float()
+
+    return diffusion_loss(predict, batch.x_0, batch.timesteps, batch.noise, schedule)
 
 
 def _check(step: int, loss: float, norm: float, scaler: Any) -> None:

@@ -30,7 +30,7 @@ def tidy_rows(ranking: "Ranking") -> list[Row]:
 
 def _row(ranking: "Ranking", order: "Order", place: "Place", number: int) -> Row:
     low, high = place.interval or (None, None)
-    pair = test_of_next(order, number - 1)
+    pair = pair_with_next(order, number - 1)
     difference_low, difference_high = (None, None) if pair is None else pair.interval
     return {
         "reference": ranking.reference,
@@ -55,7 +55,7 @@ def _row(ranking: "Ranking", order: "Order", place: "Place", number: int) -> Row
     }
 
 
-def test_of_next(order: "Order", place: int) -> "PairTest | None":
+def pair_with_next(order: "Order", place: int) -> "PairTest | None":
     """The test of a set and the one below it; None for the last."""
     names = [own.generated for own in order.places[place : place + 2]]
     return next((pair for pair in order.pairs if [pair.better, pair.worse] == names), None)
@@ -88,7 +88,7 @@ def _table(ranking: "Ranking", order: "Order") -> PaperTable:
 
 
 def _cells(order: "Order", number: int, is_best: bool) -> tuple[Cell, ...]:
-    place, pair = order.places[number], test_of_next(order, number)
+    place, pair = order.places[number], pair_with_next(order, number)
     return (
         name_cell(place.generated),
         estimate_cell(place.score, place.standard_error, is_best=is_best),

@@ -16,7 +16,7 @@ METRICS = {"mmd": "squared MMD", "fd": "FD"}
 
 @dataclass(frozen=True)
 class MethodDifference:
-    """The second method less the first under one backbone and metric; negative: the second is closer.
+    """The second method minus the first under one backbone and metric; negative: the second is closer.
 
     Run k of both has the same seed, hence the same initial weights and batches: differences are paired by run.
 
@@ -45,7 +45,7 @@ class MethodDifference:
         closer = first if self.difference > 0 else second
         told = "the methods cannot be told apart" if self.p_value >= _LEVEL else f"{closer} is the closer method"
         return (
-            f"{self.backbone}, {METRICS[self.metric]}: {second} less {first} is {number_text(self.difference, error)} "
+            f"{self.backbone}, {METRICS[self.metric]}: {second} minus {first} is {number_text(self.difference, error)} "
             f"({interval_text(self.interval, error)}; {p_phrase(self.p_value)}) over {self.runs} training runs of "
             f"each: {told}{self._split}{self._few}."
         )

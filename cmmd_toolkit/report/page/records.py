@@ -146,7 +146,7 @@ def _pair_table(ranking: Ranking, order: Order) -> Table:
     ]
     paired = " The sets are paired by picture." if ranking.paired else ""
     caption = (
-        "Difference: distance of the first less that of the second, 95 % interval; the first is the one that scored "
+        "Difference: distance of the first minus that of the second, 95 % interval; the first is the one that scored "
         "lower here. p is two-sided, corrected for all pairs (Holm); the intervals are not corrected. Reading: at "
         f"{100 * ranking.alpha:.3g} %.{paired}"
     )

@@ -79,7 +79,7 @@ def _table(ranking: "Ranking", order: "Order") -> PaperTable:
         f"{order.metric}: {METRICS[order.metric].full_name}. {score} ± standard error; lower is closer to the "
         f"reference ({ranking.n_reference:,} pictures). Sets that share a letter cannot be told apart at "
         f"{100 * ranking.alpha:.3g} %. Bold: closer than every other set; where none is bold, none is shown to be. "
-        "Difference to next: this set's distance less that of the set below it, 95 % interval, not corrected; below "
+        "Difference to next: this set's distance minus that of the set below it, 95 % interval, not corrected; below "
         "zero this set is closer. p: relative test with the next set, two-sided, after Holm's correction for all "
         f"pairs.{paired}"
     )

@@ -56,7 +56,7 @@ def explain(
         f(z) = mean_i k(x_i, z) - mean_j k(y_j, z)
 
     The generated pictures with the lowest f are listed, and the reference pictures with the highest. The squared MMD
-    is unbiased and unscaled, whatever the recipe: then it is the mean of f over the reference less its mean over the
+    is unbiased and unscaled, whatever the recipe: then it is the mean of f over the reference minus its mean over the
     generated set. Pictures unlike any real one have a low f only where there are many alike: one of them has f near
     zero, and MMD does not see it. Therefore a third list has the generated pictures farthest from every real one.
 

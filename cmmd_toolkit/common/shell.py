@@ -141,7 +141,7 @@ class Shell(click.Group):
 
 
 def _leave(code: int) -> NoReturn:
-    """End one of several processes before C++ tidies up: a thread of a process group now and then aborts that."""
+    """End one of several processes before C++ tidies up: a thread of a process group aborted one run there."""
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:

@@ -28,7 +28,7 @@ class PairTest:
     """The relative test of two sets, `better` the one with the lower distance.
 
     Attributes:
-        difference: of the better set less the worse one, both without bias; standard_error, interval: of that, 95 %.
+        difference: of the better set minus the worse one, both without bias; standard_error, interval: of that, 95 %.
         p_value: two-sided; p_adjusted: corrected for all pairs (Holm).
         neighbours: whether no other set lies between them.
         images_needed: pictures in each set that would show a difference of this size in four of five cases, at the

@@ -53,7 +53,7 @@ class RelativeTest:
     """What `relative_test` returns.
 
     Attributes:
-        difference: the first set's distance less the second's (Frechet distances without their bias); below zero the
+        difference: the first set's distance minus the second's (Frechet distances without their bias); below zero the
             first is closer.
         standard_error, interval: of the difference, 95 %.
         p_value: the chance of a difference at least so large when both are equally close.
@@ -219,7 +219,7 @@ def _compare_frechet(first: FrechetScore, second: FrechetScore, paired: bool, al
     assert two is not None
     n, m, r = len(one.reference), len(one.generated), len(two.generated)
     (x_one, y_one), (x_two, y_two) = one.without_bias, two.without_bias
-    # Var(I_x,1 - I_x,2) / n + Var(I_y) / m + Var(I_z) / r, for pairs less 2 Cov(I_y, I_z) / m
+    # Var(I_x,1 - I_x,2) / n + Var(I_y) / m + Var(I_z) / r, for pairs minus 2 Cov(I_y, I_z) / m
     reference_variance = float(np.var(x_one - x_two, ddof=1)) / n
     projected = reference_variance + float(y_one.var(ddof=1)) / m + float(y_two.var(ddof=1)) / r
     (_, y_within, y_between), (_, z_within, z_between) = one.remainders, two.remainders

@@ -33,7 +33,7 @@ class ContrastSection:
 
     Attributes:
         first, second: the squared MMD of each generated set to the reference, unbiased, by one kernel.
-        difference: the first less the second; below zero the first is closer.
+        difference: the first minus the second; below zero the first is closer.
         standard_error, interval, p_value: of the difference (relative test), None where there is none.
         first_worst, second_worst: pictures of each generated set whose removal would bring it closest to the reference.
         nearer_to_first, nearer_to_second: reference pictures where that set is denser than the other.

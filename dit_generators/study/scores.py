@@ -108,7 +108,7 @@ def _pair(found: Mapping[StudyModel, Any], run: int) -> list[Any]:
 
 
 def _test(reference: Any, first: Any, second: Any) -> dict[str, Any] | None:
-    """The first model's squared MMD less the second's; samples share seeds. None for fewer than twenty pictures."""
+    """The first model's squared MMD minus the second's; samples share seeds. None for fewer than twenty pictures."""
     if min(len(reference), len(first)) < _LEAST:
         return None
     real, one, two = (unit_rows(rows) for rows in (reference, first, second))

@@ -78,6 +78,17 @@ def read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str
         return tensors, stream.metadata() or {}
 
 
+def map_tensor(path: Path, name: str) -> NDArray[Any]:
+    """One array of a file, memory-mapped, read-only, whatever its size. Raises KeyError where there is none.
+
+    The library checks the header: it raises its own SafetensorError.
+    """
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy"):
+        return _mapped(path, _places(path)[name])
+
+
 def _places(path: Path) -> dict[str, tuple[str, tuple[int, ...], int, int]]:
     """Kind, shape, and first and last byte in the file of every tensor."""
     with path.open("rb") as stream:

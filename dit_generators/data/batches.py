@@ -5,9 +5,10 @@ noise, dropped label) follows from (seed, p), so a run resumes exactly where it 
 in one process or several.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..diffusion.noise import stream_seed
+from .pixels import Pixels, take
 
 _ORDER, _SAMPLE = 2, 3  # streams of their own, apart from those of sampling
 
@@ -30,11 +32,29 @@ class Batch:
     drop: Tensor
 
     def to(self, device: torch.device) -> "Batch":
-        """All of it on a device."""
-        return Batch(*(x.to(device) for x in (self.x_0, self.noise, self.timesteps, self.labels, self.drop)))
+        """All of it on a device; what is pinned is copied while the caller goes on."""
+        return Batch(*(x.to(device, non_blocking=True) for x in self._parts()))
+
+    def pinned(self) -> "Batch":
+        """In memory that a GPU reads by itself."""
+        return Batch(*(x.pin_memory() for x in self._parts()))
+
+    def _parts(self) -> tuple[Tensor, ...]:
+        return self.x_0, self.noise, self.timesteps, self.labels, self.drop
 
 
-Example = Callable[[int, torch.Generator], Tensor]
+class Examples(Protocol):
+    """Pictures as inputs of the network."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one."""
+
+    def draw(self, generator: torch.Generator) -> Any:
+        """All that is random about one."""
+
+    def make(self, indices: Sequence[int], draws: Sequence[Any]) -> Tensor:
+        """Pictures `indices` as x_0 (B, C, H, W), each by its own draw."""
 
 
 def picture_at(seed: int, position: int, count: int) -> int:
@@ -45,38 +65,60 @@ def picture_at(seed: int, position: int, count: int) -> int:
 def make_batch(
     seed: int,
     positions: Sequence[int],
-    example: Example,
+    examples: Examples,
     labels: NDArray[np.int64],
     *,
     num_timesteps: int,
     dropout: float,
 ) -> Batch:
-    """The batch at these positions; `example` gives picture i as x_0 (C, H, W), flipped by the generator."""
-    rows = []
-    for position in positions:
-        index = picture_at(seed, position, len(labels))
+    """The batch at these positions: each has a generator of its own, and all else is done for the batch at once."""
+    count = len(positions)
+    noise = torch.empty(count, *examples.shape)
+    timesteps, chance = torch.empty(count, dtype=torch.int64), torch.empty(count)
+    draws = []
+    for row, position in enumerate(positions):
         generator = torch.Generator().manual_seed(stream_seed(seed, _SAMPLE, position))
-        timestep = torch.randint(num_timesteps, (), generator=generator)
-        drop = torch.rand((), generator=generator) < dropout
-        x_0 = example(index, generator)
-        noise = torch.randn(x_0.shape, generator=generator)
-        rows.append((x_0, noise, timestep, torch.tensor(int(labels[index])), drop))
-    x_0, noise, timesteps, label, drop = (torch.stack(column) for column in zip(*rows, strict=True))
-    return Batch(x_0, noise, timesteps, label, drop)
+        torch.randint(num_timesteps, (), generator=generator, out=timesteps[row])
+        torch.rand((), generator=generator, out=chance[row])
+        draws.append(examples.draw(generator))
+        torch.randn(examples.shape, generator=generator, out=noise[row])
+    indices = [picture_at(seed, position, len(labels)) for position in positions]
+    return Batch(examples.make(indices, draws), noise, timesteps, torch.from_numpy(labels[indices]), chance < dropout)
 
 
-def pixel_example(pixels: NDArray[np.uint8], size: int, *, flip: bool) -> Example:
-    """Pictures uint8 (N, E, E, C) as float (C, size, size) in [-1, 1], at a random place where E > size."""
+@dataclass(frozen=True)
+class PixelExamples:
+    """Pictures of `pixels` as float (C, size, size) in [-1, 1], at a random place where they are larger."""
 
-    def example(index: int, generator: torch.Generator) -> Tensor:
+    pixels: Pixels
+    size: int
+    flip: bool
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """See `Examples`."""
+        return self.pixels.shape[3], self.size, self.size
+
+    def draw(self, generator: torch.Generator) -> tuple[float, float, float]:
+        """See `Examples`: whether it is mirrored, and its place."""
         mirrored, row, column = torch.rand(3, generator=generator).tolist()
-        places = pixels.shape[1] - size + 1
-        top, left = int(row * places), int(column * places)
-        picture = torch.from_numpy(pixels[index, top : top + size, left : left + size]).permute(2, 0, 1)
-        picture = picture.flip(-1) if flip and mirrored < 0.5 else picture
-        return picture.float() / 127.5 - 1
+        return mirrored, row, column
 
-    return example
+    def make(self, indices: Sequence[int], draws: Sequence[tuple[float, float, float]]) -> Tensor:
+        """See `Examples`."""
+        places = self.pixels.shape[1] - self.size + 1
+        cut = np.empty((len(indices), self.size, self.size, self.pixels.shape[3]), dtype=np.uint8)
+        pictures = take(self.pixels, indices)
+        for own, picture, (mirrored, row, column) in zip(cut, pictures, draws, strict=True):
+            top, left = int(row * places), int(column * places)
+            window = picture[top : top + self.size, left : left + self.size]
+            own[:] = window[:, ::-1] if self.flip and mirrored < 0.5 else window
+        return torch.from_numpy(cut).permute(0, 3, 1, 2).float().contiguous().div_(127.5).sub_(1)
+
+
+def pixel_example(pixels: Pixels, size: int, *, flip: bool) -> PixelExamples:
+    """Pictures uint8 (N, E, E, C) as float (C, size, size) in [-1, 1], at a random place where E > size."""
+    return PixelExamples(pixels, size, flip)
 
 
 @lru_cache(maxsize=2)

@@ -1,14 +1,21 @@
 """Scores of the average's samples while training, through the public names of cmmd_toolkit."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmmd_toolkit.errors import CmmdError
+from cmmd_toolkit.pictures.decode import Picture
+from cmmd_toolkit.pictures.load import of_pixels
+from cmmd_toolkit.pictures.sources import ImageSource
 
-from ..errors import EvaluationError
+from ..common.processes import ALONE, Processes
+from ..data.pixels import Pixels
+from ..errors import EvaluationError, SamplingError
 from ..network.model import DiT
 from ..sampling.sample import SampleSettings, sample
 from ..weights.autoencoder import Autoencoder
@@ -37,26 +44,66 @@ class Evaluation:
     settings: SampleSettings
     autoencoder: Autoencoder | None
 
-    def score(self, model: DiT, batch_size: int) -> Score:
-        """Sample `num` pictures and compare them."""
+    def score(self, model: DiT, batch_size: int, processes: Processes = ALONE) -> Score:
+        """Sample `num` pictures and compare them; each process makes its share, and all get the score."""
         from cmmd_toolkit import squared_mmd
 
-        parts = [
-            sample(model, self.settings, range(first, min(first + batch_size, self.num)), self.autoencoder)
-            for first in range(0, self.num, batch_size)
-        ]
-        generated = unit_rows(features_of(np.concatenate(parts), self.backbone))
+        def features(mine: range) -> NDArray[np.float32]:
+            return features_of(samples(model, self.settings, mine, batch_size, self.autoencoder), self.backbone)
+
+        generated = unit_rows(shared_rows(features, self.num, processes))
         estimate = squared_mmd(reference=self.reference, generated=generated)
         return Score(estimate.value, estimate.standard_error)
 
 
-def features_of(pictures: NDArray[np.uint8], backbone: str, **options: Any) -> NDArray[np.float32]:
-    """Features (N, D) of pictures (N, H, W, 1 or 3); raises EvaluationError with the toolkit's reason."""
+def samples(
+    model: DiT, settings: SampleSettings, indices: range, batch_size: int, autoencoder: Autoencoder | None
+) -> NDArray[np.uint8]:
+    """The pictures `indices` of a run, uint8 (N, H, W, C), so many at once."""
+    parts = [indices[first : first + batch_size] for first in range(0, len(indices), batch_size)]
+    return np.concatenate([sample(model, settings, part, autoencoder) for part in parts])
+
+
+def shared_rows(work: Callable[[range], NDArray[Any]], num: int, processes: Processes) -> NDArray[Any]:
+    """What `work` gives for the numbers below `num`, a row each: every process does its share, and all get all rows.
+
+    Raises in all processes where one could not sample or embed.
+    """
+    mine = range(processes.rank, num, processes.count)
+    found: Any = None
+    try:
+        found = work(mine) if mine else None
+    except (SamplingError, EvaluationError) as error:
+        found = error
+    every = processes.gather(found)
+    for own in every:
+        if isinstance(own, Exception):
+            raise own
+    rows = np.empty((num, *every[0].shape[1:]), every[0].dtype)
+    for rank, own in enumerate(every[:num]):
+        rows[rank :: processes.count] = own
+    return rows
+
+
+def features_of(pictures: Pixels, backbone: str, *, size: int | None = None, **options: Any) -> NDArray[np.float32]:
+    """Features (N, D) of pictures (N, H, W, 1 or 3), of their middle of `size`, read one by one.
+
+    Raises EvaluationError with the toolkit's reason.
+    """
     from cmmd_toolkit import embed  # what only samples need nobody else waits for
 
-    rgb = np.ascontiguousarray(np.broadcast_to(pictures, (*pictures.shape[:3], 3)))
+    def rgb(index: int) -> Picture:
+        return Picture(np.ascontiguousarray(np.broadcast_to(pictures[index], (*pictures.shape[1:3], 3))), "array")
+
+    def middle(index: int) -> Picture:
+        whole = rgb(index)
+        start = (whole.pixels.shape[0] - (size or whole.pixels.shape[0])) // 2
+        end = start + (size or whole.pixels.shape[0])
+        return Picture(np.ascontiguousarray(whole.pixels[start:end, start:end]), "array")
+
+    items = [(f"{index:06d}", of_pixels(partial(middle, index))) for index in range(len(pictures))]
     try:
-        return embed(rgb, backbone=backbone, store=False, **options).values
+        return embed(ImageSource("pictures", items), backbone=backbone, store=False, **options).values
     except CmmdError as error:
         raise EvaluationError(str(error)) from error
 

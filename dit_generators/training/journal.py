@@ -4,10 +4,13 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 
 from cmmd_toolkit.common.text import number_text
 
+from ..common.sheet import save_image
 from ..errors import NotFiniteError
 from .evaluation import Score
 from .faults import Faults
@@ -72,12 +75,24 @@ class Journal:
             f"{positions[0]} to {positions[1]}{halved if faults.in_a_row > 1 else ''}"
         )
 
-    def _write(self, entry: dict[str, Any]) -> None:
+    def write_sheet(self, step: int, sheet: Image.Image) -> None:
+        """A sheet of samples, as a file and for TensorBoard."""
+        target = self.folder.path / "samples" / f"{step:08d}.png"
+        target.parent.mkdir(exist_ok=True)
+        save_image(sheet, target)
+        self._open_board(step)
+        self.board.add_image("samples", np.asarray(sheet), step, dataformats="HWC")
+        self.board.flush()
+
+    def _open_board(self, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self.folder.log(entry)
         if self.board is None:
-            self.board = SummaryWriter(self.folder.path / "tensorboard", purge_step=entry["step"])
+            self.board = SummaryWriter(self.folder.path / "tensorboard", purge_step=step)
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        self.folder.log(entry)
+        self._open_board(entry["step"])
         for name, value in entry.items():
             if name != "step" and value is not None and math.isfinite(value):
                 self.board.add_scalar(name, value, entry["step"])

@@ -142,8 +142,12 @@ def train(
     schedule, conditional = linear_schedule(), state.model.config.num_classes > 0
     with ThreadPoolExecutor(1) as background:
 
+        def made(positions: Sequence[int]) -> Batch:
+            batch = make(positions)
+            return batch.pinned() if accelerator.device.type == "cuda" else batch
+
         def prepare(step: int) -> list[Future[Batch]]:
-            return [background.submit(make, part) for part in settings.share(state.faults.batch(step), rank, count)]
+            return [background.submit(made, part) for part in settings.share(state.faults.batch(step), rank, count)]
 
         ahead = prepare(state.step)
         while state.step < steps:

@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ..common.files import locked
 from ..common.precision import float32_products
-from ..common.sheet import contact_sheet, save_image
+from ..common.sheet import contact_sheet
 from ..data.pictures import Pictures
 from ..errors import CheckpointError, NotFiniteError, SamplingError, TrainingError
 from ..sampling.quiet import Say
-from ..sampling.sample import sample
 from ..weights.autoencoder import Autoencoder
+from .accelerator import processes_of
 from .curve import draw_curve
-from .evaluation import Evaluation
+from .evaluation import Evaluation, samples, shared_rows
 from .folder import RunFolder
 from .forecast import forecast
 from .initial import Initial
@@ -148,9 +150,9 @@ class TrainRun:
             stopping = self._agree(stopped())
             if step % self.options.log_every == 0 or last or stopping:
                 self._log()
-            if _due(step, self.options.sample_every) and self.main:
+            if _due(step, self.options.sample_every):
                 self._show(step)
-            if _due(step, self.options.eval_every) and self.main:
+            if _due(step, self.options.eval_every):
                 self._evaluate(step)
             if step % self.options.save_every == 0 or last or stopping:
                 self._save()
@@ -220,27 +222,35 @@ class TrainRun:
 
     def _show(self, step: int) -> None:
         self._warn_of_a_young_average(step)
-        target = self.folder.path / "samples" / f"{step:08d}.png"
-        target.parent.mkdir(exist_ok=True)
+        average, settings = self.state.average, self.options.sampling
+
+        def draw(mine: range) -> NDArray[np.uint8]:
+            return samples(average, settings, mine, _SHEET_IMAGES, self.autoencoder)
+
         try:
-            pictures = sample(self.state.average, self.options.sampling, range(_SHEET_IMAGES), self.autoencoder)
+            pictures = shared_rows(draw, _SHEET_IMAGES, processes_of(self.accelerator))
         except SamplingError as error:
             self.say(f"step {step}: no sheet: {error}")
             return
-        save_image(contact_sheet(list(pictures)), target)
+        if self.main:
+            self.journal.write_sheet(step, contact_sheet(list(pictures)))
 
     def _evaluate(self, step: int) -> None:
         if self.evaluation is None:
             return
         self._warn_of_a_young_average(step)
         try:
-            score = self.evaluation.score(self.state.average, self.settings.batch_size)
+            processes = processes_of(self.accelerator)
+            score = self.evaluation.score(self.state.average, self.settings.batch_size, processes)
         except SamplingError as error:
             self.say(f"step {step}: no score: {error}")
             return
+        is_best = score.value < self.best
+        self.best = min(self.best, score.value)
+        if not self.main:
+            return
         self.say(self.journal.write_score(step, score, self.evaluation.backbone))
-        if score.value < self.best:
-            self.best = score.value
+        if is_best:
             self.folder.save_best(self.state)
         draw_curve(self.folder.entries(), self.evaluation.backbone, self.folder.path / "curve.png")
 

@@ -9,20 +9,22 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from cmmd_toolkit.common.progress import ShowProgress, show_no_progress
 
 from ..common.types import check_record
-from ..data.batches import Batch, Example, make_batch, pixel_example
+from ..data.batches import Batch, Examples, make_batch, pixel_example
 from ..data.latents import encode_pictures, latent_example
 from ..data.pictures import Pictures, load_pictures
 from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS
-from ..errors import ArgumentError, CheckpointError, DataError
+from ..errors import CheckpointError, DataError
 from ..network.autoencoder_record import AutoencoderRecord
 from ..network.config import DiTConfig
 from ..sampling.quiet import Say, say_nothing
 from ..weights.autoencoder import DEFAULT as DEFAULT_AUTOENCODER, Autoencoder, load_autoencoder
-from .evaluation import Evaluation, features_of, unit_rows
+from .accelerator import make_accelerator, processes_of
+from .evaluation import Evaluation, features_of, shared_rows, unit_rows
 from .folder import RunFolder
 from .initial import Initial, initial_config, read_initial
 from .loop import MakeBatch, TrainState
@@ -64,7 +66,7 @@ def make_run(
     folder, out, options = Path(pictures), Path(out), TrainOptions() if options is None else options
     check_record("options", options, TrainOptions)
     RunFolder(out, _asked(options))  # refused before pictures or an autoencoder are looked for
-    accelerator = _accelerator(options)
+    accelerator = make_accelerator(options)
     options.settings.share(0, 0, accelerator.num_processes)
     data, held_out = _read_pictures(folder, options)
     autoencoder = None
@@ -77,34 +79,19 @@ def make_run(
     config.attention_settings.build(config.depth, config.grid, accelerator.device)  # or it cannot run here
     if options.sample_every or options.eval_every:
         options.sampling.check(state.model)
-    example = _example(data, config, options, autoencoder, out, accelerator, show_progress)
+    examples = _examples(data, config, options, autoencoder, out, accelerator, show_progress)
     return TrainRun(
         pictures=data,
         options=options,
         state=state,
-        make=_batches(options.seed, example, data, config.class_dropout_prob),
+        make=_batches(options.seed, examples, data, config.class_dropout_prob),
         initial=initial,
         folder=run_folder,
         accelerator=accelerator,
         say=say if accelerator.is_main_process else say_nothing,
         autoencoder=autoencoder,
-        evaluation=None if held_out is None else _evaluation(held_out, options, autoencoder),
+        evaluation=None if held_out is None else _evaluation(held_out, options, autoencoder, accelerator),
     )
-
-
-def _accelerator(options: TrainOptions) -> Any:
-    from accelerate import Accelerator
-
-    if options.precision == "fp16" and (options.device == "cpu" or not torch.accelerator.is_available()):
-        raise ArgumentError('`precision="fp16"`: runs on GPUs only, and this is a CPU; take bf16 or fp32')
-    precision = "no" if options.precision == "fp32" else options.precision
-    try:
-        return Accelerator(cpu=options.device == "cpu", mixed_precision=precision)
-    except ValueError as error:
-        raise ArgumentError(
-            f'`precision="{options.precision}"`, `device="{options.device}"`: accelerate keeps the first precision and '
-            "device of a process; start another"
-        ) from error
 
 
 def _read_pictures(folder: Path, options: TrainOptions) -> tuple[Pictures, Pictures | None]:
@@ -158,9 +145,9 @@ def _initial(options: TrainOptions, data: Pictures, autoencoder: Autoencoder | N
     return Initial(config, options.seed, checkpoint, record)
 
 
-def _batches(seed: int, example: Example, data: Pictures, dropout: float) -> MakeBatch:
+def _batches(seed: int, examples: Examples, data: Pictures, dropout: float) -> MakeBatch:
     def make(positions: Sequence[int]) -> Batch:
-        return make_batch(seed, positions, example, data.labels, num_timesteps=NUM_TRAIN_TIMESTEPS, dropout=dropout)
+        return make_batch(seed, positions, examples, data.labels, num_timesteps=NUM_TRAIN_TIMESTEPS, dropout=dropout)
 
     return make
 
@@ -187,7 +174,7 @@ def _asked(options: TrainOptions) -> dict[str, Any]:
     return {**{name: getattr(options, name) for name in names}, **dataclasses.asdict(options.settings)}
 
 
-def _example(
+def _examples(
     data: Pictures,
     config: DiTConfig,
     options: TrainOptions,
@@ -195,18 +182,21 @@ def _example(
     out: Path,
     accelerator: Any,
     show_progress: ShowProgress,
-) -> Example:
+) -> Examples:
     if autoencoder is None:
         return pixel_example(data.pixels, config.input_size, flip=options.flip)
     cache = Path(options.latents or out.with_name(out.name + ".latents"))
-    with accelerator.main_process_first():
-        latents = encode_pictures(data.pixels, autoencoder, cache, accelerator.device, show_progress)
+    latents = encode_pictures(
+        data.pixels, autoencoder, cache, accelerator.device, show_progress, processes=processes_of(accelerator)
+    )
     return latent_example(latents, flip=options.flip)
 
 
-def _evaluation(held_out: Pictures, options: TrainOptions, autoencoder: Autoencoder | None) -> Evaluation:
-    size = options.image_size
-    start = (held_out.pixels.shape[1] - size) // 2
-    pixels = held_out.pixels[:, start : start + size, start : start + size]
-    reference = unit_rows(features_of(pixels, options.eval_backbone))
+def _evaluation(
+    held_out: Pictures, options: TrainOptions, autoencoder: Autoencoder | None, accelerator: Any
+) -> Evaluation:
+    def features(mine: range) -> NDArray[np.float32]:
+        return features_of(held_out.subset(mine).pixels, options.eval_backbone, size=options.image_size)
+
+    reference = unit_rows(shared_rows(features, len(held_out), processes_of(accelerator)))
     return Evaluation(reference, options.eval_backbone, options.eval_images, options.sampling, autoencoder)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DEFAULT = "stabilityai/sd-vae-ft-ema"
 _CLASSES = ("AutoencoderKL", "AutoencoderTiny")
 _MOST_LAYERS = 64
-_DECODED_AT_ONCE = 8
+ENCODED_AT_ONCE = 8  # a few, so that memory stays flat; and decoded
 _PATTERNS = ("config.json", "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
 
 
@@ -56,15 +56,18 @@ class Autoencoder:
 
         A few at a time, so that memory stays flat; on a CPU one, so that an image does not depend on its batch.
         """
-        parts = (latents / self.scale + self.shift).split(1 if latents.device.type == "cpu" else _DECODED_AT_ONCE)
+        parts = _few(latents / self.scale + self.shift)
         with autocast(self.precision, latents.device):
             images = torch.cat([self.network.decode(part).sample for part in parts])
         return images.float()
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (B, 3, H, W) in [-1, 1] -> mean and standard deviation of the latents as the DiT sees them."""
-        encoded = [self.network.encode(row[None]) for row in images]
+        """Images (B, 3, H, W) in [-1, 1] -> mean and standard deviation of the latents as the DiT sees them.
+
+        As many at a time as `decode` takes.
+        """
+        encoded = [self.network.encode(part) for part in _few(images)]
         if hasattr(encoded[0], "latent_dist"):
             means = torch.cat([e.latent_dist.mean for e in encoded])
             deviations = torch.cat([e.latent_dist.std for e in encoded])
@@ -72,6 +75,11 @@ class Autoencoder:
             means = torch.cat([e.latents for e in encoded])
             deviations = torch.zeros_like(means)
         return (means - self.shift) * self.scale, deviations * self.scale
+
+
+def _few(images: Tensor) -> tuple[Tensor, ...]:
+    """Parts of a batch; of one on a CPU, so that an image does not depend on its batch."""
+    return images.split(1 if images.device.type == "cpu" else ENCODED_AT_ONCE)
 
 
 def load_autoencoder(source: str | Path, device: str | torch.device = "cpu") -> Autoencoder:

@@ -37,7 +37,12 @@ def pixels() -> Any:
 def encode(tmp_path: Path, pixels: Any) -> Any:
     """Encode into tmp_path/cache, or read it from there."""
     autoencoder = load_autoencoder(save_kl(tmp_path / "vae"))
-    return lambda: encode_pictures(pixels, autoencoder, tmp_path / "cache", CPU, show_progress)
+
+    def whole() -> torch.Tensor:
+        latents = encode_pictures(pixels, autoencoder, tmp_path / "cache", CPU, show_progress)
+        return torch.from_numpy(np.stack([latents[i] for i in range(len(latents))]))
+
+    return whole
 
 
 def test_pictures_that_vanish_grow_or_change_while_training_change_nothing(tmp_path, pictures) -> None:

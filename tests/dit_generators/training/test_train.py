@@ -91,7 +91,8 @@ def test_killed_at_any_moment_the_same_command_reaches_the_same_weights(tmp_path
 
 
 def test_two_processes_reach_the_weights_of_one(tmp_path, capfd, pictures) -> None:
-    options = ["--steps", "8", "--warmup", "4"]
+    options = ["--steps", "8", "--warmup", "4", "--sample-every", "8", "--sample-steps", "2"]
+    options += ["--eval-every", "8", "--eval-images", "5", "--held-out", "0.34"]
     assert train(capfd, pictures, tmp_path / "one", *options).code == 0
     assert train(capfd, pictures, tmp_path / "parts", *options, "--accumulate", 2).code == 0
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29621", "-m"]
@@ -107,6 +108,10 @@ def test_two_processes_reach_the_weights_of_one(tmp_path, capfd, pictures) -> No
         for name, value in load_file(checkpoints_in(tmp_path / "one")[-1] / "model.safetensors").items():
             torch.testing.assert_close(found[name], expected[name], rtol=1e-4, atol=1e-5)
             assert found[name].shape == value.shape
+    scores = [json.loads(line) for line in (tmp_path / "two" / "log.jsonl").read_text().splitlines() if "score" in line]
+    assert [entry["step"] for entry in scores] == [8]
+    with Image.open(tmp_path / "two" / "samples" / "00000008.png") as sheet:
+        assert sheet.width > 200
 
 
 def test_the_trained_average_loads_and_samples(tmp_path, capfd, pictures) -> None:

@@ -43,14 +43,18 @@ NOT_SO = 1
 @output_options
 @html_option
 @click.option(
-    "--fail-unless", multiple=True, metavar="A<B", help="Repeatable: exit with code 1 unless A is significantly closer."
+    "--fail-unless",
+    multiple=True,
+    metavar="A<B",
+    help="Repeatable: exit with code 1 unless A is significantly closer (on all backbones at once).",
 )
 def rank(reference: str, generated: tuple[str, ...], fail_unless: tuple[str, ...], **given: Any) -> int:
     """Put the GENERATED sets in order of their distance to REFERENCE.
 
     Each has an interval; sets that share a letter cannot be told apart; neighbours have the p-value of the relative
-    test, corrected for the number of pairs (--json and --html have all pairs). Exit codes: 0 done, 1 not as
-    --fail-unless says, 2 bad input.
+    test, corrected for the number of pairs (--json and --html have all pairs). Several backbones also have an order of
+    their average, and a test of what holds on every one of them. Exit codes: 0 done, 1 not as --fail-unless says, 2 bad
+    input.
     """
     wanted = [_parse_order(text, generated) for text in fail_unless]
     parse_shared(given)

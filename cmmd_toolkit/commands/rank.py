@@ -13,14 +13,15 @@ from ..errors import ArgumentError, InputError
 from ..estimation.gaussian import GaussianFit
 from ..estimation.kernel_device import kernels_on
 from ..features.features import Features
-from ..inference.ordering import Score, order_sets, without_bias
+from ..inference.ordering import Score, order_sets
 from ..inference.relative import kept_for_tests
 from ..metrics import frechet
 from ..metrics.frechet import FrechetScore
 from ..metrics.mmd import Bandwidth, MmdReference, MmdScore, check_bandwidth
 from ..metrics.mmd_cost import FEWER, warn_of_cost
 from ..pictures.decode import MAX_PIXELS
-from ..report.ranking import Order, Place, Ranking
+from ..report.order import Joint, Order
+from ..report.ranking import Ranking
 from ..report.verdict import Verdict, ordered_text
 from ..scoring.exhibit import exhibit_of
 from ..scoring.scorers import side_count
@@ -32,6 +33,7 @@ from ..sets.named import as_sources
 from ..sets.open_sets import open_sets
 from ..sets.run import Backbones, Paths, Run, StorePath
 from ..sets.side import check_rows
+from .joint import joint_of, placed
 
 Metric = Literal["mmd", "fd"]
 
@@ -76,7 +78,8 @@ def rank(
         others: as `compare`.
 
     Returns:
-        Ranking. The p-values are two-sided, from the relative test (`relative_test`).
+        Ranking. The p-values are two-sided, from the relative test (`relative_test`). Of several backbones `joint` has
+        the order of their average and says which sets are closer on every one of them.
 
     Raises:
         CmmdError: as `compare`; fewer than two generated sets, sets too small for a test, unequal sets when paired.
@@ -106,8 +109,11 @@ def rank(
     number: Metric = "fd" if spec.number == "fd" else "mmd"
     with kernels_on(run.device):
         sets = rankable_sets(reference, generated, run, spec, paired, bandwidth)
-        orders = [_order(sets, k, number, bandwidth, paired, alpha) for k in range(len(sets.backbones))]
-        return replace(_ranking(sets, orders, alpha, paired), exhibit=exhibit_of(sets, exhibit, bandwidth))
+        scores = [_scores(sets, k, number, bandwidth, paired) for k in range(len(sets.backbones))]
+        orders = [_order(sets, k, number, own, paired, alpha) for k, own in enumerate(scores)]
+        joint = joint_of(sets, scores, orders, paired, alpha) if len(orders) > 1 else None
+        ranking = _ranking(sets, orders, joint, alpha, paired)
+        return replace(ranking, exhibit=exhibit_of(sets, exhibit, bandwidth))
 
 
 def _check_several(generated: Sequence[Any]) -> None:
@@ -118,7 +124,10 @@ def _check_several(generated: Sequence[Any]) -> None:
         raise ArgumentError("rank: expected two generated sets or more; score one with `compare`")
 
 
-def _ranking(sets: EmbeddedSets, orders: Sequence[Order], alpha: float, paired: bool) -> Ranking:
+def _ranking(
+    sets: EmbeddedSets, orders: Sequence[Order], joint: Joint | str | None, alpha: float, paired: bool
+) -> Ranking:
+    unsaid = [joint] if isinstance(joint, str) else []
     reference = sets.features_on(0)[0]
     assert isinstance(reference, Features)
     return Ranking(
@@ -128,10 +137,11 @@ def _ranking(sets: EmbeddedSets, orders: Sequence[Order], alpha: float, paired: 
         _agreement(orders),
         alpha,
         paired,
-        tuple(dict.fromkeys([*sets.warnings, *_remarks(orders)])),
+        tuple(dict.fromkeys([*sets.warnings, *_remarks(orders), *unsaid])),
         sets.descriptions(),
         sets.provenance([orders[0].metric]),
         tuple(_verdict(order, alpha, len(orders) > 1) for order in orders),
+        None if isinstance(joint, str) else joint,
     )
 
 
@@ -183,24 +193,34 @@ def _check_pairing(sets: EmbeddedSets) -> None:
                 )
 
 
+def _scores(
+    sets: EmbeddedSets, backbone: int, metric: Metric, bandwidth: Bandwidth | None, paired: bool
+) -> Sequence[Score]:
+    return frechet_scores(sets, backbone) if metric == "fd" else mmd_scores(sets, backbone, bandwidth, paired)
+
+
 def _order(
-    sets: EmbeddedSets, backbone: int, metric: Metric, bandwidth: Bandwidth | None, paired: bool, alpha: float
+    sets: EmbeddedSets, backbone: int, metric: Metric, scored: Sequence[Score], paired: bool, alpha: float
 ) -> Order:
     names = [side.short for side in sets.sides[1:]]
-    scored = frechet_scores(sets, backbone) if metric == "fd" else mmd_scores(sets, backbone, bandwidth, paired)
     found = order_sets(names, scored, alpha=alpha, paired=paired)
-    places = tuple(_place(names[i], scored[i], groups) for i, groups in zip(found.places, found.groups, strict=True))
-    return Order(sets.backbones[backbone], metric, places, found.pairs)
+    return Order(sets.backbones[backbone], metric, placed(names, scored, found), found.pairs)
 
 
 def mmd_scores(sets: EmbeddedSets, backbone: int, bandwidth: Bandwidth | None, paired: bool) -> list[MmdScore]:
-    """Every generated set under one backbone, with what relative tests need of it."""
+    """Every generated set under one backbone, with what relative tests need of it.
+
+    Beside other backbones it has its rows, for the average over all.
+    """
     recipe, (reference, *generated) = sets.recipe, sets.features_on(backbone)
     ruler = MmdReference(recipe.mmd_rows(reference), recipe.bandwidth_or(bandwidth), "unbiased", sets.run.seed)
     for rows in generated:
         warn_of_cost(len(ruler.rows), side_count(rows) or 0, rows.dim, FEWER)
-    scores = (ruler.score(recipe.mmd_rows(rows)) for rows in generated)
-    kept = [kept_for_tests(score, paired) for score in scores]
+    together, kept = len(sets.backbones) > 1, []
+    for unit in map(recipe.mmd_rows, generated):
+        score = ruler.score(unit)
+        own = kept_for_tests(score, paired)
+        kept.append(ruler.streamed(score, unit) if together and own.rows is None else own)
     for side, score in zip(sets.sides[1:], kept, strict=True):
         if score.estimate.standard_error is None:
             raise InputError(f"{side.label}: {score.estimate.no_error_reason}")
@@ -216,22 +236,6 @@ def frechet_scores(sets: EmbeddedSets, backbone: int) -> list[FrechetScore]:
         if score.errors is None or score.estimate.standard_error is None:
             raise InputError(f"{side.label}: {score.estimate.no_error_reason}; rank by mmd")
     return scores
-
-
-def _place(name: str, score: Score, groups: str) -> Place:
-    estimate = score.estimate
-    assert estimate.n_generated is not None
-    assert estimate.standard_error is not None
-    return Place(
-        name,
-        estimate.n_generated,
-        without_bias(score),
-        estimate.standard_error,
-        estimate.interval,
-        groups,
-        estimate.value,
-        estimate.no_error_reason,
-    )
 
 
 def _remarks(orders: Sequence[Order]) -> list[str]:

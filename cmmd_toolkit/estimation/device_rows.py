@@ -1,5 +1,6 @@
 """Rows that know their kernel, on a device of torch: the formulas of `kernels`, with tensors for blocks."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from ..common.devices import is_out_of_memory
 from .blocks import BLOCK
 from .kernels import GaussianRows, KernelRows, PairedRows, PolynomialRows
+from .summed_rows import SummedRows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -121,12 +123,31 @@ class DevicePairedRows:
         return block
 
 
+class DeviceSummedRows:
+    """`SummedRows` on a device."""
+
+    def __init__(self, parts: Sequence[DeviceRows], weights: Sequence[float]) -> None:
+        self.parts, self.weights, self.device = parts, weights, parts[0].device
+
+    def __len__(self) -> int:
+        return len(self.parts[0])
+
+    def block(self, i: slice, other: "DeviceSummedRows", j: slice) -> "Tensor":
+        (own, theirs, weight), *others = zip(self.parts, other.parts, self.weights, strict=True)
+        block = own.block(i, theirs, j).mul_(weight)
+        for own, theirs, weight in others:
+            block = block + own.block(i, theirs, j).mul_(weight)  # in the wider of two types
+        return block
+
+
 def on_device(rows: KernelRows, device: str) -> DeviceRows:
     """The rows on a device; of those that have `products` only."""
     if isinstance(rows, GaussianRows):
         return DeviceGaussianRows(rows, device)
     if isinstance(rows, PolynomialRows):
         return DevicePolynomialRows(rows, device)
+    if isinstance(rows, SummedRows):
+        return DeviceSummedRows([on_device(part, device) for part in rows.parts], rows.weights)
     assert isinstance(rows, PairedRows)
     return DevicePairedRows(on_device(rows.first, device), on_device(rows.second, device))
 

@@ -35,7 +35,7 @@ from ..common.processes import current_processes
 from .blocks import blocks
 from .frechet_rows import FrechetRows, sample_rows
 from .gaussian import GaussianFit, Matrix
-from .kernels import sums_between, sums_within
+from .kernels import KernelRows, sums_between, sums_within
 from .thread_memory import ThreadMemory
 from .ustatistics import Spread, distance_interval, zeta_of_pair, zeta_of_set
 
@@ -61,7 +61,7 @@ class FrechetErrors:
     reference: Matrix
     generated: Matrix
     without_bias: tuple[Matrix, Matrix]
-    rows: tuple[FrechetRows, FrechetRows]
+    rows: tuple[KernelRows, KernelRows]
     remainders: tuple[float, float, float]
     bias: float
     spread: Spread

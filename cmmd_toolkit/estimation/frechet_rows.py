@@ -67,22 +67,30 @@ class FrechetRows:
         return block
 
 
-def rows_by_reference(reference: GaussianFit, fit: GaussianFit) -> FrechetRows:
-    """Some rows of a set in the frame of the reference's principal axes, one frame for any number of sets."""
+def rows_by_reference(reference: GaussianFit, fit: GaussianFit, most: int | None = None) -> FrechetRows:
+    """Some rows of a set in the frame of the reference's principal axes, one frame for any number of sets.
+
+    `most` of them, where several backbones need the same ones; None for as many as their width allows.
+    """
     assert fit.rows is not None
     values, vectors = reference.principal_axes
     kept = values > _SMALLEST**2 * values[-1]
-    rows = sample_rows(fit.rows).astype(np.float64) - reference.mean
+    rows = sample_rows(fit.rows, most).astype(np.float64) - reference.mean
     return FrechetRows(rows, rows @ vectors[:, kept], values[kept], reference.trace)
 
 
-def sample_rows(rows: Matrix) -> Matrix:
+def sample_rows(rows: Matrix, most: int | None = None) -> Matrix:
     """All rows, or as many as give the variance of a remainder to some percent, drawn with a fixed seed."""
     count, dim = rows.shape
-    most = int(np.clip(np.sqrt(_NUMBERS / dim), *_SAMPLE))
+    most = most_rows(dim) if most is None else most
     if count <= most:
         return rows
     return rows[np.sort(np.random.default_rng(0).choice(count, most, replace=False))]
+
+
+def most_rows(dim: int) -> int:
+    """How many rows of that width are looked at in pairs."""
+    return int(np.clip(np.sqrt(_NUMBERS / dim), *_SAMPLE))
 
 
 def _nodes(roots: Matrix) -> Iterator[tuple[float, float]]:

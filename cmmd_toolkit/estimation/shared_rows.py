@@ -167,13 +167,17 @@ def without_copies(rows: UnitRows) -> UnitRows: ...
 
 def without_copies(rows: SomeRows) -> SomeRows:
     """The rows (N, D), exact copies once, in their order; the same object where there are none."""
-    repeated = _may_repeat(rows)
-    if len(repeated) == 0:
-        return rows
-    kept = np.ones(len(rows), np.bool_)
-    kept[repeated] = False
-    kept[repeated[list(_first_of_each(_digests(taken(rows, repeated))).values())]] = True
+    kept = are_first(rows)
     return rows if kept.all() else taken(rows, np.flatnonzero(kept))
+
+
+def are_first(rows: SomeRows) -> NDArray[np.bool_]:
+    """Of each row (N, D) whether it is no exact copy of one before it."""
+    kept, repeated = np.ones(len(rows), np.bool_), _may_repeat(rows)
+    if len(repeated):
+        kept[repeated] = False
+        kept[repeated[list(_first_of_each(_digests(taken(rows, repeated))).values())]] = True
+    return kept
 
 
 def _may_repeat(rows: SomeRows) -> Index:

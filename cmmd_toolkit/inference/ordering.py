@@ -4,15 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import ArgumentError
 from ..estimation.estimate import Estimate
 from ..estimation.groups import holm, letters
+from ..estimation.largest import adjusted_by_largest
 from ..metrics.frechet import FrechetScore
 from ..metrics.mmd import MmdScore
+from .averages import FrechetAverage
 from .relative import RelativeTest, compare_frechet, compare_mmd
 from .sample_size import images_needed, pilot_of_test
 
 Score = MmdScore | FrechetScore
+Tested = Score | FrechetAverage
 
 
 @dataclass(frozen=True)
@@ -29,10 +35,10 @@ class PairTest:
 
     Attributes:
         difference: of the better set minus the worse one, both without bias; standard_error, interval: of that, 95 %.
-        p_value: two-sided; p_adjusted: corrected for all pairs (Holm).
+        p_value: two-sided; p_adjusted: corrected for all pairs (Holm; averages by the largest of their statistics).
         neighbours: whether no other set lies between them.
         images_needed: pictures in each set that would show a difference of this size in four of five cases, at the
-            level that the correction leaves to this pair; None where no number would, since the reference is too small
+            level that Holm's rule leaves to this pair; None where no number would, since the reference is too small
             or there is no difference.
         images: those of the smaller set.
     """
@@ -65,16 +71,29 @@ class Ordered:
 
 
 def order_sets(
-    names: Sequence[str], scores: Sequence[Score], *, alpha: float, paired: bool = False, scale: float = 1.0
+    names: Sequence[str],
+    scores: Sequence[Tested],
+    *,
+    alpha: float,
+    paired: bool = False,
+    scale: float = 1.0,
+    covariance: NDArray[np.float64] | None = None,
 ) -> Ordered:
-    """The sets by their distance without bias, and the tests of all pairs; differences are times `scale`."""
+    """The sets by their distance without bias, and the tests of all pairs; differences are times `scale`.
+
+    The p-values are corrected by Holm's rule, or by the largest of the statistics where the covariance of the distances
+    (K, K) is given.
+    """
     places = sorted(range(len(names)), key=lambda i: without_bias(scores[i]))
     tests = {
         (a, b): relative(scores[places[a]], scores[places[b]], paired=paired)
         for a, b in combinations(range(len(places)), 2)
     }
     p_values = {pair: test.p_value for pair, test in tests.items()}
-    adjusted = holm(p_values)
+    if covariance is None:
+        adjusted = holm(p_values)
+    else:
+        adjusted = adjusted_by_largest(p_values, covariance[np.ix_(places, places)])
     groups = letters(len(places), [pair for pair, p in adjusted.items() if p < alpha])
     pairs = []
     for (a, b), test in tests.items():
@@ -97,7 +116,7 @@ def order_sets(
     return Ordered(tuple(places), tuple(groups), tuple(pairs))
 
 
-def without_bias(score: Score) -> float:
+def without_bias(score: Tested) -> float:
     """The distance with its bias taken off, which a score with errors has."""
     assert score.estimate.corrected is not None
     return score.estimate.corrected
@@ -110,10 +129,10 @@ def pictures_needed(test: RelativeTest, level: float) -> int | None:
     return images_needed(pilot_of_test(test), abs(test.difference), alpha=level)
 
 
-def relative(first: Score, second: Score, *, paired: bool) -> RelativeTest:
+def relative(first: Tested, second: Tested, *, paired: bool) -> RelativeTest:
     """The relative test of two distances of one kind to one reference."""
     if isinstance(first, MmdScore) and isinstance(second, MmdScore):
         return compare_mmd(first, second, paired=paired)
-    if isinstance(first, FrechetScore) and isinstance(second, FrechetScore):
+    if not isinstance(first, MmdScore) and not isinstance(second, MmdScore):
         return compare_frechet(first, second, paired=paired)
     raise ArgumentError("a relative test needs two distances of one kind")

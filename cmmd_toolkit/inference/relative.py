@@ -24,7 +24,6 @@ import numpy as np
 from ..common.text import p_phrase
 from ..errors import ArgumentError
 from ..estimation.frechet_errors import FrechetErrors
-from ..estimation.frechet_rows import rows_by_reference
 from ..estimation.gaussian import GaussianFit
 from ..estimation.intervals import LEAST_ROWS, t_quantile, two_sided_p
 from ..estimation.kernels import PairedRows, sums_between, sums_within
@@ -39,8 +38,8 @@ from ..estimation.ustatistics import (
     zeta_of_set,
 )
 from ..metrics import frechet
-from ..metrics.frechet import FrechetScore
 from ..metrics.mmd import Bandwidth, MmdReference, MmdScore, check_bandwidth
+from .averages import AnyFrechet
 from .deals import Deals, DealtRows, affordable_deals, deal_rows, judged, swap_pairs
 
 _NORMAL = 0.01  # share of the pair remainders in the variance, below which T is taken as normal
@@ -201,7 +200,7 @@ def _paired_terms(first: MmdScore, second: MmdScore) -> list[Term]:
 
 
 def compare_frechet(
-    first: FrechetScore, second: FrechetScore, *, paired: bool, alternative: Alternative = "two-sided"
+    first: AnyFrechet, second: AnyFrechet, *, paired: bool, alternative: Alternative = "two-sided"
 ) -> RelativeTest:
     """The relative test from two Frechet distances to one reference."""
     test = _compare_frechet(first, second, paired, alternative)
@@ -210,7 +209,7 @@ def compare_frechet(
     return _covering(test, _compare_frechet(first.distinct or first, second.distinct or second, paired, alternative))
 
 
-def _compare_frechet(first: FrechetScore, second: FrechetScore, paired: bool, alternative: Alternative) -> RelativeTest:
+def _compare_frechet(first: AnyFrechet, second: AnyFrechet, paired: bool, alternative: Alternative) -> RelativeTest:
     for score, name in ((first, "first"), (second, "second")):
         if score.errors is None:
             raise ArgumentError(f"{name}: {score.estimate.no_error_reason}; take metric mmd")
@@ -227,14 +226,12 @@ def _compare_frechet(first: FrechetScore, second: FrechetScore, paired: bool, al
     if paired:
         _check_pairs(m, r)
         projected -= 2 * float(np.cov(y_one, y_two)[0, 1]) / m
-        degenerate = _paired_remainders(one, two, first.reference.trace)
+        degenerate = _paired_remainders(one, two, first.unit)
     spread = Spread(max(projected, 0.0), degenerate, degenerate)
     difference = first.estimate.value - one.bias - (second.estimate.value - two.bias)
     deals = None
     if spread.remainder_share >= _NORMAL:
-        x, y, z = (
-            rows_by_reference(first.reference, fit) for fit in (first.reference, first.generated, second.generated)
-        )
+        (x, y), (_, z) = first.rows_to_deal(), second.rows_to_deal()
         deals = _deals(x, y, z, paired)
     own_variance = max(reference_variance - y_between - z_between, 0.0)
     facts = {"metric": "fd", "reference_variance": own_variance}

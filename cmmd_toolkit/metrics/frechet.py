@@ -24,6 +24,7 @@ from scipy.linalg import lapack
 from ..errors import ArgumentError
 from ..estimation.estimate import Estimate
 from ..estimation.frechet_errors import FrechetErrors, frechet_errors, joint_spectrum, why_no_errors
+from ..estimation.frechet_rows import FrechetRows, rows_by_reference
 from ..estimation.gaussian import GaussianFit, Matrix
 from ..estimation.intervals import covering_copies, t_quantile, with_errors
 from ..estimation.kernel_device import kernels_beside
@@ -69,6 +70,15 @@ class FrechetScore:
     reference: GaussianFit
     generated: GaussianFit
     distinct: "FrechetScore | None" = None
+
+    def rows_to_deal(self) -> tuple[FrechetRows, FrechetRows]:
+        """Some rows of both sets, in a frame that all sets beside one reference share."""
+        return rows_by_reference(self.reference, self.reference), rows_by_reference(self.reference, self.generated)
+
+    @property
+    def unit(self) -> float:
+        """That of the kernel of `errors.rows`."""
+        return self.reference.trace
 
 
 def score(reference: GaussianFit, generated: GaussianFit) -> FrechetScore:

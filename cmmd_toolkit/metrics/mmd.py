@@ -35,6 +35,7 @@ from ..estimation.kernels import (
 )
 from ..estimation.shared_rows import without_copies
 from ..estimation.streamed_rows import StreamedGaussianRows
+from ..estimation.summed_rows import SummedRows
 from ..estimation.ustatistics import Term, biased_value_of
 from ..features.features import GaussianStatistics, rows_needed
 from ..features.matrices import as_matrix, check_digits
@@ -107,12 +108,13 @@ def squared_mmd(
 class MmdScore:
     """An estimate and the kernel sums that it was made of, from which tests and witnesses need no second pass.
 
-    `distinct` is the unbiased score of the same sets without exact copies, where they hold any.
+    `distinct` is the unbiased score of the same sets without exact copies, where they hold any. An average over
+    backbones has rows of all of them.
     """
 
     estimate: Estimate
     terms: tuple[Term, Term, Term]
-    rows: tuple[GaussianRows, GaussianRows] | None
+    rows: tuple[GaussianRows, GaussianRows] | tuple[SummedRows, SummedRows] | None
     distinct: "MmdScore | None" = None
 
     def without_rows(self) -> "MmdScore":
@@ -130,6 +132,7 @@ class MmdReference:
         self.estimator = _check_estimator(estimator)
         self.seed = check_seed(seed)
         self._own: dict[tuple[float, str], tuple[GaussianRows, Within]] = {}
+        self._streamed: dict[tuple[float, str], GaussianRows] = {}
 
     def distance(self, generated: Any) -> Estimate:
         """Squared MMD from the reference to one generated set."""
@@ -171,6 +174,17 @@ class MmdReference:
         if self.estimator == "biased":
             estimate = replace(estimate, value=_floored(biased_value_of(terms), terms), caveats=(BIASED,))
         return MmdScore(estimate, terms, (x, y))
+
+    def streamed(self, score: MmdScore, generated: Any) -> MmdScore:
+        """The score of a set, its rows scaled whenever they are looked at, which takes no copy of either set."""
+        assert score.rows is not None
+        assert score.rows[0].products is not None
+        sigma, dtype = score.estimate.parameters["bandwidth"], np.dtype(score.rows[0].products[0]).type
+        key = (sigma, np.dtype(dtype).name)
+        if key not in self._streamed:
+            self._streamed[key] = StreamedGaussianRows(self.rows, self.centre, dtype, gamma_of(sigma))
+        rows = StreamedGaussianRows(self.checked(generated, "generated"), self.centre, dtype, gamma_of(sigma))
+        return replace(score.without_rows(), rows=(self._streamed[key], rows))
 
     def checked(self, generated: Any, name: str) -> SomeRows:
         """The rows of a generated set, as wide as the reference's, or an ArgumentError."""

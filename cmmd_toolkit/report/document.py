@@ -14,6 +14,7 @@ from ..errors import CmmdError, InputError
 
 Own = TypeVar("Own", bound="Document")
 NOT_SAVED = {"saved": False}  # metadata of a field that stays out of the JSON form; it needs a default
+IF_KNOWN = {"if_known": True}  # of a field that is in the JSON form unless it is None, its default
 
 
 class Document:
@@ -91,7 +92,9 @@ def read_object(path: Path, refusal: str) -> dict[str, Any]:
 def plain(value: Any) -> Any:
     """A record as dictionaries, lists and what JSON knows."""
     if is_dataclass(value):
-        return {own.name: plain(getattr(value, own.name)) for own in fields(value) if _is_saved(own)}
+        known = {own.name: getattr(value, own.name) for own in fields(value) if _is_saved(own)}
+        left_out = {own.name for own in fields(value) if _if_known(own) and known[own.name] is None}
+        return {name: plain(item) for name, item in known.items() if name not in left_out}
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
@@ -99,6 +102,10 @@ def plain(value: Any) -> Any:
 
 def _is_saved(own: Any) -> bool:
     return bool(own.metadata.get("saved", True))
+
+
+def _if_known(own: Any) -> bool:
+    return bool(own.metadata.get("if_known", False))
 
 
 def _built(kind: Any, value: Any) -> Any:
@@ -111,8 +118,10 @@ def _built(kind: Any, value: Any) -> Any:
         return None if value is None else _built(known, value)
     if is_dataclass(origin) and isinstance(origin, type):
         hints = get_type_hints(origin)
-        own = {each.name: _built(hints[each.name], value[each.name]) for each in fields(origin) if _is_saved(each)}
-        return origin(**own)
+        saved = [
+            each for each in fields(origin) if _is_saved(each) and not (_if_known(each) and each.name not in value)
+        ]
+        return origin(**{each.name: _built(hints[each.name], value[each.name]) for each in saved})
     if origin is tuple:
         return _built_tuple(arguments, value)
     if issubclass(origin, Mapping):

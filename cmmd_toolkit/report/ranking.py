@@ -7,52 +7,22 @@ from typing import Any, ClassVar
 
 from ..common.text import align, interval_text, number_text, p_phrase, p_text
 from ..errors import ArgumentError
+from ..inference.everywhere import EveryTest
 from ..inference.ordering import PairTest
-from .document import NOT_SAVED
+from .document import IF_KNOWN, NOT_SAVED
 from .exhibit import NOT_ASKED, Exhibit
+from .order import Joint, Order
 from .paper import orders
 from .paper.panel import Panel
 from .paper.record import PaperRecord
 from .paper.rows import Row
 from .paper.table import PaperTable
-from .verdict import Verdict, verdict_lines
+from .verdict import Verdict, joined, verdict_lines
 
 _BIAS = (
     "fd without bias: the Frechet distance with the bias of few pictures taken off, so less than what other tools "
     "print; the interval belongs to it."
 )
-
-
-@dataclass(frozen=True)
-class Place:
-    """One generated set in the order of one backbone.
-
-    Attributes:
-        generated: the set's name; n_generated: its pictures.
-        score: the distance without bias; standard_error, interval: 95 %, of that, no interval where it would lie wholly
-            below zero; no_error_reason says so.
-        value: the distance as other tools print it, biased if it is a Frechet distance.
-        groups: letters; sets that share one cannot be told apart.
-    """
-
-    generated: str
-    n_generated: int
-    score: float
-    standard_error: float
-    interval: tuple[float, float] | None
-    groups: str
-    value: float
-    no_error_reason: str | None = None
-
-
-@dataclass(frozen=True)
-class Order:
-    """The sets under one backbone, best first, and the tests of all pairs."""
-
-    backbone: str
-    metric: str
-    places: tuple[Place, ...]
-    pairs: tuple[PairTest, ...]
 
 
 @dataclass(frozen=True)
@@ -67,6 +37,7 @@ class Ranking(PaperRecord):
         paired: whether pictures with one name were taken to share a seed.
         warnings, sets, provenance: as in `Report`.
         verdicts: one for each backbone, in words.
+        joint: what several backbones say together; None of one, or where a warning says why not.
         exhibit: as in `Report`.
     """
 
@@ -84,6 +55,7 @@ class Ranking(PaperRecord):
     sets: tuple[Mapping[str, Any], ...]
     provenance: Mapping[str, Any] = field(compare=False)
     verdicts: tuple[Verdict, ...] = ()
+    joint: Joint | None = field(default=None, metadata=IF_KNOWN)
     exhibit: Exhibit | str = field(default=NOT_ASKED, repr=False, compare=False, metadata=NOT_SAVED)
 
     def holds(self, better: str, worse: str) -> tuple[bool, str]:
@@ -102,7 +74,50 @@ class Ranking(PaperRecord):
                     False,
                     f"on {backbone} {better} is not significantly closer than {worse} ({p_phrase(pair.p_adjusted)})",
                 )
+        for test in () if self.joint is None else self.joint.everywhere:
+            asked = (test.better, test.worse) == (_known(self, better), _known(self, worse))
+            if asked and test.p_adjusted >= self.alpha:
+                sure = p_phrase(test.p_adjusted)
+                return False, f"{better} is not significantly closer than {worse} on all backbones at once ({sure})"
         return True, f"{better} is closer than {worse} on {', '.join(backbone for backbone, _ in found)}"
+
+    @property
+    def every_order(self) -> tuple[Order, ...]:
+        """Those of the backbones, and that of the average."""
+        return self.orders if self.joint is None else (*self.orders, self.joint.average)
+
+    def is_average(self, order: Order) -> bool:
+        """Whether it is that of the average."""
+        return self.joint is not None and order is self.joint.average
+
+    def order_title(self, order: Order) -> str:
+        """Whose order it is."""
+        joint = self.joint if self.is_average(order) else None
+        return f"Backbone: {order.backbone}" if joint is None else f"Average over {joined(joint.backbones)}"
+
+    def score_name(self, order: Order) -> str:
+        """What the sets are ordered by."""
+        score = "fd without bias" if order.metric == "fd" else order.metric
+        return f"{score} / spread" if self.is_average(order) else score
+
+    def every_test(self, order: Order, pair: PairTest | None) -> EveryTest | None:
+        """What holds of a pair on every backbone; None but for pairs of the average."""
+        if self.joint is None or not self.is_average(order) or pair is None:
+            return None
+        return next(t for t in self.joint.everywhere if (t.better, t.worse) == (pair.better, pair.worse))
+
+    def joint_notes(self) -> tuple[str, ...]:
+        """How the average and what holds on every backbone are read."""
+        if self.joint is None:
+            return ()
+        metric = self.orders[0].metric
+        spread = "trace of its covariance" if metric == "fd" else "1 minus its mean kernel"
+        return (
+            f"Average: of {metric} divided by the spread of the reference on each backbone ({spread}), so that no unit "
+            "of a backbone matters; its p are corrected for all pairs by the largest of their correlated statistics.",
+            "p, every: that this set is closer than the one below it on every backbone, the largest of the backbones' "
+            "p-values, which needs no correction for their number; corrected for all pairs (Holm).",
+        )
 
     def rows(self) -> list[Row]:
         """See `PaperRecord.rows`."""
@@ -136,25 +151,34 @@ def _known(ranking: Ranking, name: str) -> str:
 def ranking_text(ranking: "Ranking") -> str:
     """One table for each backbone, the neighbours' tests, agreement, warnings and verdicts."""
     lines = [f"Reference: {ranking.reference} ({ranking.n_reference:,} pictures)"]
-    for order in ranking.orders:
-        lines += ["", *_order_lines(order)]
+    for order in ranking.every_order:
+        lines += ["", *_order_lines(ranking, order)]
     lines += ["", *ranking_notes(ranking)]
     lines += [f"{one} and {two}: rank correlation {tau:.2f} (Kendall)" for one, two, tau in ranking.agreement]
     lines += [f"warning: {warning}" for warning in ranking.warnings]
-    lines += verdict_lines(ranking.verdicts)
+    lines += [*verdict_lines(ranking.verdicts), *joint_lines(ranking)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _order_lines(order: "Order") -> list[str]:
-    return [f"Backbone: {order.backbone}", *align(order_rows(order), left=(1, 5))]
+def joint_lines(ranking: "Ranking") -> list[str]:
+    """What several backbones say together, under a heading."""
+    if ranking.joint is None:
+        return []
+    heading = f"Verdict of {joined(ranking.joint.backbones)} together, at {ranking.alpha:.3g}:"
+    return ["", heading, *ranking.joint.texts]
 
 
-def order_rows(order: "Order") -> list[tuple[str, ...]]:
+def _order_lines(ranking: "Ranking", order: "Order") -> list[str]:
+    return [ranking.order_title(order), *align(order_rows(ranking, order), left=(1, 5))]
+
+
+def order_rows(ranking: "Ranking", order: "Order") -> list[tuple[str, ...]]:
     """The sets of a backbone as texts, the headings first."""
     below = {(pair.better, pair.worse): pair for pair in order.pairs if pair.neighbours}
-    score = "fd without bias" if order.metric == "fd" else order.metric
+    more = ("p, every",) if ranking.is_average(order) else ()
+    score = ranking.score_name(order)
     rows: list[tuple[str, ...]] = [
-        ("Place", "Generated", score, "95 % interval", "n", "Group", "Difference to next (95 %)", "p")
+        ("Place", "Generated", score, "95 % interval", "n", "Group", "Difference to next (95 %)", "p", *more)
     ]
     for k, place in enumerate(order.places):
         last = k + 1 == len(order.places)
@@ -163,7 +187,9 @@ def order_rows(order: "Order") -> list[tuple[str, ...]]:
         difference = "" if pair is None else interval_text(pair.interval, pair.standard_error)
         interval = interval_text(place.interval, place.standard_error)
         facts = (number_text(place.score, place.standard_error), interval, f"{place.n_generated:,}", place.groups)
-        rows.append((str(k + 1), place.generated, *facts, difference, p))
+        test = ranking.every_test(order, pair)
+        every = ("" if test is None else p_text(test.p_adjusted),) if more else ()
+        rows.append((str(k + 1), place.generated, *facts, difference, p, *every))
     return rows
 
 
@@ -177,4 +203,5 @@ def ranking_notes(ranking: "Ranking") -> list[str]:
         f"closer; not corrected for the number of pairs{paired}.",
         "p: of this set against the one below it; two-sided, corrected for all pairs (Holm).",
     ]
-    return [*lines, _BIAS] if any(order.metric == "fd" for order in ranking.orders) else lines
+    is_fd = any(order.metric == "fd" for order in ranking.orders)
+    return [*lines, *ranking.joint_notes(), *([_BIAS] if is_fd else [])]

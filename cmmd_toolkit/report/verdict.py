@@ -7,6 +7,7 @@ from itertools import combinations, groupby
 
 from ..common.text import p_phrase, p_text
 from ..estimation.groups import alike
+from ..inference.everywhere import EveryTest
 from ..inference.ordering import PairTest
 
 MOST_PICTURES = 1_000_000
@@ -14,6 +15,7 @@ _TINY_P = 1e-4
 _ALL = {2: "Both", 3: "All three", 4: "All four"}
 Group = tuple[int, ...]
 Tests = Mapping[tuple[int, int], PairTest]
+AnyTests = Mapping[tuple[int, int], PairTest | EveryTest]
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,36 @@ def ordered_text(names: Sequence[str], pairs: Sequence[PairTest], alpha: float) 
     return " ".join([*sentences, *_closer_than(names, tests, alpha)])
 
 
+def everywhere_text(
+    names: Sequence[str], tests: Sequence[EveryTest], by_backbone: Mapping[str, Sequence[PairTest]], alpha: float
+) -> str:
+    """Sentences about what holds on every backbone, and where two contradict each other; `names` in order."""
+    known = dict(zip(combinations(range(len(names)), 2), tests, strict=True))
+    sentences = list(_closer_than(names, known, alpha))
+    contradicted = [own for own in tests if not own.agree and _contradiction(own, by_backbone, alpha)]
+    sentences += [str(_contradiction(own, by_backbone, alpha)) for own in contradicted]
+    open_pairs = [own for own in tests if own.p_adjusted >= alpha and own not in contradicted]
+    if len(open_pairs) == 1:
+        sentences.append(f"No order of {open_pairs[0].better} and {open_pairs[0].worse} is shown on all of them.")
+    elif open_pairs:
+        which = "any two sets" if len(open_pairs) == len(tests) else "the other pairs"
+        sentences.append(f"No order of {which} is shown on all of them.")
+    return " ".join(sentences)
+
+
+def _contradiction(test: EveryTest, by_backbone: Mapping[str, Sequence[PairTest]], alpha: float) -> str | None:
+    """The sentence for two sets of which one backbone shows the one and another the other to be closer."""
+    shown: dict[str, list[str]] = {}
+    for backbone, pairs in by_backbone.items():
+        for pair in pairs:
+            if {pair.better, pair.worse} == {test.better, test.worse} and pair.p_adjusted < alpha:
+                shown.setdefault(pair.better, []).append(backbone)
+    if len(shown) < 2:
+        return None
+    (one, first), (two, second) = shown.items()
+    return f"They contradict each other: {one} is closer than {two} on {joined(first)}, but {two} on {joined(second)}."
+
+
 def single_text(generated: str, reference: str, interval: tuple[float, float]) -> str:
     """A sentence about one set: whether the interval of its distance leaves room for none."""
     if interval[0] > 0:
@@ -83,7 +115,7 @@ def _chain(groups: Sequence[Group], names: Sequence[str], tests: Tests) -> Itera
             yield _closer(subject, group, groups[place + 1], names, tests)
 
 
-def _closer_than(names: Sequence[str], tests: Tests, alpha: float) -> Iterable[str]:
+def _closer_than(names: Sequence[str], tests: AnyTests, alpha: float) -> Iterable[str]:
     """Every difference that is shown; sets that are closer than the same others in one sentence."""
     further: dict[Group, list[int]] = {}
     for i in range(len(names)):
@@ -94,7 +126,7 @@ def _closer_than(names: Sequence[str], tests: Tests, alpha: float) -> Iterable[s
         yield _closer(joined([names[i] for i in group]), tuple(group), others, names, tests)
 
 
-def _closer(subject: str, group: Group, others: Group, names: Sequence[str], tests: Tests) -> str:
+def _closer(subject: str, group: Group, others: Group, names: Sequence[str], tests: AnyTests) -> str:
     p_values = [tests[i, j].p_adjusted for i in group for j in others]
     largest, verb = max(p_values), "is" if len(group) == 1 else "are"
     sure = p_phrase(largest) if len(p_values) == 1 or largest < _TINY_P else f"p at most {p_text(largest)}"

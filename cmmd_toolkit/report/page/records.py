@@ -8,8 +8,9 @@ from ...common.progress import ShowProgress
 from ...common.text import fixed_text, interval_text, number_text, p_text
 from ..document import Document
 from ..explanation import Explanation
+from ..order import Order
 from ..plan import Need, Plan, answer, plan_notes, plan_title, size_rows
-from ..ranking import Order, Ranking
+from ..ranking import Ranking
 from ..report import Report, Table, tables
 from ..verdict import Verdict, joined
 from .facts import provenance_part, sets_part, warnings_part
@@ -48,16 +49,19 @@ def _(report: Report, progress: ShowProgress | None) -> Page:
 @page_of.register
 def _(ranking: Ranking, progress: ShowProgress | None) -> Page:
     places = _places(ranking)
+    charts = [order_chart(ranking, order, places) for order in ranking.every_order]
     parts = [
-        Part("order", "Order", "tables", [_order_table(ranking, order) for order in ranking.orders]),
-        Part("chart", "Values and 95 % intervals", "charts", [order_chart(order, places) for order in ranking.orders]),
-        Part("tests", "Tests of all pairs", "tables", [_pair_table(ranking, order) for order in ranking.orders]),
+        Part("order", "Order", "tables", [_order_table(ranking, order) for order in ranking.every_order]),
+        Part("chart", "Values and 95 % intervals", "charts", charts),
+        Part("tests", "Tests of all pairs", "tables", [_pair_table(ranking, order) for order in ranking.every_order]),
         *_agreement_parts(ranking),
         *picture_parts(ranking.exhibit, progress),
     ]
     count = len(ranking.orders[0].places)
     title = f"{count} sets in order of their distance to {ranking.reference}"
-    return Page(title, *_lead(ranking.verdicts), [*parts, *_facts(ranking)])
+    lead, how = _lead(ranking.verdicts)
+    joint = () if ranking.joint is None else ranking.joint.texts
+    return Page(title, [*lead, *joint], how, [*parts, *_facts(ranking)])
 
 
 @page_of.register
@@ -112,7 +116,6 @@ def _places(ranking: Ranking) -> dict[str, int]:
 
 
 def _order_table(ranking: Ranking, order: Order) -> Table:
-    score = "fd without bias" if order.metric == "fd" else order.metric
     rows = [
         [
             str(k),
@@ -128,29 +131,35 @@ def _order_table(ranking: Ranking, order: Order) -> Table:
         "Lower is closer to the reference. Sets that share a letter cannot be told apart at "
         f"{100 * ranking.alpha:.3g} %."
     )
-    return Table(
-        order.backbone, ("Place", "Generated", score, "95 % interval", "Gen. n", "Group"), rows, (1, 5), caption
-    )
+    if ranking.is_average(order):
+        caption = f"{caption} {ranking.joint_notes()[0]}"
+    headings = ("Place", "Generated", ranking.score_name(order), "95 % interval", "Gen. n", "Group")
+    return Table(_order_name(ranking, order), headings, rows, (1, 5), caption)
+
+
+def _order_name(ranking: Ranking, order: Order) -> str:
+    return ranking.order_title(order) if ranking.is_average(order) else order.backbone
 
 
 def _pair_table(ranking: Ranking, order: Order) -> Table:
-    rows = [
-        [
-            pair.better,
-            pair.worse,
-            interval_text(pair.interval, pair.standard_error),
-            p_text(pair.p_adjusted),
-            f"{pair.better} is closer" if pair.p_adjusted < ranking.alpha else "cannot be told apart",
-        ]
-        for pair in order.pairs
-    ]
+    average, rows = ranking.is_average(order), []
+    for pair in order.pairs:
+        test = ranking.every_test(order, pair)
+        every = [] if test is None else [p_text(test.p_adjusted)]
+        reading = f"{pair.better} is closer" if pair.p_adjusted < ranking.alpha else "cannot be told apart"
+        interval = interval_text(pair.interval, pair.standard_error)
+        rows.append([pair.better, pair.worse, interval, p_text(pair.p_adjusted), *every, reading])
+    by = "by the largest of their statistics" if average else "(Holm)"
     paired = " The sets are paired by picture." if ranking.paired else ""
     caption = (
         "Difference: distance of the first minus that of the second, 95 % interval; the first is the one that scored "
-        "lower here. p is two-sided, corrected for all pairs (Holm); the intervals are not corrected. Reading: at "
+        f"lower here. p is two-sided, corrected for all pairs {by}; the intervals are not corrected. Reading: at "
         f"{100 * ranking.alpha:.3g} %.{paired}"
     )
-    return Table(order.backbone, ("First", "Second", "Difference (95 %)", "p", "Reading"), rows, (0, 1, 4), caption)
+    if average:
+        caption = f"{caption} p, every: that the first is closer on every backbone, the largest of their p-values."
+    headings = ("First", "Second", "Difference (95 %)", "p", *(("p, every",) if average else ()), "Reading")
+    return Table(_order_name(ranking, order), headings, rows, (0, 1, len(headings) - 1), caption)
 
 
 def _agreement_parts(ranking: Ranking) -> list[Part]:

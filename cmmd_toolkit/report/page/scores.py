@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from ...common.text import interval_text, number_text
 from ...sets.metric_names import METRICS
-from ..ranking import Order, Place
+from ..order import Order, Place
+from ..ranking import Ranking
 from ..report import Report, Result, Table
 from .charts import Chart, Mark, Row, chart
 from .part import Part
@@ -56,11 +57,12 @@ def places_of(results: Sequence[Result]) -> dict[str, int]:
     return {name: place for place, name in enumerate(dict.fromkeys(result.generated for result in results), 1)}
 
 
-def order_chart(order: Order, places: Mapping[str, int]) -> Chart:
-    """The sets of one backbone, best first; `places` are those of their colours."""
+def order_chart(ranking: Ranking, order: Order, places: Mapping[str, int]) -> Chart:
+    """The sets of one backbone or of the average, best first; `places` are those of their colours."""
     rows = [Row("", [_place_mark(place, places[place.generated])]) for place in order.places]
-    name = "fd without bias" if order.metric == "fd" else order.metric
-    return chart(_title(name, order.backbone), _reading(order.metric), rows)
+    name, average = ranking.score_name(order), ranking.is_average(order)
+    title = f"{name}, {order.backbone}" if average else _title(name, order.backbone)
+    return chart(title, _reading(order.metric), rows)
 
 
 def _place_mark(own: Place, place: int) -> Mark:

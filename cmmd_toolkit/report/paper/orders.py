@@ -12,25 +12,29 @@ from .table import Cell, Heading, PaperTable, estimate_cell, name_cell, number_c
 
 if TYPE_CHECKING:
     from ...inference.ordering import PairTest
-    from ..ranking import Order, Place, Ranking
+    from ..order import Order, Place
+    from ..ranking import Ranking
 
 COLUMNS = (
     *("reference", "backbone", "metric", "place", "generated", "value", "corrected", "standard_error", "low", "high"),
     *("n_reference", "n_generated", "groups", "difference_to_next", "difference_error", "difference_low"),
-    *("difference_high", "p_adjusted", "no_error_reason"),
+    *("difference_high", "p_adjusted", "no_error_reason", "p_every_backbone"),
 )
 
 
 def tidy_rows(ranking: "Ranking") -> list[Row]:
     """One row for each set and backbone, in order; `groups`, the difference to the next one, and its test."""
     return [
-        _row(ranking, order, place, number) for order in ranking.orders for number, place in enumerate(order.places, 1)
+        _row(ranking, order, place, number)
+        for order in ranking.every_order
+        for number, place in enumerate(order.places, 1)
     ]
 
 
 def _row(ranking: "Ranking", order: "Order", place: "Place", number: int) -> Row:
     low, high = place.interval or (None, None)
     pair = pair_with_next(order, number - 1)
+    every = ranking.every_test(order, pair)
     difference_low, difference_high = (None, None) if pair is None else pair.interval
     return {
         "reference": ranking.reference,
@@ -52,6 +56,7 @@ def _row(ranking: "Ranking", order: "Order", place: "Place", number: int) -> Row
         "difference_high": difference_high,
         "p_adjusted": None if pair is None else pair.p_adjusted,
         "no_error_reason": place.no_error_reason,
+        "p_every_backbone": None if every is None else every.p_adjusted,
     }
 
 
@@ -63,32 +68,40 @@ def pair_with_next(order: "Order", place: int) -> "PairTest | None":
 
 def order_tables(ranking: "Ranking") -> list[PaperTable]:
     """A table for each backbone."""
-    return [_table(ranking, order) for order in ranking.orders]
+    return [_table(ranking, order) for order in ranking.every_order]
 
 
 def _table(ranking: "Ranking", order: "Order") -> PaperTable:
-    score = "fd without bias" if order.metric == "fd" else order.metric
-    numbers = [f"{score} ↓", "n", "Group", "Difference to next (95 %)", "p"]
+    score, average = ranking.score_name(order), ranking.is_average(order)
+    numbers = [f"{score} ↓", "n", "Group", "Difference to next (95 %)", "p", *(["p, every"] if average else [])]
     headings = (Heading("Generated", is_name=True), *(Heading(text) for text in numbers))
     first = order.places[0].generated
     is_best = all(pair.p_adjusted < ranking.alpha for pair in order.pairs if first in (pair.better, pair.worse))
-    rows = tuple(_cells(order, place, is_best and place == 0) for place in range(len(order.places)))
-    caption = f"Generated sets in order of their distance to {ranking.reference} on {order.backbone}."
+    rows = tuple(_cells(ranking, order, place, is_best and place == 0) for place in range(len(order.places)))
+    where = ranking.order_title(order) if average else f"on {order.backbone}"
+    caption = f"Generated sets in order of their distance to {ranking.reference} {where[:1].lower()}{where[1:]}."
     paired = " Sets are paired by picture." if ranking.paired else ""
+    corrected = (
+        "corrected for all pairs by the largest of their statistics"
+        if average
+        else ("after Holm's correction for all pairs")
+    )
     note = (
         f"{order.metric}: {METRICS[order.metric].full_name}. {score} ± standard error; lower is closer to the "
         f"reference ({ranking.n_reference:,} pictures). Sets that share a letter cannot be told apart at "
         f"{100 * ranking.alpha:.3g} %. Bold: closer than every other set; where none is bold, none is shown to be. "
         "Difference to next: this set's distance minus that of the set below it, 95 % interval, not corrected; below "
-        "zero this set is closer. p: relative test with the next set, two-sided, after Holm's correction for all "
-        f"pairs.{paired}"
+        f"zero this set is closer. p: relative test with the next set, two-sided, {corrected}.{paired}"
     )
+    notes = (note, *ranking.joint_notes()) if average else (note,)
     about = ("rank", order.backbone, order.metric, ranking.reference, *_given(ranking))
-    return PaperTable(caption, headings, rows, (note,), about)
+    return PaperTable(caption, headings, rows, notes, about)
 
 
-def _cells(order: "Order", number: int, is_best: bool) -> tuple[Cell, ...]:
+def _cells(ranking: "Ranking", order: "Order", number: int, is_best: bool) -> tuple[Cell, ...]:
     place, pair = order.places[number], pair_with_next(order, number)
+    test = ranking.every_test(order, pair)
+    every = (number_cell("" if test is None else p_text(test.p_adjusted)),) if ranking.is_average(order) else ()
     return (
         name_cell(place.generated),
         estimate_cell(place.score, place.standard_error, is_best=is_best),
@@ -96,12 +109,13 @@ def _cells(order: "Order", number: int, is_best: bool) -> tuple[Cell, ...]:
         Cell(place.groups),
         number_cell("" if pair is None else interval_text(pair.interval, pair.standard_error)),
         number_cell("" if pair is None else p_text(pair.p_adjusted)),
+        *every,
     )
 
 
 def order_panels(ranking: "Ranking") -> list[Dots]:
     """A panel for each backbone, best on top, with the letters of sets that cannot be told apart."""
-    return [_panel(order, _given(ranking)) for order in ranking.orders]
+    return [_panel(ranking, order, _given(ranking)) for order in ranking.every_order]
 
 
 def _given(ranking: "Ranking") -> list[str]:
@@ -112,11 +126,10 @@ def _given(ranking: "Ranking") -> list[str]:
     return known if set(known) == set(names) else names
 
 
-def _panel(order: "Order", given: Sequence[str]) -> Dots:
-    unbiased = " without bias" if order.metric == "fd" else ""
+def _panel(ranking: "Ranking", order: "Order", given: Sequence[str]) -> Dots:
     points = tuple(
         Point(own.generated, own.score, own.interval, series=given.index(own.generated), after=f"  {own.groups}")
         for own in order.places
     )
-    axis = f"{order.metric}{unbiased} ↓, 95 % intervals; same letter: not told apart"
+    axis = f"{ranking.score_name(order)} ↓, 95 % intervals; same letter: not told apart"
     return Dots(order.backbone, axis, points)

@@ -6,9 +6,10 @@ from ...common.labels import short_labels
 from ...common.text import interval_text, number_text
 from ..contrast import LEGEND as CONTRAST_LEGEND, Contrast, contrast_lists, section_title
 from ..explanation import LEGEND, Explanation, entry_rows, section_lists
+from ..order import Order
 from ..paper.record import PaperRecord
 from ..plan import Need, Plan, plan_notes, plan_title, size_rows
-from ..ranking import Order, Ranking, order_rows, ranking_notes
+from ..ranking import Ranking, joint_lines, order_rows, ranking_notes
 from ..report import Report, Span, Table, tables
 from ..verdict import verdict_lines
 
@@ -48,15 +49,15 @@ def _of_report(report: Report) -> Screen:
 def _of_ranking(ranking: Ranking) -> Screen:
     words = {place.generated for order in ranking.orders for place in order.places}
     words |= {ranking.reference, *(word for order in ranking.orders for word in (order.backbone, order.metric))}
-    found = tuple(_order_table(ranking, order) for order in ranking.orders)
+    found = tuple(_order_table(ranking, order) for order in ranking.every_order)
     agreement = (f"{one} and {two}: rank correlation {tau:.2f} (Kendall)" for one, two, tau in ranking.agreement)
-    verdicts = tuple(verdict_lines(ranking.verdicts))
+    verdicts = (*verdict_lines(ranking.verdicts), *joint_lines(ranking))
     return Screen(found, (*ranking_notes(ranking), *agreement), ranking.warnings, verdicts, frozenset(words))
 
 
 def _order_table(ranking: Ranking, order: Order) -> Table:
-    headings, *rows = order_rows(order)
-    title = f"Reference: {ranking.reference} ({ranking.n_reference:,} pictures)   Backbone: {order.backbone}"
+    headings, *rows = order_rows(ranking, order)
+    title = f"Reference: {ranking.reference} ({ranking.n_reference:,} pictures)   {ranking.order_title(order)}"
     spans = [
         None if place.interval is None else Span(order.backbone, place.interval[0], place.score, place.interval[1])
         for place in order.places

@@ -211,6 +211,9 @@ def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[
 def train(pictures: str, out: str, **given: Any) -> int:
     """Train a DiT on the folder PICTURES: by default an unconditional DiT-B/4 on latents, which needs a GPU.
 
+    PICTURES may also be a .zip, .tar or 'train-{000..099}.tar', .parquet, .npy, a list of paths or an address; what
+    does not fit into --memory is decoded as it is needed (docs/training.md).
+
     Ctrl-C finishes the step, saves and stops; the same command resumes, to the same bits on a CPU. Several processes:
     torchrun --nproc-per-node P -m -- dit_generators train ..., or accelerate launch.
     """
@@ -219,7 +222,7 @@ def train(pictures: str, out: str, **given: Any) -> int:
 
     options = train_options(**given)
     with joined_processes():
-        return 0 if run_training(Path(pictures), Path(out), options) else INTERRUPTED
+        return 0 if run_training(pictures, Path(out), options) else INTERRUPTED
 
 
 @main.command(

@@ -33,7 +33,9 @@ _ARGUMENTS = {  # how a field of a record is called by people
     "pictures": "the number of pictures",
     "classes": "the list of classes",
 }
+_HASHED = {"picture_digests_sha256": "pictures"}  # what a hash of another name is of
 _RECORDED_LATER = ("autoencoder",)
+_INSTEAD = {"picture_digests_sha256": "pictures_sha256"}  # what earlier runs recorded, which says nothing now
 _WAS = {
     "tf32": False,
     "vae_precision": "fp32",
@@ -161,13 +163,14 @@ def differences(before: dict[str, Any], now: dict[str, Any], within: str = "") -
     """
     found: list[str] = []
     for name, value in now.items():
-        if name == "source" or (name in _RECORDED_LATER and name not in before):
+        is_later = name in _RECORDED_LATER or _INSTEAD.get(name) in before
+        if name == "source" or (is_later and name not in before):
             continue
         old = before.get(name, _WAS.get(name))
         if isinstance(value, dict) and isinstance(old, dict):
             found += differences(old, value, f"{within}{name}.")
         elif old != value and name.endswith("_sha256"):
-            hashed = name.removesuffix("_sha256").replace("_", " ")
+            hashed = _HASHED.get(name) or name.removesuffix("_sha256").replace("_", " ")
             found.append(f"the {within}{hashed} {'differ' if hashed.endswith('s') else 'differs'}")
         elif old != value:
             argument = f"{within}{name}"

@@ -5,6 +5,7 @@ import os
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -26,7 +27,7 @@ from .stages import Study
 
 
 def run_study(
-    pictures: str | os.PathLike[str],
+    pictures: Any,
     out: str | os.PathLike[str],
     options: StudyOptions | None = None,
     *,
@@ -41,7 +42,7 @@ def run_study(
     Every stage leaves its result in `out`, and the same call resumes after the last one that is whole.
 
     Args:
-        pictures: folder of training pictures, read with all below it.
+        pictures: training pictures, as `make_run` takes them.
         out: folder of the study: models, samples, sweeps, evaluation_results.json, tables.md and index.html.
         options: see `StudyOptions`; None is the report's.
         say: is called with one line for everything that a user wants to know.
@@ -58,7 +59,7 @@ def run_study(
     check_record("options", options, StudyOptions)
     say = say if processes.is_main else say_nothing
     with ExitStack() as held:
-        study = _train(Path(pictures), folder, options, say, show_progress, processes, held)
+        study = _train(pictures, folder, options, say, show_progress, processes, held)
         if study is None:
             return None
         results = study.run()
@@ -67,7 +68,7 @@ def run_study(
 
 
 def _train(
-    pictures: Path,
+    pictures: Any,
     out: Path,
     options: StudyOptions,
     say: Say,
@@ -98,7 +99,7 @@ def _hold(out: Path, processes: Processes, held: ExitStack) -> None:
 
 
 def _prepare(
-    pictures: Path, study: Path, options: StudyOptions, model: StudyModel, say: Say, show_progress: ShowProgress
+    pictures: Any, study: Path, options: StudyOptions, model: StudyModel, say: Say, show_progress: ShowProgress
 ) -> TrainRun:
     """A training run, once everything that is to be done with its model is found to be possible."""
     if study.exists() and not study.is_dir():

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 import cmmd_toolkit
 from cmmd_toolkit.common.text import interval_text, number_text, p_phrase
 
+from ..data.pixels import Pixels
 from ..errors import EvaluationError
 from ..training.evaluation import features_of, unit_rows
 from .options import StudyModel
@@ -53,8 +54,8 @@ SCORE_FIELDS = [*(field.name for field in fields(StudyScore)), "test"]
 
 
 def score_models(
-    real: NDArray[np.uint8],
-    generated: Mapping[StudyModel, NDArray[np.uint8]],
+    real: Pixels,
+    generated: Mapping[StudyModel, Pixels],
     backbones: Mapping[str, dict[str, Any]],
     *,
     few: int,

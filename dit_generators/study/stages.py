@@ -14,9 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from cmmd_toolkit.common.progress import ShowProgress
 from cmmd_toolkit.common.writing import replacing
@@ -25,7 +23,6 @@ from ..bench.chart import draw_bench
 from ..bench.measure import BenchSettings, measure, to_dict
 from ..common.files import read_json
 from ..common.processes import ALONE, Processes
-from ..data.decode import read_picture
 from ..data.pictures import Pictures
 from ..network.config import DiTConfig
 from ..network.model import DiT
@@ -39,6 +36,7 @@ from ..weights.checkpoint import load_checkpoint
 from ..weights.digest import weights_digest
 from .methods import compare_methods
 from .options import FEW, MODELS, SAMPLING_BATCH, StudyOptions
+from .samples import SavedSamples
 from .scores import SCORE_FIELDS, score_models
 
 
@@ -109,7 +107,7 @@ class Study:
     def _score(self) -> Any:
         return score_models(
             self.pictures.pixels,
-            {model: self._read_samples(model.name) for model in self.options.models},
+            {model: self._samples(model.name) for model in self.options.models},
             {name: self.options.embedding(name) for name in self.options.backbones},
             few=FEW,
             draws=self.options.draws,
@@ -117,9 +115,8 @@ class Study:
             say=self.say,
         )
 
-    def _read_samples(self, name: str) -> NDArray[np.uint8]:
-        folder = self.path / "samples" / name
-        return np.stack([read_picture(folder / f"{i:06d}.png") for i in range(self.options.samples)])
+    def _samples(self, name: str) -> SavedSamples:
+        return SavedSamples(self.path / "samples" / name, self.options.samples)
 
     def _bench(self) -> Any:
         settings = BenchSettings(

@@ -50,7 +50,7 @@ def _check_launcher() -> None:
         if os.environ.get(variable, "").lower() in ("1", "true", "yes", "on", "y", "t"):
             raise ArgumentError(
                 f"{variable}: {name} splits the model over processes, which is not supported: a checkpoint here is a "
-                "whole one; start with `torchrun`, or with `accelerate launch --multi_gpu`"
+                "whole one; start with `torchrun`, or choose plain processes on several GPUs in `accelerate config`"
             )
     for variable, harmless, option in _HIDDEN:
         value = os.environ.get(variable, "")

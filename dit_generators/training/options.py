@@ -12,6 +12,7 @@ from ..attention.neighbours import Border
 from ..common.precision import Precision
 from ..common.types import check_types
 from ..data.pictures import Crop
+from ..data.reading import OnError
 from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS
 from ..errors import ArgumentError
 from ..network.config import DiTConfig
@@ -19,6 +20,7 @@ from ..sampling.sample import SampleSettings
 from .loop import TrainSettings
 
 LEAST_SCORED = 4  # pictures per side
+MEMORY = 4 * 10**9
 _SHAPE = ("hidden_size", "depth", "num_heads", "patch_size")
 _EPOCHS = 100.0
 _MOST_EPOCHS = 1e9
@@ -28,6 +30,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "channels": (1, 3),
     "border": ("shift", "truncate"),
     "crop": ("centre", "random"),
+    "on_error": ("fail", "skip"),
     "precision": ("fp32", "bf16", "fp16"),
     "device": ("auto", "cpu"),
 }
@@ -56,6 +59,9 @@ class TrainOptions:
         space: "latent" trains on an autoencoder's latents, "pixel" on the pixels themselves.
         channels: 3 for colour, 1 for grey.
         max_pixels: a file with more (rows times columns) is refused before it is decoded.
+        on_error: "skip" leaves unusable pictures out, "fail" refuses the set.
+        memory: bytes of decoded pictures that each process may hold; of larger sets each is decoded when it is needed.
+        workers: threads that decode, in each process; None is one a core of it, at most eight.
         conditional: the folders among the pictures are classes.
         crop: "centre", or "random" squares of pixels.
         flip: mirror half of the pictures.
@@ -91,6 +97,9 @@ class TrainOptions:
     space: Literal["latent", "pixel"] = "latent"
     channels: Literal[1, 3] = 3
     max_pixels: int = MAX_PIXELS
+    on_error: OnError = "fail"
+    memory: int = MEMORY
+    workers: int | None = None
     conditional: bool = False
     crop: Crop = "centre"
     flip: bool = True
@@ -173,6 +182,10 @@ class TrainOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ArgumentError(f"{name}: expected 1 or more, got {value}")
+        for name in ("memory", "workers"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise ArgumentError(f"{name}: expected 0 or more, got {value}")
         if not _LEAST_STEPS <= self.sample_steps <= NUM_TRAIN_TIMESTEPS:
             raise ArgumentError(
                 f"sample_steps: expected {_LEAST_STEPS} to {NUM_TRAIN_TIMESTEPS}, got {self.sample_steps}"

@@ -15,6 +15,7 @@ from ..common.files import locked
 from ..common.precision import float32_products
 from ..common.sheet import contact_sheet
 from ..data.pictures import Pictures
+from ..data.pixels import StreamedPixels, quiet_pillow
 from ..errors import CheckpointError, NotFiniteError, SamplingError, TrainingError
 from ..sampling.quiet import Say
 from ..weights.autoencoder import Autoencoder
@@ -77,6 +78,7 @@ class TrainRun:
         """
         with ExitStack() as held:
             held.enter_context(float32_products(tf32=self.settings.tf32))
+            held.enter_context(quiet_pillow())  # pictures may be decoded as they are needed
             self._announce()
             if self.main:
                 self.folder.path.mkdir(parents=True, exist_ok=True)
@@ -268,9 +270,11 @@ class TrainRun:
 
     def _describe(self) -> str:
         config, classes = self.state.model.config, len(self.pictures.classes)
+        streamed = isinstance(self.pictures.pixels, StreamedPixels) and self.autoencoder is None
+        decoded = ", decoded as they are needed" if streamed else ""
         held_out = f", {len(self.evaluation.reference)} held out" if self.evaluation else ""
         return (
-            f"{len(self.pictures)} pictures to train on{held_out}, {classes or 'no'} classes; "
+            f"{len(self.pictures)} pictures to train on{held_out}, {classes or 'no'} classes{decoded}; "
             f"DiT with {config.depth} blocks, width {config.hidden_size}, {config.num_tokens} tokens, "
             f"attention {config.attention_settings.describe()}; {self.initial}"
         )

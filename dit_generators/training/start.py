@@ -1,7 +1,6 @@
 """From pictures and options to a run that is ready to start."""
 
 import dataclasses
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from ..common.types import check_record
 from ..data.batches import Batch, Examples, make_batch, pixel_example
 from ..data.latents import encode_pictures, latent_example
 from ..data.pictures import Pictures, load_pictures
+from ..data.reading import Reading
 from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS
 from ..errors import CheckpointError, DataError
 from ..network.autoencoder_record import AutoencoderRecord
@@ -33,7 +33,7 @@ from .run import TrainRun
 
 
 def make_run(
-    pictures: str | os.PathLike[str],
+    pictures: Any,
     out: str | os.PathLike[str],
     options: TrainOptions | None = None,
     *,
@@ -45,12 +45,14 @@ def make_run(
         run = make_run("photographs/", "run/", TrainOptions.preset("small", attention="swa"))
         finished = run.run()
 
-    Reads the pictures into memory, uint8 (N, size, size, channels), builds the model, and encodes latents where the
-    model is one of latents. A folder that holds an unfinished run of equal options is resumed, to equal bits on
-    a CPU. accelerate keeps one device and one precision a process, and the global seed is set.
+    Looks at every picture and holds all in memory, uint8 (N, size, size, channels), or decodes each when it is needed
+    where that is more than `options.memory`, with the same weights in the end. Builds the model, and encodes latents
+    where the model is one of latents. A folder that holds an unfinished run of equal options is resumed, to equal bits
+    on a CPU. accelerate keeps one device and one precision a process, and the global seed is set.
 
     Args:
-        pictures: folder, read with all below it; with `conditional` its folders are the classes.
+        pictures: a folder, read with all below it, or any other set of pictures that `cmmd_toolkit` reads; with
+            `conditional` the first folders of their names are the classes.
         out: folder of the run: checkpoints, run.json, log.jsonl, sheets and scores. Made by `run()`.
         options: see `TrainOptions`; None is an unconditional DiT-B/4 on latents.
         say: is called with one line for everything that a user wants to know.
@@ -63,12 +65,18 @@ def make_run(
         EvaluationError: a backbone that cannot be used here.
         OutputError: `out` holds something else, or a run with other options.
     """
-    folder, out, options = Path(pictures), Path(out), TrainOptions() if options is None else options
+    out, options = Path(out), TrainOptions() if options is None else options
     check_record("options", options, TrainOptions)
     RunFolder(out, _asked(options))  # refused before pictures or an autoencoder are looked for
     accelerator = make_accelerator(options)
     options.settings.share(0, 0, accelerator.num_processes)
-    data, held_out = _read_pictures(folder, options)
+    processes = processes_of(accelerator)
+    known = out.with_name(out.name + ".pictures")
+    data, held_out = _read_pictures(
+        pictures, options, Reading(options.memory, options.workers, known, processes, show_progress)
+    )
+    if data.skipped and processes.is_main:
+        say(f"warning: {len(data.skipped)} pictures are left out, the first: {data.skipped[0]}")
     autoencoder = None
     if options.space == "latent":
         autoencoder = _load_autoencoder(options, accelerator.device)
@@ -94,28 +102,32 @@ def make_run(
     )
 
 
-def _read_pictures(folder: Path, options: TrainOptions) -> tuple[Pictures, Pictures | None]:
+def _read_pictures(source: Any, options: TrainOptions, reading: Reading) -> tuple[Pictures, Pictures | None]:
     """Those to train on, and those held out for scores."""
+    name = source if isinstance(source, (str, os.PathLike)) else type(source).__name__
     found = load_pictures(
-        folder,
+        source,
         options.image_size,
         channels=options.channels,
         crop=options.crop,
         conditional=options.conditional,
         max_pixels=options.max_pixels,
+        on_error=options.on_error,
+        reading=reading,
     )
     held_out = None
     if options.eval_every is not None:
         count = round(len(found) * options.held_out)
         if count < LEAST_SCORED:
             raise DataError(
-                f"{folder}: `held_out={options.held_out}` of {len(found)} pictures leaves {count} to score with"
+                f"{name}: `held_out={options.held_out}` of {len(found)} pictures leaves {count} to score with"
             )
         order = np.random.default_rng(options.seed).permutation(len(found)).tolist()
-        found, held_out = found.subset(sorted(order[count:])), found.subset(sorted(order[:count]))
+        skipped, held_out = found.skipped, found.subset(sorted(order[:count]))
+        found = dataclasses.replace(found.subset(sorted(order[count:])), skipped=skipped)
     if len(found) < options.batch_size:
         raise DataError(
-            f"{folder}: {len(found)} pictures are too few for a batch of {options.batch_size}; "
+            f"{name}: {len(found)} pictures are too few for a batch of {options.batch_size}; "
             "take a smaller `batch_size`"
         )
     return found, held_out
@@ -159,7 +171,7 @@ def _identity(initial: Initial, options: TrainOptions, data: Pictures) -> dict[s
         **_asked(options),
         "initial_weights_sha256": initial.weights_sha256,
         "pictures": len(data),
-        "pictures_sha256": hashlib.sha256(np.ascontiguousarray(data.pixels).data).hexdigest(),
+        "picture_digests_sha256": data.sha256,
         "classes": list(data.classes),
         **(
             {} if options.learning_rate_schedule == "constant" else {"steps": options.steps_for(len(data))}
@@ -186,8 +198,9 @@ def _examples(
     if autoencoder is None:
         return pixel_example(data.pixels, config.input_size, flip=options.flip)
     cache = Path(options.latents or out.with_name(out.name + ".latents"))
+    processes = processes_of(accelerator)
     latents = encode_pictures(
-        data.pixels, autoencoder, cache, accelerator.device, show_progress, processes=processes_of(accelerator)
+        data.pixels, autoencoder, cache, accelerator.device, show_progress, digest=data.sha256, processes=processes
     )
     return latent_example(latents, flip=options.flip)
 

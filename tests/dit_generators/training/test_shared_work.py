@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from archives import contents, write_tar
 from dit_models import assert_refused, dit_gen, random_model, save_kl
 from launches import torchrun
 from pictures import write_pictures
@@ -15,6 +16,8 @@ from training_runs import SMALL
 
 from cmmd_toolkit.common.progress import show_no_progress
 from dit_generators.data import latents as cache
+from dit_generators.data.pictures import load_pictures
+from dit_generators.data.reading import Reading
 from dit_generators.sampling.sample import SampleSettings
 from dit_generators.training.evaluation import Evaluation, features_of, samples, unit_rows
 from dit_generators.weights.autoencoder import load_autoencoder
@@ -24,6 +27,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (9, 16, 16, 3), dtype=np.uint
 SETTINGS = SampleSettings(steps="3")
 
 SHARED = f"""
+import json
 import sys
 from pathlib import Path
 sys.path.insert(0, {str(HELPERS)!r})
@@ -33,6 +37,8 @@ import torch
 from test_shared_work import PIXELS, SETTINGS, encoded, evaluation
 from dit_models import random_model
 from dit_generators.common.processes import joined_processes
+from dit_generators.data.pictures import load_pictures
+from dit_generators.data.reading import Reading
 from dit_generators.errors import DataError, SamplingError
 from dit_generators.training.evaluation import samples, shared_rows
 
@@ -63,10 +69,18 @@ with joined_processes() as processes:
         encoded(out / "vae", out / "shared", processes)
     except DataError as error:
         told.append(str(error))
+    looked = []
+    for source in sys.argv[2:]:
+        for _ in range(2):
+            reading = Reading(memory=0, workers=1, folder=Path(source + ".pictures"), processes=processes)
+            seen = load_pictures(source, 16, on_error="skip", reading=reading)
+            looked.append((seen.sha256, seen.skipped, len(seen)))
+    looked = processes.gather(looked)
     every = processes.gather(told)
     if processes.is_main:
         np.savez(out / "found.npz", few=pictures[0], more=pictures[1], score=[score.value])
-        (out / "told.json").write_text(__import__("json").dumps(every))
+        (out / "told.json").write_text(json.dumps(every))
+        (out / "looked.json").write_text(json.dumps(looked))
 """
 
 
@@ -81,13 +95,16 @@ def evaluation() -> Evaluation:
     return Evaluation(unit_rows(features_of(PIXELS, "mini")), "mini", 7, SETTINGS, None)
 
 
-def test_three_processes_make_the_latents_sheets_and_scores_of_one(tmp_path, monkeypatch) -> None:
+def test_three_processes_make_the_latents_sheets_scores_and_index_of_one(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(cache, "_SHARD", 2)
     encoded(save_kl(tmp_path / "vae"), tmp_path / "alone")
     alone = {path.name: path.read_bytes() for path in sorted((tmp_path / "alone").iterdir())}
     script = tmp_path / "shared.py"
     script.write_text(SHARED)
-    finished = torchrun(3, script, tmp_path)
+    pictures = write_pictures(tmp_path / "set", 11)
+    (pictures / "004.png").write_bytes(b"x")
+    tar = write_tar(tmp_path / "set.tar.gz", contents(pictures), "w:gz")
+    finished = torchrun(3, script, tmp_path, pictures, tar)
     assert finished.returncode == 0, finished.stderr
     shared = {path.name: path.read_bytes() for path in sorted((tmp_path / "shared").iterdir())}
     damaged = shared.pop("00002.safetensors")
@@ -103,6 +120,14 @@ def test_three_processes_make_the_latents_sheets_and_scores_of_one(tmp_path, mon
     told = json.loads((tmp_path / "told.json").read_text())
     assert [one[0] for one in told] == ["the second process cannot"] * 3
     assert all("00002.safetensors: is missing or damaged" in one[1] for one in told)
+
+    expected = load_pictures(pictures, 16, on_error="skip")
+    for looked in json.loads((tmp_path / "looked.json").read_text()):
+        assert [(sha256, count) for sha256, _, count in looked] == [(expected.sha256, 10)] * 4
+        assert all(len(skipped) == 1 and "004.png" in skipped[0] for _, skipped, _ in looked)
+    load_pictures(pictures, 16, on_error="skip", reading=Reading(memory=0, folder=tmp_path / "alone.pictures"))
+    index = [(tmp_path / f"{name}.pictures" / "index.safetensors").read_bytes() for name in ("alone", "set")]
+    assert index[0] == index[1]
 
 
 @pytest.mark.parametrize(

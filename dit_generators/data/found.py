@@ -1,0 +1,104 @@
+"""What a set holds: the names of its pictures, how each is read by its number, and their classes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmmd_toolkit.errors import CmmdError
+from cmmd_toolkit.pictures.load import Load
+from cmmd_toolkit.pictures.sources import ImageSource, class_of, open_images
+
+from ..errors import DataError
+from .copies import copied, copy_in
+from .reading import OnError, Reading
+
+
+@dataclass(frozen=True)
+class Found:
+    """Pictures of a set.
+
+    Attributes:
+        name: what messages call the set.
+        names: of all its pictures.
+        read: gives one by its number as uint8 RGB (H, W, 3), from any thread; raises DataError.
+        rows: numbers of those to train on, in order.
+        labels: int64, of each row; 0 where there are no classes.
+        classes: names by label; empty where there are none.
+        skipped: why pictures are left out that could not even be copied.
+    """
+
+    name: str
+    names: Sequence[str]
+    read: Callable[[int], NDArray[np.uint8]]
+    rows: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+    def with_classes(self) -> "Found":
+        """The first folders of the names as classes, in alphabetical order; pictures outside of them are left out."""
+        own = [class_of(self.names[row]) for row in self.rows.tolist()]
+        classes = sorted({name for name in own if name})
+        if len(classes) < 2:
+            raise DataError(
+                f"{self.name}: has {len(classes)} class folders with pictures, `conditional` needs two or more; leave "
+                "it out"
+            )
+        labels = {name: label for label, name in enumerate(classes)}
+        inside = [place for place, name in enumerate(own) if name]
+        numbers = np.array([labels[own[place]] for place in inside], dtype=np.int64)
+        return replace(self, rows=self.rows[inside], labels=numbers, classes=tuple(classes))
+
+
+def open_found(source: Any, max_pixels: int, on_error: OnError, reading: Reading) -> Found:
+    """The pictures of any set but a folder of them, in its own order; what can only be read so is copied first."""
+    try:
+        opened = open_images(source, max_pixels=max_pixels)
+        items, skipped = _by_number(source, opened, max_pixels, on_error, reading)
+    except CmmdError as error:
+        raise DataError(_told(error)) from error
+    names = [name for name, _ in items]
+
+    def read(row: int) -> NDArray[np.uint8]:
+        try:
+            return pixels_of(items[row][1])
+        except DataError as error:  # of a copy: it is to be mended where it came from
+            raise DataError(str(error).replace(str(copy_in(reading.folder)), opened.name)) from error
+
+    count = len(names)
+    return Found(opened.name, names, read, np.arange(count), np.zeros(count, dtype=np.int64), skipped=skipped)
+
+
+def pixels_of(load: Load) -> NDArray[np.uint8]:
+    """uint8 RGB (H, W, 3); raises DataError with the toolkit's reason."""
+    try:
+        return load().pixels
+    except CmmdError as error:
+        raise DataError(str(error)) from error
+
+
+def _told(error: CmmdError) -> str:
+    return (
+        str(error)
+        .replace(": no pictures", ": holds no pictures")
+        .replace("no such file or folder;", "no such folder of pictures, archive or list;")
+    )
+
+
+def _by_number(
+    source: Any, opened: ImageSource, max_pixels: int, on_error: OnError, reading: Reading
+) -> tuple[Sequence[tuple[str, Load]], tuple[str, ...]]:
+    problems = tuple(reason for _, reason in opened.problems)
+    if problems and on_error == "fail":
+        raise DataError(problems[0])
+    if isinstance(opened.items, Sequence):
+        return opened.items, problems
+    if reading.folder is None:
+        return list(opened.items), problems
+    copy, skipped = copied(source, opened, reading.folder, on_error, reading.processes, reading.show_progress)
+    items = open_images(copy, max_pixels=max_pixels).items
+    assert isinstance(items, Sequence)  # an uncompressed tar here
+    return items, (*problems, *skipped)

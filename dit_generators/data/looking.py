@@ -1,0 +1,139 @@
+"""One look at every picture before training: damage is found, and each gets the hash by which it is known again.
+
+RUN.pictures/index.safetensors    of streamed pictures: which can be used, and the hash of each
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+
+from cmmd_toolkit.common.progress import show_no_progress
+from cmmd_toolkit.common.safetensors_file import is_whole, read_safetensors, write_safetensors
+from cmmd_toolkit.common.writing import remove_leftovers, replacing
+
+from ..common.files import locked
+from ..errors import DataError
+from .found import Found
+from .pixels import Digests, digest_of, quiet_pillow, square
+from .reading import OnError, Reading
+
+_AT_ONCE = 256  # pictures that wait for a thread
+_INDEX = "index.safetensors"
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was found: places of the usable pictures, rising; their digests (N, 32); why each other one is left out."""
+
+    usable: NDArray[np.int64]
+    digests: Digests
+    skipped: tuple[str, ...]
+
+
+@dataclass
+class _Share:
+    """What one process found: digests of usable pictures and reasons of the others, by place."""
+
+    digests: dict[int, bytes] = field(default_factory=dict)
+    reasons: dict[int, str] = field(default_factory=dict)
+
+
+def look_at(
+    found: Found, shape: tuple[int, ...], held: NDArray[np.uint8] | None, on_error: OnError, reading: Reading
+) -> Looked:
+    """Decode every picture as (E, E, C) of `shape`. With `held` keep them there, else share the work, write the index.
+
+    Raises DataError for an unusable picture, unless those are left out.
+    """
+    if held is not None:
+        return _merged([_look(found, range(shape[0]), shape, held, on_error, reading)])
+    processes = reading.processes
+    processes.wait()  # all have looked for the index
+    mine = range(processes.rank, shape[0], processes.count)
+    looked = _merged(processes.gather(_look(found, mine, shape, None, on_error, reading)))
+    if reading.folder is not None and processes.is_main:
+        _write(reading.folder, looked, _key(found, shape, on_error))
+    processes.wait()
+    return looked
+
+
+def looked_before(found: Found, shape: tuple[int, ...], on_error: OnError, reading: Reading) -> Looked | None:
+    """What an earlier run wrote down of the same names; None where one of the processes does not find it whole."""
+    looked = None if reading.folder is None else _read(reading.folder / _INDEX, _key(found, shape, on_error))
+    return looked if all(reading.processes.gather(looked is not None)) else None
+
+
+def _read(path: Path, key: str) -> Looked | None:
+    try:
+        tensors, metadata = read_safetensors(path)
+        if not is_whole(tensors, metadata) or metadata["key"] != key:
+            return None
+        return Looked(tensors["usable"], tensors["digests"], tuple(json.loads(metadata["skipped"])))
+    except (SafetensorError, OSError, KeyError, ValueError):
+        return None
+
+
+def _look(
+    found: Found,
+    places: Sequence[int],
+    shape: tuple[int, ...],
+    held: NDArray[np.uint8] | None,
+    on_error: OnError,
+    reading: Reading,
+) -> _Share:
+    share, show = _Share(), show_no_progress if held is not None else reading.show_progress
+
+    def look(place: int) -> bytes | DataError:
+        try:
+            picture = square(found.read(int(found.rows[place])), shape[1], shape[3])
+        except DataError as error:
+            return error
+        if held is not None:
+            held[place] = picture
+        return digest_of(picture)
+
+    threads = max(1, reading.threads)
+    with quiet_pillow(), ThreadPoolExecutor(threads) as pool, show("pictures", len(places)) as advance:
+        for first in range(0, len(places), _AT_ONCE):
+            part = places[first : first + _AT_ONCE]
+            for place, seen in zip(part, pool.map(look, part), strict=True):
+                if isinstance(seen, bytes):
+                    share.digests[place] = seen
+                elif on_error == "fail":
+                    raise seen
+                else:
+                    share.reasons[place] = str(seen)
+            advance(len(part))
+    return share
+
+
+def _merged(shares: Sequence[_Share]) -> Looked:
+    digests = {place: digest for share in shares for place, digest in share.digests.items()}
+    reasons = {place: reason for share in shares for place, reason in share.reasons.items()}
+    usable = np.array(sorted(digests), dtype=np.int64)
+    rows = np.frombuffer(b"".join(digests[place] for place in usable.tolist()), np.uint8).reshape(-1, 32)
+    return Looked(usable, rows, tuple(reasons[place] for place in sorted(reasons)))
+
+
+def _key(found: Found, shape: tuple[int, ...], on_error: OnError) -> str:
+    """Of what decides a look but the content of the pictures, which is compared whenever one is decoded."""
+    digest = hashlib.sha256(json.dumps([found.name, *shape, on_error]).encode())
+    for row in found.rows.tolist():
+        digest.update(found.names[row].encode("utf-8", "surrogateescape") + b"\0")
+    return digest.hexdigest()
+
+
+def _write(folder: Path, looked: Looked, key: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        remove_leftovers(folder)
+        with replacing(folder / _INDEX) as temporary:
+            metadata = {"key": key, "skipped": json.dumps(looked.skipped)}
+            write_safetensors({"usable": looked.usable, "digests": looked.digests}, temporary, metadata)

@@ -68,9 +68,9 @@ def compare(
             a mapping from names to such sets. The reference is embedded once.
         metric: one or several names (`sets.metric_names.METRICS`): "fd" ("fid" on Inception), "mmd" ("cmmd"
             on CLIP, SigLIP, ALIGN and OpenCLIP), "p-value", "kd" ("kid" on Inception), "precision", "recall",
-            "density", "coverage", "vendi", "mind", "sw", "fd-infinity"; "authpct" and "copies", whose reference is the
-            training pictures; "is", on Inception; or "all", everything that these sets allow. Default: "fd" and "mmd",
-            or the recipe's.
+            "density", "coverage", "vendi", "vendi-truncated", "mind", "sw", "fd-infinity"; "authpct" and "copies",
+            whose reference is the training pictures; "is", on Inception; or "all", everything that these sets allow.
+            Default: "fd" and "mmd", or the recipe's.
         bandwidth: of the MMD kernel: a number > 0, "median" (of the reference; the default) or "median-pooled".
         mmd_method: "exact" (every pair) or "random-features" (random Fourier features: time linear in the number of
             pictures; their own error is in standard error and interval, see `squared_mmd`). An exact one of more than

@@ -4,6 +4,7 @@
     order 1     exp(-sum l log l)
     order q     (sum l^q)^(1 / (1 - q))
     order inf   1 / max l
+    truncated   the t largest, each with (1 - their sum) / t added, in place of all
 
 With cosines K / n shares its nonzero eigenvalues with the D x D matrix X^T X / n of the normalised rows, so the smaller
 of the two is decomposed. Of another kernel K itself is, N x N.
@@ -17,7 +18,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from ..common.arguments import real_number
+from ..common.arguments import real_number, whole_number
 from ..errors import ArgumentError
 from ..estimation.estimate import Estimate
 from ..features.matrices import as_matrix
@@ -25,6 +26,8 @@ from ..features.matrices import as_matrix
 Kernel = Literal["cosine"] | Callable[[NDArray[Any]], Any]
 _KERNEL_ROUNDING = 1e-5  # of a kernel in float32
 BLOCK = 4096  # rows normalised at a time
+TRUNCATION = 32  # of the metric `vendi-truncated`
+ENOUGH = 10  # pictures for each eigenvalue of a truncated score: measured in docs/metrics.md
 _NEAR_ONE = 1e-8  # nearer orders differ from Shannon's entropy by less than the rounding of their own formula
 CAVEATS = (
     "measures diversity alone, noise included; it does not look at the reference",
@@ -33,7 +36,9 @@ CAVEATS = (
 NO_ERROR = "the score grows with the number of different pictures, and copies in a bootstrap lower it"
 
 
-def vendi_score(*, generated: Any, order: float = 1.0, kernel: Kernel = "cosine") -> Estimate:
+def vendi_score(
+    *, generated: Any, order: float = 1.0, kernel: Kernel = "cosine", truncation: int | None = None
+) -> Estimate:
     """Effective number of different pictures: exp of the Renyi entropy of the kernel matrix's eigenvalues.
 
     Args:
@@ -42,31 +47,62 @@ def vendi_score(*, generated: Any, order: float = 1.0, kernel: Kernel = "cosine"
             small ones weigh rare kinds more (and below 1 eigenvalues lost in rounding, 1e-14, begin to matter).
         kernel: "cosine", or a function of the features (N, D), as given, that returns K, (N, N): similarities with 1 on
             the diagonal, symmetric and positive semi-definite. N x N numbers are held.
+        truncation: t >= 1, how many of the largest eigenvalues count; what the others sum to is spread evenly over
+            these. A score of t converges once there are some multiples of t pictures, and sets of different size can be
+            compared; the score itself grows for as long as there are eigenvalues to find. None for all.
 
     Returns:
-        Estimate in 1..min(N, D), higher is more diverse: 1 for copies of one picture, N for orthogonal rows.
-        `parameters`: order (a number or "inf"), kernel, route ("gram" or "dual").
+        Estimate in 1..min(N, D, t), higher is more diverse: 1 for copies of one picture, N for orthogonal rows.
+        `parameters`: order (a number or "inf"), kernel, route ("gram" or "dual"), of a truncated score truncation.
 
     Raises:
         ArgumentError: a zero row, NaN or infinity, an order that is not positive, a matrix that is no such kernel.
 
-    Source: Friedman and Dieng 2023 (arXiv:2210.02410); Pasarkar and Dieng 2023 (arXiv:2310.12952) for the orders.
+    Source: Friedman and Dieng 2023 (arXiv:2210.02410); Pasarkar and Dieng 2023 (arXiv:2310.12952) for the orders;
+    Ospanov and Farnia 2025 (arXiv:2410.21719), section 4, for the truncated score.
     """
+    (estimate,) = vendi_scores(generated, order, kernel, (truncation,))
+    return estimate
+
+
+def vendi_scores(generated: Any, order: float, kernel: Kernel, truncations: Sequence[int | None]) -> list[Estimate]:
+    """`vendi_score` at several truncations, of one decomposition."""
     rows = as_matrix(generated, "generated")
     order = real_number(order, "order", "a number > 0 or infinity")
     if not order > 0:
         raise ArgumentError(f"order: expected a number > 0 or infinity, got {order}; 1 is the usual score")
+    counts = [None if own is None else whole_number(own, "truncation", 1) for own in truncations]
     cosine = isinstance(kernel, str) and kernel == "cosine"
     dual = cosine and rows.shape[0] > rows.shape[1]
     make = _dual if dual else _gram if cosine else partial(_of_kernel, kernel=kernel)
     eigenvalues = _eigenvalues(make(rows))
-    value = float(np.exp(renyi_entropy(eigenvalues, order)))
     parameters = {
         "order": "inf" if np.isinf(order) else order,
         "kernel": kernel if isinstance(kernel, str) else getattr(kernel, "__name__", type(kernel).__name__),
         "route": "dual" if dual else "gram",
     }
-    return Estimate(value, None, len(rows), parameters, CAVEATS, no_error_reason=NO_ERROR)
+    return [_estimate(eigenvalues, order, len(rows), parameters, count) for count in counts]
+
+
+def _estimate(
+    eigenvalues: NDArray[np.float64], order: float, n: int, parameters: dict[str, Any], truncation: int | None
+) -> Estimate:
+    if truncation is None:
+        value = float(np.exp(renyi_entropy(eigenvalues, order)))
+        return Estimate(value, None, n, parameters, CAVEATS, no_error_reason=NO_ERROR)
+    value = float(np.exp(renyi_entropy(truncated(eigenvalues, truncation), order)))
+    least = ENOUGH * truncation
+    few = () if n >= least else (f"still grows with n: {n} pictures, and the {truncation} largest kinds take {least}",)
+    caveats = (CAVEATS[0], f"at most {truncation}", *few)
+    return Estimate(value, None, n, {**parameters, "truncation": truncation}, caveats, no_error_reason=NO_ERROR)
+
+
+def truncated(shares: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """The largest of positive shares that sum to 1, each with an even part of what the others sum to."""
+    if len(shares) <= count:
+        return shares
+    largest = np.sort(shares)[::-1][:count]
+    return np.asarray(largest + (1 - largest.sum()) / count)
 
 
 def vendi_by_class(

@@ -21,7 +21,7 @@ from ..metrics.mmd import Bandwidth, MmdReference
 from ..metrics.mmd_cost import warn_of_cost
 from ..metrics.random_features import RandomFeatureMmd
 from ..metrics.sliced import mind, sliced_wasserstein
-from ..metrics.vendi import vendi_score
+from ..metrics.vendi import TRUNCATION, vendi_scores
 from ..sets.metric_names import OWN, MetricSpec
 from ..sets.own_metrics import own_metric
 from ..sets.recipes import Recipe
@@ -159,11 +159,17 @@ def _neighbours(given: ScorerInput) -> Scorer:
 
 
 def _vendi(given: ScorerInput) -> Scorer:
-    own = float(vendi_score(generated=given.reference))
+    def estimates(rows: Stored) -> list[Estimate]:
+        return vendi_scores(rows, 1.0, "cosine", (None, TRUNCATION))
+
+    own = [estimate.value for estimate in estimates(given.reference)]
 
     def score(generated: Stored) -> Scored:
-        estimate = vendi_score(generated=generated)
-        return Scored({"vendi": replace(estimate, parameters={**estimate.parameters, "vendi_of_reference": own})})
+        plain, truncated = (
+            replace(estimate, parameters={**estimate.parameters, "vendi_of_reference": value})
+            for estimate, value in zip(estimates(generated), own, strict=True)
+        )
+        return Scored({"vendi": plain, "vendi-truncated": truncated})
 
     return score
 

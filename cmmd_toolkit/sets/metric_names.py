@@ -94,6 +94,12 @@ METRICS = _Metrics(
         MetricSpec("density", "how many reference balls hold a generated picture, over k", "neighbours", HIGHER),
         MetricSpec("coverage", "share of reference balls that hold a generated picture", "neighbours", HIGHER),
         MetricSpec("vendi", "effective number of different generated pictures", "vendi", HIGHER),
+        MetricSpec(
+            "vendi-truncated",
+            "the same of the 32 commonest kinds, settles as pictures are added",
+            "vendi",
+            HIGHER,
+        ),
         MetricSpec("mind", "scaled sliced Wasserstein distance on equally many pictures", "mind"),
         MetricSpec("sw", "squared sliced Wasserstein distance", "sliced"),
         MetricSpec("authpct", "% of generated pictures that are no near copy of a reference one", "copies", HIGHER),

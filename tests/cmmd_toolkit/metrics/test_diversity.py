@@ -224,3 +224,46 @@ def test_inception_score_interval_holds_the_expected_score_of_a_split() -> None:
 def test_inception_score_refuses_what_it_cannot_score(options: dict[str, object], message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         inception_score(**{"generated": gaussian(8, 4), "splits": 2, **options})
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("count", [1, 5, 12, 40])
+def test_the_truncated_score_agrees_with_its_definition(order: float, count: int) -> None:
+    x = gaussian(60, 12)
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    shares = np.sort(np.linalg.eigvalsh(unit.T @ unit / 60))[::-1]
+    if count < 12:
+        shares = shares[:count] + (1 - shares[:count].sum()) / count
+    found = vendi_score(generated=x, order=order, truncation=count)
+    assert float(found) == pytest.approx(np.exp(vendi.renyi_entropy(shares, order)), rel=1e-9)
+    assert 1 - 1e-9 <= float(found) <= min(count, 12) + 1e-9
+    assert found.parameters["truncation"] == count
+
+
+def decaying(n: int, seed: int, power: float) -> np.ndarray:
+    """Rows in 256 dimensions, with a variance that falls as a power."""
+    return gaussian(n, 256, seed=seed) * np.arange(1, 257) ** -power
+
+
+def test_the_truncated_score_settles_where_the_score_still_grows() -> None:
+    """Both sizes are of one distribution: the score rises by far more than the truncated one."""
+    rises = {}
+    for truncation in (None, 16):
+        small, large = (
+            np.mean([float(vendi_score(generated=decaying(n, seed, 0.5), truncation=truncation)) for seed in range(4)])
+            for n in (160, 1600)
+        )
+        rises[truncation] = large / small - 1
+    assert rises[None] > 0.25
+    assert abs(rises[16]) < 0.03
+
+
+def test_few_pictures_for_a_truncation_are_named() -> None:
+    x = gaussian(200, 64)
+    assert any("take 320" in text for text in vendi_score(generated=x, truncation=32).caveats)
+    assert not any("take" in text for text in vendi_score(generated=x, truncation=20).caveats)
+    for bad in (0, -3, 2.5, "many"):
+        with pytest.raises(ArgumentError, match="truncation: expected a whole number of at least 1"):
+            vendi_score(generated=x, truncation=bad)  # type: ignore[arg-type]
+    copies = np.repeat(gaussian(1, 8), 30, axis=0)
+    assert float(vendi_score(generated=copies, truncation=4)) == pytest.approx(1.0)

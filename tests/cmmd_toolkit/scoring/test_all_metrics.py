@@ -54,6 +54,7 @@ BARE: dict[str, Callable[..., object]] = {
     "density": lambda **sides: neighbour_metrics(**sides).density,
     "coverage": lambda **sides: neighbour_metrics(**sides).coverage,
     "vendi": lambda reference, generated: vendi_score(generated=generated),
+    "vendi-truncated": lambda reference, generated: vendi_score(generated=generated, truncation=32),
     "mind": mind,
     "sw": sliced_wasserstein,
     "authpct": lambda **sides: memorisation(**sides).auth_pct,
@@ -110,6 +111,8 @@ def test_the_seed_reaches_the_draws_that_no_protocol_fixes() -> None:
 def test_vendi_comes_with_the_references_own_score() -> None:
     (result,) = compare(X, Y, metric="vendi").results
     assert result.parameters["vendi_of_reference"] == float(vendi_score(generated=X))
+    (result,) = compare(X, Y, metric="vendi-truncated").results
+    assert result.parameters["vendi_of_reference"] == float(vendi_score(generated=X, truncation=32))
 
 
 @pytest.mark.parametrize("scorer", ["neighbours", "copies"])
@@ -196,7 +199,7 @@ def test_the_least_number_of_pictures_is_the_bare_functions(name: str, recipe: s
 
 def test_each_metric_knows_which_way_is_better() -> None:
     higher = {name for name, spec in METRICS.items() if spec.higher_is_better}
-    assert higher == {"precision", "recall", "density", "coverage", "vendi", "is", "authpct"}
+    assert higher == {"precision", "recall", "density", "coverage", "vendi", "vendi-truncated", "is", "authpct"}
     assert [name for name, spec in METRICS.items() if spec.higher_is_better is None] == ["p-value"]
     report = compare(X, Y, metric=["fd", "copies", "recall"])
     assert [result.higher_is_better for result in report.results] == [False, False, True]

@@ -1,6 +1,6 @@
 from .attention.window import window_attention as window_attention
 from .diffusion.guidance import Guidance as Guidance
-from .diffusion.loss import diffusion_loss as diffusion_loss
+from .diffusion.loss import diffusion_loss as diffusion_loss, velocity_loss as velocity_loss
 from .diffusion.schedule import linear_schedule as linear_schedule, respace as respace
 from .errors import (
     ArgumentError as ArgumentError,
@@ -12,6 +12,7 @@ from .errors import (
 )
 from .network.config import DiTConfig as DiTConfig
 from .network.model import DiT as DiT
+from .network.process import Flow as Flow
 from .sampling.sample import SampleSettings as SampleSettings, sample as sample
 from .study.options import StudyOptions as StudyOptions
 from .study.record import study_report as study_report

@@ -11,7 +11,14 @@ from cmmd_toolkit.common.examples import examples
 from cmmd_toolkit.common.outputs import Outputs, output_options
 
 from ..common.shell import INTERRUPTED, DitShell, parse_list
-from .options import checkpoint_options, folder_of_results, sampling_options, shape_options, training_options
+from .options import (
+    checkpoint_options,
+    family_option,
+    folder_of_results,
+    sampling_options,
+    shape_options,
+    training_options,
+)
 
 
 @click.group(
@@ -322,14 +329,15 @@ def study(pictures: str, out: str, **given: Any) -> int:
     metavar="N",
     help="Number of heads, for an official file of another width than the presets.",
 )
+@family_option
 @click.option("--autoencoder", metavar="PATH", help="Folder of the autoencoder to put into a diffusers folder.")
-def convert(source: str, target: str, weights: str | None, num_heads: int | None, autoencoder: str | None) -> int:
+def convert(source: str, target: str, autoencoder: str | None, **reading: Any) -> int:
     """Convert the checkpoint IN to OUT: a .safetensors file (ours, with the configuration inside), a .pt file
     (official) or a new folder (diffusers, as facebook/DiT-XL-2-256)."""
     from ..weights.checkpoint import build_model, read_checkpoint, write_checkpoint
     from .sampling import autoencoder_to_copy
 
-    checkpoint = read_checkpoint(source, num_heads=num_heads, weights=weights)
+    checkpoint = read_checkpoint(source, **reading)
     model = build_model(checkpoint)  # every key and shape is right
     write_checkpoint(checkpoint, target, autoencoder_to_copy(model, checkpoint, target, autoencoder))
     count = sum(value.numel() for value in checkpoint.state.values())

@@ -39,6 +39,14 @@ def folder_of_results(_context: click.Context, _option: click.Parameter, value: 
     return value
 
 
+family_option = _choice(
+    "--family",
+    ["dit", "sit", "repa", "lightningdit"],
+    help="Whose code trained an official file that does not say it itself: its output means another thing for each. "
+    "[default: what the file, its arguments or its name say, else dit]",
+)
+
+
 def checkpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Which weights, and how their file is read."""
     return _apply(
@@ -53,6 +61,7 @@ def checkpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
         _int(
             "--num-heads", metavar="N", help="Number of heads, for an official file of another width than the presets."
         ),
+        family_option,
     )
 
 
@@ -61,9 +70,18 @@ def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _apply(
         command,
         _choice(
-            "--sampler", ["ddpm", "ddim", "dpm-solver++", "unipc"], default="ddpm", help="How noise becomes an image."
+            "--sampler",
+            ["ddpm", "ddim", "dpm-solver++", "unipc", "euler", "heun", "sde"],
+            help="How noise becomes an image: the first four for models of noise, the others for models of a velocity. "
+            "[default: ddpm; euler for a velocity]",
         ),
         _float("--eta", default=0.0, help="Noise that ddim adds in each step, 0 to 1."),
+        _float(
+            "--timestep-shift",
+            metavar="S",
+            default=1.0,
+            help="For a velocity, as LightningDiT counts: below 1 takes more of the steps near the noise.",
+        ),
         _choice(
             "--guidance-by",
             ["label", "window"],
@@ -168,7 +186,16 @@ def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         _int("--workers", metavar="N", help="Decoding threads. [default: one per core, at most 8]"),
         _flag("--conditional", help="Learn the folders in PICTURES as classes."),
-        _text("--learn-sigma/--no-learn-sigma", default=True, help="Learn the variance, too."),
+        _choice(
+            "--objective",
+            ["noise", "velocity"],
+            help="What the network learns: noise, as DiT, or a velocity, as SiT. [default: noise; with --init its own]",
+        ),
+        click.option(
+            "--learn-sigma/--no-learn-sigma",
+            default=None,
+            help="Learn the variance, too. [default: learn-sigma; not for a velocity]",
+        ),
         _int("--window", metavar="K", default=3, help="Edge of the window of swa in tokens, odd."),
         _choice("--border", ["shift", "truncate"], default="shift", help="What the window of swa does at the border."),
         _int("--dilation", metavar="D", default=1, help="Distance between the tokens of the window of swa."),

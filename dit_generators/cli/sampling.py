@@ -17,6 +17,7 @@ from ..network.model import DiT
 from ..sampling.sample import SampleSettings, makes_pixels
 from ..weights.autoencoder import DEFAULT as DEFAULT_AUTOENCODER, Autoencoder, check_latents, load_autoencoder
 from ..weights.checkpoint import Checkpoint, build_model, read_checkpoint
+from ..weights.family import Family
 from ..weights.hub import bundled_file
 from .given import check_window_options
 
@@ -28,8 +29,10 @@ class SamplingKeywords:
     checkpoint: str | None
     weights: Literal["ema", "model"] | None
     num_heads: int | None
-    sampler: str
+    family: Family | None
+    sampler: str | None
     eta: float
+    timestep_shift: float
     guidance_by: Literal["label", "window"]
     guidance_channels: Channels
     guidance_interval: str | None
@@ -67,6 +70,7 @@ class SamplingKeywords:
             sampler=self.sampler,
             steps=steps,
             eta=self.eta,
+            timestep_shift=self.timestep_shift,
             guidance=guidance,
             seed=self.seed,
             official_batch=num if self.rng == "official" else None,
@@ -111,7 +115,7 @@ def load_model(
     `kinds` are all that it will have, where that is more than `attention`.
     """
     source = asked.checkpoint or default_checkpoint(attention)
-    checkpoint = read_checkpoint(source, num_heads=asked.num_heads, weights=asked.weights)
+    checkpoint = read_checkpoint(source, num_heads=asked.num_heads, weights=asked.weights, family=asked.family)
     model = build_model(checkpoint)
     device = pick_device(asked.device)
     if asked.tf32 and device.type == "cpu":

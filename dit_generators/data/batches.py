@@ -23,7 +23,10 @@ _ORDER, _SAMPLE = 2, 3  # streams of their own, apart from those of sampling
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs of one step: x_0 and noise (B, C, H, W), timesteps and labels int64 (B,), drop bool (B,)."""
+    """Inputs of one step: x_0 and noise (B, C, H, W), labels int64 (B,), drop bool (B,), and timesteps (B,).
+
+    Timesteps are int64, or float32 in [0, 1), the times of a flow.
+    """
 
     x_0: Tensor
     noise: Tensor
@@ -68,17 +71,24 @@ def make_batch(
     examples: Examples,
     labels: NDArray[np.int64],
     *,
-    num_timesteps: int,
+    num_timesteps: int | None,
     dropout: float,
 ) -> Batch:
-    """The batch at these positions: each has a generator of its own, and all else is done for the batch at once."""
+    """The batch at these positions: each has a generator of its own, and all else is done for the batch at once.
+
+    Timesteps are uniform below `num_timesteps`, or in [0, 1) where it is None.
+    """
     count = len(positions)
     noise = torch.empty(count, *examples.shape)
-    timesteps, chance = torch.empty(count, dtype=torch.int64), torch.empty(count)
+    timesteps = torch.empty(count, dtype=torch.float32 if num_timesteps is None else torch.int64)
+    chance = torch.empty(count)
     draws = []
     for row, position in enumerate(positions):
         generator = torch.Generator().manual_seed(stream_seed(seed, _SAMPLE, position))
-        torch.randint(num_timesteps, (), generator=generator, out=timesteps[row])
+        if num_timesteps is None:
+            torch.rand((), generator=generator, out=timesteps[row])
+        else:
+            torch.randint(num_timesteps, (), generator=generator, out=timesteps[row])
         torch.rand((), generator=generator, out=chance[row])
         draws.append(examples.draw(generator))
         torch.randn(examples.shape, generator=generator, out=noise[row])

@@ -1,13 +1,17 @@
-"""What training minimises: the noise error, and the variational bound that trains the learned variance."""
+"""What training minimises: the error of noise or velocity, and the bound that trains the learned variance."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from ..network.process import Flow, Process
+from .paths import point_at, velocity_of
 from .samplers import Predict, log_variance, posterior_mean, predicted_x_0
-from .schedule import Schedule, at
+from .schedule import Schedule, at, linear_schedule
 
 _HALF_BIN = 1 / 255
 _EDGE = 0.999
@@ -16,7 +20,7 @@ _PROBABILITY_FLOOR = 1e-12
 
 @dataclass(frozen=True)
 class Loss:
-    """Per image, float32 (B,): `mse` of the noise, `vb` in bits per dimension (None without learned variance)."""
+    """Per image, float32 (B,): `mse` of noise or velocity; `vb` in bits a dimension, None without learned variance."""
 
     mse: Tensor
     vb: Tensor | None
@@ -25,6 +29,31 @@ class Loss:
     def total(self) -> Tensor:
         """mse + vb, what is minimised."""
         return self.mse if self.vb is None else self.mse + self.vb
+
+
+LossFunction = Callable[[Predict, Tensor, Tensor, Tensor], Loss]
+
+
+def loss_of(process: Process) -> LossFunction:
+    """The loss of a process: a function of the network, x_0, timesteps (times of a flow) and noise."""
+    if isinstance(process, Flow):
+        return partial(velocity_loss, flow=process)
+    return partial(diffusion_loss, schedule=linear_schedule())
+
+
+def velocity_loss(predict: Predict, x_0: Tensor, times: Tensor, noise: Tensor, flow: Flow) -> Loss:
+    """|velocity - output|^2, the mean over each image (SiT, arXiv 2401.08740, section 2.1).
+
+    Args:
+        predict: the network as a function of x_t and of what it is told as time.
+        x_0: (B, C, H, W) clean images or latents.
+        times: float (B,), 0 (clean) to 1 (noise), on the device of x_0.
+        noise: like x_0, standard normal.
+        flow: the path, and which way the network counts time.
+    """
+    point = point_at(flow, times.reshape(-1, 1, 1, 1))
+    output = velocity_of(predict, point.state(x_0, noise), times, flow)
+    return Loss(_mean((point.velocity(x_0, noise) - output) ** 2), None)
 
 
 def add_noise(x_0: Tensor, noise: Tensor, schedule: Schedule, index: Tensor) -> Tensor:

@@ -19,12 +19,12 @@ Draw = Callable[[], Tensor]
 
 @dataclass(frozen=True)
 class PredictByStep:
-    """A model function that is another one at some steps: `at` gives it for an original timestep.
+    """A model function that is another one at some steps: `at` gives it for an original timestep, or 1000 t in a flow.
 
     The samplers know each step's timestep as a number and ask `at`, so that nothing is read back from a device.
     """
 
-    at: Callable[[int], Predict]
+    at: Callable[[float], Predict]
 
     def __call__(self, x_t: Tensor, timesteps: Tensor) -> Tensor:
         """By the first timestep of (B,), which is read back."""
@@ -118,6 +118,6 @@ def _steps(predict: Predict, x_t: Tensor, schedule: Schedule) -> Iterator[tuple[
         yield i, torch.full((len(x_t),), i, device=x_t.device), model_at(predict, timesteps[i])
 
 
-def model_at(predict: Predict, timestep: int) -> Predict:
+def model_at(predict: Predict, timestep: float) -> Predict:
     """The model function of one step."""
     return predict.at(timestep) if isinstance(predict, PredictByStep) else predict

@@ -15,6 +15,7 @@ from ..errors import ArgumentError, AttentionChangedWarning
 from .autoencoder_record import AutoencoderRecord
 from .config import DiTConfig
 from .embeddings import LabelEmbedder, TimestepEmbedder, position_table
+from .process import DIT_PROCESS, Process
 
 _LAYER_NORM_EPS = 1e-6
 # Matrix products of fewer rows than this go through other CPU kernels and round differently: conditioning is
@@ -122,6 +123,7 @@ class DiT(nn.Module):
         self.final_layer = FinalLayer(width, config.patch_size, config.out_channels)
         self.attention_settings = config.attention_settings
         self.autoencoder_record: AutoencoderRecord | None = None  # of the latents it makes, where that is known
+        self.process: Process = DIT_PROCESS  # that it is, or will be, trained for
         if not self.x_embedder.proj.weight.is_meta:  # else weights will be loaded
             self.initialise()
 
@@ -151,11 +153,11 @@ class DiT(nn.Module):
         drop: Tensor | None = None,
         recompute: bool = False,
     ) -> Tensor:
-        """Predict the noise in `x_t`.
+        """Predict the noise in `x_t`, or what else the model's `process` says.
 
         Args:
             x_t: (B, in_channels, input_size, input_size).
-            timesteps: (B,), original timesteps 0..999 of the training schedule.
+            timesteps: (B,), original timesteps 0..999 of the training schedule; of a flow, times in [0, 1].
             class_labels: int64 (B,), 0..num_classes-1, num_classes for the null label; None for an unconditional
                 model, or for the null label everywhere.
             attention: one function a block instead of `attention_settings`, from `attention_functions`.
@@ -163,7 +165,7 @@ class DiT(nn.Module):
             recompute: keep no activations inside the blocks for the backward pass, compute them again.
 
         Returns:
-            (B, out_channels, input_size, input_size): noise, then raw variance v where learn_sigma.
+            (B, out_channels, input_size, input_size): noise, or a velocity; then raw variance v where learn_sigma.
         """
         batch = len(x_t)
         self._check(x_t, timesteps, class_labels)

@@ -20,6 +20,7 @@ from cmmd_toolkit.common.writing import remove_leftovers, replacing
 from ..common.sheet import NO_HEADINGS, Headings, as_image, contact_sheet, save_image
 from ..data.decode import read_picture
 from ..errors import OutputError
+from ..network.process import DIT_PROCESS, process_fields
 
 _RECORD = "samples.json"
 _ARGUMENTS = {  # how a field of a record is called by people
@@ -27,6 +28,7 @@ _ARGUMENTS = {  # how a field of a record is called by people
     **{f"attention.{name}": f"`{name}`" for name in ("window", "border", "dilation")},
     **{f"window_{name}": f"`{name}`" for name in ("border", "dilation")},
     "autoencoder.vae_precision": "`vae_precision`",
+    "process.objective": "`objective`",
     "in_channels": "the number of channels",
     "input_size": "the size of the input",
     "num_classes": "the number of classes",
@@ -41,6 +43,8 @@ _WAS = {
     "vae_precision": "fp32",
     "learning_rate_schedule": "constant",
     "ema_warmup": False,
+    "process": process_fields(DIT_PROCESS),
+    "timestep_shift": 1.0,
 }  # where an older record says nothing
 _SHEET, _PREVIEW, _NPZ = _BESIDE = (".contact-sheet.png", ".preview.png", ".npz")
 _SHEET_IMAGES = 64

@@ -22,6 +22,7 @@ from ..common.processes import Processes
 from ..diffusion.noise import image_seed
 from ..errors import ArgumentError, CheckpointError
 from ..network.model import DiT
+from ..network.process import process_fields
 from ..weights.autoencoder import Autoencoder, check_latents
 from ..weights.digest import weights_digest
 from .folder import SampleFolder
@@ -66,12 +67,14 @@ class SampleRun:
         if isinstance(self.settings.labels, tuple | list):
             settings["labels"] = list(self.settings.labels)
         noise = settings.pop("noise")
+        settings["sampler"] = self.settings.sampler_for(self.model.process)
         settings["noise_sha256"] = noise and sha256(Path(noise))
         interval = self.settings.guidance.interval
         settings["guidance"]["interval"] = None if interval is None else list(interval)
         return {
             "weights_sha256": self.weights_sha256 or weights_digest(self.model.state_dict()),
             "model": dataclasses.asdict(config),
+            "process": process_fields(self.model.process),
             "attention": self.model.attention_settings.canonical(),
             **settings,
             "autoencoder": None

@@ -1,5 +1,6 @@
 """From a model and settings to pictures: one batch at a time, each image from its own noise."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,18 +12,21 @@ from torch import Tensor
 
 from ..common.precision import Precision, autocast, kept_casts
 from ..common.types import check_types
+from ..diffusion.flow import FLOW_SAMPLERS, euler, heun, ode_times, sde, sde_times
 from ..diffusion.guidance import Guidance, guided
 from ..diffusion.noise import Draw, GivenNoise, ImageNoise, OfficialNoise, drawn_ahead, image_label, read_noise
 from ..diffusion.samplers import Predict, PredictByStep, Step, ddim, ddpm
-from ..diffusion.schedule import linear_schedule, respace
+from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS, linear_schedule, respace, respaced_timesteps
 from ..diffusion.solvers import SOLVERS, solve
 from ..errors import ArgumentError, SamplingError
 from ..network.model import DiT, check_labels
+from ..network.process import Diffusion, Flow, Process
 from ..weights.autoencoder import Autoencoder
 
-SAMPLERS = ("ddpm", "ddim", *SOLVERS)
+SAMPLERS = ("ddpm", "ddim", *SOLVERS)  # of models of noise
 _PIXEL_CHANNELS = (1, 3)
 _LARGEST_SEED = 2**63
+_MOST_STEPS = 100_000  # of a flow
 
 
 @dataclass(frozen=True)
@@ -30,9 +34,12 @@ class SampleSettings:
     """All that decides an image besides the model and its number.
 
     Attributes:
-        sampler: ddpm, ddim, dpm-solver++ or unipc.
-        steps: how many of the 1000 training steps are taken; also "ddimS" and "a,b,c" for ddpm and ddim.
+        sampler: ddpm, ddim, dpm-solver++ or unipc for a model of noise; euler, heun or sde for one of a velocity; None
+            is ddpm or euler.
+        steps: how many of the 1000 training steps are taken, or into how many a flow is cut; also "ddimS" and "a,b,c"
+            for ddpm and ddim.
         eta: noise of ddim; 0 is deterministic, 1 as much as ddpm.
+        timestep_shift: of a flow, above 0: below 1 takes smaller steps near the noise; LightningDiT takes 0.3.
         guidance: see `Guidance`.
         seed: of the run; image i has the stream (seed, i).
         official_batch: draw the noise as the official script does for one batch of so many images; None gives each
@@ -42,9 +49,10 @@ class SampleSettings:
         precision: fp32, or bf16 or fp16 by autocast, which change images.
     """
 
-    sampler: str = "ddpm"
+    sampler: str | None = None
     steps: str = "50"
     eta: float = 0.0
+    timestep_shift: float = 1.0
     guidance: Guidance = field(default_factory=Guidance)
     seed: int = 0
     official_batch: int | None = None
@@ -55,29 +63,58 @@ class SampleSettings:
     def check(self, model: DiT) -> None:
         """Raise ArgumentError for settings that this model cannot run."""
         check_types(self)
-        if self.sampler not in SAMPLERS:
-            raise ArgumentError(f"sampler: expected {', '.join(SAMPLERS)}, got {self.sampler!r}")
-        if self.sampler in SOLVERS and not self.steps.isdecimal():
-            raise ArgumentError(f"steps: {self.sampler} takes a number of steps, got {self.steps}")
-        if len(respace(linear_schedule(), self.steps)) < 2 and self.sampler not in SOLVERS:
-            raise ArgumentError(f"steps: {self.sampler} needs 2 steps or more, got {self.steps}")
-        self._check_official()
+        sampler = self.sampler_for(model.process)
+        known = FLOW_SAMPLERS if isinstance(model.process, Flow) else SAMPLERS
+        if sampler not in known:
+            raise ArgumentError(
+                f"sampler: expected {', '.join(known)} for a model of {model.process.objective}, got {sampler!r}"
+            )
+        self._check_steps(sampler)
+        if not 0 < self.timestep_shift < math.inf:
+            raise ArgumentError(f"timestep_shift: expected a number above 0, got {self.timestep_shift}")
+        if self.timestep_shift != 1 and sampler not in FLOW_SAMPLERS:
+            raise ArgumentError(f"timestep_shift: is for models of a velocity, not for sampler {sampler}")
+        self._check_official(sampler)
         if self.seed < 0:
             raise ArgumentError(f"seed: expected 0 or more, got {self.seed}")
         if not 0 <= self.eta <= 1:
             raise ArgumentError(f"eta: expected 0 to 1, got {self.eta}")
-        if self.eta and self.sampler != "ddim":
-            raise ArgumentError(f"eta: is for `sampler='ddim'`, not {self.sampler}")
+        if self.eta and sampler != "ddim":
+            raise ArgumentError(f"eta: is for `sampler='ddim'`, not {sampler}")
         if self.labels is not None:
             if not model.config.num_classes:
                 raise ArgumentError("labels: this model is unconditional; leave them out")
             self._check_labels(model)
         self.guidance.check(model)
-        self._check_interval()
+        self._check_interval(sampler)
 
-    def _check_official(self) -> None:
+    def sampler_for(self, process: Process) -> str:
+        """The sampler by its name; that of the process where none is given."""
+        return self.sampler or ("euler" if isinstance(process, Flow) else "ddpm")
+
+    def num_evaluations(self, process: Process) -> int:
+        """Passes through the network for one image, without guidance."""
+        sampler = self.sampler_for(process)
+        if sampler in ("ddpm", "ddim"):
+            return len(respaced_timesteps(NUM_TRAIN_TIMESTEPS, self.steps))
+        return 2 * int(self.steps) - 1 if sampler == "heun" else int(self.steps)
+
+    def _check_steps(self, sampler: str) -> None:
+        flow = sampler in FLOW_SAMPLERS
+        if (flow or sampler in SOLVERS) and not self.steps.isdecimal():
+            raise ArgumentError(f"steps: {sampler} takes a number of steps, got {self.steps}")
+        count = int(self.steps) if flow else len(respace(linear_schedule(), self.steps))
+        least = 2 if sampler in ("ddpm", "ddim", "sde") else 1
+        if count < least:
+            raise ArgumentError(f"steps: {sampler} needs {least} steps or more, got {self.steps}")
+        if count > _MOST_STEPS:
+            raise ArgumentError(f"steps: expected at most {_MOST_STEPS:,}, got {self.steps}")
+
+    def _check_official(self, sampler: str) -> None:
         if self.official_batch is None:
             return
+        if sampler == "sde":
+            raise ArgumentError("official_batch: is the noise of DiT's script, which knows no sde; leave it out")
         if self.official_batch < 1:
             raise ArgumentError(f"official_batch: expected 1 or more, got {self.official_batch}")
         if self.seed >= _LARGEST_SEED:
@@ -89,16 +126,23 @@ class SampleSettings:
         elif self.labels != "all":
             raise ArgumentError(f'labels: expected numbers of classes, or "all", got {self.labels!r}')
 
-    def _check_interval(self) -> None:
+    def _check_interval(self, sampler: str) -> None:
         interval = self.guidance.interval
-        if interval is None or self.guidance.scale == 1 or self.sampler in SOLVERS:
+        if interval is None or self.guidance.scale == 1 or sampler in SOLVERS:
             return
-        timesteps = respace(linear_schedule(), self.steps).timesteps
+        if sampler in FLOW_SAMPLERS:
+            timesteps = [NUM_TRAIN_TIMESTEPS * time for time in self.times(sampler)[:-1]]
+        else:
+            timesteps = respace(linear_schedule(), self.steps).timesteps.tolist()
         if not any(interval[0] <= timestep <= interval[1] for timestep in timesteps):
             raise ArgumentError(
                 f"`guidance.interval={interval[0]},{interval[1]}`: none of the {len(timesteps)} steps lies in it; "
                 "take a wider one"
             )
+
+    def times(self, sampler: str) -> list[float]:
+        """The times of a flow's steps, from 1 to 0."""
+        return (sde_times if sampler == "sde" else ode_times)(int(self.steps), self.timestep_shift)
 
     def labels_in_turn(self, num_classes: int) -> Sequence[int]:
         """The labels that the images take in turn; none where they are drawn."""
@@ -128,7 +172,10 @@ def sample_states(model: DiT, settings: SampleSettings, indices: Sequence[int]) 
     class_labels = torch.tensor(labels, device=device) if config.num_classes else None
     predict = in_precision(guided(model, class_labels, settings.guidance), settings.precision, device)
     with torch.no_grad(), kept_casts(settings.precision, device):
-        yield from _states(predict, noise, settings)
+        if isinstance(model.process, Flow):
+            yield from _flow_states(predict, noise, settings, model.process)
+        else:
+            yield from _states(predict, noise, settings, model.process)
 
 
 def _noise(settings: SampleSettings, indices: Sequence[int], shape: tuple[int, int, int], device: torch.device) -> Draw:
@@ -160,16 +207,26 @@ def _given_noise(path: str, num: int, shape: tuple[int, ...]) -> NDArray[Any]:
     return array
 
 
-def _states(predict: Predict, noise: Draw, settings: SampleSettings) -> Iterator[Step]:
-    x_t, schedule = noise(), linear_schedule()
-    if settings.sampler in SOLVERS:
-        yield from solve(predict, x_t, schedule, int(settings.steps), settings.sampler)
-    elif settings.sampler == "ddim" and not settings.eta:
+def _flow_states(predict: Predict, noise: Draw, settings: SampleSettings, flow: Flow) -> Iterator[Step]:
+    x_t, sampler = noise(), settings.sampler_for(flow)
+    times = settings.times(sampler)
+    if sampler == "sde":
+        with drawn_ahead(noise) as draw:
+            yield from sde(predict, x_t, times, flow, draw)
+    else:
+        yield from (euler if sampler == "euler" else heun)(predict, x_t, times, flow)
+
+
+def _states(predict: Predict, noise: Draw, settings: SampleSettings, process: Diffusion) -> Iterator[Step]:
+    x_t, schedule, sampler = noise(), linear_schedule(), settings.sampler_for(process)
+    if sampler in SOLVERS:
+        yield from solve(predict, x_t, schedule, int(settings.steps), sampler)
+    elif sampler == "ddim" and not settings.eta:
         nothing = x_t.new_zeros(())
         yield from ddim(predict, x_t, respace(schedule, settings.steps), lambda: nothing)
     else:
         with drawn_ahead(noise) as draw:
-            if settings.sampler == "ddim":
+            if sampler == "ddim":
                 yield from ddim(predict, x_t, respace(schedule, settings.steps), draw, settings.eta)
             else:
                 yield from ddpm(predict, x_t, respace(schedule, settings.steps), draw)

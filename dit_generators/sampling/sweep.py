@@ -15,8 +15,6 @@ from ..common.files import locked
 from ..common.processes import ALONE, Processes
 from ..common.sheet import Headings, contact_sheet, save_image
 from ..data.decode import read_picture
-from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS, respaced_timesteps
-from ..diffusion.solvers import SOLVERS
 from ..errors import ArgumentError, OutputError
 from ..weights.digest import weights_digest
 from .folder import seconds_per_image
@@ -110,12 +108,7 @@ def _share(runs: Sequence[Run], processes: Processes) -> list[Run]:
 def _cost(run: SampleRun) -> int:
     """Passes through the network for one image."""
     settings = run.settings
-    steps = (
-        int(settings.steps)
-        if settings.sampler in SOLVERS
-        else len(respaced_timesteps(NUM_TRAIN_TIMESTEPS, settings.steps))
-    )
-    return steps * (1 if settings.guidance.scale in (0, 1) else 2)
+    return settings.num_evaluations(run.model.process) * (1 if settings.guidance.scale in (0, 1) else 2)
 
 
 def _write_results(base: SampleRun, plan: Sweep, runs: Sequence[Run]) -> list[Cell]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..common.peak_memory import peak_bytes
 from ..common.precision import float32_products
 from ..data.batches import Batch
-from ..diffusion.schedule import linear_schedule
+from ..diffusion.loss import loss_of
 from ..errors import NotFiniteError
 from ..network.model import DiT
 from .loop import MakeBatch, TrainSettings, TrainState, batch_loss, train
@@ -55,7 +55,7 @@ def forecast(model: DiT, settings: TrainSettings, make: MakeBatch, steps: int, a
 
 def _loss(model: DiT, batch: Batch, *, recompute: bool) -> Tensor:
     conditional = model.config.num_classes > 0
-    return batch_loss(model, batch, linear_schedule(), conditional=conditional, recompute=recompute).total.mean()
+    return batch_loss(model, batch, loss_of(model.process), conditional=conditional, recompute=recompute).total.mean()
 
 
 @torch.no_grad()

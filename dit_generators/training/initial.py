@@ -6,10 +6,11 @@ from pathlib import Path
 
 import torch
 
-from ..errors import CheckpointError
+from ..errors import ArgumentError, CheckpointError
 from ..network.autoencoder_record import AutoencoderRecord
 from ..network.config import DiTConfig
 from ..network.model import DiT
+from ..network.process import DIT_PROCESS, Flow, Process
 from ..weights.autoencoder import Autoencoder, check_latents
 from ..weights.checkpoint import Checkpoint, build_model, read_checkpoint
 from ..weights.digest import weights_digest
@@ -28,12 +29,14 @@ class Initial:
         seed: of what is drawn.
         checkpoint: whose weights are taken; None draws all of them.
         record: of the autoencoder whose latents the model will make.
+        process: that the model is trained for.
     """
 
     config: DiTConfig
     seed: int
     checkpoint: Checkpoint | None = None
     record: AutoencoderRecord | None = None
+    process: Process = DIT_PROCESS
 
     def __call__(self) -> DiT:
         """A new model."""
@@ -41,7 +44,7 @@ class Initial:
 
         set_seed(self.seed)
         model = DiT(self.config)
-        model.autoencoder_record = self.record
+        model.autoencoder_record, model.process = self.record, self.process
         if self.checkpoint is not None:
             with torch.no_grad():
                 for name, value in model.state_dict().items():
@@ -84,6 +87,21 @@ def read_initial(source: str | Path, autoencoder: Autoencoder | None) -> Checkpo
     if autoencoder is not None:
         check_latents(model, autoencoder)
     return checkpoint
+
+
+def drawn_process(options: TrainOptions) -> Process:
+    """Of a model that starts from random weights."""
+    return Flow() if options.objective == "velocity" else DIT_PROCESS
+
+
+def initial_process(checkpoint: Checkpoint, options: TrainOptions) -> Process:
+    """The checkpoint's; raises ArgumentError where the options name another objective."""
+    process = checkpoint.process
+    if options.objective not in (None, process.objective):
+        raise ArgumentError(
+            f"`objective={options.objective}`: {checkpoint.path} was trained for {process.objective}; leave it out"
+        )
+    return process
 
 
 def initial_config(

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from ..common.precision import Precision
 from ..data.batches import Batch
-from ..diffusion.loss import Loss, diffusion_loss
-from ..diffusion.schedule import Schedule, linear_schedule
+from ..diffusion.loss import Loss, LossFunction, loss_of
 from ..errors import ArgumentError, NotFiniteError
 from ..network.model import DiT
 from .ema import copy_model, update_average
@@ -139,7 +138,7 @@ def train(
     Raises NotFiniteError when the loss or its gradient is not finite; the weights are as before the step.
     """
     rank, count = accelerator.process_index, accelerator.num_processes
-    schedule, conditional = linear_schedule(), state.model.config.num_classes > 0
+    loss_function, conditional = loss_of(state.model.process), state.model.config.num_classes > 0
     with ThreadPoolExecutor(1) as background:
 
         def made(positions: Sequence[int]) -> Batch:
@@ -155,7 +154,7 @@ def train(
             state.optimiser.zero_grad()
             _set_rate(state, settings, steps)
             parts, ahead = ahead, prepare(state.step + 1)
-            totals, waited = _add_gradients(parts, settings, network, schedule, conditional, accelerator)
+            totals, waited = _add_gradients(parts, settings, network, loss_function, conditional, accelerator)
             gradient = accelerator.clip_grad_norm_(network.parameters(), settings.clip or math.inf)
             # One read from the device a step, before the weights change.
             loss_value, mse_value, norm = torch.cat([accelerator.reduce(totals, "mean"), gradient.reshape(1)]).tolist()
@@ -170,7 +169,7 @@ def _add_gradients(
     parts: "Sequence[Future[Batch]]",
     settings: TrainSettings,
     network: Any,
-    schedule: Schedule,
+    loss_function: LossFunction,
     conditional: bool,
     accelerator: Any,
 ) -> tuple[Tensor, float]:
@@ -182,20 +181,20 @@ def _add_gradients(
         with _last(accelerator, network, i == len(parts) - 1):
             batch = batch.to(accelerator.device)
             with accelerator.autocast():
-                loss = batch_loss(network, batch, schedule, conditional=conditional, recompute=settings.recompute)
+                loss = batch_loss(network, batch, loss_function, conditional=conditional, recompute=settings.recompute)
             accelerator.backward(loss.total.mean() / settings.accumulate)
         totals += torch.stack([loss.total.mean(), loss.mse.mean()]).detach() / settings.accumulate
     return totals, waited
 
 
-def batch_loss(network: Any, batch: Batch, schedule: Schedule, *, conditional: bool, recompute: bool) -> Loss:
+def batch_loss(network: Any, batch: Batch, loss_function: LossFunction, *, conditional: bool, recompute: bool) -> Loss:
     """The loss of a batch on the network's device; `conditional` gives it the labels."""
 
     def predict(x_t: Tensor, timesteps: Tensor) -> Tensor:
         labels = batch.labels if conditional else None
         return network(x_t, timesteps, labels, drop=batch.drop, recompute=recompute).float()
 
-    return diffusion_loss(predict, batch.x_0, batch.timesteps, batch.noise, schedule)
+    return loss_function(predict, batch.x_0, batch.timesteps, batch.noise)
 
 
 def _check(step: int, loss: float, norm: float, scaler: Any) -> None:

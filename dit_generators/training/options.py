@@ -32,6 +32,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "crop": ("centre", "random"),
     "on_error": ("fail", "skip"),
     "precision": ("fp32", "bf16", "fp16"),
+    "objective": ("noise", "velocity", None),
     "device": ("auto", "cpu"),
 }
 # Beside the defaults, those of the report that docs/study.md compares with: "small" is for two cores and an hour.
@@ -54,7 +55,9 @@ class TrainOptions:
         hidden_size, depth, num_heads, patch_size: other numbers than the shape's; None is the shape's.
         attention: kind of each layer: naive, full, xformers, swa, or a pattern such as "swa*3,full".
         window, border, dilation: of the layers that are swa; the window is odd, in tokens.
-        learn_sigma: learn the variance, too.
+        objective: "noise", DiT's diffusion, or "velocity", SiT's flow on the linear path; None is that of `init`, else
+            "noise".
+        learn_sigma: learn the variance, too; None is True for noise and False for a velocity, which has none.
         image_size: rows (= columns) of the pictures, in pixels.
         space: "latent" trains on an autoencoder's latents, "pixel" on the pixels themselves.
         channels: 3 for colour, 1 for grey.
@@ -92,7 +95,8 @@ class TrainOptions:
     window: int = 3
     border: Border = "shift"
     dilation: int = 1
-    learn_sigma: bool = True
+    objective: Literal["noise", "velocity"] | None = None
+    learn_sigma: bool | None = None
     image_size: int = 256
     space: Literal["latent", "pixel"] = "latent"
     channels: Literal[1, 3] = 3
@@ -163,6 +167,8 @@ class TrainOptions:
             raise ArgumentError('`autoencoder`: is for `space="latent"`')
         if self.space == "pixel":
             self.config(self.image_size, self.channels, num_classes=0)
+        if self.objective == "velocity" and self.learn_sigma:
+            raise ArgumentError("`learn_sigma`: a velocity has no variance to learn; leave it out")
         DiTConfig.preset(self.model)
         if self.epochs is not None and self.steps is not None:
             raise ArgumentError("`epochs`: says how long training goes on, and so does `steps`; give one of them")
@@ -219,7 +225,7 @@ class TrainOptions:
             input_size=input_size,
             in_channels=in_channels,
             num_classes=num_classes,
-            learn_sigma=self.learn_sigma,
+            learn_sigma=self.objective != "velocity" if self.learn_sigma is None else self.learn_sigma,
             attention=self.attention,
             window=self.window,
             window_border=self.border,

@@ -21,12 +21,13 @@ from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS
 from ..errors import CheckpointError, DataError
 from ..network.autoencoder_record import AutoencoderRecord
 from ..network.config import DiTConfig
+from ..network.process import Flow, process_fields
 from ..sampling.quiet import Say, say_nothing
 from ..weights.autoencoder import DEFAULT as DEFAULT_AUTOENCODER, Autoencoder, load_autoencoder
 from .accelerator import make_accelerator, processes_of
 from .evaluation import Evaluation, features_of, shared_rows, unit_rows
 from .folder import RunFolder
-from .initial import Initial, initial_config, read_initial
+from .initial import Initial, drawn_process, initial_config, initial_process, read_initial
 from .loop import MakeBatch, TrainState
 from .options import LEAST_SCORED, TrainOptions
 from .run import TrainRun
@@ -92,7 +93,7 @@ def make_run(
         pictures=data,
         options=options,
         state=state,
-        make=_batches(options.seed, examples, data, config.class_dropout_prob),
+        make=_batches(options.seed, examples, data, initial),
         initial=initial,
         folder=run_folder,
         accelerator=accelerator,
@@ -151,15 +152,19 @@ def _initial(options: TrainOptions, data: Pictures, autoencoder: Autoencoder | N
         _, channels, size, _ = mean.shape
     record = None if autoencoder is None else AutoencoderRecord.of(autoencoder)
     if options.init is None:
-        return Initial(options.config(size, channels, len(data.classes)), options.seed, None, record)
+        config = options.config(size, channels, len(data.classes))
+        return Initial(config, options.seed, None, record, drawn_process(options))
     checkpoint = read_initial(options.init, autoencoder)
     config = initial_config(checkpoint, options, size, channels, len(data.classes))
-    return Initial(config, options.seed, checkpoint, record)
+    return Initial(config, options.seed, checkpoint, record, initial_process(checkpoint, options))
 
 
-def _batches(seed: int, examples: Examples, data: Pictures, dropout: float) -> MakeBatch:
+def _batches(seed: int, examples: Examples, data: Pictures, initial: Initial) -> MakeBatch:
+    num_timesteps = None if isinstance(initial.process, Flow) else NUM_TRAIN_TIMESTEPS
+    dropout = initial.config.class_dropout_prob
+
     def make(positions: Sequence[int]) -> Batch:
-        return make_batch(seed, positions, examples, data.labels, num_timesteps=NUM_TRAIN_TIMESTEPS, dropout=dropout)
+        return make_batch(seed, positions, examples, data.labels, num_timesteps=num_timesteps, dropout=dropout)
 
     return make
 
@@ -169,6 +174,7 @@ def _identity(initial: Initial, options: TrainOptions, data: Pictures) -> dict[s
     return {
         **dataclasses.asdict(initial.config),
         **_asked(options),
+        "process": process_fields(initial.process),
         "initial_weights_sha256": initial.weights_sha256,
         "pictures": len(data),
         "picture_digests_sha256": data.sha256,

@@ -17,8 +17,19 @@ from ..errors import ArgumentError, CheckpointError
 from ..network.autoencoder_record import AutoencoderRecord
 from ..network.config import DiTConfig
 from ..network.model import DiT
+from ..network.process import DIT_PROCESS, Process, process_fields
 from .digest import weights_digest
-from .files import AUTOENCODER_KEY, CHECKSUM_KEY, CONFIG_KEY, PICKLED, WeightsFile, check_depth, read_weights
+from .family import Family, check_family_name, family_of, process_of
+from .files import (
+    AUTOENCODER_KEY,
+    CHECKSUM_KEY,
+    CONFIG_KEY,
+    PICKLED,
+    PROCESS_KEY,
+    WeightsFile,
+    check_depth,
+    read_weights,
+)
 from .foreign import check_family, check_scheduler
 from .hub import bundled_file, find_on_hub
 from .names import (
@@ -28,6 +39,7 @@ from .names import (
     diffusers_config,
     from_diffusers,
     to_diffusers,
+    without_projectors,
 )
 
 
@@ -39,6 +51,7 @@ class Checkpoint:
         autoencoder: the folder of an autoencoder that came with the weights.
         record: the autoencoder that the weights were trained with, where they say it.
         trained_here: whether a training run of this package wrote them.
+        process: what they were trained for.
     """
 
     config: DiTConfig
@@ -47,6 +60,7 @@ class Checkpoint:
     autoencoder: Path | None = None
     record: AutoencoderRecord | None = None
     trained_here: bool = False
+    process: Process = DIT_PROCESS
 
 
 def load_checkpoint(
@@ -55,6 +69,7 @@ def load_checkpoint(
     *,
     num_heads: int | None = None,
     weights: str | None = None,
+    family: Family | None = None,
     device: str | torch.device = "cpu",
 ) -> DiT:
     """A DiT in evaluation mode from a file, a folder, a bundled name or an id on the hub.
@@ -65,13 +80,14 @@ def load_checkpoint(
             name of a bundled checkpoint, or OWNER/NAME: first the local Hugging Face cache, then the hub.
         config: the shape, where the file does not tell it; by default read from the file's metadata or its shapes.
         num_heads: attention heads, for an official file of an unpublished width, whose shapes do not tell them.
+        family: whose code trained an official file that does not say it: "dit", "sit", "repa" or "lightningdit".
         weights: which of a training checkpoint's two, "ema" (the default) or "model"; refused where there is no choice.
         device: where the model goes.
 
     Raises:
         CheckpointError: nothing there, damaged, of another network (the key is named), or a pickle with code in it.
     """
-    checkpoint = read_checkpoint(source, config=config, num_heads=num_heads, weights=weights)
+    checkpoint = read_checkpoint(source, config=config, num_heads=num_heads, weights=weights, family=family)
     return build_model(checkpoint).to(device)
 
 
@@ -89,20 +105,29 @@ def build_model(checkpoint: Checkpoint) -> DiT:
     _check_finite(state, where)
     model.load_state_dict(state, assign=True)
     model.pos_embed.requires_grad_(False)
-    model.autoencoder_record = checkpoint.record
+    model.autoencoder_record, model.process = checkpoint.record, checkpoint.process
     return model.eval()
 
 
 def read_checkpoint(
-    source: str | Path, *, config: DiTConfig | None = None, num_heads: int | None = None, weights: str | None = None
+    source: str | Path,
+    *,
+    config: DiTConfig | None = None,
+    num_heads: int | None = None,
+    weights: str | None = None,
+    family: Family | None = None,
 ) -> Checkpoint:
     """The weights of `source`, not yet in a network; arguments and errors as in `load_checkpoint`."""
     if weights not in (None, "ema", "model"):
         raise ArgumentError(f"weights: expected 'ema' or 'model', got {weights!r}")
+    check_family_name(family)
     path = _locate(source)
-    found = (
-        _read_folder(path, config, num_heads, weights) if path.is_dir() else _read_one(path, config, num_heads, weights)
-    )
+    if path.is_dir():
+        if family is not None:
+            raise CheckpointError(f"{path}: a folder says itself what it holds; leave out `family={family}`")
+        found = _read_folder(path, config, num_heads, weights)
+    else:
+        found = _read_one(path, config, num_heads, weights, family)
     if num_heads is not None and num_heads != found.config.num_heads:
         raise CheckpointError(
             f"{found.path}: says that it has {found.config.num_heads} attention heads, num_heads says {num_heads}; "
@@ -111,16 +136,28 @@ def read_checkpoint(
     return found
 
 
-def _read_one(path: Path, config: DiTConfig | None, num_heads: int | None, weights: str | None) -> Checkpoint:
+def _read_one(
+    path: Path, config: DiTConfig | None, num_heads: int | None, weights: str | None, family: Family | None = None
+) -> Checkpoint:
     file = read_weights(path, weights)
     if weights is not None and not file.chosen:
         raise _no_choice(path, weights)
     if "pos_embed.proj.weight" in file.state:
         raise CheckpointError(f"{path}: has diffusers' names; give the folder that holds it and its config.json")
     check_family(file.state, str(path))
-    config = config or file.config or config_from_shapes(file.state, _heads(file, num_heads), str(path), file.classes)
+    process, state = _process(file, path, family), without_projectors(file.state)
+    config = config or file.config or config_from_shapes(state, _heads(file, num_heads), str(path), file.classes)
     ours = file.config is not None and path.name in ("ema.safetensors", "model.safetensors")
-    return Checkpoint(config, file.state, path, record=file.autoencoder, trained_here=ours)
+    return Checkpoint(config, state, path, record=file.autoencoder, trained_here=ours, process=process)
+
+
+def _process(file: WeightsFile, path: Path, family: Family | None) -> Process:
+    """As a file of this package says, else that of its family."""
+    if file.config is None:
+        return process_of(family_of(family, file.told, file.state, str(path)), file.told, str(path))
+    if family is not None:
+        raise CheckpointError(f"{path}: says itself what it holds; leave out `family={family}`")
+    return file.process or DIT_PROCESS
 
 
 def _heads(file: WeightsFile, num_heads: int | None) -> int | None:
@@ -135,9 +172,8 @@ def _no_choice(path: Path, weights: str) -> CheckpointError:
 
 def save_checkpoint(model: DiT, target: str | Path) -> None:
     """Write weights and configuration as one .safetensors file, atomically."""
-    write_checkpoint(
-        Checkpoint(model.config, model.state_dict(), Path(target), record=model.autoencoder_record), target
-    )
+    state, record, process = model.state_dict(), model.autoencoder_record, model.process
+    write_checkpoint(Checkpoint(model.config, state, Path(target), record=record, process=process), target)
 
 
 def write_checkpoint(checkpoint: Checkpoint, target: str | Path, autoencoder: Path | None = None) -> None:
@@ -151,6 +187,11 @@ def write_checkpoint(checkpoint: Checkpoint, target: str | Path, autoencoder: Pa
         with replacing(target) as temporary:
             metadata = _metadata(checkpoint) | {CONFIG_KEY: checkpoint.config.to_json()}
             write_safetensors(state, temporary, metadata | {CHECKSUM_KEY: weights_digest(state, metadata)})
+    elif checkpoint.process != DIT_PROCESS:
+        raise CheckpointError(
+            f"{target}: this format cannot say that the model predicts a {checkpoint.process.objective}; "
+            "write .safetensors"
+        )
     elif target.suffix in PICKLED:
         with replacing(target) as temporary:
             write_torch(state, temporary)
@@ -161,7 +202,10 @@ def write_checkpoint(checkpoint: Checkpoint, target: str | Path, autoencoder: Pa
 
 
 def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
-    return {} if checkpoint.record is None else {AUTOENCODER_KEY: checkpoint.record.to_json()}
+    record = {} if checkpoint.record is None else {AUTOENCODER_KEY: checkpoint.record.to_json()}
+    if checkpoint.process == DIT_PROCESS:
+        return record
+    return record | {PROCESS_KEY: json.dumps(process_fields(checkpoint.process))}
 
 
 def _write_folder(target: Path, checkpoint: Checkpoint, state: State, autoencoder: Path | None) -> None:

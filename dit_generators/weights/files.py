@@ -19,13 +19,16 @@ from torch import Tensor
 from ..errors import ArgumentError, CheckpointError
 from ..network.autoencoder_record import AutoencoderRecord
 from ..network.config import DiTConfig
+from ..network.process import Process, process_from_json
 from .digest import weights_digest
+from .family import Told
 from .foreign import check_args, check_content
 from .names import State
-from .wrappings import check_arguments, plain_state, told_classes, told_heads, unwrap
+from .wrappings import arguments_of, check_arguments, plain_state, told_classes, told_heads, unwrap
 
 CONFIG_KEY = "dit_config"
 AUTOENCODER_KEY = "dit_autoencoder"
+PROCESS_KEY = "dit_process"
 CHECKSUM_KEY = "dit_sha256"
 PICKLED = (".pt", ".pth", ".bin", ".ckpt")
 _CODE = re.compile(r"Unsupported (?:global|class)|not an allowed global|reduce for unrecognized|nstantiat|Can only")
@@ -37,9 +40,10 @@ class WeightsFile:
 
     Attributes:
         state: weights by name.
-        config, autoencoder: from our own metadata.
+        config, autoencoder, process: from our own metadata.
         heads: the number of heads by width, and classes the number of classes, from a training script's arguments.
         chosen: whether the file held a model's two sets of weights and one of them was taken.
+        told: what those arguments, or the metadata of others, say of the family.
     """
 
     state: State
@@ -48,6 +52,8 @@ class WeightsFile:
     heads: Mapping[int, int] = field(default_factory=dict)
     classes: int | None = None
     chosen: bool = False
+    process: Process | None = None
+    told: Told = field(default_factory=Told)
 
 
 def read_weights(path: Path, weights: str | None) -> WeightsFile:
@@ -85,8 +91,19 @@ def _read_safetensors(path: Path) -> WeightsFile:
     config = _parse_config(metadata[CONFIG_KEY], path, len(state)) if CONFIG_KEY in metadata else None
     record = metadata.get(AUTOENCODER_KEY)
     return WeightsFile(
-        plain_state(state, str(path)), config, AutoencoderRecord.from_json(record, str(path)) if record else None
+        state=plain_state(state, str(path)),
+        config=config,
+        autoencoder=AutoencoderRecord.from_json(record, str(path)) if record else None,
+        process=_parse_process(metadata[PROCESS_KEY], path) if PROCESS_KEY in metadata else None,
+        told=Told.by([metadata]),
     )
+
+
+def _parse_process(text: str, path: Path) -> Process:
+    try:
+        return process_from_json(text)
+    except ArgumentError as error:
+        raise CheckpointError(f"{path}: the process inside is not usable ({error})") from error
 
 
 def _parse_config(text: str, path: Path, tensors: int) -> DiTConfig:
@@ -111,8 +128,13 @@ def _read_pickled(path: Path, weights: str | None) -> WeightsFile:
         raise CheckpointError(f"{path}: expected a state dict, found {type(content).__name__}")
     check_arguments(content, str(path))
     inner, chosen = unwrap(content, weights, str(path))
-    state = plain_state(inner, str(path))
-    return WeightsFile(state, None, None, told_heads(content), told_classes(content), chosen)
+    return WeightsFile(
+        state=plain_state(inner, str(path)),
+        heads=told_heads(content),
+        classes=told_classes(content),
+        chosen=chosen,
+        told=Told.by(arguments_of(content)),
+    )
 
 
 def _load_pickle(path: Path) -> Any:

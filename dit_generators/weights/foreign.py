@@ -11,8 +11,6 @@ from ..errors import CheckpointError
 
 # Families by a weight that only they have.
 _WEIGHTS = {
-    "REPA": r"projectors\.",
-    "LightningDiT": r"(?:blocks\.\d+\.mlp\.w12|blocks\.\d+\.norm1\.weight|feat_rope)",
     "U-ViT": r"(?:in_blocks|mid_block|out_blocks)\.",
     "MDT": r"(?:sideblocks\.|blocks\.\d+\.attn\.rel_pos_bias|en_inblocks\.)",
     "MaskDiT": r"(?:model\.)?(?:decoder_layer|decoder_blocks)\.",
@@ -21,12 +19,10 @@ _WEIGHTS = {
     "Flux": r"double_blocks\.",
     "relative of DiT with normalised queries": r"blocks\.\d+\.attn\.(?:q_norm|k_norm)\.",
 }
-# Transport models (SiT and what is built on it) share every name and shape with DiT: only their arguments tell.
-_TRANSPORT_ARGS = ("transport", "path_type", "loss_weight", "proj_coeff", "enc_type", "train_eps", "sample_eps")
-_FAMILIES = r"(SiT|REPA|LightningDiT|U-?ViT|MDT(?:v2)?|MaskDiT|PixArt)"
+_FAMILIES = r"(U-?ViT|MDT(?:v2)?|MaskDiT|PixArt)"
 _MODEL_NAME = re.compile(rf"(?<![a-z]){_FAMILIES}(?![a-z])", re.IGNORECASE)
 _FILE_NAME = re.compile(rf"(?:^|[-_.]){_FAMILIES}[-_](?:S|B|L|XL|M|H)[-_/]?\d", re.IGNORECASE)
-_MODEL_FIELDS = ("model", "model_type", "model_name", "arch", "architecture", "modelspec.architecture", "_target_")
+MODEL_FIELDS = ("model", "model_type", "model_name", "arch", "architecture", "modelspec.architecture", "_target_")
 _ADVICE = "its samples by the process of DiT would be wrong; use the code it came with"
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"7z\xbc": "7z"}
 _SHOWN = 40  # characters of a text
@@ -73,9 +69,7 @@ def _check_archive(path: Path) -> None:
 def check_args(args: Any, where: str) -> None:
     """Raise CheckpointError when the arguments of a training script, however nested, are those of another family."""
     for name, value in walk(args):
-        if name in _TRANSPORT_ARGS:
-            raise CheckpointError(f"{where}: its arguments have {name}: a SiT or a relative and no DiT; {_ADVICE}")
-        if name in _MODEL_FIELDS and isinstance(value, str) and (found := _MODEL_NAME.search(value)):
+        if name in MODEL_FIELDS and isinstance(value, str) and (found := _MODEL_NAME.search(value)):
             raise CheckpointError(f"{where}: is a {found[1]} ({value}) and no DiT; {_ADVICE}")
 
 
@@ -89,7 +83,7 @@ def walk(args: Any) -> Iterator[tuple[str, Any]]:
             continue
         seen.add(id(fields))
         named = {str(name).replace("-", "_"): value for name, value in fields.items()}
-        yield from sorted(named.items(), key=lambda item: item[0] not in _MODEL_FIELDS)
+        yield from sorted(named.items(), key=lambda item: item[0] not in MODEL_FIELDS)
         left += named.values()
 
 

@@ -37,6 +37,11 @@ _QKV = ("attn1.to_q", "attn1.to_k", "attn1.to_v")
 _MOST_TOKENS = 2**16  # 4096 pixels as latents in patches of 2
 
 
+def without_projectors(state: Mapping[str, Tensor]) -> State:
+    """Without the heads by which REPA compares features while it trains (arXiv 2410.06940); sampling needs none."""
+    return {name: value for name, value in state.items() if not name.startswith("projectors.")}
+
+
 def to_diffusers(state: Mapping[str, Tensor], config: DiTConfig) -> State:
     """Names and layout of diffusers' DiTTransformer2DModel."""
     if not config.num_classes:

@@ -41,13 +41,18 @@ def check_arguments(content: Mapping[Any, Any], where: str) -> None:
         check_args(content.get(name), where)
 
 
+def arguments_of(content: Mapping[Any, Any]) -> list[Any]:
+    """Every holder of a training script's arguments beside the weights."""
+    return [content[name] for name in _ARGUMENTS if name in content]
+
+
 def told_heads(content: Mapping[Any, Any]) -> dict[int, int]:
     """The number of heads by width, where arguments name a published model."""
     for name in _ARGUMENTS:
         for field, value in walk(content.get(name)):
             if field == "model" and isinstance(value, str):
                 try:
-                    preset = DiTConfig.preset(value)
+                    preset = DiTConfig.preset(value.removeprefix("SiT-"))
                 except ArgumentError:
                     continue
                 return {preset.hidden_size: preset.num_heads}

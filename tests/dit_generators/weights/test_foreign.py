@@ -40,16 +40,13 @@ def official(seed: int = 0) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ({"model": "SiT-S/8"}, "is a SiT"),
-        ({"model": "SiT-XL/2", "path_type": "Linear"}, "is a SiT"),
-        ({"model": "DiT-S/8", "path_type": "linear"}, "path_type: a SiT or a relative"),
-        ({"model": "LightningDiT-XL/1"}, "is a LightningDiT"),
         ({"model": "MDTv2_S_2"}, "is a MDTv2"),
-        ({"model": "sit-xl/2"}, "is a sit"),
-        ({"model": {"_target_": "models.sit.SiT"}}, "is a sit"),
-        ({"model": {"model_type": "LightningDiT-XL/1"}, "data": {}}, "is a LightningDiT"),
-        ({"network": {"loss": {"path-type": "Linear"}}}, "path_type: a SiT or a relative"),
-        ({"model": "DiT-XL/1", "transport": {}}, "transport: a SiT or a relative"),
+        ({"model": "u-vit-s/2"}, "is a u-vit"),
+        ({"model": {"_target_": "models.uvit.UViT"}}, "is a uvit"),
+        ({"model": {"model_type": "PixArt-XL/2"}, "data": {}}, "is a PixArt"),
+        ({"model": "DiT-S/8", "path_type": "linear"}, "path_type, so it predicts a velocity, but not whose code"),
+        ({"network": {"loss": {"path-type": "Linear"}}}, "path_type, so it predicts a velocity"),
+        ({"model": "DiT-XL/1", "transport": {}}, "transport, so it predicts a velocity"),
     ],
 )
 def test_another_family_is_refused_by_its_arguments(tmp_path: Path, args: Any, message: str) -> None:
@@ -62,8 +59,8 @@ def test_another_family_is_refused_by_its_arguments(tmp_path: Path, args: Any, m
 @pytest.mark.parametrize("key", ["args", "config", "hparams", "hyper_parameters"])
 @pytest.mark.parametrize("model", ["model", "ema", "state_dict", "model_ema", "net"])
 def test_arguments_are_found_under_every_usual_name(tmp_path: Path, key: str, model: str) -> None:
-    torch.save({model: official(), key: {"model": "SiT-S/8"}}, tmp_path / "m.pt")
-    with pytest.raises(CheckpointError, match="is a SiT"):
+    torch.save({model: official(), key: {"model": "MDT-S/8"}}, tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match="is a MDT"):
         load_checkpoint(tmp_path / "m.pt")
 
 
@@ -84,20 +81,20 @@ def test_arguments_that_hold_themselves_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["SiT-XL-2-256x256.pt", "SiT-XL-2-256/model.pt", "000-SiT-XL-2-Linear/checkpoints/1.pt"]
+    "name", ["MDT-XL-2-256x256.pt", "MDT-XL-2-256/model.pt", "000-MDT-XL-2-Linear/checkpoints/1.pt"]
 )
 def test_another_family_is_refused_by_its_file_or_folder(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(official(), path)
-    with pytest.raises(CheckpointError, match="is a SiT by its name"):
+    with pytest.raises(CheckpointError, match="is a MDT by its name"):
         load_checkpoint(path)
 
 
 def test_another_family_is_refused_by_the_metadata_of_its_file(tmp_path: Path) -> None:
-    for metadata in ({"model": "SiT-XL/2"}, {"modelspec.architecture": "sit-xl-2"}, {"path_type": "Linear"}):
+    for metadata in ({"model": "MDT-XL/2"}, {"modelspec.architecture": "mdt-xl-2"}, {"path_type": "Linear"}):
         save_file(official(), tmp_path / "m.safetensors", metadata)
-        with pytest.raises(CheckpointError, match="SiT|sit"):
+        with pytest.raises(CheckpointError, match="(?i)MDT|velocity"):
             load_checkpoint(tmp_path / "m.safetensors")
 
 
@@ -156,15 +153,11 @@ def diffusers_folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("name", "family"),
     [
-        ("projectors.0.0.weight", "REPA"),
-        ("blocks.0.mlp.w12.weight", "LightningDiT"),
         ("in_blocks.0.norm1.weight", "U-ViT"),
         ("sideblocks.0.norm1.weight", "MDT"),
         ("blocks.0.cross_attn.q_linear.weight", "PixArt"),
         ("joint_blocks.0.x_block.attn.qkv.weight", "Stable Diffusion 3"),
         ("blocks.0.attn.q_norm.weight", "relative of DiT with normalised queries"),
-        ("feat_rope.freqs_cos", "LightningDiT"),
-        ("blocks.0.norm1.weight", "LightningDiT"),
     ],
 )
 def test_another_family_is_refused_by_a_weight(tmp_path: Path, name: str, family: str) -> None:

@@ -1,0 +1,112 @@
+"""Whose code trained a file of official names, and so what its output means: SiT, REPA and LightningDiT beside DiT.
+
+These share names and shapes with DiT: only arguments, metadata, a name or weights of their own tell them apart.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from ..errors import ArgumentError, CheckpointError
+from ..network.process import DIT_PROCESS, Flow, Process
+from .foreign import MODEL_FIELDS, walk
+
+Family = Literal["dit", "sit", "repa", "lightningdit"]
+_WEIGHTS: dict[Family, str] = {
+    "repa": r"projectors\.\d",
+    "lightningdit": r"(?:blocks\.\d+\.mlp\.w12|blocks\.\d+\.norm1\.weight|feat_rope)\b",
+}
+_NAMES = r"(SiT|REPA|LightningDiT)"
+_MODEL_NAME = re.compile(rf"(?<![a-z]){_NAMES}(?![a-z])", re.IGNORECASE)
+_FILE_NAME = re.compile(rf"(?:^|[-_.]){_NAMES}[-_](?:S|B|L|XL)[-_/]?\d", re.IGNORECASE)
+_OF_REPA = ("proj_coeff", "enc_type", "projector_embed_dims", "encoder_depth")
+_OF_FLOWS = ("transport", "path_type", "loss_weight", "train_eps", "sample_eps")
+_PATHS: dict[str, Literal["linear", "cosine"]] = {
+    "linear": "linear",
+    "Linear": "linear",
+    "cosine": "cosine",
+    "GVP": "cosine",
+}
+_VELOCITY = ("velocity", "v")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the arguments beside weights, or the metadata of a file, say of the family: `path` and `prediction` too."""
+
+    family: Family | None = None
+    path: str | None = None
+    prediction: str | None = None
+    named: str | None = None  # an argument that only flows have
+
+    @classmethod
+    def by(cls, arguments: Iterable[Any]) -> "Told":
+        """By dicts and Namespaces, however nested."""
+        fields = [field for argument in arguments for field in walk(argument)]
+        first: dict[str, Any] = {}
+        for name, value in fields:
+            first.setdefault(name, value)
+        names = (str(value) for name, value in fields if name in MODEL_FIELDS and isinstance(value, str))
+        found = next((match[1].lower() for name in names if (match := _MODEL_NAME.search(name))), None)
+        if found in (None, "sit") and any(name in first for name in _OF_REPA):
+            found = "repa"
+        return cls(
+            family=next((family for family in get_args(Family) if family == found), None),
+            path=_text(first.get("path_type")),
+            prediction=_text(first.get("prediction")),
+            named=next((name for name in _OF_FLOWS if name in first), None),
+        )
+
+
+def check_family_name(family: str | None) -> None:
+    """Raise ArgumentError for a family that is none of these."""
+    if family not in (None, *get_args(Family)):
+        raise ArgumentError(f"family: expected {', '.join(get_args(Family))}, got {family!r}")
+
+
+def family_of(family: Family | None, told: Told, state: Mapping[str, Any], where: str) -> Family:
+    """The family that is given, else that of the weights, the arguments or the name of the file or its folders; dit.
+
+    Raises CheckpointError where what is given contradicts the file, and where only the user can know.
+    """
+    by_weights = next((each for each, pattern in _WEIGHTS.items() if any(re.match(pattern, n) for n in state)), None)
+    found = by_weights or told.family
+    if family is not None:
+        if found not in (None, family):
+            raise CheckpointError(f"{where}: is of the family {found}, not {family}; leave out `family={family}`")
+        return family
+    if found is None and told.named is not None:
+        raise CheckpointError(
+            f"{where}: its arguments have {told.named}, so it predicts a velocity, but not whose code trained it; "
+            "say it by `family=sit` (time 1 is the picture) or `family=repa` (time 1 is the noise)"
+        )
+    return found or _by_name(where) or "dit"
+
+
+def process_of(family: Family, told: Told, where: str) -> Process:
+    """What weights of a family were trained for; raises CheckpointError for what this package does not sample."""
+    if family == "dit":
+        return DIT_PROCESS
+    if told.prediction is not None and told.prediction not in _VELOCITY:
+        raise CheckpointError(
+            f"{where}: its arguments say that it predicts {told.prediction}; of flows only a velocity is known here"
+        )
+    path = _PATHS.get(told.path or "linear")
+    if path is None:
+        raise CheckpointError(
+            f"{where}: its arguments say path_type {told.path}; linear and cosine (GVP) are known here"
+        )
+    return Flow(path=path, time_towards="noise" if family == "repa" else "data")
+
+
+def _by_name(where: str) -> Family | None:
+    """By the name of the file and of the two folders above it, which training scripts name after the model."""
+    matches = (_FILE_NAME.search(part) for part in reversed(Path(where).absolute().parts[-3:]))
+    found = next((match[1].lower() for match in matches if match), None)
+    return next((family for family in get_args(Family) if family == found), None)
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

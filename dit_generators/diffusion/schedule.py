@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import ArgumentError
+from ..network.process import DIT_PROCESS, Diffusion
 
 Array = NDArray[np.float64]
 NUM_TRAIN_TIMESTEPS = 1000  # of every model here
@@ -19,7 +20,7 @@ class Schedule:
     """A diffusion of S steps; index 0 is the step that ends at x_0.
 
     Attributes:
-        betas: float64 (S,), in (0, 1).
+        betas: float64 (S,), in (0, 1); 1 in the last step of a diffusion that ends in noise alone.
         timesteps: int64 (S,), the original timestep of each step: what the network receives.
 
     Formulas: Ho et al., arXiv 2006.11239; their numbers stand beside them. b = betas, a = alphas_cumprod.
@@ -78,13 +79,15 @@ class Schedule:
 
     @cached_property
     def inverse_signal(self) -> Array:
-        """sqrt(1 / a): the weight of x_t in the predicted x_0 (eq. 15)."""
-        return (1 / self.alphas_cumprod) ** 0.5
+        """sqrt(1 / a): the weight of x_t in the predicted x_0 (eq. 15); infinite where a is 0."""
+        with np.errstate(divide="ignore"):
+            return (1 / self.alphas_cumprod) ** 0.5
 
     @cached_property
     def noise_to_signal(self) -> Array:
         """sqrt(1 / a - 1): the weight of the predicted noise in it (eq. 15)."""
-        return (1 / self.alphas_cumprod - 1) ** 0.5
+        with np.errstate(divide="ignore"):
+            return (1 / self.alphas_cumprod - 1) ** 0.5
 
     @cached_property
     def log_betas(self) -> Array:
@@ -129,6 +132,33 @@ def linear_schedule(num_train_timesteps: int = NUM_TRAIN_TIMESTEPS) -> Schedule:
     scale = 1000 / num_train_timesteps
     betas = np.linspace(scale * 1e-4, scale * 0.02, num_train_timesteps, dtype=np.float64)
     return Schedule(betas, np.arange(num_train_timesteps))
+
+
+def schedule_of(process: Diffusion) -> Schedule:
+    """The 1000 steps of a diffusion, as diffusers' schedulers have them for the same names."""
+    start, end, count = process.beta_start, process.beta_end, NUM_TRAIN_TIMESTEPS
+    if process == DIT_PROCESS:
+        return linear_schedule()
+    if process.betas == "linear":
+        betas = np.linspace(start, end, count, dtype=np.float64)
+    elif process.betas == "scaled_linear":
+        betas = np.linspace(start**0.5, end**0.5, count, dtype=np.float64) ** 2
+    else:
+        betas = _cosine_betas(count)
+    return Schedule(_zero_snr(betas) if process.zero_snr else betas, np.arange(count))
+
+
+def _cosine_betas(count: int) -> Array:
+    """1 - a_t / a_{t-1}, at most 0.999, a = cos^2((t / T + 0.008) / 1.008 pi / 2) (arXiv 2102.09672, eq. 17)."""
+    alphas_cumprod = np.cos((np.arange(count + 1) / count + 0.008) / 1.008 * np.pi / 2) ** 2
+    return np.minimum(1 - alphas_cumprod[1:] / alphas_cumprod[:-1], 0.999)
+
+
+def _zero_snr(betas: Array) -> Array:
+    """Those of sqrt(a) shifted to end at 0 and scaled to begin as before (arXiv 2305.08891, algorithm 1)."""
+    signal = np.cumprod(1 - betas) ** 0.5
+    signal = (signal - signal[-1]) * signal[0] / (signal[0] - signal[-1])
+    return 1 - (signal / np.append(1.0, signal[:-1])) ** 2
 
 
 def respace(schedule: Schedule, steps: int | str) -> Schedule:

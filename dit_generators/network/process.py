@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -11,9 +12,58 @@ from ..errors import ArgumentError
 
 @dataclass(frozen=True)
 class Diffusion:
-    """The network predicts the noise in x_t at the timesteps 0 (clean) to 999 of DiT's diffusion (Ho et al. 2020)."""
+    """The network sees x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) noise at timesteps 0 (clean) to 999 (Ho et al. 2020).
+
+    The defaults are DiT's; others are what a diffusers folder's scheduler asks for.
+
+    Attributes:
+        betas: how 1 - a_t / a_{t-1} goes from `beta_start` to `beta_end`: "linear", "scaled_linear" (linear in the
+            square root), or "cosine" (Nichol & Dhariwal, arXiv 2102.09672, eq. 17), which needs neither.
+        zero_snr: a is rescaled to end at 0: x_999 holds nothing of x_0 (Lin et al., arXiv 2305.08891, algorithm 1).
+        prediction: "noise"; "v", sqrt(a) noise - sqrt(1 - a) x_0 (Salimans & Ho, arXiv 2202.00512); or "x_0".
+        clip: the largest |x_0| that a prediction may stand for; 0 is any.
+        threshold: quantile of |x_0| of each image that is its largest, from 1 to `threshold_max`, and divides it
+            (Saharia et al., arXiv 2205.11487, section 2.3); 0 is none. It comes before `clip`.
+        variance: of ancestral steps: "learned" where the network gives one, else beta; "small", that of the posterior;
+            "large", beta.
+
+    Raises ArgumentError for a value that cannot be.
+    """
 
     objective: ClassVar[str] = "noise"
+    betas: Literal["linear", "scaled_linear", "cosine"] = "linear"
+    beta_start: float = 1e-4
+    beta_end: float = 0.02
+    zero_snr: bool = False
+    prediction: Literal["noise", "v", "x_0"] = "noise"
+    clip: float = 0.0
+    threshold: float = 0.0
+    threshold_max: float = 1.0
+    variance: Literal["learned", "small", "large"] = "learned"
+
+    def __post_init__(self) -> None:
+        _check_choice(self, "betas", ("linear", "scaled_linear", "cosine"))
+        _check_choice(self, "prediction", ("noise", "v", "x_0"))
+        _check_choice(self, "variance", ("learned", "small", "large"))
+        if not 0 < self.beta_start <= self.beta_end < 1:
+            raise ArgumentError(
+                f"beta_start, beta_end: expected 0 < start <= end < 1, got {self.beta_start:g} and {self.beta_end:g}"
+            )
+        if not (0 <= self.clip < math.inf and 0 <= self.threshold <= 1 and 1 <= self.threshold_max < math.inf):
+            raise ArgumentError(
+                "clip, threshold, threshold_max: expected 0 or more, 0 to 1, 1 or more, "
+                f"got {self.clip:g}, {self.threshold:g}, {self.threshold_max:g}"
+            )
+        if self.zero_snr and self.prediction == "noise":
+            raise ArgumentError(
+                "zero_snr: x_999 is all noise, so noise says nothing of x_0; it needs another prediction"
+            )
+
+    @property
+    def trains_as_dit(self) -> bool:
+        """Whether it differs from DiT's in sampling at most."""
+        free = ("clip", "threshold", "threshold_max", "variance")
+        return dataclasses.replace(self, **{name: getattr(DIT_PROCESS, name) for name in free}) == DIT_PROCESS
 
 
 @dataclass(frozen=True)
@@ -36,10 +86,13 @@ class Flow:
     time_towards: Literal["noise", "data"] = "noise"
 
     def __post_init__(self) -> None:
-        if self.path not in ("linear", "cosine"):
-            raise ArgumentError(f"path: expected linear or cosine, got {self.path!r}")
-        if self.time_towards not in ("noise", "data"):
-            raise ArgumentError(f"time_towards: expected noise or data, got {self.time_towards!r}")
+        _check_choice(self, "path", ("linear", "cosine"))
+        _check_choice(self, "time_towards", ("noise", "data"))
+
+
+def _check_choice(record: object, name: str, expected: tuple[str, ...]) -> None:
+    if getattr(record, name) not in expected:
+        raise ArgumentError(f"{name}: expected {' or '.join(expected)}, got {getattr(record, name)!r}")
 
 
 Process = Diffusion | Flow

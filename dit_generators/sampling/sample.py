@@ -16,7 +16,7 @@ from ..diffusion.flow import FLOW_SAMPLERS, euler, heun, ode_times, sde, sde_tim
 from ..diffusion.guidance import Guidance, guided
 from ..diffusion.noise import Draw, GivenNoise, ImageNoise, OfficialNoise, drawn_ahead, image_label, read_noise
 from ..diffusion.samplers import Predict, PredictByStep, Step, ddim, ddpm
-from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS, linear_schedule, respace, respaced_timesteps
+from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS, linear_schedule, respace, respaced_timesteps, schedule_of
 from ..diffusion.solvers import SOLVERS, solve
 from ..errors import ArgumentError, SamplingError
 from ..network.model import DiT, check_labels
@@ -218,18 +218,18 @@ def _flow_states(predict: Predict, noise: Draw, settings: SampleSettings, flow: 
 
 
 def _states(predict: Predict, noise: Draw, settings: SampleSettings, process: Diffusion) -> Iterator[Step]:
-    x_t, schedule, sampler = noise(), linear_schedule(), settings.sampler_for(process)
+    x_t, schedule, sampler = noise(), schedule_of(process), settings.sampler_for(process)
     if sampler in SOLVERS:
-        yield from solve(predict, x_t, schedule, int(settings.steps), sampler)
+        yield from solve(predict, x_t, schedule, int(settings.steps), sampler, process)
     elif sampler == "ddim" and not settings.eta:
         nothing = x_t.new_zeros(())
-        yield from ddim(predict, x_t, respace(schedule, settings.steps), lambda: nothing)
+        yield from ddim(predict, x_t, respace(schedule, settings.steps), lambda: nothing, 0.0, process)
     else:
         with drawn_ahead(noise) as draw:
             if sampler == "ddim":
-                yield from ddim(predict, x_t, respace(schedule, settings.steps), draw, settings.eta)
+                yield from ddim(predict, x_t, respace(schedule, settings.steps), draw, settings.eta, process)
             else:
-                yield from ddpm(predict, x_t, respace(schedule, settings.steps), draw)
+                yield from ddpm(predict, x_t, respace(schedule, settings.steps), draw, process)
 
 
 def sample(

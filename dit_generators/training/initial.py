@@ -10,7 +10,7 @@ from ..errors import ArgumentError, CheckpointError
 from ..network.autoencoder_record import AutoencoderRecord
 from ..network.config import DiTConfig
 from ..network.model import DiT
-from ..network.process import DIT_PROCESS, Flow, Process
+from ..network.process import DIT_PROCESS, Diffusion, Flow, Process
 from ..weights.autoencoder import Autoencoder, check_latents
 from ..weights.checkpoint import Checkpoint, build_model, read_checkpoint
 from ..weights.digest import weights_digest
@@ -100,6 +100,11 @@ def initial_process(checkpoint: Checkpoint, options: TrainOptions) -> Process:
     if options.objective not in (None, process.objective):
         raise ArgumentError(
             f"`objective={options.objective}`: {checkpoint.path} was trained for {process.objective}; leave it out"
+        )
+    if isinstance(process, Diffusion) and not process.trains_as_dit:
+        raise CheckpointError(
+            f"{checkpoint.path}: was trained with other betas or another prediction than DiT's; training goes on with "
+            "DiT's diffusion or a velocity only"
         )
     return process
 

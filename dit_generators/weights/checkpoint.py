@@ -30,7 +30,7 @@ from .files import (
     check_depth,
     read_weights,
 )
-from .foreign import check_family, check_scheduler
+from .foreign import check_family
 from .hub import bundled_file, find_on_hub
 from .names import (
     State,
@@ -41,6 +41,7 @@ from .names import (
     to_diffusers,
     without_projectors,
 )
+from .scheduler import process_of_scheduler
 
 
 @dataclass(frozen=True)
@@ -189,8 +190,8 @@ def write_checkpoint(checkpoint: Checkpoint, target: str | Path, autoencoder: Pa
             write_safetensors(state, temporary, metadata | {CHECKSUM_KEY: weights_digest(state, metadata)})
     elif checkpoint.process != DIT_PROCESS:
         raise CheckpointError(
-            f"{target}: this format cannot say that the model predicts a {checkpoint.process.objective}; "
-            "write .safetensors"
+            f"{target}: this format cannot say what the model was trained for, which is not DiT's diffusion "
+            f"({json.dumps(process_fields(checkpoint.process))}); write .safetensors"
         )
     elif target.suffix in PICKLED:
         with replacing(target) as temporary:
@@ -257,9 +258,9 @@ def _read_folder(folder: Path, config: DiTConfig | None, num_heads: int | None, 
     fields = _read_json(where)
     if weights is not None:
         raise _no_choice(inner, weights)
-    scheduler = inner.parent / "scheduler" / "scheduler_config.json"
+    scheduler, process = inner.parent / "scheduler" / "scheduler_config.json", DIT_PROCESS
     if inner.name == "transformer" and scheduler.is_file():
-        check_scheduler(_read_json(scheduler), str(scheduler))
+        process = process_of_scheduler(_read_json(scheduler), str(scheduler))
     files = sorted(inner.glob("diffusion_pytorch_model*.safetensors")) or sorted(
         inner.glob("diffusion_pytorch_model*.bin")
     )
@@ -270,7 +271,7 @@ def _read_folder(folder: Path, config: DiTConfig | None, num_heads: int | None, 
     config = config or _diffusers_config(fields, state, where)
     vae = folder / "vae" if (folder / "vae").is_dir() else None
     record = next((part.autoencoder for part in parts if part.autoencoder), None)
-    return Checkpoint(config, from_diffusers(state, config, str(inner)), inner, vae, record)
+    return Checkpoint(config, from_diffusers(state, config, str(inner)), inner, vae, record, process=process)
 
 
 def _diffusers_config(fields: Mapping[str, Any], state: State, where: Path) -> DiTConfig:

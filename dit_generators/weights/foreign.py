@@ -96,16 +96,3 @@ def check_family(names: Mapping[str, Any], where: str) -> None:
     for part in Path(where).absolute().parts[-3:]:
         if named := _FILE_NAME.search(part):
             raise CheckpointError(f"{where}: is a {named[1]} by its name ({part}) and no DiT; {_ADVICE}")
-
-
-def check_scheduler(fields: Mapping[str, Any], where: str) -> None:
-    """Raise CheckpointError when a diffusers scheduler is of another process than the one that DiT is trained with."""
-    expected = {
-        "prediction_type": "epsilon", "beta_schedule": "linear", "beta_start": 1e-4, "beta_end": 0.02,
-        "num_train_timesteps": 1000, "trained_betas": None,
-    }  # fmt: skip
-    if "FlowMatch" in str(fields.get("_class_name")):
-        raise CheckpointError(f"{where}: is a {fields['_class_name']}, so this is no DiT; {_ADVICE}")
-    for name, value in expected.items():
-        if name in fields and fields[name] != value:
-            raise CheckpointError(f"{where}: {name} is {fields[name]!r}, DiT has {value!r}; {_ADVICE}")

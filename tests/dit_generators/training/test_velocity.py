@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from dit_models import assert_refused, dit_gen
+from diffusers import DDPMScheduler
+from dit_models import assert_refused, dit_gen, random_model
 from flow_oracles import official_state
 from PIL import Image
 from training_runs import SMALL, assert_same_end, small_run
 
-from dit_generators import TrainOptions, load_checkpoint
+from dit_generators import TrainOptions, load_checkpoint, make_run
 from dit_generators.data.batches import make_batch, pixel_example
-from dit_generators.errors import ArgumentError
-from dit_generators.network.process import Flow
-from dit_generators.weights.checkpoint import checkpoints_in
+from dit_generators.errors import ArgumentError, CheckpointError
+from dit_generators.network.process import Diffusion, Flow
+from dit_generators.weights.checkpoint import Checkpoint, checkpoints_in, write_checkpoint
 
 
 @pytest.fixture
@@ -85,8 +86,6 @@ def test_a_velocity_has_no_variance_to_learn() -> None:
 def test_weights_of_sit_are_trained_on_for_what_they_are(tmp_path: Path, pictures: Path) -> None:
     torch.save(official_state(in_channels=3, num_classes=0), sit := tmp_path / "SiT-S-8.pt")
     options = TrainOptions(space="pixel", image_size=16, batch_size=4, steps=1, init=sit, device="cpu", eval_images=4)
-    from dit_generators import make_run
-
     run = make_run(pictures, tmp_path / "run", options)
     assert run.state.model.process == Flow(time_towards="data")
     assert run.run()
@@ -97,3 +96,22 @@ def test_weights_of_sit_are_trained_on_for_what_they_are(tmp_path: Path, picture
 
 def test_the_objective_reaches_a_run_through_the_options(tmp_path: Path, pictures: Path) -> None:
     assert small_run(pictures, tmp_path / "run", "--objective", "velocity", "--steps", 1).state.model.process == Flow()
+
+
+def test_training_goes_on_with_a_diffusers_folder_of_dits_diffusion_only(tmp_path: Path, pictures: Path) -> None:
+    options = {"space": "pixel", "image_size": 16, "batch_size": 4, "steps": 1, "device": "cpu", "eval_images": 4}
+    for scheduler, message in (
+        (DDPMScheduler(), None),  # it clips and has another variance: both are of sampling
+        (DDPMScheduler(prediction_type="v_prediction"), "was trained with other betas or another prediction"),
+        (DDPMScheduler(beta_schedule="squaredcos_cap_v2"), "was trained with other betas"),
+    ):
+        folder = tmp_path / f"{scheduler.config.prediction_type}-{scheduler.config.beta_schedule}"
+        model = random_model(num_classes=4, input_size=16)
+        write_checkpoint(Checkpoint(model.config, model.state_dict(), folder), folder)
+        scheduler.save_pretrained(folder / "scheduler")
+        arguments = (pictures, tmp_path / f"run-{folder.name}", TrainOptions(**options, init=folder))
+        if message is None:
+            assert make_run(*arguments).state.model.process == Diffusion(clip=1.0, variance="small")
+        else:
+            with pytest.raises(CheckpointError, match=message):
+                make_run(*arguments)

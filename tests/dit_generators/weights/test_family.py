@@ -144,7 +144,7 @@ def test_convert_keeps_the_process_and_refuses_formats_that_lose_it(tmp_path: Pa
     assert dit_gen(capfd, "convert", source, tmp_path / "m.safetensors").code == 0
     assert load_checkpoint(tmp_path / "m.safetensors").process == SIT
     for target in (tmp_path / "m.pt", tmp_path / "folder"):
-        assert_refused(dit_gen(capfd, "convert", source, target), "cannot say that the model predicts a velocity")
+        assert_refused(dit_gen(capfd, "convert", source, target), "cannot say what the model was trained for")
         assert not target.exists()
     torch.save(official_state(), tmp_path / "bare.pt")
     assert dit_gen(capfd, "convert", tmp_path / "bare.pt", tmp_path / "b.safetensors", "--family", "repa").code == 0

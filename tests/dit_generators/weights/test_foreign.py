@@ -102,8 +102,18 @@ def test_another_family_is_refused_by_the_metadata_of_its_file(tmp_path: Path) -
     ("fields", "message"),
     [
         ({"_class_name": "FlowMatchEulerDiscreteScheduler"}, "is a FlowMatchEulerDiscreteScheduler"),
-        ({"prediction_type": "v_prediction"}, "prediction_type is 'v_prediction', DiT has 'epsilon'"),
-        ({"beta_schedule": "scaled_linear"}, "beta_schedule is 'scaled_linear'"),
+        ({"prediction_type": "flow_prediction"}, "prediction_type is 'flow_prediction', expected one of epsilon"),
+        ({"beta_schedule": "sigmoid"}, "beta_schedule is 'sigmoid'"),
+        ({"beta_schedule": ["linear"]}, "beta_schedule is"),
+        ({"num_train_timesteps": 100}, "num_train_timesteps is 100, expected 1000"),
+        ({"trained_betas": [0.1]}, "trained_betas is"),
+        ({"variance_type": "learned"}, "variance_type is 'learned'"),
+        ({"beta_start": "0.1"}, "beta_start: expected a number, got '0.1'"),
+        ({"beta_end": 2.0}, "beta_start, beta_end: expected 0 < start <= end < 1"),
+        ({"clip_sample": 1}, "clip_sample: expected true or false, got 1"),
+        ({"rescale_betas_zero_snr": True}, "zero_snr: x_999 is all noise"),
+        ({"thresholding": True, "sample_max_value": 0.5}, "threshold_max: expected"),
+        ({"clip_sample": True, "clip_sample_range": float("nan")}, "clip, threshold"),
     ],
 )
 def test_a_diffusers_folder_of_another_process_is_refused(tmp_path: Path, fields: Any, message: str) -> None:

@@ -11,6 +11,11 @@ import sys
 from cmmd_toolkit import CmmdError, embed, relative_test
 
 
+def shown(value: float) -> str:
+    """Four decimals, and no minus before zero."""
+    return f"{round(value, 4) + 0.0:.4f}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("real")
@@ -30,13 +35,13 @@ def main() -> int:
         return 2
     worse = test.p_value < given.level
     low, high = (-end for end in reversed(test.interval))  # of candidate minus baseline
-    print(f"candidate minus baseline, squared MMD: {-test.difference:.4f} (95 % {low:.4f} to {high:.4f})")
+    print(f"candidate minus baseline, squared MMD: {shown(-test.difference)} (95 % {shown(low)} to {shown(high)})")
     if worse:
         print(f"FAIL: the candidate is farther from {given.real} (p = {test.p_value:.2g})")
     elif high <= 0:
-        print(f"pass: the candidate is closer to {given.real}, by {-high:.4f} or more")
+        print(f"pass: the candidate is closer to {given.real}, by {shown(-high)} or more")
     else:
-        print(f"pass: not shown to be worse (p = {test.p_value:.2g}); it may be by up to {high:.4f}")
+        print(f"pass: not shown to be worse (p = {test.p_value:.2g}); it may be by up to {shown(high)}")
     return int(worse)
 
 

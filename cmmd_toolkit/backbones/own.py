@@ -55,7 +55,7 @@ def encoded(backbone: Backbone, inputs: NDArray[Any], dim: int | None = None) ->
     with _in_one_line(backbone.name, f"on pictures of shape {inputs.shape}"):
         autocast = computing_in(backbone.precision, backbone.device)
         with torch.inference_mode(), full_float32(), autocast:
-            found = backbone.encode(torch.from_numpy(inputs).to(backbone.device))
+            found = _plain(backbone.encode(torch.from_numpy(inputs).to(backbone.device)), backbone.name)
         rows = torch.as_tensor(found).detach()
         shape = tuple(rows.shape)
         if rows.ndim == 2 and not rows.is_complex() and rows.dtype != torch.bool:
@@ -80,10 +80,20 @@ class _in_one_line:  # noqa: N801 (used as a statement)
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
-        if isinstance(error, (Exception, SystemExit)) and not isinstance(error, CmmdError):
+        if error is not None and not isinstance(error, (CmmdError, KeyboardInterrupt)):
             raise BackboneError(
                 f"backbone {self._name}: {type(error).__name__} {self._where}: {first_line(error)}"
             ) from error
+
+
+def _plain(found: Any, name: str) -> Any:
+    """What a function returned. Raises BackboneError for what is still to be waited for."""
+    if not inspect.isawaitable(found) and not inspect.isasyncgen(found):
+        return found
+    if inspect.iscoroutine(found):
+        found.close()  # else Python would warn of it
+    kind = type(found).__name__
+    raise BackboneError(f"backbone {name}: is asynchronous, it returned a {kind}; give a function without async")
 
 
 def own_backbone(source: Any, name: str, device: str, weights: Any = None) -> Backbone:
@@ -133,7 +143,7 @@ def _made(maker: Any, name: str, given: Mapping[str, Any]) -> Any:
         raise ArgumentError(f"weights: backbone {name} takes none; leave them out, or let its function take `weights`")
     taken = {key: value for key, value in given.items() if key in parameters and value is not None}
     with _in_one_line(name, "when it was made"):
-        return maker(**taken)
+        return _plain(maker(**taken), name)
 
 
 def _of_function(made: Callable[[Any], Any], name: str, device: str, parts: Sequence[Any]) -> Backbone:

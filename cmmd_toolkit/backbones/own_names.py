@@ -49,7 +49,9 @@ class Own:
             return self.source
         try:
             return self.entry.load()
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise BackboneError(
                 f"backbone {self.name}: {self.place} cannot be loaded ({type(error).__name__}: {first_line(error)}); "
                 "mend or uninstall that package"
@@ -128,7 +130,8 @@ def _of_file(text: str) -> Own:
     place, _, name = text.rpartition(":") if not text.endswith(_SUFFIX) else (text, "", "")
     file = Path(place).expanduser()
     if not name:
-        raise BackboneError(f"{text}: expected the name of a function, module or Backbone too; write {text}:NAME")
+        written = f"{text.rstrip(':')}:NAME"
+        raise BackboneError(f"{text}: expected the name of a function, module or Backbone too; write {written}")
     if not file.is_file():
         raise BackboneError(f"{file}: no such file; backbone {text} is read from it")
     return Own(f"{file.name}:{name}", text, file=file.resolve())
@@ -149,7 +152,9 @@ def _executed(file: Path) -> Any:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         del sys.modules[name]
         raise BackboneError(f"{file}: cannot be run ({type(error).__name__}: {first_line(error)}); mend it") from error
     _check_neighbours(file, content)

@@ -10,7 +10,7 @@ import click
 from ..common.arguments import parse_size
 from ..common.completion import FILE
 from ..common.examples import examples
-from ..common.text import align
+from ..common.text import align, printable
 from ..errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ def list_(folder: Path) -> int:
     rows = [["network", "pictures", "size", "last used", "file"]] + [_row(state) for state in states]
     if states:
         click.echo("\n".join(align(rows, {0, 4})))
-    click.echo(f"{folder}: {_size_text(sum(state.size for state in states))} in {len(states)} tables")
+    click.echo(printable(f"{folder}: {_size_text(sum(state.size for state in states))} in {len(states)} tables"))
     for path, reason in damaged:
-        click.echo(f"{path}: damaged ({reason}); cmmd cache check removes it", err=True)
+        click.echo(printable(f"{path}: damaged ({reason}); cmmd cache check removes it"), err=True)
     return 0
 
 
@@ -63,17 +63,17 @@ def check(folder: Path) -> int:
 
     states, damaged = list_tables(folder)
     for path, reason in damaged:
-        click.echo(f"{path}: damaged ({reason}); removed")
+        click.echo(printable(f"{path}: damaged ({reason}); removed"))
         remove_table(path)
     for state in states:
         try:
             lost = remove_damaged(state)
         except sqlite3.Error as error:
             remove_table(state.path)
-            click.echo(f"{state.network}: the file is damaged ({error}); removed")
+            click.echo(printable(f"{state.network}: the file is damaged ({error}); removed"))
             continue
         found = f"{lost:,} damaged features removed" if lost else "whole"
-        click.echo(f"{state.network}: {state.rows:,} pictures, {found}")
+        click.echo(printable(f"{state.network}: {state.rows:,} pictures, {found}"))
     return 0
 
 
@@ -90,7 +90,7 @@ def trim(folder: Path, limit: str) -> int:
     names = [f"{len(damaged)} damaged"] if damaged else []
     names += [state.network for state in removed]
     listed = ": " + "; ".join(names) if names else ""
-    click.echo(f"{folder}: {_size_text(freed)} removed in {len(damaged) + len(removed)} tables{listed}")
+    click.echo(printable(f"{folder}: {_size_text(freed)} removed in {len(damaged) + len(removed)} tables{listed}"))
     return 0
 
 

@@ -7,6 +7,7 @@ import click
 from ..common.completion import FILE
 from ..common.examples import examples
 from ..common.outputs import Outputs, output_options
+from ..common.streams import kept_for_results
 from ..errors import ArgumentError, InputError
 from .options import (
     bandwidth_option,
@@ -67,10 +68,12 @@ def explain(reference: str, generated: tuple[str, ...], sheet_file: str | None, 
     known: dict[str, Any] = {"progress": show_progress, "command": command_line(), **given}
     if len(generated) == 2:
         del known["exhibit"]
-        difference = contrast(reference, *generated, **known)
+        with kept_for_results():
+            difference = contrast(reference, *generated, **known)
         deliver(difference, outputs, *([] if sheet_file is None else [lambda: difference.save_sheet(sheet_file)]))
         return 0
-    explanation = run(reference, generated[0], **known)
+    with kept_for_results():
+        explanation = run(reference, generated[0], **known)
     sheet = [] if sheet_file is None else [lambda: explanation.save_sheet(sheet_file)]
     deliver(explanation, outputs, *sheet, *page(explanation))
     return 0

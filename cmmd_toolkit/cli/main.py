@@ -13,6 +13,8 @@ from ..common.freed_memory import keep_freed_memory
 from ..common.outputs import Outputs, check_places, output_options
 from ..common.processes import current_processes
 from ..common.shell import Shell
+from ..common.streams import kept_for_results
+from ..common.text import printable
 from ..errors import ArgumentError
 from ..sets.metric_names import ALL, DEFAULTS, METRICS
 from .cache import cache
@@ -27,6 +29,7 @@ from .options import (
     parse_networks,
     parse_shared,
     picture_options,
+    say,
 )
 from .page import html_option, page_from
 from .rank import plan, rank
@@ -123,11 +126,11 @@ def compare(reference: str, generated: tuple[str, ...], **given: Any) -> int:
     from ..commands.compare import compare as run
     from ..common.progress import show_progress
 
-    report = run(reference, list(generated), progress=show_progress, command=command_line(), limits=limits, **given)
+    with kept_for_results():
+        report = run(reference, list(generated), progress=show_progress, command=command_line(), limits=limits, **given)
     deliver(report, outputs, *page(report))
     exceeded = [line for limit in limits for line in limit.failures(report)]
-    for line in exceeded:
-        click.echo(f"cmmd: {line}", err=True)
+    say(exceeded)
     return THRESHOLD_EXCEEDED if exceeded else 0
 
 
@@ -173,18 +176,18 @@ def embed(input: str, out: str, stats: bool, **given: Any) -> int:
     from ..common.progress import show_progress
 
     parse_networks(given)
-    every = run(input, backbone=list(names), progress=show_progress, **given)
+    with kept_for_results():
+        every = run(input, backbone=list(names), progress=show_progress, **given)
     features = next(iter(every.values()))
     if current_processes().is_main:
         (features.statistics() if as_statistics else every).save(target)
     kind = "mean and covariance of " if as_statistics else ""
     parts = f"{features.dim} dimensions" if len(every) == 1 else _widths(every)
-    click.echo(f"{target}: {kind}{len(features)} pictures, {parts}")
-    for line in _precision_lines(every):
-        click.echo(f"cmmd: {line}", err=True)
+    click.echo(printable(f"{target}: {kind}{len(features)} pictures, {parts}"))
+    say(_precision_lines(every))
     skipped = features.provenance["skipped"]
     if skipped:
-        click.echo(f"cmmd: {skipped} unusable pictures were skipped", err=True)
+        say([f"{skipped} unusable pictures were skipped"])
     return 0
 
 

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from ..common.completion import FILE, names
 from ..common.flags import in_flags
 from ..common.outputs import Outputs
 from ..common.processes import current_processes
+from ..common.text import in_lines, printable
 from ..errors import ArgumentError, CmmdError
 
 if TYPE_CHECKING:
@@ -190,7 +191,8 @@ def deliver(
             failures.append(error)
     printed = outputs.text(record)
     if printed is not None:
-        click.echo(printed, nl=False)
+        is_seen = sys.stdout is not None and sys.stdout.isatty()  # where a name in CSV could move the cursor
+        click.echo(in_lines(printed.removesuffix("\n").split("\n")) if is_seen else printed, nl=False)
     else:
         _show(record)
     for failure in failures:
@@ -204,6 +206,12 @@ def _show(record: "PaperRecord") -> None:
     from ..report.terminal import print_report
 
     print_report(record, Console(highlight=False), lambda text: in_flags(text, root_command()))
+
+
+def say(sentences: Iterable[str]) -> None:
+    """A line on stderr each."""
+    for sentence in sentences:
+        click.echo(printable(f"cmmd: {sentence}"), err=True)
 
 
 def fitting(sentence: str) -> str:

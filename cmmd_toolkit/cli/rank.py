@@ -1,13 +1,14 @@
 """`cmmd rank` and `cmmd plan`."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from ..common.completion import FILE
 from ..common.examples import examples
+from ..common.labels import short_labels
 from ..common.outputs import Outputs, output_options
+from ..common.streams import kept_for_results
 from ..errors import ArgumentError
 from .options import (
     bandwidth_option,
@@ -16,6 +17,7 @@ from .options import (
     network_options,
     parse_shared,
     picture_options,
+    say,
 )
 from .page import html_option, page_from
 
@@ -64,19 +66,19 @@ def rank(reference: str, generated: tuple[str, ...], fail_unless: tuple[str, ...
     from ..commands.rank import rank as run
     from ..common.progress import show_progress
 
-    ranking = run(reference, list(generated), progress=show_progress, command=command_line(), **given)
+    with kept_for_results():
+        ranking = run(reference, list(generated), progress=show_progress, command=command_line(), **given)
     deliver(ranking, outputs, *page(ranking))
     failed = [sentence for holds, sentence in (ranking.holds(*pair) for pair in wanted) if not holds]
-    for sentence in failed:
-        click.echo(f"cmmd: {sentence}", err=True)
+    say(failed)
     return NOT_SO if failed else 0
 
 
 def _parse_order(text: str, generated: tuple[str, ...]) -> tuple[str, str]:
     better, separator, worse = (part.strip() for part in text.partition("<"))
-    names = {*generated, *(Path(name).name for name in generated)}
-    if not separator or better == worse or not {better, worse} <= names:
-        known = ", ".join(Path(name).name for name in generated)
+    short = short_labels(generated)
+    if not separator or better == worse or not {better, worse} <= {*short, *short.values()}:
+        known = ", ".join(short.values())
         raise ArgumentError(f"--fail-unless {text}: expected A<B with two of the sets ({known})")
     return better, worse
 
@@ -122,6 +124,7 @@ def plan(pilot: str, generated: tuple[str, ...], **given: Any) -> int:
     from ..common.progress import show_progress
 
     given["differences"] = given["differences"] or None
-    found = run(pilot, list(generated), progress=show_progress, command=command_line(), **given)
+    with kept_for_results():
+        found = run(pilot, list(generated), progress=show_progress, command=command_line(), **given)
     deliver(found, outputs, *page(found))
     return 0

@@ -20,6 +20,7 @@ from ..inference.ordering import Score, relative, without_bias
 from ..inference.sample_size import (
     Pilot,
     as_many_needed,
+    check_power,
     images_needed,
     pilot_of_error,
     pilot_of_frechet,
@@ -44,6 +45,7 @@ SHARES = (0.5, 0.2, 0.1, 0.05)
 _MOST_PICTURES = 2**53
 _MOST_MMD = 2
 _OF_SETS = (*FILE_SUFFIXES, ".safetensors")
+_AS_NUMBER = "give `differences` as a number"
 _ROUGHER = "from a report, which is rougher than from the pictures themselves"
 
 
@@ -104,6 +106,7 @@ def plan(
     spec = ranked_metric("mmd" if metric is None else metric)
     _check_possible(wanted, spec)
     alpha, power = checked_level(alpha), real_number(power, "power", "a number between alpha and 1")
+    check_power(power, alpha)
     check_one_ruler(bandwidth)
     run = Run(
         backbone=backbone,
@@ -199,7 +202,7 @@ def _from_sets(
         (score,) = scores
         parts = pilot_of_mmd(score) if isinstance(score, MmdScore) else pilot_of_frechet(score)
         value, interval = without_bias(score), score.estimate.interval
-        about, remark = f"{names[0]} and a second model like it", _doubt(interval, "the distance")
+        about, remark = f"{names[0]} and a second model like it", _doubt_of_one(value, interval)
         return _Pilot(name, metric, about, value, interval, parts, _shares(value), remark)
     test = relative(*scores, paired=paired)
     if test.difference == 0:
@@ -217,14 +220,21 @@ def _shares(value: float) -> tuple[tuple[float, str], ...]:
     return tuple((abs(value) * share, f"{100 * share:.3g} % of the value") for share in SHARES)
 
 
+def _doubt_of_one(value: float, interval: Sequence[float] | None) -> str:
+    """Of the distance of one set, of which there is no share where it is not above zero."""
+    if value <= 0 and interval is None:
+        return f"the value is {number_text(value)} and no distance, so no share of it means anything; {_AS_NUMBER}"
+    return _doubt(interval, "the distance")
+
+
 def _doubt(interval: Sequence[float] | None, what: str) -> str:
     if interval is None or not interval[0] <= 0 <= interval[1]:
         return ""
     low, high = (number_text(end, significant=2) for end in interval)
     example = number_text(max(map(abs, interval)), significant=1)
     return (
-        f"{what} may be zero (95 % interval {low} to {high}), and then shares of it mean nothing; give `differences` "
-        f"as a number, such as {example}"
+        f"{what} may be zero (95 % interval {low} to {high}), and then shares of it mean nothing; "
+        f"{_AS_NUMBER}, such as {example}"
     )
 
 
@@ -282,7 +292,7 @@ def _from_result(result: Mapping[str, Any]) -> _Pilot:
     if not all(map(math.isfinite, numbers)) or error <= 0 or min(n, m) < 2 or max(n, m) > _MOST_PICTURES:
         raise ValueError("no result of compare")
     about = f"{result['generated']} and a second model like it"
-    doubt = _doubt(interval, "the distance")
+    doubt = _doubt_of_one(value, interval)
     remark = f"{doubt}; {_ROUGHER}" if doubt else _ROUGHER
     metric = result["metric"]
     if metric not in METRICS:
@@ -292,9 +302,11 @@ def _from_result(result: Mapping[str, Any]) -> _Pilot:
 
 
 def _need(pilot: _Pilot, wanted: list[tuple[float, bool]], power: float, alpha: float) -> Need:
+    has_shares = pilot.parts.both or pilot.value > 0
     asked = [
         (abs(pilot.value) * size, f"{100 * size:.3g} % of the value") if relative else (size, "as asked")
         for size, relative in wanted
+        if has_shares or not relative
     ]
 
     def size(difference: float, about: str) -> Size:
@@ -304,7 +316,7 @@ def _need(pilot: _Pilot, wanted: list[tuple[float, bool]], power: float, alpha: 
         as_many = (as_many_needed(parts, difference, **level, alike=alike) for alike in (True, False))
         return Size(difference, about, alike, unlike, *references, *as_many)
 
-    sizes = tuple(size(*one) for one in asked or pilot.defaults)
+    sizes = tuple(size(*one) for one in (asked if wanted else pilot.defaults if has_shares else ()))
     both = pilot.parts.both
     return Need(pilot.backbone, pilot.metric, pilot.about, pilot.value, pilot.interval, sizes, both, pilot.remark)
 

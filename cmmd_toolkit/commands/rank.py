@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
-from pathlib import Path
 from typing import Any, Literal
 
 from ..backbones.precision import FULL, Precision
@@ -117,9 +116,6 @@ def rank(
 
 
 def _check_several(generated: Sequence[Any]) -> None:
-    names = [str(item) for item in generated if isinstance(item, (str, Path))]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise ArgumentError(f"{twice[0]}: given twice; name each set once")
     if len(generated) < 2:
         raise ArgumentError("rank: expected two generated sets or more; score one with `compare`")
 

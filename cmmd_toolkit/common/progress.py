@@ -47,11 +47,11 @@ def show_progress(name: str, total: int | None) -> Iterator[Advance]:
             bars.update(task, advance=count, state=state())
             if not console.is_terminal and time.perf_counter() - last_line > _SECONDS_BETWEEN_LINES:
                 last_line = time.perf_counter()
-                print(f"{name}: {state()}", file=sys.stderr)
+                print(f"{printable(name)}: {state()}", file=sys.stderr)
 
         yield advance
     if not console.is_terminal:
-        print(f"{name}: {state()}", file=sys.stderr)
+        print(f"{printable(name)}: {state()}", file=sys.stderr)
 
 
 def _layout(name: str, width: int) -> tuple[str, int]:

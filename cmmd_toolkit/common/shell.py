@@ -21,6 +21,7 @@ from .nearest import nearest
 from .processes import ALONE, Processes, is_first_to_tell, shared_work
 from .signals import CODES, caught_signals, exit_at_once
 from .streams import sturdy_streams
+from .text import printable
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -64,7 +65,7 @@ class Shell(click.Group):
 
     def say(self, message: str) -> None:
         """One line on stderr."""
-        click.echo(f"{self.program}: " + " ".join(message.split()), err=True)
+        click.echo(f"{self.program}: " + printable(" ".join(message.split())), err=True)
 
     def is_first_to_tell(self) -> bool:
         """Whether this process is to say why it ends, or another that runs the same command has done so."""
@@ -118,7 +119,7 @@ class Shell(click.Group):
         return None
 
     def _line(self, message: str) -> str:
-        return " ".join(f"{self.program}: error: {message}".split())
+        return printable(" ".join(f"{self.program}: error: {message}".split()))
 
     def _kept(self) -> str:
         return "; what is finished is kept" if self.resumes else ""

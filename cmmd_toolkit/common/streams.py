@@ -24,6 +24,13 @@ def sturdy_streams() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def kept_for_results() -> Iterator[None]:
+    """For the time of the work stdout is the result's alone: what the user's own network prints goes to stderr."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
 def _reserve_descriptors() -> None:
     """Else the next file that is opened would be the closed stdout, and printed text would end in it."""
     for number in range(3):

@@ -6,12 +6,14 @@ from decimal import Decimal
 
 _MOST_DECIMALS = 15  # what is smaller is rounding; JSON keeps every digit
 _SIGNIFICANT = 4  # of a number without an error
+_MOST_COUNT = 1_000_000_000
 _LEAST_P = 1e-4
 _LEAST_EXPONENT = -20  # no approximation is known that far out
 
 
 def align(rows: Sequence[Sequence[str]], left: Collection[int]) -> list[str]:
     """Rows as lines of aligned columns, those numbered in `left` to the left, the others to the right."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  ".join(
@@ -28,6 +30,16 @@ def number_text(value: float, error: float | None = None, *, significant: int = 
     `sign` is "+" for differences. No exponent, and no minus before a zero.
     """
     return fixed_text(value, decimals_of(error, 2) if error else decimals_of(value, significant), sign)
+
+
+def difference_text(value: float) -> str:
+    """A difference that was asked for: as `number_text`, with an exponent where that would show one digit or none."""
+    return number_text(value) if abs(value) >= 10.0 ** (1 - _MOST_DECIMALS) else f"{value:.{_SIGNIFICANT}g}"
+
+
+def large_text(count: int) -> str:
+    """A number of pictures; from some size on that it is larger."""
+    return f"{count:,}" if count <= _MOST_COUNT else f"over {_MOST_COUNT:,}"
 
 
 def interval_text(interval: tuple[float, float] | None, error: float | None) -> str:
@@ -105,14 +117,23 @@ def first_names(names: Iterable[object], most: int = 6) -> str:
     return ", ".join(first[:most]) + more or "nothing"
 
 
+def in_lines(lines: Iterable[str]) -> str:
+    """The lines as one text; no name in them breaks a line or moves a cursor."""
+    return "".join(f"{printable(line).rstrip()}\n" for line in lines)
+
+
 def printable(text: str) -> str:
     """The text with everything that cannot be shown escaped: file names may hold anything."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def first_line(error: BaseException) -> str:
-    """What another library's error says, in one line."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    """What another library's error says, in one line; its name where it says nothing or cannot."""
+    try:
+        said = str(error)
+    except (Exception, SystemExit):
+        said = ""
+    return next(filter(str.strip, said.splitlines()), type(error).__name__)
 
 
 def shortened(names: Sequence[str], most: int) -> list[str]:

@@ -65,15 +65,20 @@ def images_needed(
     if not SMALLEST**2 <= difference <= LARGEST**2:
         expected = f"a finite number > 0, between {SMALLEST**2:g} and {LARGEST**2:g}"
         raise ArgumentError(f"difference: expected {expected}, got {difference}")
-    if not 0 < alpha < 1:
-        raise ArgumentError(f"alpha: expected a number between 0 and 1, got {alpha}")
-    if not alpha < power < 1:
-        raise ArgumentError(f"power: expected a number between alpha ({alpha}) and 1, got {power}")
+    check_power(power, alpha)
     linear, quadratic, constant = pilot.coefficients(difference, alike)
     allowed = _allowed(difference, power, alpha) - constant
     if allowed <= 0:
         return None
     return _least(linear, quadratic, allowed)
+
+
+def check_power(power: float, alpha: float) -> None:
+    """Raise ArgumentError for alpha outside (0, 1), power not between alpha and 1."""
+    if not 0 < alpha < 1:
+        raise ArgumentError(f"alpha: expected a number between 0 and 1, got {alpha}")
+    if not alpha < power < 1:
+        raise ArgumentError(f"power: expected a number between alpha ({alpha}) and 1, got {power}")
 
 
 def reference_needed(

@@ -19,6 +19,7 @@ _COMMENT = re.compile(rb"#[^\r\n]*")
 _GAP = re.compile(rb"\s")
 _MOST, _DIGITS = 65535, 18
 _PART = 2**20  # bytes of text whose words are held at a time
+_LONGEST_HEADER = 2**16  # bytes, comments included: a file of blanks would be searched for seconds
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def netpbm_damage(data: bytes) -> str | None:
         return f"of kind {data[:2].decode()}, which is not read; save it as P5 (grey) or P6 (colour)"
     head = _header(data)
     if head is None:
-        return "its header is cut or has no width, height and maximum"
+        return f"its header is cut, longer than {_LONGEST_HEADER:,} bytes or has no width, height and maximum"
     if not 1 <= head.maximum <= _MOST:
         return f"its maximum is {head.maximum}, and 1 to {_MOST} are allowed"
     if not (head.width and head.height):
@@ -78,7 +79,7 @@ def netpbm_pixels(data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
 
 
 def _header(data: bytes) -> _Header | None:
-    found = _HEADER.match(data)
+    found = _HEADER.match(data, 0, _LONGEST_HEADER)
     if found is None:
         return None
     width, height, maximum = map(int, found.groups())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..common.files import path_of
 from ..common.labels import short_labels
-from ..common.text import align, interval_text, number_text, p_phrase
+from ..common.text import align, in_lines, interval_text, number_text, p_phrase
 from ..estimation.estimate import Estimate
 from .document import NOT_SAVED
 from .explanation import IN_A_FILE, entry_rows
@@ -108,7 +108,7 @@ class Contrast(PaperRecord):
             lines += ["", section_title(section)]
             for entries, title in contrast_lists(section, names):
                 lines += ["", title, *align(entry_rows(entries), left=(1, 4))]
-        return "\n".join([*lines, "", LEGEND, *self.remarks()]) + "\n"
+        return in_lines([*lines, "", *LEGEND.split("\n"), *self.remarks()])
 
 
 def section_title(section: ContrastSection) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..common.files import path_of
-from ..common.text import align, fixed_text, interval_text, number_text, printable
+from ..common.text import align, fixed_text, in_lines, interval_text, number_text
 from .document import NOT_SAVED
 from .exhibit import NOT_ASKED, Exhibit
 from .paper import pictures as listed
@@ -88,8 +88,8 @@ def explanation_text(explanation: "Explanation") -> str:
     lines = [f"Reference: {explanation.reference}   Generated: {explanation.generated}"]
     for section in explanation.sections:
         lines += ["", *_section_lines(section)]
-    lines += ["", LEGEND, *(f"warning: {warning}" for warning in explanation.warnings)]
-    return "\n".join(lines) + "\n"
+    lines += ["", *LEGEND.split("\n"), *(f"warning: {warning}" for warning in explanation.warnings)]
+    return in_lines(lines)
 
 
 def _section_lines(section: "Section") -> list[str]:
@@ -120,6 +120,6 @@ def entry_rows(entries: "Sequence[Entry]") -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [("", "Picture", "Witness", "Change", "Nearest", "Distance")]
     for place, entry in enumerate(entries, 1):
         change = "-" if entry.change is None else number_text(entry.change, significant=2, sign="+")
-        nearest, distance = printable(entry.nearest), number_text(entry.distance, significant=3)
-        rows.append((str(place), printable(entry.name), fixed_text(entry.witness, 4, "+"), change, nearest, distance))
+        distance = number_text(entry.distance, significant=3)
+        rows.append((str(place), entry.name, fixed_text(entry.witness, 4, "+"), change, entry.nearest, distance))
     return rows

@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ..common.text import align, interval_text, number_text
+from ..common.text import align, difference_text, in_lines, interval_text, large_text, number_text
 from .paper import sizes
 from .paper.panel import Panel
 from .paper.record import PaperRecord
 from .paper.rows import Row
 from .paper.table import PaperTable
 
-_MOST = 1_000_000_000
 _WORTH = 2  # times fewer generated pictures, from which on a larger reference is worth a word
 _ASSUMED = (
     "Same way: if both models make the same kinds of mistakes, one more of them than the other. Different ways: if "
@@ -118,7 +117,7 @@ def plan_text(plan: "Plan") -> str:
     lines += plan_notes(plan)
     remarks = [f"{need.about}: {need.remark}" for need in plan.needs if need.remark]
     lines += [f"warning: {warning}" for warning in dict.fromkeys([*remarks, *plan.warnings])]
-    return "\n".join(lines) + "\n"
+    return in_lines(lines)
 
 
 def plan_notes(plan: "Plan") -> list[str]:
@@ -128,7 +127,7 @@ def plan_notes(plan: "Plan") -> list[str]:
         "unpaired unless said), with the reference pictures that were read here; sets that share seeds need fewer."
     ]
     if small := [own for need in plan.needs for own in _too_small(need)]:
-        least = " to ".join(dict.fromkeys((_large(min(small)), _large(max(small)))))
+        least = " to ".join(dict.fromkeys((large_text(min(small)), large_text(max(small)))))
         notes.append(
             "Reference too small: no number of generated pictures suffices with it. Said is what suffices with as many "
             f"real ones. The bare minimum of real ones is {least}, by the row; close to it any number of generated "
@@ -145,18 +144,18 @@ def answer(need: "Need") -> str:
         return f"{name}: no difference to plan for; give one as a number."
     found = next((size for size in sizes if size.unlike is not None), None)
     shown = found or sizes[-1]
-    what = f"a difference of {number_text(shown.difference)} ({shown.about})"
+    what = f"a difference of {difference_text(shown.difference)} ({shown.about})"
     if found is None:
         unless = "" if need.both else " (if the models fail in different ways)"
         return (
             f"{name}: {what} cannot be shown with this reference, however many pictures are generated{unless}; "
-            f"{_large(shown.as_many_unlike)} pictures in each generated set and as many real ones would do."
+            f"{large_text(shown.as_many_unlike)} pictures in each generated set and as many real ones would do."
         )
-    same = "" if need.both or found.alike is None else f" (same way: {_large(found.alike)})"
+    same = "" if need.both or found.alike is None else f" (same way: {large_text(found.alike)})"
     smaller = "" if found is sizes[0] else " Smaller ones need a larger reference."
     n, as_many = found.unlike or 0, found.as_many_unlike
-    fewer = f", or {_large(as_many)} with as many real ones" if n > _WORTH * as_many else ""
-    return f"{name}: {what} takes {_large(n)} pictures in each generated set{same}{fewer}.{smaller}"
+    fewer = f", or {large_text(as_many)} with as many real ones" if n > _WORTH * as_many else ""
+    return f"{name}: {what} takes {large_text(n)} pictures in each generated set{same}{fewer}.{smaller}"
 
 
 def _too_small(need: "Need") -> list[int]:
@@ -180,16 +179,12 @@ def size_rows(need: "Need") -> list[tuple[str, ...]]:
     columns = ("Pictures per set",) if need.both else ("Same way", "Different ways")
     rows: list[tuple[str, ...]] = [("Difference", "", *columns)]
     for size in need.sizes:
-        rows.append((number_text(size.difference), size.about, *size.counts[: len(columns)]))
-    return rows
+        rows.append((difference_text(size.difference), size.about, *size.counts[: len(columns)]))
+    return rows if need.sizes else [*rows, ("-", "none to plan for", *("-" for _ in columns))]
 
 
 def count_text(n: int | None, as_many: int) -> str:
     """Pictures, or that no number suffices; and how many would with as many real ones, where that saves much."""
     if n is None:
-        return f"reference too small; {_large(as_many)} and as many real"
-    return _large(n) if n <= _WORTH * as_many else f"{_large(n)}, or {_large(as_many)} and as many real"
-
-
-def _large(n: int) -> str:
-    return f"{n:,}" if n <= _MOST else f"over {_MOST:,}"
+        return f"reference too small; {large_text(as_many)} and as many real"
+    return large_text(n) if n <= _WORTH * as_many else f"{large_text(n)}, or {large_text(as_many)} and as many real"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..common.text import align, interval_text, number_text, p_phrase, p_text
+from ..common.text import align, in_lines, interval_text, number_text, p_phrase, p_text
 from ..errors import ArgumentError
 from ..inference.everywhere import EveryTest
 from ..inference.ordering import PairTest
@@ -157,7 +157,7 @@ def ranking_text(ranking: "Ranking") -> str:
     lines += [f"{one} and {two}: rank correlation {tau:.2f} (Kendall)" for one, two, tau in ranking.agreement]
     lines += [f"warning: {warning}" for warning in ranking.warnings]
     lines += [*verdict_lines(ranking.verdicts), *joint_lines(ranking)]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return in_lines(lines)
 
 
 def joint_lines(ranking: "Ranking") -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..common.files import path_of
 from ..common.labels import short_labels
-from ..common.text import align, estimate_texts, p_text
+from ..common.text import align, estimate_texts, in_lines, p_text
 from ..errors import ArgumentError
 from ..sets.metric_names import CLOSER, HIGHER, LOWER, METRICS
 from .document import NOT_SAVED, plain
@@ -191,9 +191,10 @@ def plain_table(report: Report) -> str:
     """Aligned columns without colour or box characters; the same report gives the same text."""
     lines = []
     for own in tables(report):
-        lines += [own.title, "", *align([own.headings, *own.rows], own.left), "", own.caption, ""]
+        rows = align([own.headings, *own.rows], own.left)
+        lines += [own.title, "", *rows, "", *own.caption.split("\n"), ""]
     lines[-1:] = [f"warning: {warning}" for warning in report.warnings]
-    return "\n".join(line.rstrip() for line in [*lines, *verdict_lines(report.verdicts)]) + "\n"
+    return in_lines([*lines, *verdict_lines(report.verdicts)])
 
 
 def tables(report: Report, *, base_names: bool = False) -> Iterator[Table]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..common.arrays import is_array, shape_of
+from ..common.files import path_of
+from ..common.urls import is_url, shown_url
 from ..errors import ArgumentError
 from ..features.feature_set import FeatureSet
 from ..features.features import Features, GaussianStatistics
@@ -37,6 +39,20 @@ def as_sources(generated: Any) -> list[Any]:
     if not all(map(_is_set, generated)):
         return [generated]
     return [called(f"generated {i}", item) for i, item in enumerate(generated, start=1)]
+
+
+def check_once(sources: Sequence[Any]) -> None:
+    """Raise ArgumentError for a path that is given twice, however it is spelt; under names of their own sets may be."""
+    seen: dict[str, str] = {}
+    for item in sources:
+        if isinstance(item, (str, os.PathLike)):
+            name = os.fspath(item)
+            place = name if is_url(name) else os.path.realpath(path_of(name))
+            if place in seen:
+                shown, other = (shown_url(own) if is_url(own) else own for own in (name, seen[place]))
+                how = "given twice" if name == seen[place] else f"the same set as {other}"
+                raise ArgumentError(f"{shown}: {how}; name each set once")
+            seen[place] = name
 
 
 def called(name: str, item: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 from ..backbones.registry import spec_of
 from ..common.labels import short_labels
 from ..errors import ArgumentError
-from .named import as_sources, called, different
+from .named import as_sources, called, check_once, different
 from .precision import check_precision_fits
 from .recipes import Recipe, find_recipe
 from .run import Run
@@ -34,7 +34,9 @@ class OpenedSets:
 def open_sets(reference: Any, generated: Any, run: Run) -> OpenedSets:
     """Open every set and check cheaply that it can be scored. Raises CmmdError."""
     recipe = find_recipe(run.recipe)
-    given = [called("generated", own) for own in as_sources(generated)]
+    sources = as_sources(generated)
+    check_once(sources)
+    given = [called("generated", own) for own in sources]
     sides = [open_side(source, recipe, run) for source in (called("reference", reference), *given)]
     for side, name in zip(sides[1:], different([side.label for side in sides[1:]]), strict=True):
         if name != side.label:

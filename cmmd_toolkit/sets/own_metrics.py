@@ -44,7 +44,9 @@ def own_metric(name: str) -> "OwnMetric | None":
         package = "an installed package" if entry.dist is None else f"{entry.dist.name} {entry.dist.version}"
         try:
             function = entry.load()
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise ArgumentError(
                 f"metric {name}: {entry.value} of {package} cannot be loaded ({type(error).__name__}: "
                 f"{first_line(error)}); mend or uninstall that package"
@@ -73,9 +75,9 @@ class OwnMetric:
         """The number. Raises ArgumentError for what the function raises or returns wrongly."""
         try:
             found = self._function(reference=reference, generated=generated)
-        except CmmdError:
+        except (CmmdError, KeyboardInterrupt):
             raise
-        except Exception as error:  # whatever another package raises
+        except BaseException as error:
             raise ArgumentError(
                 f"metric {self.name} of {self.package}: {type(error).__name__}: {first_line(error)}"
             ) from error

@@ -79,7 +79,8 @@ class ImageMetric(Metric):
 
     def _scalar(self, value: float) -> Tensor:
         no_double = self.device.type in NO_FLOAT64 and self.dtype == torch.float64
-        dtype = torch.float32 if no_double else self.dtype
+        wanted = self.dtype if self.dtype.is_floating_point else torch.get_default_dtype()
+        dtype = torch.float32 if no_double else wanted
         result = torch.tensor(value, dtype=dtype)
         if result.isinf():
             kind = str(dtype).removeprefix("torch.")
@@ -116,7 +117,10 @@ class ImageMetric(Metric):
         self._update_count += 1
 
     def set_dtype(self, dst_type: str | torch.dtype) -> "ImageMetric":
-        """The type of what `compute` returns; statistics stay float64 and features float32."""
+        """The type of what `compute` returns; statistics stay float64 and features float32.
+
+        A type without fractions leaves the result in the default type, as in torchmetrics, and here leaves its value.
+        """
         self._dtype = torch.empty(0).type(dst_type).dtype
         self._computed = None
         return self

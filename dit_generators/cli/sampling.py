@@ -59,6 +59,8 @@ class SamplingKeywords:
 
     def settings(self, steps: str, scale: float, num: int) -> SampleSettings:
         """Of `dit-gen sample`, and of one cell of `dit-gen sweep`."""
+        if num < 1:
+            raise ArgumentError(f"--num: expected 1 or more, got {num}")
         guidance = Guidance(
             scale=scale,
             by=self.guidance_by,

@@ -8,6 +8,7 @@ import click
 from cmmd_toolkit.common.flags import in_flags
 from cmmd_toolkit.common.processes import is_first_to_tell
 from cmmd_toolkit.common.shell import INTERRUPTED, Shell
+from cmmd_toolkit.common.text import printable
 
 from ..errors import ArgumentError, AttentionChangedWarning, DitError
 
@@ -32,7 +33,7 @@ def say(message: str) -> None:
     """One line on stderr, with flags for what the library calls arguments."""
     context = click.get_current_context(silent=True)
     text = message if context is None else in_flags(message, context.command)
-    click.echo("dit-gen: " + " ".join(text.split()), err=True)
+    click.echo("dit-gen: " + printable(" ".join(text.split())), err=True)
 
 
 def parse_list(text: str, title: str, parse: Callable[[str], T]) -> tuple[T, ...]:

@@ -87,6 +87,12 @@ class Chart:
         return any(own.printed is not None for own in self.drawn)
 
     @property
+    def tick_texts(self) -> list[tuple[float, str]]:
+        """Where the texts of the ticks stand: below their ticks, or where a long one is still within the drawing."""
+        halves = [_DIGIT * len(text) / 2 for _, text in self.ticks]
+        return [(min(max(x, half), WIDTH - half), text) for (x, text), half in zip(self.ticks, halves, strict=True)]
+
+    @property
     def description(self) -> str:
         """Every value in words, for who does not see the drawing."""
         return "; ".join(f"{own.mark.name} {own.mark.text}" for own in self.drawn)

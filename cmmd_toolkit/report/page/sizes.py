@@ -2,11 +2,12 @@
 
 import math
 
-from ...common.text import number_text
+from ...common.text import difference_text, large_text
 from ..plan import Need, Size
 from .charts import Chart, Mark, Row, chart
 
 _SAME, _DIFFERENT = 1, 2  # colours
+_END = 9  # of the axis, as a power of ten: what is larger is drawn here, and its text says so
 
 
 def need_chart(need: Need) -> Chart | None:
@@ -23,5 +24,9 @@ def _marks(need: Need, size: Size) -> list[Mark]:
     numbers = [(_SAME, ", same way", size.alike), (_DIFFERENT, ", different ways", size.unlike)]
     if need.both:
         numbers = [(_SAME, "", size.alike)]
-    name = number_text(size.difference)
-    return [Mark(place, f"{name}{how}", math.log10(n), f"{n:,}") for place, how, n in numbers if n is not None]
+    name = difference_text(size.difference)
+    return [
+        Mark(place, f"{name}{how}", min(math.log10(n), _END), large_text(n))
+        for place, how, n in numbers
+        if n is not None
+    ]

@@ -31,6 +31,7 @@ _NAMES, _TITLE = 1.3, 1.75  # inches: the most that names beside an axis take, a
 _WIDE_TITLE = 2.45  # above curves
 _TEXT_LINE, _NOTE_WIDTH = 0.14, 3.1  # inches: a further line of a title or of a note below all panels
 _MOST_TICKS = 5
+_TINY, _HUGE = 1e-6, 1e9  # a difference, pictures: beyond them numbers beside an axis have exponents
 _X_GAP, _Y_GAP = 0.14, 0.09  # between ticks of curves, of the length of an axis
 _NOTHING = "nothing to draw: no score in this result"
 _FONTS = ("DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans", "Arial Unicode MS", "Microsoft YaHei")
@@ -184,13 +185,23 @@ def _draw_curves(axes: Any, panel: Curves) -> None:
         axes.plot(x, y, style, marker=mark, color=colour, markersize=size, linewidth=1, label=curve.label)
     axes.set(xscale="log", yscale="log")
     every = [point for curve in panel.curves for point in curve.points]
-    _set_ticks(axes.xaxis, [x for x, _ in every], _X_GAP, lambda x: number_text(x, significant=2))
-    _set_ticks(axes.yaxis, [y for _, y in every], _Y_GAP, lambda y: f"{y:,.0f}")
+    _set_ticks(axes.xaxis, [x for x, _ in every], _X_GAP, _difference_text)
+    _set_ticks(axes.yaxis, [y for _, y in every], _Y_GAP, _count_text)
     axes.set_xlabel(printable(panel.x_axis), parse_math=False)
     axes.set_ylabel(printable(panel.y_axis), parse_math=False)
     axes.grid(alpha=0.25, linewidth=0.5)
     if len(panel.curves) > 1:
         axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(-0.02, -0.26), borderaxespad=0, borderpad=0.1)
+
+
+def _difference_text(difference: float) -> str:
+    """To two digits, a tiny one with an exponent."""
+    return number_text(difference, significant=2) if difference >= _TINY else f"{difference:.2g}"
+
+
+def _count_text(count: float) -> str:
+    """A number of pictures beside an axis; a huge one takes no more room than others."""
+    return f"{count:,.0f}" if count < _HUGE else f"{count:.1e}".replace("e+", "e")
 
 
 def _set_ticks(axis: Any, values: Sequence[float], least: float, text: Callable[[float], str]) -> None:

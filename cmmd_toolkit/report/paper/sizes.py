@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...common.text import number_text
+from ...common.text import difference_text, large_text
 from ...errors import ArgumentError
 from .panel import Curve, Curves
 from .rows import Row
@@ -80,16 +80,19 @@ def _table(plan: "Plan", need: "Need") -> PaperTable:
 
 def _cells(need: "Need", size: "Size") -> tuple[Cell, ...]:
     counts = [_count(size.alike, size.reference_alike), _count(size.unlike, size.reference_unlike)]
-    return number_cell(number_text(size.difference)), name_cell(size.about), *counts[: 1 if need.both else 2]
+    return number_cell(difference_text(size.difference)), name_cell(size.about), *counts[: 1 if need.both else 2]
 
 
 def _count(n: int | None, reference: int) -> Cell:
-    return number_cell(f"none ({reference:,})" if n is None else f"{n:,}")
+    return number_cell(f"none ({large_text(reference)})" if n is None else large_text(n))
 
 
 def size_panels(plan: "Plan") -> list[Curves]:
     """Pictures against difference, a panel for each pilot that has a number."""
-    if not any(size.alike or size.unlike for need in plan.needs for size in need.sizes):
+    sizes = [size for need in plan.needs for size in need.sizes]
+    if not sizes:
+        raise ArgumentError("nothing to draw: no difference to plan for; give one as a number")
+    if not any(size.alike or size.unlike for size in sizes):
         raise ArgumentError("nothing to draw: no number of pictures suffices with this reference; enlarge it")
     panels = [_panel(need) for need in plan.needs]
     return [panel for panel in panels if any(curve.points for curve in panel.curves)]
@@ -105,7 +108,7 @@ def _panel(need: "Need") -> Curves:
 
 def _curve(label: str, sizes: Sequence[tuple[float, int | None]]) -> Curve:
     """The numbers that there are; the label says for how many differences the reference is too small."""
-    points = tuple(sorted((difference, n) for difference, n in sizes if n and difference > 0))
+    points = tuple(sorted((difference, float(n)) for difference, n in sizes if n and difference > 0))
     missing = sum(n is None for _, n in sizes)
     if missing == len(sizes):
         label += ": reference too small"

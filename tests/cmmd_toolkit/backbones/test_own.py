@@ -1,6 +1,7 @@
 """Networks of the user's own: what may be given, what is said of what cannot be used, and when features are kept."""
 
 import functools
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from cmmd_toolkit import ArgumentError, Backbone, BackboneError, FeatureSet, compare, embed, load_backbone
 from cmmd_toolkit.backbones.own import own_backbone
 from cmmd_toolkit.backbones.own_code import Fingerprint
+from cmmd_toolkit.cli import main as cli
 
 SOURCE = '''
 import torch
@@ -67,6 +69,38 @@ def growing(images):
 
 def raising(images):
     raise KeyError("two\\nlines")
+
+class Base(BaseException):
+    pass
+
+class Silent(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+def based(images):
+    raise Base("not an Exception")
+
+def silent(images):
+    raise Silent
+
+def leaving(images):
+    raise SystemExit(0)
+
+async def waiting(images):
+    return colours(images)
+
+async def made_later():
+    return colours
+
+class Waiting:
+    async def __call__(self, images):
+        return colours(images)
+
+callable_later = Waiting()
+
+def chatty(images):
+    print("a line")
+    return colours(images)
 
 number = 5
 '''
@@ -197,6 +231,12 @@ def test_a_file_may_import_its_neighbours_and_weights_reach_a_maker(file: Path) 
         ("growing", r"expected features of shape \(5, 224\) for a batch of 5, got float32 of shape \(5, 20\)"),
         ("odd", "NaN or infinity in its features, first for 0"),
         ("raising", r"KeyError on pictures of shape \(1, 3, 224, 224\): 'two"),
+        ("based", "Base on pictures of .*: not an Exception"),
+        ("silent", r"Silent on pictures of shape \(1, 3, 224, 224\): Silent$"),
+        ("leaving", "SystemExit on pictures"),
+        ("waiting", "is asynchronous, it returned a coroutine; give a function without async"),
+        ("made_later", "is asynchronous"),
+        ("callable_later", "is asynchronous"),
         ("number", "expected a function of a batch of pictures, an nn.Module or a Backbone, got int"),
         ("colour", "has no colour; did you mean colours"),
         ("", "expected the name of a function"),
@@ -206,6 +246,17 @@ def test_what_a_file_does_wrongly_is_said_in_one_line(file: Path, name: str, mes
     with pytest.raises(BackboneError, match=message) as caught:
         embed(pictures(5, 0), backbone=f"{file}:{name}" if name else str(file))
     assert "\n" not in str(caught.value)
+
+
+def test_what_a_network_prints_stands_in_no_result(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sets = [write_pictures(tmp_path / name, 4, first_seed=seed) for name, seed in (("a", 0), ("b", 9))]
+    with pytest.raises(SystemExit):
+        cli.main(["compare", *map(str, sets), "--backbone", f"{file}:chatty", "--metric", "fd", "--json", "-"])
+    said = capsys.readouterr()
+    assert json.loads(said.out)["kind"] == "report"
+    assert "a line" in said.err
 
 
 @pytest.mark.parametrize("code", ["raise SystemExit(3)", "import no_such_package", "def f(:", "1 / 0"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pictures import gaussian, write_pictures
 
-from cmmd_toolkit import Features, compare, rank
+from cmmd_toolkit import ArgumentError, Features, compare, rank
 from cmmd_toolkit.sets.named import Named, as_sources, different
 
 A, B, C = np.random.default_rng(0).integers(0, 256, (3, 20, 16, 16, 3), dtype=np.uint8)
@@ -41,6 +41,23 @@ def test_equal_names_are_numbered_and_the_last_row_has_no_next() -> None:
     assert last[0] == "2"
     assert last[-1] in ("a", "b")  # its group: nothing stands behind it
     assert different(["a", "a", "a (2)", "a"]) == ["a", "a (2)", "a (2) (2)", "a (3)"]
+
+
+def test_a_set_that_is_given_twice_is_refused_however_it_is_spelt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_pictures(tmp_path / "a", 20)
+    write_pictures(tmp_path / "b", 20, first_seed=9)
+    (tmp_path / "link").symlink_to("a")
+    for call in (compare, rank):
+        for again in ("./a", "a/", Path("a"), tmp_path / "a", "link"):
+            with pytest.raises(ArgumentError, match="the same set as a|a: given twice; name each set once"):
+                call("b", ["a", again], backbone="mini")
+        assert call("b", {"one": "a", "two": "./a"}, backbone="mini").verdicts  # a name of its own: it is meant
+    with pytest.raises(ArgumentError, match=r"^https://x.org/a.zip: given twice; name each set once$"):
+        compare("b", ["https://u:p@x.org/a.zip?key=1"] * 2, backbone="mini")
+    assert compare("a", "a", backbone="mini").results  # the reference may be scored itself
 
 
 def test_a_list_of_pictures_is_one_set_and_paths_keep_their_names() -> None:

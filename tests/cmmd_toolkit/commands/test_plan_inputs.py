@@ -1,6 +1,7 @@
 """`plan`, `rank` and `explain` take what `compare` takes, under the names it takes, or say why not."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,35 @@ def test_no_difference_and_no_level_ends_in_an_overflow() -> None:
         for difference in (1e-40, 1.0, 1e40):
             images_needed(pilot, difference)
             assert reference_needed(pilot, difference) >= 1
+
+
+@pytest.mark.parametrize("difference", [1e-40, 1e-29, 1e-11])
+def test_a_tiny_difference_is_printed_and_drawn(difference: float, tmp_path: Path) -> None:
+    found = plan(X, Y, differences=[difference, 1e-9])
+    row = str(found).splitlines()[2]
+    assert float(row.split()[0]) == difference
+    assert "over 1,000,000,000" in row
+    assert not re.search(r"\d,000,000,000,\d", str(found) + found.to_markdown())
+    assert found.plot().axes
+    found.save_html(tmp_path / "plan.html")
+    assert found.rows()[0]["pictures_different_ways"] == found.needs[0].sizes[0].unlike  # every digit
+
+
+def test_there_is_no_share_of_a_distance_that_is_not_above_zero(tmp_path: Path) -> None:
+    report = compare(X, X, metric="mmd")
+    assert report.results[0].value < 0
+    for found in (plan(X, X), plan(X, X, differences=["10%", "5%"]), plan(report)):
+        (need,) = found.needs
+        assert need.sizes == ()
+        assert "share" in need.remark
+        assert "give `differences` as a number" in need.remark
+        assert "none to plan for" in str(found)
+        found.save_html(tmp_path / "plan.html")
+        assert found.to_latex()
+        assert found.to_csv().count("\n") == 1
+        with pytest.raises(ArgumentError, match="no difference to plan for; give one as a number"):
+            found.plot()
+    assert [size.difference for size in plan(X, X, differences=["10%", 0.01]).needs[0].sizes] == [0.01]
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,7 @@ def test_no_cut_is_read_and_what_follows_is_let_be(kind: str, maximum: int) -> N
         (b"P6 9999999999 9999999999 255 \0\0\0", "shorter than its header says"),
         (b"P6 99999999999 1 255 \0\0\0", "its header is cut"),
         (b"P3 2 x 255 0", "its header is cut"),
+        (b"P6" + b" " * 2**16 + b"1 1 255 \0\0\0", "longer than 65,536 bytes"),
         (b"P4\n3 2\n\xa0\x40", "of kind P4, which is not read; save it as P5"),
         (b"P7\nWIDTH 3\n", "of kind P7"),
         (b"Pf\n3 2\n-1.0\n" + bytes(24), "of kind Pf"),

@@ -64,6 +64,24 @@ def test_csv_keeps_every_digit(record: PaperRecord) -> None:
                 assert float(text) == value
 
 
+def test_no_text_of_a_csv_is_a_formula_and_every_text_can_be_read_back() -> None:
+    names = ("=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "'=1", "''-1", "'a", "a=1", "1-1", "")
+    result = REPORT.results[0]
+    report = replace(REPORT, results=tuple(replace(result, generated=name, value=-1.5) for name in names))
+    read = list(csv.DictReader(io.StringIO(report.to_csv(), newline="")))
+    cells = [row["generated"] for row in read[: len(names)]]
+    assert not any(cell[:1] in tuple("=+-@\t\r\n") for cell in cells if cell)
+    assert tuple(re.sub(r"^'(?='*[=+\-@\t\r\n])", "", cell) for cell in cells) == names
+    assert cells[-4:] == ["'a", "a=1", "1-1", ""]
+    assert {row["value"] for row in read[: len(names)]} == {"-1.5"}  # numbers stay numbers
+
+
+def test_names_that_are_no_utf_8_are_escaped_in_data_frames() -> None:
+    result = replace(REPORT.results[0], generated="caf\udce9")
+    report = replace(REPORT, results=(result,), results_per_class={})
+    assert report.to_dataframe()["generated"].tolist() == ["caf\\udce9"]
+
+
 def test_rows_of_a_report_are_its_results() -> None:
     every = [*REPORT.results, *(result for own in REPORT.results_per_class.values() for result in own)]
     assert [row["value"] for row in REPORT.rows()] == [result.value for result in every]

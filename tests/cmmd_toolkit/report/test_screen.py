@@ -10,7 +10,7 @@ from pictures import gaussian
 from rich.cells import cell_len
 from rich.console import Console
 
-from cmmd_toolkit import Features, Report, Result, explain, plan, rank
+from cmmd_toolkit import Features, Report, Result, compare, contrast, explain, plan, rank
 from cmmd_toolkit.backbones.remarks import MINI_REMARK
 from cmmd_toolkit.report.paper.record import PaperRecord
 from cmmd_toolkit.report.screen.cells import in_one_line, shortened_to, wrapped
@@ -226,6 +226,20 @@ def test_control_characters_of_names_do_not_reach_the_terminal() -> None:
     text = shown(Report(sets, (f"{odd}: odd",), (), {"recipe": {"name": "default"}}), 80)
     assert "\x1b" not in text
     assert "\r" not in text
+
+
+def test_control_characters_of_names_do_not_reach_a_pipe() -> None:
+    odd, plain = "a\x1b[31m\r\nb\u202e\x85c\u2028\udce9", "abc"
+    texts: list[list[str]] = []
+    for name in (odd, plain):
+        names = tuple(f"{name}{i}" for i in range(40))
+        x, y, z = (Features(gaussian(40, 3, seed=i, shift=0.3 * i), {"source": f"{name}{i}"}, names) for i in range(3))
+        warned = replace(compare(x, [y, z], metric=["mmd", "p-value"]), warnings=(f"{name}: odd",))
+        records = [warned, rank(x, [y, z]), plan(x, y), explain(x, y, top=2), contrast(x, y, z, top=2)]
+        texts.append([str(record) for record in records])
+    for text, other in zip(*texts, strict=True):
+        assert text.count("\n") == other.count("\n")
+        assert all(line.isprintable() for line in text.split("\n"))
 
 
 def test_letters_of_two_cells_are_counted_as_two_in_sentences_too() -> None:

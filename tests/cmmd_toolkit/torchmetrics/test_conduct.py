@@ -62,6 +62,8 @@ def test_the_result_has_the_default_type_and_the_one_that_was_set(name: str) -> 
         result = metric.compute()
         for own in result if isinstance(result, tuple) else (result,):
             assert (own.dtype, own.ndim) == (expected, 0)
+    for whole in (torch.int32, torch.bool, torch.complex64):  # torchmetrics' own: a float all the same
+        assert numbers(metric.set_dtype(whole).compute()) == numbers(updated(name).compute())
     assert numbers(metric.set_dtype(torch.float64).double().half().to(torch.float16).compute()) == pytest.approx(
         numbers(updated(name).set_dtype(torch.float64).compute()), rel=1e-12
     )

@@ -21,6 +21,7 @@ from .estimation.estimate import Estimate as Estimate
 from .estimation.kernel_device import kernels_on as kernels_on
 from .features.feature_set import FeatureSet as FeatureSet
 from .features.features import Features as Features, GaussianStatistics as GaussianStatistics
+from .inference.joint import JointFinding as JointFinding, JointTest as JointTest, joint_test as joint_test
 from .inference.relative import RelativeTest as RelativeTest, relative_test as relative_test
 from .inference.two_sample import TwoSampleTest as TwoSampleTest, two_sample_test as two_sample_test
 from .metrics.copying import copying_score as copying_score

@@ -85,7 +85,7 @@ def two_sample_test(
     _check_options(bandwidth, permutations, max_rows, seed)
     checked = MmdReference(reference, bandwidth, "unbiased", seed)
     every = checked.rows, checked.checked(generated, "generated")
-    counts = _kept(len(every[0]), len(every[1]), max_rows)
+    counts = kept_rows(len(every[0]), len(every[1]), max_rows)
     x, y = (_some(rows, count, seed) for rows, count in zip(every, counts, strict=True))
     pooled = np.concatenate([x, y]).astype(np.float64)
     sigma = float(bandwidth) if bandwidth != "median-pooled" else median_distance(pooled, seed)
@@ -113,7 +113,7 @@ def _check_options(bandwidth: Bandwidth, permutations: int, max_rows: int, seed:
     check_seed(seed)
 
 
-def _kept(n: int, m: int, most: int) -> tuple[int, int]:
+def kept_rows(n: int, m: int, most: int) -> tuple[int, int]:
     """How many rows of each set are used: the noise is the smaller set's, so the larger is thinned out first."""
     half = most // 2
     if n + m <= most:

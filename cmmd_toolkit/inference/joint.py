@@ -1,0 +1,186 @@
+"""One exact test of "these two sets differ", over several backbones and widths of kernel at once.
+
+All backbones see the same pictures, so a deal of the pictures is a deal of the rows of all of them. Under each backbone
+Gaussian and Laplace kernels of several widths around the median distance give two statistics each (`dealt_kernels`):
+the squared MMD, and which set is denser at that width. Each is in units of its own standard deviation over all deals,
+and the test statistic is the largest of all. What is made of the pooled pictures alone, and of all deals alike, leaves
+the observed deal one among others where both sets come from one distribution, so p is exact at every size (Phipson and
+Smyth 2010). The step-down maximum over the same deals (Westfall and Young 1993) says which backbones and widths show
+a difference.
+
+Pictures are pooled in the order of a hash of their features: neither their order nor which set is the reference decides
+the rounding, the rows of the median or anything else but the labels.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..common.arguments import MOST_REPEATS, check_seed, whole_number
+from ..common.text import p_phrase
+from ..errors import ArgumentError
+from ..estimation.deal_forms import Kernel, ScaledRows, forms_of
+from ..estimation.kernels import centre_of
+from ..pictures.sources import subset_rows
+from .dealt_kernels import DealtKernels, step_down
+from .pooled_pictures import Sides, by_backbone, checked_sides, deals, ruler_of, taken
+from .two_sample import kept_rows
+
+WIDTHS = (2.0, 1.0, 0.5, 0.25)
+KERNELS = tuple(Kernel(family, width) for family in ("gaussian", "laplace") for width in WIDTHS)
+PERMUTATIONS, MOST_ROWS = 1999, 10_000
+
+
+@dataclass(frozen=True)
+class JointFinding:
+    """What one kernel shows under one backbone.
+
+    Attributes:
+        backbone, kernel: names; the kernel is "gaussian" or "laplace".
+        width: of the kernel, a multiple of the median distance over both sets; bandwidth: the same in feature units.
+        difference: squared MMD, in standard deviations over all deals.
+        contrast: mean kernel between generated pictures less that between reference ones, in standard deviations over
+            all deals; above zero generated pictures lie closer together at this width, below zero farther apart.
+        p_difference, p_contrast: corrected for all backbones, kernels and statistics of the test.
+    """
+
+    backbone: str
+    kernel: str
+    width: float
+    bandwidth: float
+    difference: float
+    contrast: float
+    p_difference: float
+    p_contrast: float
+
+    @property
+    def p_value(self) -> float:
+        """The smaller of both."""
+        return min(self.p_difference, self.p_contrast)
+
+    @property
+    def score(self) -> float:
+        """The larger of both statistics."""
+        return max(self.difference, abs(self.contrast))
+
+
+@dataclass(frozen=True)
+class JointTest:
+    """What `joint_test` returns.
+
+    Attributes:
+        p_value: the chance of a maximum at least so large, over all backbones and kernels, when both sets come from one
+            distribution.
+        p_by_backbone: corrected for all backbones: where it is below alpha, the sets differ under that backbone.
+        findings: one for each backbone and kernel.
+        n_reference, n_generated: pictures used.
+        permutations: how often they were dealt out anew; p_value is at least 1 / (permutations + 1).
+        parameters: seed, and the median distance of each backbone, JSON-able.
+        caveats: subsets, copies, and backbones that see no difference between any two pictures.
+    """
+
+    p_value: float
+    p_by_backbone: Mapping[str, float]
+    findings: tuple[JointFinding, ...]
+    n_reference: int
+    n_generated: int
+    permutations: int
+    parameters: Mapping[str, Any]
+    caveats: tuple[str, ...] = ()
+
+    def strongest(self, backbone: str) -> JointFinding:
+        """The finding of a backbone with the largest statistic."""
+        return max((own for own in self.findings if own.backbone == backbone), key=lambda own: own.score)
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.p_by_backbone)
+        return f"JointTest({p_phrase(self.p_value)} over {names}, {self.permutations:,} permutations)"
+
+
+def joint_test(
+    *, reference: Any, generated: Any, permutations: int = PERMUTATIONS, max_rows: int = MOST_ROWS, seed: int = 0
+) -> JointTest:
+    """Do two sets of pictures differ under any of several backbones, at any width of kernel? One exact p-value.
+
+    The features are used as given: normalise embeddings to unit length first, as `compare` does.
+
+    Args:
+        reference, generated: a mapping from the names of backbones to features (N, D) of the same N pictures in the
+            same order, such as a `FeatureSet`; or features of one backbone as array, tensor or `Features`. At least two
+            pictures a side.
+        permutations: random deals, at least 19.
+        max_rows: pictures used in all, at least 40. Of more, a seeded subset of the larger set is taken, and the
+            smaller is kept whole unless it has more than half of them.
+        seed: of the deals, of the subset and of the median distance.
+
+    Returns:
+        JointTest; a small p_value says that the sets differ. A large one does not say that they are equal. Where a set
+        holds exact copies, everything is of all pictures or of the distinct ones, whichever p_value is larger: a model
+        that repeats itself differs, a file that was copied by mistake does not, and features cannot tell.
+
+    Raises:
+        ArgumentError: other backbones or widths on the two sides, other numbers of pictures under two backbones, fewer
+            than two pictures, statistics in place of features, NaN or infinity, nothing but one picture.
+
+    Source: Westfall and Young 1993, algorithm 4.1; Schrab et al. 2023 (JMLR 24) for many widths; the two statistics and
+    their moments over all deals: Song and Chen 2024 (Biometrika 111).
+    """
+    whole_number(permutations, "permutations", 19, MOST_REPEATS)
+    whole_number(max_rows, "max_rows", 40)
+    check_seed(seed)
+    given = checked_sides(by_backbone(reference, "reference"), by_backbone(generated, "generated"), seed)
+    sizes = [len(next(iter(side.values()))) for side in given]
+    counts = kept_rows(sizes[0], sizes[1], max_rows)
+    thinned = [
+        f"{few:,} of {size:,} {name} pictures"
+        for name, size, few in zip(Sides._fields, sizes, counts, strict=True)
+        if few < size
+    ]
+    caveats = [f"a seeded subset of {' and '.join(thinned)}; raise max_rows for all"] if thinned else []
+    chosen = (taken(side, subset_rows(size, few, seed)) for side, size, few in zip(given, sizes, counts, strict=True))
+    sides = Sides(*chosen)
+    every, distinct = _test(sides, permutations, seed, caveats), sides.distinct()
+    if distinct.counts == counts:
+        return every
+    if min(distinct.counts) < 2:
+        return replace(every, caveats=(*every.caveats, "all pictures of a set are copies of one"))
+    return _larger(every, _test(distinct, permutations, seed, caveats))
+
+
+def _larger(every: JointTest, distinct: JointTest) -> JointTest:
+    """The test that holds whether copies are draws of their own or copied files."""
+    counts = f"{distinct.n_reference:,} reference and {distinct.n_generated:,} generated pictures are distinct"
+    readings = f"{p_phrase(every.p_value)} of all pictures, {p_phrase(distinct.p_value)} without copies"
+    larger = distinct if distinct.p_value > every.p_value else every
+    return replace(larger, caveats=(*larger.caveats, f"copies within a set: {counts}; {readings}; the larger is given"))
+
+
+def _test(sides: Sides, permutations: int, seed: int, caveats: Sequence[str]) -> JointTest:
+    """The test of these rows."""
+    pooled, is_reference = sides.pooled()
+    signs = deals(is_reference, permutations, seed)
+    rulers: dict[str, float] = {}
+    dealt: list[DealtKernels] = []
+    for backbone, rows in pooled.items():
+        if (ruler := ruler_of(rows, seed)) is not None:
+            rulers[backbone] = ruler
+            dealt.append(DealtKernels.of(forms_of(ScaledRows(rows, centre_of(rows), ruler), KERNELS, signs), signs))
+    if not dealt:
+        raise ArgumentError(f"all pictures have the same features on {', '.join(pooled)}; there is nothing to compare")
+    differences = np.concatenate([own.differences for own in dealt])
+    contrasts = np.concatenate([own.contrasts for own in dealt])
+    p_value, adjusted = step_down(np.concatenate([differences, np.abs(contrasts)]))
+    where = [(backbone, kernel) for backbone in rulers for kernel in KERNELS]
+    findings = tuple(
+        JointFinding(backbone, kernel.family, kernel.width, kernel.width * rulers[backbone], *map(float, numbers))
+        for (backbone, kernel), *numbers in zip(
+            where, differences[:, 0], contrasts[:, 0], *adjusted.reshape(2, -1), strict=True
+        )
+    )
+    if blind := [backbone for backbone in pooled if backbone not in rulers]:
+        caveats = [*caveats, f"all pictures have the same features on {', '.join(blind)}, which is left out"]
+    found = {name: min(own.p_value for own in findings if own.backbone == name) for name in rulers}
+    parameters = {"seed": seed, "median_distance": rulers}
+    return JointTest(p_value, found, findings, *sides.counts, permutations, parameters, tuple(caveats))

@@ -83,6 +83,7 @@ main.add_command(cache)
         "cmmd compare real/ fake/ --backbone mini          # offline",
         "cmmd compare real/ a/ b/ --backbone clip --backbone dinov2",
         "cmmd compare real/ fake/ --recipe pytorch-fid     # exactly its FID",
+        "cmmd compare real/ fake/ --test joint             # do they differ at all, and where",
         "cmmd compare real/ fake/ --metric all --per-class --json report.json",
         "cmmd compare real/ a/ b/ --latex scores.tex --figure scores.pdf",
         "cmmd compare real/ fake/ --fail-above fd=0.3      # exit code 1 above",
@@ -97,6 +98,11 @@ main.add_command(cache)
     metavar="NAME",
     help=_METRIC_HELP,
     shell_complete=names(lambda: (*METRICS, ALL)),
+)
+@click.option(
+    "--test",
+    type=click.Choice(["joint"]),
+    help="joint: do the sets differ at all? One exact p-value over all backbones and many widths of kernel.",
 )
 @click.option("--per-class", is_flag=True, help="Also score each class folder (dog/ on both sides) by itself.")
 @bandwidth_option(", or median-pooled (of both sets)")

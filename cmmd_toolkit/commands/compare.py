@@ -16,10 +16,11 @@ from ..metrics.random_features import frequencies_of
 from ..pictures.decode import MAX_PIXELS
 from ..report import Report
 from ..scoring.exhibit import exhibit_of
+from ..scoring.joint import Test, check_joint, joint_answers
 from ..scoring.per_class import check_classes, score_classes
 from ..scoring.results import Task, score_all, tasks_of
 from ..scoring.selection import select_metrics
-from ..sets.embed_sets import embed_set, embed_sets
+from ..sets.embed_sets import EmbeddedSets, embed_set, embed_sets
 from ..sets.embedding import OnError
 from ..sets.metric_names import METRICS
 from ..sets.open_sets import open_sets
@@ -36,6 +37,7 @@ def compare(
     bandwidth: Bandwidth | None = None,
     mmd_method: Literal["exact", "random-features"] = "exact",
     mmd_frequencies: int | None = None,
+    test: Test | None = None,
     per_class: bool = False,
     limits: Sequence[Limit] = (),
     exhibit: bool = False,
@@ -76,6 +78,9 @@ def compare(
             pictures; their own error is in standard error and interval, see `squared_mmd`). An exact one of more than
             10^12 multiplications warns (CostWarning) of what it takes.
         mmd_frequencies: how many of random-features, 100 to 100,000; None is 4,096.
+        test: "joint" for one exact test of "do they differ at all?" over all backbones and many widths of kernel, with
+            the answer in words (`joint_test`); of up to 10,000 pictures of both sets. With several generated sets
+            p-values are corrected for their number (Holm).
         per_class: also score the pictures of each class folder (the first folder of their names) by themselves.
         limits: checked against the backbones of this run before a picture is read; see `Limit.failures`.
         exhibit: keep what `Report.save_html` shows besides numbers: a draw of the pictures, maps, and the pictures that
@@ -133,6 +138,7 @@ def compare(
     )
     sets = open_sets(reference, generated, run)
     selection = select_metrics(as_list(metric), sets)
+    check_joint(test, sets)
     if frequencies is not None:
         _check_random_features(selection.names, sets.recipe.name)
     for limit in limits:
@@ -142,7 +148,17 @@ def compare(
     with kernels_on(run.device):
         embedded = embed_sets(sets, bandwidth)
         report = _report(tasks_of(embedded, selection, bandwidth, frequencies), per_class)
+        if test is not None:
+            report = _with_joint(report, embedded)
         return replace(report, exhibit=exhibit_of(embedded, exhibit, bandwidth))
+
+
+def _with_joint(report: Report, embedded: EmbeddedSets) -> Report:
+    """With the joint test of every set."""
+    answers, remarks = joint_answers(embedded)
+    options = {**report.provenance["options"], "test": "joint"}
+    provenance = {**report.provenance, "options": options}
+    return replace(report, joint=tuple(answers), warnings=(*report.warnings, *remarks), provenance=provenance)
 
 
 def _check_random_features(metrics: Sequence[str], recipe: str) -> None:

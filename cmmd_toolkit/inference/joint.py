@@ -94,6 +94,19 @@ class JointTest:
         """The finding of a backbone with the largest statistic."""
         return max((own for own in self.findings if own.backbone == backbone), key=lambda own: own.score)
 
+    def among(self, sets: int) -> "JointTest":
+        """The same as one of so many generated sets: p-values of backbones and findings times their number."""
+
+        def corrected(p_value: float) -> float:
+            return min(1.0, sets * p_value)
+
+        findings = tuple(
+            replace(own, p_difference=corrected(own.p_difference), p_contrast=corrected(own.p_contrast))
+            for own in self.findings
+        )
+        by_backbone = {name: corrected(p_value) for name, p_value in self.p_by_backbone.items()}
+        return replace(self, p_by_backbone=by_backbone, findings=findings)
+
     def __repr__(self) -> str:
         names = ", ".join(self.p_by_backbone)
         return f"JointTest({p_phrase(self.p_value)} over {names}, {self.permutations:,} permutations)"

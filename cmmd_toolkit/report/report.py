@@ -12,6 +12,7 @@ from ..errors import ArgumentError
 from ..sets.metric_names import CLOSER, HIGHER, LOWER, METRICS
 from .document import NOT_SAVED, plain
 from .exhibit import NOT_ASKED, Exhibit
+from .joint import HEADINGS as JOINT_HEADINGS, JointAnswer, joint_lines, joint_note, joint_rows
 from .paper import scores
 from .paper.panel import Panel
 from .paper.record import PaperRecord, drawn
@@ -85,6 +86,7 @@ class Report(PaperRecord):
         results_per_class: the same for the pictures of each class folder, where that was asked for.
         verdicts: for each backbone which sets are closer than which, in words and as tests; by mmd, else by fd, and
             none where neither was computed.
+        joint: the joint test of each generated set over all backbones, where that was asked for.
         exhibit: what `save_html` shows besides numbers, or why it has nothing; not in the JSON form.
     """
 
@@ -98,6 +100,7 @@ class Report(PaperRecord):
     provenance: Mapping[str, Any] = field(compare=False)
     results_per_class: Mapping[str, tuple[Result, ...]] = field(default_factory=dict)
     verdicts: tuple[Verdict, ...] = ()
+    joint: tuple[JointAnswer, ...] = ()
     exhibit: Exhibit | str = field(default=NOT_ASKED, repr=False, compare=False, metadata=NOT_SAVED)
 
     def value(self, metric: str, *, backbone: str | None = None, generated: str | None = None) -> float:
@@ -131,7 +134,7 @@ class Report(PaperRecord):
         classes: dict[str, list[Any]] = {}
         for own in document["results_per_class"]:
             classes.setdefault(own["class"], []).append(own)
-        return super().from_dict({**document, "results_per_class": classes})
+        return super().from_dict({"joint": [], **document, "results_per_class": classes})
 
     def rows(self) -> list[Row]:
         """See `PaperRecord.rows`."""
@@ -156,7 +159,8 @@ class Report(PaperRecord):
 
     def remarks(self) -> list[str]:
         """See `PaperRecord.remarks`."""
-        return [*(verdict.text for verdict in self.verdicts), *(f"warning: {text}" for text in self.warnings)]
+        said = [*(verdict.text for verdict in self.verdicts), *(own.text for own in self.joint)]
+        return [*said, *(f"warning: {text}" for text in self.warnings)]
 
     def __str__(self) -> str:
         return plain_table(self)
@@ -194,7 +198,12 @@ def plain_table(report: Report) -> str:
         rows = align([own.headings, *own.rows], own.left)
         lines += [own.title, "", *rows, "", *own.caption.split("\n"), ""]
     lines[-1:] = [f"warning: {warning}" for warning in report.warnings]
-    return in_lines([*lines, *verdict_lines(report.verdicts)])
+    return in_lines([*lines, *answer_lines(report)])
+
+
+def answer_lines(report: Report) -> list[str]:
+    """Verdicts and joint tests, under headings."""
+    return [*verdict_lines(report.verdicts), *joint_lines(report.joint)]
 
 
 def tables(report: Report, *, base_names: bool = False) -> Iterator[Table]:
@@ -209,7 +218,8 @@ def tables(report: Report, *, base_names: bool = False) -> Iterator[Table]:
         scores = _table(groups, short, left_out, about or title, _EACH_CLASS if about else _legend(report))
         before = f"{about}. " if about else "" if scores.rows else f"{title}   "
         tests = _test_table(groups, short, before + _TEST_TITLE)
-        yield from [table for table in (scores, tests) if table.rows]
+        joint = [] if about or not report.joint else [_joint_table(report, short)]
+        yield from [table for table in (scores, tests, *joint) if table.rows]
 
 
 def _table(
@@ -236,6 +246,11 @@ def _test_table(groups: Mapping[str, Sequence[Result]], short: Mapping[str, str]
                 rows.append([*([label] if label else []), *_test_row(result, short)])
     caption = "" if spec is None else f"{spec.name} = {spec.full_name}; {spec.reading.words}."
     return _in_classes(Table(title, TEST_HEADINGS, rows, _TEST_NAMES, caption), groups)
+
+
+def _joint_table(report: Report, short: Mapping[str, str]) -> Table:
+    rows, caption = joint_rows(report.joint, short), joint_note(report.joint)
+    return Table("Joint test: do the sets differ at all?", JOINT_HEADINGS, rows, (0, 1, 3, 4), caption)
 
 
 def _in_classes(table: Table, groups: Mapping[str, Sequence[Result]]) -> Table:

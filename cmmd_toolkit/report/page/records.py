@@ -43,7 +43,9 @@ def _(report: Report, progress: ShowProgress | None) -> Page:
     ]
     named = joined(list(generated)) if len(generated) <= MOST_NAMED else f"{len(generated)} sets"
     title = f"{named} against {short[report.results[0].reference]}"
-    return Page(title, *_lead(report.verdicts), [*parts, *_facts(report)])
+    lead, how = _lead(report.verdicts)
+    lead = [*(lead if report.verdicts or not report.joint else ()), *(own.text for own in report.joint)]
+    return Page(title, lead, how, [*parts, *_facts(report)])
 
 
 @page_of.register

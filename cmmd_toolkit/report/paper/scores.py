@@ -9,6 +9,7 @@ from ...common.labels import short_labels
 from ...common.text import p_text
 from ...errors import ArgumentError
 from ...sets.metric_names import METRICS
+from ..joint import joint_table, joint_tidy_rows
 from ..verdict import joined
 from .panel import Dots, Point
 from .rows import Row
@@ -46,7 +47,8 @@ class SetOf(NamedTuple):
 def tidy_rows(report: "Report") -> list[Row]:
     """One row for each set, backbone and metric; of classes too, which `class` names."""
     groups = [(None, report.results), *report.results_per_class.items()]
-    return [_row(label, result) for label, own in groups for result in own]
+    rows = [_row(label, result) for label, own in groups for result in own]
+    return [*rows, *joint_tidy_rows(report.joint, COLUMNS)]
 
 
 def _row(label: str | None, result: "Result") -> Row:
@@ -75,7 +77,8 @@ def score_tables(report: "Report") -> list[PaperTable]:
     )
     subject = (*backbones, *metrics, references, *(short[name] for name in sets))
     kinds = ("compare", "classes")
-    return [replace(table, about=(kind, *subject)) for kind, table in zip(kinds, tables, strict=False)]
+    found = [replace(table, about=(kind, *subject)) for kind, table in zip(kinds, tables, strict=False)]
+    return [*found, *([joint_table(report.joint, short)] if report.joint else [])]
 
 
 def best_sets(report: "Report") -> set[tuple[str, str, str]]:

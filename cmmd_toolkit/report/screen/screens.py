@@ -10,7 +10,7 @@ from ..order import Order
 from ..paper.record import PaperRecord
 from ..plan import Need, Plan, plan_notes, plan_title, size_rows
 from ..ranking import Ranking, joint_lines, order_rows, ranking_notes
-from ..report import Report, Span, Table, tables
+from ..report import Report, Span, Table, answer_lines, tables
 from ..verdict import verdict_lines
 
 
@@ -42,7 +42,7 @@ def screen_of(record: PaperRecord) -> Screen:
 def _of_report(report: Report) -> Screen:
     words = {word for own in report.results for word in (own.reference, own.generated, own.backbone, own.metric)}
     words |= {*short_labels(words).values(), *report.results_per_class}
-    verdicts = tuple(verdict_lines(report.verdicts))
+    verdicts = tuple(answer_lines(report))
     return Screen(tuple(tables(report, base_names=True)), (), report.warnings, verdicts, frozenset(words))
 
 

@@ -1,0 +1,52 @@
+"""The joint test of every generated set of a run, over all its backbones."""
+
+from typing import Literal
+
+from ..errors import ArgumentError
+from ..estimation.groups import holm
+from ..features.features import rows_needed
+from ..inference.joint import joint_test
+from ..report.joint import JointAnswer, answer_text
+from ..sets.embed_sets import EmbeddedSets
+from ..sets.open_sets import OpenedSets
+
+Test = Literal["joint"]
+TESTS = ("joint",)
+
+
+def check_joint(test: Test | None, sets: OpenedSets) -> None:
+    """Raise ArgumentError, before a picture is read, where there can be no such test."""
+    if test is None:
+        return
+    if test not in TESTS:
+        raise ArgumentError(f"test: expected {' or '.join(TESTS)}, got {test!r}")
+    if sets.recipe.name != "default":
+        raise ArgumentError(f"test: recipe {sets.recipe.name} defines none; leave out `test` or `recipe`")
+    for side in sets.sides:
+        if not side.has_rows:
+            raise ArgumentError(rows_needed(f"test: {side.label}", "the joint test"))
+
+
+def joint_answers(sets: EmbeddedSets) -> tuple[list[JointAnswer], list[str]]:
+    """One answer a generated set, p-values corrected for their number; and remarks."""
+    reference, *generated = [
+        {name: sets.recipe.mmd_rows(own) for name, own in zip(sets.backbones, features, strict=True)}
+        for features in sets.features
+    ]
+    tests = [
+        joint_test(reference=reference, generated=own, seed=sets.run.seed).among(len(generated)) for own in generated
+    ]
+    adjusted = holm({(0, i): test.p_value for i, test in enumerate(tests)})
+    first, *others = sets.sides
+    answers = [
+        JointAnswer(
+            first.label, side.label, adjusted[0, i], answer_text(first.short, side.short, test, adjusted[0, i]), test
+        )
+        for i, (side, test) in enumerate(zip(others, tests, strict=True))
+    ]
+    remarks = [
+        f"joint test of {side.short}: {caveat}"
+        for side, test in zip(others, tests, strict=True)
+        for caveat in test.caveats
+    ]
+    return answers, remarks

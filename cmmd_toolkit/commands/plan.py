@@ -34,6 +34,7 @@ from ..pictures.sources import FILE_SUFFIXES, suffix_of
 from ..report import Report
 from ..report.document import read_object
 from ..report.plan import Need, Plan, Size
+from ..report.sound import is_description
 from ..sets.embed_sets import EmbeddedSets
 from ..sets.embedding import OnError
 from ..sets.metric_names import METRICS, MetricSpec, ranked_metric
@@ -272,7 +273,7 @@ def _remarks_of(pilots: Sequence[_Pilot]) -> tuple[str, ...]:
 
 def _sets_of(report: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     sets = report.get("sets")
-    return tuple(own for own in sets if isinstance(own, Mapping)) if isinstance(sets, list) else ()
+    return tuple(own for own in sets if is_description(own)) if isinstance(sets, list) else ()
 
 
 def _no_report(name: str | Path) -> str:

@@ -16,6 +16,7 @@ from .paper.record import PaperRecord
 from .paper.rows import Row
 from .paper.table import PaperTable
 from .section import Entry, Pictures
+from .sound import check_sets
 
 if TYPE_CHECKING:
     from .paper.panel import Panel
@@ -83,6 +84,10 @@ class Contrast(PaperRecord):
         from .sheet import contrast_blocks, save_blocks
 
         save_blocks(self.pictures, lambda: contrast_blocks(self), path_of(path))
+
+    def check(self) -> None:
+        """See `Document.check`."""
+        check_sets(self.sets)
 
     def rows(self) -> list[Row]:
         """See `PaperRecord.rows`."""

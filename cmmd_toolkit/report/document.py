@@ -1,6 +1,8 @@
 """What `compare`, `rank`, `plan` and `explain` return: records with one JSON form, which is read as it was written."""
 
 import json
+import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ NOT_SAVED = {"saved": False}  # metadata of a field that stays out of the JSON f
 IF_KNOWN = {"if_known": True}  # of a field that is in the JSON form unless it is None, its default
 
 
-class Document:
+class Document(ABC):
     """A record that is a dataclass; `kind` and `schema_version` say in its JSON form what it is."""
 
     kind: ClassVar[str]
@@ -63,14 +65,19 @@ class Document:
             raise InputError(f"{refusal}, got {found[0]!r:.60}, version {found[1]!r:.20}; make it again")
         try:
             return cls.from_dict(document)
-        except (KeyError, TypeError, ValueError, CmmdError) as error:
-            raise InputError(f"{refusal}; make it again") from error
+        except (TypeError, ValueError, CmmdError) as error:
+            raise InputError(f"{refusal}; make it again ({error})") from error
 
     @classmethod
     def from_dict(cls: type[Own], document: Mapping[str, Any]) -> Own:
-        """The record of a JSON form. Raises KeyError, TypeError or ValueError where it is none."""
-        record: Own = _built(cls, document)
+        """The record of a JSON form. Raises TypeError or ValueError where it is none, with the place."""
+        record: Own = _built(cls, document, "")
+        record.check()
         return record
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise ValueError where parts of the record do not fit each other, which no command ever makes."""
 
 
 def _article(word: str) -> str:
@@ -108,35 +115,60 @@ def _if_known(own: Any) -> bool:
     return bool(own.metadata.get("if_known", False))
 
 
-def _built(kind: Any, value: Any) -> Any:
-    """The reverse of `plain`, by the annotations of the record."""
+def _built(kind: Any, value: Any, place: str) -> Any:
+    """The reverse of `plain`, by the annotations of the record; `place` is where the value stands."""
     origin, arguments = get_origin(kind) or kind, get_args(kind)
     if origin is Any:
         return value
     if origin in (Union, UnionType):
         (known,) = (own for own in arguments if own is not NoneType)
-        return None if value is None else _built(known, value)
+        return None if value is None else _built(known, value, place)
     if is_dataclass(origin) and isinstance(origin, type):
-        hints = get_type_hints(origin)
-        saved = [
-            each for each in fields(origin) if _is_saved(each) and not (_if_known(each) and each.name not in value)
-        ]
-        return origin(**{each.name: _built(hints[each.name], value[each.name]) for each in saved})
+        return _built_record(origin, _typed(dict, value, place), place)
     if origin is tuple:
-        return _built_tuple(arguments, value)
+        return _built_tuple(arguments, value, place)
     if issubclass(origin, Mapping):
-        return {_typed(str, key): _built(arguments[1], item) for key, item in _typed(dict, value).items()}
-    return _typed(origin, value)
+        found = _typed(dict, value, place)
+        return {key: _built(arguments[1], item, f"{place}.{key:.40}") for key, item in found.items()}
+    return _typed(origin, value, place)
 
 
-def _built_tuple(arguments: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
-    items = _typed(list, value)
+def _built_record(kind: type, value: Mapping[str, Any], place: str) -> Any:
+    hints, found = get_type_hints(kind), dict[str, Any]()
+    for own in fields(kind):
+        if own.name in value:
+            where = f"{place}.{own.name}".lstrip(".")
+            found |= {own.name: _built(hints[own.name], value[own.name], where)} if _is_saved(own) else {}
+        elif _is_saved(own) and not _if_known(own):
+            raise ValueError(f"{place or 'it'} has no {own.name}")
+    ends = found.get("interval")
+    if ends is not None and ends[0] > ends[1]:
+        raise ValueError(f"{place}.interval: expected its lower end first, got {ends[0]} and {ends[1]}")
+    return kind(**found)
+
+
+def _built_tuple(arguments: tuple[Any, ...], value: Any, place: str) -> tuple[Any, ...]:
+    items = _typed(list, value, place)
     kinds = arguments[:1] * len(items) if arguments[-1] is Ellipsis else arguments
-    return tuple(_built(own, item) for own, item in zip(kinds, items, strict=True))
+    if len(kinds) != len(items):
+        raise ValueError(f"{place}: expected {len(kinds)} values, got {len(items)}")
+    return tuple(_built(own, item, f"{place}[{i}]") for i, (own, item) in enumerate(zip(kinds, items, strict=True)))
 
 
-def _typed(kind: type, value: Any) -> Any:
+def _typed(kind: Any, value: Any, place: str) -> Any:
+    """The value if it is of that kind; numbers finite, whole ones counts."""
     wanted = (int, float) if kind is float else kind
     if not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool):
-        raise TypeError(f"expected {kind.__name__}, got {type(value).__name__}")
+        raise TypeError(f"{place}: expected {kind.__name__}, got {type(value).__name__}")
+    if kind in (int, float) and not _is_finite(value):
+        raise ValueError(f"{place}: expected a finite number")
+    if kind is int and value < 0:
+        raise ValueError(f"{place}: expected zero or more, got {value}")
     return value
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False

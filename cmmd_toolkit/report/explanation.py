@@ -1,5 +1,6 @@
 """An explanation, and its plain text."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from .paper.record import PaperRecord
 from .paper.rows import Row
 from .paper.table import PaperTable
 from .section import Entry, Pictures, Section
+from .sound import check_sets, require
 
 LEGEND = (
     "Witness: mean similarity (kernel) to the reference minus that to the generated pictures, the picture itself left "
@@ -62,6 +64,16 @@ class Explanation(PaperRecord):
         from .sheet import save_sheet
 
         save_sheet(self, path_of(path))
+
+    def check(self) -> None:
+        """See `Document.check`."""
+        check_sets(self.sets)
+        for section in self.sections:
+            estimate = section.squared_mmd
+            width = estimate.parameters.get("bandwidth")
+            is_width = isinstance(width, float) and math.isfinite(width)
+            require(is_width, "squared_mmd.parameters.bandwidth", "a finite number")
+            require(None not in (estimate.n_reference, estimate.n_generated), "squared_mmd", "both numbers of pictures")
 
     def rows(self) -> list[Row]:
         """See `PaperRecord.rows`."""

@@ -10,6 +10,7 @@ from .paper.panel import Panel
 from .paper.record import PaperRecord
 from .paper.rows import Row
 from .paper.table import PaperTable
+from .sound import check_level, check_sets, require
 
 _WORTH = 2  # times fewer generated pictures, from which on a larger reference is worth a word
 _ASSUMED = (
@@ -88,6 +89,16 @@ class Plan(PaperRecord):
     warnings: tuple[str, ...] = ()
     sets: tuple[Mapping[str, Any], ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def check(self) -> None:
+        """See `Document.check`."""
+        check_level(self.alpha, "alpha")
+        check_level(self.power, "power")
+        check_sets(self.sets)
+        for size in (size for need in self.needs for size in need.sizes):
+            counts = (size.alike, size.unlike, size.as_many_alike, size.as_many_unlike)
+            require(size.difference > 0, "sizes.difference", "a number above zero")
+            require(all(n is None or n > 0 for n in counts), "sizes", "numbers of pictures above zero")
 
     def rows(self) -> list[Row]:
         """See `PaperRecord.rows`."""

@@ -17,6 +17,7 @@ from .paper.panel import Panel
 from .paper.record import PaperRecord
 from .paper.rows import Row
 from .paper.table import PaperTable
+from .sound import check_known, check_level, check_sets, require
 from .verdict import Verdict, joined, verdict_lines
 
 _BIAS = (
@@ -118,6 +119,21 @@ class Ranking(PaperRecord):
             "p, every: that this set is closer than the one below it on every backbone, the largest of the backbones' "
             "p-values, which needs no correction for their number; corrected for all pairs (Holm).",
         )
+
+    def check(self) -> None:
+        """See `Document.check`."""
+        require(bool(self.orders), "orders", "one or more")
+        check_level(self.alpha, "alpha")
+        check_sets(self.sets)
+        sets = [place.generated for place in self.orders[0].places]
+        for order in self.every_order:
+            names = sorted(place.generated for place in order.places)
+            require(bool(names) and names == sorted(set(sets)), "orders", "the same sets, each once")
+            check_known({name for own in order.pairs for name in (own.better, own.worse)}, sets, "orders.pairs")
+        if self.joint is not None:
+            tested = [(own.better, own.worse) for own in self.joint.everywhere]
+            every = [(own.better, own.worse) for own in self.joint.average.pairs]
+            require(tested == every, "joint.everywhere", "the pairs of the average")
 
     def rows(self) -> list[Row]:
         """See `PaperRecord.rows`."""

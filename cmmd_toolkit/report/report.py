@@ -18,6 +18,7 @@ from .paper.panel import Panel
 from .paper.record import PaperRecord, drawn
 from .paper.rows import Row
 from .paper.table import PaperTable
+from .sound import check_known, check_level, check_sets, require
 from .verdict import Verdict, verdict_lines
 
 if TYPE_CHECKING:
@@ -132,9 +133,31 @@ class Report(PaperRecord):
     def from_dict(cls, document: Mapping[str, Any]) -> "Report":
         """See `Document.from_dict`."""
         classes: dict[str, list[Any]] = {}
-        for own in document["results_per_class"]:
+        rows = document.get("results_per_class")
+        if not isinstance(rows, list) or not all(isinstance(own, dict) and "class" in own for own in rows):
+            raise ValueError("results_per_class: expected a list of results, each with its class")
+        for own in rows:
             classes.setdefault(own["class"], []).append(own)
         return super().from_dict({"joint": [], **document, "results_per_class": classes})
+
+    def check(self) -> None:
+        """See `Document.check`."""
+        recipe = self.provenance.get("recipe")
+        named = isinstance(recipe, Mapping) and isinstance(recipe.get("name"), str)
+        require(named, "provenance.recipe", "a recipe by its name")
+        require(bool(self.results), "results", "one result or more")
+        check_sets(self.sets)
+        sets, backbones, metrics = (
+            {getattr(own, name) for own in self.results} for name in ("generated", "backbone", "metric")
+        )
+        for label, results in self.results_per_class.items():
+            for own in results:
+                for found, known in ((own.generated, sets), (own.backbone, backbones), (own.metric, metrics)):
+                    check_known([found], known, f"results_per_class {label}")
+        for verdict in self.verdicts:
+            check_known([verdict.backbone], backbones, "verdicts")
+            check_known([verdict.metric], metrics, "verdicts")
+            check_level(verdict.alpha, "verdicts")
 
     def rows(self) -> list[Row]:
         """See `PaperRecord.rows`."""

@@ -5,6 +5,7 @@ from .commands.contrast import contrast as contrast
 from .commands.explain import explain as explain
 from .commands.plan import plan as plan
 from .commands.rank import rank as rank
+from .commands.watch import Watch as Watch
 from .common.cost import CostWarning as CostWarning
 from .common.processes import shared_work as shared_work
 from .errors import (
@@ -40,5 +41,6 @@ from .report.contrast import Contrast as Contrast
 from .report.explanation import Explanation as Explanation
 from .report.plan import Plan as Plan
 from .report.ranking import Ranking as Ranking
+from .report.watching import Watching as Watching
 
 __version__: str

@@ -33,6 +33,7 @@ from .options import (
 )
 from .page import html_option, page_from
 from .rank import plan, rank
+from .watch import watch
 
 if TYPE_CHECKING:
     from ..features.feature_set import FeatureSet
@@ -63,6 +64,7 @@ class CmmdShell(Shell):
         "cmmd rank real/ a/ b/ c/         # which differences are real",
         "cmmd plan real/ a/               # how many pictures detect a difference",
         "cmmd explain real/ fake/ --sheet explain.png    # which pictures did it",
+        "cmmd watch real/ looks/ --stop-when worse        # while a model trains",
         "cmmd embed real/ --backbone clip --out real.safetensors",
     ),
 )
@@ -74,6 +76,7 @@ def main() -> None:
 main.add_command(rank)
 main.add_command(explain)
 main.add_command(plan)
+main.add_command(watch)
 main.add_command(cache)
 
 

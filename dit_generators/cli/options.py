@@ -257,6 +257,7 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         _text("--eval-backbone", metavar="NAME", default="mini", help="Backbone of the scores; see `cmmd backbones`."),
         _int("--eval-images", metavar="N", default=256, help="Samples per score."),
+        _flag("--keep-evaluations", help="Keep the samples of every score, for `cmmd watch`."),
         _float(
             "--held-out", metavar="X", default=0.1, help="Share of PICTURES that is scored against, not trained on."
         ),

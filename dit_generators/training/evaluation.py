@@ -21,6 +21,7 @@ from ..sampling.sample import SampleSettings, sample
 from ..weights.autoencoder import Autoencoder
 
 Rows = NDArray[np.float64]
+Keep = Callable[[NDArray[np.uint8]], None]
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,22 @@ class Evaluation:
     settings: SampleSettings
     autoencoder: Autoencoder | None
 
-    def score(self, model: DiT, batch_size: int, processes: Processes = ALONE) -> Score:
-        """Sample `num` pictures and compare them; each process makes its share, and all get the score."""
+    def score(self, model: DiT, batch_size: int, processes: Processes = ALONE, keep: Keep | None = None) -> Score:
+        """Sample `num` pictures and compare them; each process makes its share, and all get the score.
+
+        All pictures, uint8 (num, H, W, channels), are given to `keep` in every process.
+        """
         from cmmd_toolkit import squared_mmd
 
+        made: dict[range, NDArray[np.uint8]] = {}
+
         def features(mine: range) -> NDArray[np.float32]:
-            return features_of(samples(model, self.settings, mine, batch_size, self.autoencoder), self.backbone)
+            made[mine] = samples(model, self.settings, mine, batch_size, self.autoencoder)
+            return features_of(made[mine], self.backbone)
 
         generated = unit_rows(shared_rows(features, self.num, processes))
+        if keep is not None:
+            keep(shared_rows(made.__getitem__, self.num, processes))
         estimate = squared_mmd(reference=self.reference, generated=generated)
         return Score(estimate.value, estimate.standard_error)
 

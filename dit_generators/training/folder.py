@@ -4,12 +4,16 @@ RUN/run.json                      settings of the run
 RUN/log.jsonl                     a line a logged step, and a line a fault
 RUN/checkpoints/00000100/         see checkpoint.py; a damaged one is set aside as 00000100.damaged
 RUN/best/ema.safetensors          the average with the best score, where scores are taken
+RUN/evaluations/00000100.npz      the samples of a score, where they are kept: `cmmd watch` takes RUN
 """
 
 import json
 import math
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cmmd_toolkit.common.writing import remove_folder, remove_leftovers, replacing
 
@@ -39,7 +43,7 @@ class RunFolder:
         self._check()  # another run may have begun in it since
         record = self.path / "run.json"
         damaged = bool(checkpoints_in(self.path)) and read_json(record) != self.settings
-        for folder in (self.path, *(self.path / name for name in ("checkpoints", "best", "samples"))):
+        for folder in (self.path, *(self.path / name for name in ("checkpoints", "best", "samples", "evaluations"))):
             remove_leftovers(folder)
         with replacing(record) as temporary:
             temporary.write_text(json.dumps(self.settings, indent=1) + "\n")
@@ -69,6 +73,18 @@ class RunFolder:
         """Keep the average as the best so far."""
         (self.path / "best").mkdir(exist_ok=True)
         save_checkpoint(state.average, self.path / "best" / "ema.safetensors")
+
+    @property
+    def evaluations(self) -> Path:
+        """Where the samples of scores are kept."""
+        return self.path / "evaluations"
+
+    def keep_evaluation(self, step: int, pictures: NDArray[np.uint8]) -> None:
+        """Keep the samples of a score, uint8 (N, H, W, channels), as RGB; the file appears whole."""
+        self.evaluations.mkdir(exist_ok=True)
+        rgb = np.broadcast_to(pictures, (*pictures.shape[:3], 3))
+        with replacing(self.evaluations / f"{step:08d}.npz") as temporary, temporary.open("wb") as stream:
+            np.savez(stream, arr_0=rgb)
 
     def find(self, state: TrainState, *, regular: bool = False) -> tuple[Saved | None, dict[Path, CheckpointError]]:
         """The latest whole checkpoint (of the regular ones), and later ones with what is wrong with them."""

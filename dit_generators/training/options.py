@@ -80,6 +80,7 @@ class TrainOptions:
         sample_every, eval_every: the same for a sheet of samples and for a score; None is never.
         sample_steps: of the samples of sheets and scores, out of 1000.
         eval_backbone, eval_images: what scores are taken on, and of how many samples, 4 or more.
+        keep_evaluations: keep the samples of every score in the run's folder, for `cmmd watch`.
         held_out: share of the pictures that scores compare with, above 0 and below 1; none where there are no scores.
         device: "auto" is a GPU where there is one, else the CPU.
 
@@ -132,6 +133,7 @@ class TrainOptions:
     eval_every: int | None = None
     eval_backbone: str = "mini"
     eval_images: int = 256
+    keep_evaluations: bool = False
     held_out: float = 0.1
     device: Literal["auto", "cpu"] = "auto"
 
@@ -198,6 +200,8 @@ class TrainOptions:
             )
         if not 0 < self.held_out < 1:
             raise ArgumentError(f"held_out: expected a share between 0 and 1, got {self.held_out}")
+        if self.keep_evaluations and self.eval_every is None:
+            raise ArgumentError("keep_evaluations: there are no scores to keep the samples of; add `eval_every`")
         if self.eval_images < LEAST_SCORED:
             raise ArgumentError(f"eval_images: expected {LEAST_SCORED} or more, got {self.eval_images}")
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,8 @@ class TrainRun:
                 held.enter_context(locked(self.folder.path))
                 if repaired := self.folder.create():
                     self.say(f"warning: {repaired}")
+                if self.options.keep_evaluations:
+                    self.folder.evaluations.mkdir(exist_ok=True)  # who watches the run knows that there will be some
             return self._train()
 
     def _train(self) -> bool:
@@ -243,7 +246,8 @@ class TrainRun:
         self._warn_of_a_young_average(step)
         try:
             processes = processes_of(self.accelerator)
-            score = self.evaluation.score(self.state.average, self.settings.batch_size, processes)
+            keep = partial(self._keep, step) if self.options.keep_evaluations else None
+            score = self.evaluation.score(self.state.average, self.settings.batch_size, processes, keep)
         except SamplingError as error:
             self.say(f"step {step}: no score: {error}")
             return
@@ -255,6 +259,10 @@ class TrainRun:
         if is_best:
             self.folder.save_best(self.state)
         draw_curve(self.folder.entries(), self.evaluation.backbone, self.folder.path / "curve.png")
+
+    def _keep(self, step: int, pictures: NDArray[np.uint8]) -> None:
+        if self.main:
+            self.folder.keep_evaluation(step, pictures)
 
     def _warn_of_a_young_average(self, step: int) -> None:
         """Once: its samples and scores show the random weights it started from, whatever the model has learned."""

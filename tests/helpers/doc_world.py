@@ -1,5 +1,6 @@
 """What the pages of the documentation speak of: sets of pictures by name, and a cache with small published networks."""
 
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,9 @@ def make_sets(folder: Path, count: int, text: str) -> None:
             path = folder / name / ("cat", "dog")[i % 2] / f"{i:03d}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             ImageEnhance.Brightness(smooth_picture(1000 * number + i, (32, 32))).enhance(brightness).save(path)
+    if "looks/" in text:
+        for look in range(2):
+            shutil.copytree(folder / ("real", "fake")[look], folder / "looks" / f"step-{500 * (look + 1)}")
     real = sorted((folder / "real").rglob("*.png"))
     (folder / "real.txt").write_text("".join(f"{path.relative_to(folder)}\n" for path in real))
     _make_tar(folder / "fake.tar", sorted((folder / "fake").rglob("*.png")))

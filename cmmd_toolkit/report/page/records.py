@@ -13,10 +13,11 @@ from ..plan import Need, Plan, answer, plan_notes, plan_title, size_rows
 from ..ranking import Ranking
 from ..report import Report, Table, tables
 from ..verdict import Verdict, joined
+from ..watching import HEADINGS, Watching, notes
 from .facts import provenance_part, sets_part, warnings_part
 from .part import Page, Part
 from .pictures import picture_parts
-from .scores import class_parts, order_chart, score_charts
+from .scores import class_parts, look_chart, order_chart, score_charts
 from .sizes import need_chart
 
 MOST_NAMED = 3  # sets in a title
@@ -94,6 +95,20 @@ def _(plan: Plan, progress: ShowProgress | None) -> Page:
         parts.append(Part("chart", "Pictures for each difference", "sizes", charts))
     lead = [answer(need) for need in plan.needs]
     return Page("Pictures needed", lead, " ".join(plan_notes(plan)), [*parts, *_facts(plan)])
+
+
+@page_of.register
+def _(watching: Watching, progress: ShowProgress | None) -> Page:
+    rows = [list(row) for row in watching.table_rows()]
+    table = Table("", HEADINGS, rows, (0, 1, 7), "\n".join(notes(watching)))
+    charts = [look_chart(watching, k) for k in range(len(watching.backbones))]
+    parts = [
+        Part("looks", "Looks", "tables", [table]),
+        Part("chart", "Values and 95 % intervals", "charts", charts),
+        warnings_part(watching.warnings),
+        provenance_part(watching.provenance),
+    ]
+    return Page(f"{len(watching.looks)} looks at a run against {watching.reference}", watching.verdicts(), "", parts)
 
 
 def _facts(document: Report | Ranking | Explanation | Plan) -> list[Part]:

@@ -8,6 +8,7 @@ from ...sets.metric_names import METRICS
 from ..order import Order, Place
 from ..ranking import Ranking
 from ..report import Report, Result, Table
+from ..watching import WORSE, Watching
 from .charts import Chart, Mark, Row, chart
 from .part import Part
 
@@ -70,6 +71,18 @@ def _place_mark(own: Place, place: int) -> Mark:
     known = "" if interval == "-" else f" ({interval})"
     text = f"{number_text(own.score, own.standard_error)}{known}"
     return Mark(place, own.generated, own.score, text, own.interval)
+
+
+def look_chart(watching: Watching, backbone: int) -> Chart:
+    """The last looks under one backbone, in the order in which they came; the worse ones in a colour of their own."""
+    rows = []
+    for look in watching.looks[-MOST_CLASSES:]:
+        own = look.scores[backbone]
+        interval = interval_text(own.interval, own.standard_error)
+        known = "" if interval == "-" else f" ({interval})"
+        text = f"{number_text(own.value, own.standard_error)}{known}"
+        rows.append(Row("", [Mark(2 if look.verdict == WORSE else 1, look.name, own.value, text, own.interval)]))
+    return chart(_title("mmd", watching.backbones[backbone]), _reading("mmd"), rows)
 
 
 def _class_chart(

@@ -144,6 +144,20 @@ def test_scores_keep_the_best_and_draw_a_curve(tmp_path, capfd, pictures) -> Non
         assert image.width > 600
 
 
+def test_the_samples_of_scores_are_kept_for_who_watches(tmp_path, capfd, pictures) -> None:
+    options = ["--eval-every", 3, "--eval-images", 8, "--held-out", 0.5, "--sample-steps", 3, "--keep-evaluations"]
+    assert train(capfd, pictures, tmp_path / "run", "--steps", 3, *options).code == 0
+    assert train(capfd, pictures, tmp_path / "run", "--steps", 6, *options).code == 0  # and when it goes on
+    kept = sorted((tmp_path / "run" / "evaluations").iterdir())
+    assert [path.name for path in kept] == ["00000003.npz", "00000006.npz"]
+    for path in kept:
+        with np.load(path) as stored:
+            assert stored["arr_0"].dtype == np.uint8
+            assert stored["arr_0"].shape == (8, *stored["arr_0"].shape[1:3], 3)
+    refused = train(capfd, pictures, tmp_path / "other", "--steps", 3, "--keep-evaluations")
+    assert (refused.code, "--keep-evaluations: there are no scores" in refused.err) == (2, True)
+
+
 def test_latents_are_encoded_once_for_both_flips_and_verified(tmp_path, capfd, pictures) -> None:
     vae = save_kl(tmp_path / "vae")
     options = ["--space", "latent", "--autoencoder", vae, "--steps", 3]

@@ -1,0 +1,258 @@
+"""False alarms of `cmmd watch` over a hundred looks, and how late its true alarms come: what docs/watching.md states.
+
+    python benchmarks/watching.py --out docs/watching.json              # about an hour of one core
+    python benchmarks/watching.py --only flat --runs 50
+    python benchmarks/watching.py --table docs/watching.json
+
+A line is a kind of run, simulated many times. In a null no look is worse than an earlier one; a run counts as a false
+alarm when any of its looks is called worse, or (in nulls without improvement) better. In the others looks get worse
+from a known one on; the delay is the number of looks from there to the alarm, inclusive, beside that of a test with a
+fixed sample that is asked once: the first look at which `relative_test` against the look before the fall, one-sided at
+5 %, refuses in half of the runs.
+"""
+
+import argparse
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from calibration_data import faults
+
+from cmmd_toolkit.estimation import kernels
+from cmmd_toolkit.inference.looks import Looks
+from cmmd_toolkit.inference.relative import compare_mmd
+from cmmd_toolkit.metrics.mmd import MmdReference
+
+Rows = np.ndarray
+Draw = Callable[[np.random.Generator, int, int, dict], Rows]  # look (from 0), rows, what a run keeps -> samples
+ALPHA = 0.05
+NAIVE = "flat, ten looks, each with the relative test at 5 % against the best before it"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A kind of run: how the reference and the samples of a look are drawn; `falls` is the first worse look, from 1."""
+
+    name: str
+    draw: Draw
+    rows: int = 50
+    references: int = 150
+    dim: int = 8
+    looks: int = 100
+    tails: float = 0.0  # degrees of freedom of Student's t; 0 is normal
+    improves: bool = False
+    falls: int = 0
+    bandwidth: float | str = "median"
+
+    def noise(self, random: np.random.Generator, rows: int) -> Rows:
+        """Rows without a shift."""
+        found = random.standard_normal((rows, self.dim))
+        if self.tails:
+            found /= np.sqrt(random.chisquare(self.tails, (rows, 1)) / self.tails)
+        return found
+
+
+def nothing(*_: object) -> Rows:
+    """For a case that only makes noise."""
+    return np.empty(0)
+
+
+def moved(noise: Rows, distance: float, axis: int = 0) -> Rows:
+    """The rows, shifted along an axis."""
+    noise[:, axis % noise.shape[1]] += distance
+    return noise
+
+
+def cases() -> Iterator[Case]:
+    """Every line."""
+    yield from _flat()
+    yield from _unlike()
+    yield from _falling()
+
+
+def _flat() -> Iterator[Case]:
+    def still(case: Case, distance: float) -> Draw:
+        return lambda random, _look, rows, _kept: moved(case.noise(random, rows), distance)
+
+    for name, distance, more in (
+        ("flat, equal to the reference", 0.0, {}),
+        ("flat, shifted by 0.5", 0.5, {"rows": 20}),
+        ("flat, shifted by 1", 1.0, {"rows": 30, "references": 30}),
+        ("flat, Student's t with 1 degree, shifted by 1", 1.0, {"tails": 1.0}),
+    ):
+        yield Case(name, still(Case("", nothing, **more), distance), **more)
+    base = Case("", nothing)
+    yield Case(
+        "improves for 30 looks, then flat",
+        lambda random, look, rows, _kept: moved(base.noise(random, rows), max(1.5 - 0.04 * look, 0.3)),
+        improves=True,
+    )
+
+
+def _unlike() -> Iterator[Case]:
+    """Looks that fail in different ways, equally far."""
+
+    def turning(case: Case, distance: float, same_seeds: bool) -> Draw:
+        def draw(random: np.random.Generator, look: int, rows: int, kept: dict) -> Rows:
+            if same_seeds:
+                kept.setdefault("noise", case.noise(random, rows))
+                return moved(kept["noise"].copy(), distance, look)
+            return moved(case.noise(random, rows), distance, look)
+
+        return draw
+
+    for name, distance, seeds, more in (
+        ("shifted by 0.5, another direction at each look", 0.5, False, {}),
+        ("shifted by 2, another direction at each look", 2.0, False, {}),
+        ("shifted by 1, another direction at each look", 1.0, False, {"rows": 100, "references": 50}),
+        ("shifted by 1, another direction at each look, the same seeds", 1.0, True, {}),
+        ("Student's t with 1 degree, shifted by 2, another direction at each look", 2.0, False, {"tails": 1.0}),
+    ):
+        yield Case(name, turning(Case("", nothing, **more), distance, seeds), **more)
+    for scale in (1.1, 1.4):
+        own = faults(8, scale)
+        yield Case(
+            f"{scale:g} times too wide and shifted in turn",
+            lambda random, look, rows, _kept, own=own: own.generated[look % 2].draw(random, rows),
+            bandwidth=own.bandwidth,
+        )
+
+
+def _falling() -> Iterator[Case]:
+    """Flat for ten looks, then worse at every look, or at once."""
+    base = Case("", nothing, dim=16)
+    for rows in (50, 200, 1000):
+        more = {"rows": rows, "references": 1000, "dim": 16, "looks": 60, "falls": 11}
+        yield Case(
+            f"worsens: a shift of 0.3 grows by 0.05 a look, {rows} rows a look",
+            lambda random, look, count, _kept: moved(base.noise(random, count), 0.3 + 0.05 * max(look - 9, 0)),
+            **more,
+        )
+        yield Case(
+            f"collapses: half of the spread is lost at once, {rows} rows a look",
+            lambda random, look, count, _kept: moved(base.noise(random, count), 0.3) * (1.0 if look < 10 else 0.5),
+            **more,
+        )
+
+
+def simulate(case: Case, random: np.random.Generator) -> tuple[str, int, list[float]]:
+    """The first claim of a run and its look, and for falling runs the p-values of tests that are asked once."""
+    reference = MmdReference(case.noise(random, case.references), case.bandwidth, "unbiased", 0)
+    looks, kept, base, asked = Looks(ALPHA), {}, None, []
+    claim = ("", 0)
+    for look in range(case.looks):
+        score = reference.score(case.draw(random, look, case.rows, kept))
+        compared = looks.add([score])
+        if compared is not None and not claim[0]:
+            if compared.verdict == "worse" or (compared.verdict == "better" and not (case.improves or case.falls)):
+                claim = (compared.verdict, look + 1)
+            if claim[0] and not case.falls:
+                break
+        if case.falls and look + 1 == case.falls - 1:
+            base = score
+        elif case.falls and look + 1 >= case.falls and len(asked) < 12:
+            test = compare_mmd(base, score, paired=False, alternative="first")
+            asked.append(test.p_value)
+        if case.falls and claim[0] and len(asked) == 12:
+            break
+    return *claim, asked
+
+
+def line(case: Case, runs: int) -> dict:
+    """The counts of one kind of run."""
+    seed = zlib.crc32(case.name.encode())
+    found = [simulate(case, np.random.default_rng([seed, run])) for run in range(runs)]
+    alarms = [look for claim, look, _ in found if claim == "worse"]
+    facts = {"data": case.name, "rows": case.rows, "references": case.references, "dim": case.dim, "looks": case.looks,
+             "runs": runs, "worse": len(alarms), "better": sum(claim == "better" for claim, *_ in found)}  # fmt: skip
+    if not case.falls:
+        return facts
+    early = sum(look < case.falls for look in alarms)
+    delays = sorted([look - case.falls + 1 for look in alarms if look >= case.falls] + [999] * (runs - len(alarms)))
+    shares = np.mean(np.array([asked for *_, asked in found]) < ALPHA, axis=0)
+    fixed = next((k + 1 for k, share in enumerate(shares) if share >= 0.5), None)
+    return {**facts, "falls": case.falls, "early": early, "delays": delays, "fixed": fixed,
+            "refused_once": [float(share) for share in shares]}  # fmt: skip
+
+
+def naive_line(runs: int) -> dict:
+    """What a test at 5 % at each of ten looks does: the relative test of each look against the best before it."""
+    alarms = 0
+    for run in range(runs):
+        random = np.random.default_rng([run, 5])
+        reference = MmdReference(random.standard_normal((150, 8)), "median", "unbiased", 0)
+        best = None
+        for _ in range(10):
+            score = reference.score(moved(random.standard_normal((50, 8)), 1.0))
+            if best is not None and compare_mmd(best, score, paired=False, alternative="first").p_value < ALPHA:
+                alarms += 1
+                break
+            if best is None or score.estimate.value < best.estimate.value:
+                best = score
+    return {"data": NAIVE, "rows": 50, "references": 150, "looks": 10, "runs": runs, "worse": alarms}
+
+
+def table(lines: list[dict]) -> str:
+    """The results in Markdown."""
+    nulls = ["| runs in which no look is worse | rows | reference | runs | called worse | called better |",
+             "| --- | --- | --- | --- | --- | --- |"]  # fmt: skip
+    falls = ["| runs that get worse after ten looks | rows | runs | alarm before | found | "
+             "looks until the alarm (median, 90 %) | fixed sample, asked once |",
+             "| --- | --- | --- | --- | --- | --- | --- |"]  # fmt: skip
+    for own in lines:
+        share = 100 * own["worse"] / own["runs"]
+        if own["data"] == NAIVE:
+            continue
+        if "delays" not in own:
+            better = "-" if "improves" in own["data"] else f"{100 * own['better'] / own['runs']:.1f} %"
+            nulls.append(
+                f"| {own['data']} | {own['rows']} | {own['references']} | {own['runs']} | {share:.1f} % | {better} |"
+            )
+            continue
+        half, most = (_delay_text(own["delays"], q) for q in (0.5, 0.9))
+        early = f"{100 * own['early'] / own['runs']:.1f} %"
+        fixed = own["fixed"] or f"more than {len(own['refused_once'])}"
+        falls.append(
+            f"| {own['data']} | {own['rows']} | {own['runs']} | {early} | {share:.0f} % | {half}, {most} | {fixed} |"
+        )
+    return "\n".join([*nulls, "", *falls])
+
+
+def _delay_text(delays: list[int], quantile: float) -> str:
+    value = delays[min(int(quantile * len(delays)), len(delays) - 1)]
+    return str(value) if value < 999 else "never"
+
+
+def main() -> None:
+    kernels.in_parallel = lambda work, tasks: map(work, tasks)  # for such small sets threads take longer than the sums
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=500)
+    parser.add_argument("--only", default="", help="lines whose name holds this")
+    parser.add_argument("--out", type=Path, help="a JSON file, to which lines are added")
+    parser.add_argument("--table", type=Path, metavar="RESULTS.json")
+    options = parser.parse_args()
+    if options.table:
+        print(table(json.loads(options.table.read_text())))
+        return
+    if options.only in NAIVE:
+        keep(naive_line(options.runs), options.out)
+    for case in cases():
+        if options.only in case.name:
+            most = options.runs if not case.falls else 100 if case.rows < 1000 else 40
+            keep(line(case, min(options.runs, most)), options.out)
+
+
+def keep(found: dict, out: Path | None) -> None:
+    """Print a line, and put it among those of the file."""
+    print(json.dumps(found), flush=True)
+    if out:
+        before = json.loads(out.read_text()) if out.exists() else []
+        kept = [own for own in before if own["data"] != found["data"]]
+        out.write_text(json.dumps([*kept, found], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""`cmmd watch`."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..common.completion import FILE
+from ..common.examples import examples
+from ..errors import ArgumentError
+from .options import bandwidth_option, command_line, network_options, parse_shared, picture_options
+
+if TYPE_CHECKING:
+    from ..commands.watch_folder import FolderWatch
+    from ..report.watching import Look, Watching
+
+WORSE_CODE = 1
+_SECONDS = click.FloatRange(min=0)
+
+
+@click.command(
+    short_help="Score a run's samples as they appear; alarms.",
+    epilog=examples(
+        "cmmd watch real/ looks/ --backbone mini",
+        "cmmd watch real/ looks/ --backbone clip --stop-when worse  # code 1",
+        "cmmd watch real/ looks/ --backbone mini --once --html watch.html",
+    ),
+)
+@click.argument("reference", type=FILE)
+@click.argument("folder", metavar="RUN_FOLDER", type=FILE)
+@click.option("--once", is_flag=True, help="Score what is there, taken as finished, and end.")
+@click.option("--every", type=_SECONDS, default=30.0, show_default=True, metavar="SECONDS", help="Between two visits.")
+@click.option(
+    "--settle",
+    type=_SECONDS,
+    default=20.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Samples are finished when nothing in them has changed for so long.",
+)
+@click.option("--idle", type=_SECONDS, metavar="SECONDS", help="End when nothing new was finished for so long.")
+@click.option("--stop-when", type=click.Choice(["worse"]), help="End at an alarm, with exit code 1.")
+@click.option(
+    "--alpha", type=float, default=0.05, show_default=True, help="The chance of any false alarm, over all looks."
+)
+@click.option(
+    "--json",
+    "json_file",
+    metavar="FILE",
+    type=FILE,
+    help="The record, from which a later watch goes on. [default: RUN_FOLDER/cmmd-watch.json]",
+)
+@click.option("--html", "html_file", metavar="FILE.html", type=FILE, help="Write a page anew after each look.")
+@click.option("--tensorboard", metavar="DIR", type=FILE, help="Write curves for TensorBoard.")
+@bandwidth_option()
+@network_options
+@picture_options
+def watch(reference: str, folder: str, **given: Any) -> int:
+    """Score the sets of samples in RUN_FOLDER against REFERENCE as they appear, and say when they get worse.
+
+    A look is a folder that holds pictures, or a .zip, .tar, .npz, .npy or .parquet; the last number in its name is its
+    step. Each is compared with the lowest squared MMD before it, by a test that may be asked at every look: the chance
+    that any look of the run is called worse than an earlier one, and is not, is at most --alpha (docs/watching.md). A
+    look takes 20 pictures at least, and 100 or more to show much. Of a run of dit-gen train --keep-evaluations the
+    samples of its scores are taken. Exit codes: 0 the run is over (--once, --idle), 1 worse (--stop-when), 2 bad input,
+    130 interrupted; the record is whole at any time, and the same command goes on from it.
+    """
+    parse_shared(given)
+    ways = {name: given.pop(name) for name in ("once", "every", "idle")}
+    stops, board_folder = given.pop("stop_when") is not None, given.pop("tensorboard")
+    html = _checked_page(given.pop("html_file"))
+    watched = _opened(reference, folder, 0.0 if ways["once"] else given.pop("settle"), given)
+
+    from rich.console import Console
+
+    from ..report.screen.live import shown_looks
+
+    console = Console(highlight=False)
+    board = _board(board_folder, watched.record)
+    alarmed = stops and watched.record is not None and watched.record.alarm is not None
+    with shown_looks(console, watched.record) as shown:
+        for new in () if alarmed else watched.looks(**ways):
+            record = watched.record
+            shown.update(record, new)
+            if not isinstance(new, str):
+                assert record is not None
+                _written(record, new, html, board)
+                if alarmed := stops and new.verdict == "worse":
+                    break
+    return _told(watched, console.is_terminal, alarmed)
+
+
+def _opened(reference: str, folder: str, settle: float, given: dict[str, Any]) -> "FolderWatch":
+    """Everything that can be refused before the first look."""
+    from ..commands.watch_folder import FolderWatch
+    from ..commands.watched_folder import RECORD, WatchedFolder
+    from ..common.files import path_of
+    from ..common.outputs import check_places
+    from ..sets.run import Run
+
+    given.pop("settle", None)
+    json_file, alpha, bandwidth = given.pop("json_file"), given.pop("alpha"), given.pop("bandwidth")
+    watched = WatchedFolder(path_of(folder), settle)
+    file = path_of(json_file) if json_file else path_of(folder) / RECORD
+    check_places({"--json": str(file)}, [reference])
+    if file.suffix != ".json":
+        raise ArgumentError(f"--json {file}: expected a name that ends in .json; the record is read again")
+    given["backbone"] = list(given["backbone"]) or None
+    run = Run(command=command_line(), **given)
+    return FolderWatch(reference, watched, run, file, alpha, bandwidth)
+
+
+def _checked_page(name: str | None) -> str | None:
+    if name is not None:
+        from ..common.files import check_writable, path_of
+        from ..report.page.page import check_page_name
+
+        check_page_name(path_of(name))
+        check_writable(path_of(name))
+    return name
+
+
+def _board(folder: str | None, record: "Watching | None") -> Any:
+    if folder is None:
+        return None
+    from ..common.files import path_of
+    from ..report.board import Board
+
+    last = None if record is None or not record.looks else record.looks[-1].step + 1
+    return Board(path_of(folder), last)
+
+
+def _written(record: "Watching", look: "Look", html: str | None, board: Any) -> None:
+    if html is not None:
+        record.save_html(html)
+    if board is not None:
+        board.add(look)
+
+
+def _told(watched: "FolderWatch", live: bool, alarmed: bool) -> int:
+    """What the run shows, at its end; a terminal has the table already."""
+    record, waiting = watched.record, watched.folder.unfinished()
+    if record is None:
+        click.echo("No samples were found yet.")
+    elif not live:
+        click.echo("\n".join(record.verdicts()))
+    if record is not None and live:
+        for warning in record.warnings:
+            click.echo(f"warning: {warning}", err=True)
+    if waiting:
+        click.echo(f"cmmd: {waiting} sets of samples were not finished; the same command goes on with them", err=True)
+    if alarmed and record is not None and record.alarm is not None:
+        click.echo(f"cmmd: {record.alarm.name} is worse than {record.alarm.best}", err=True)
+    return WORSE_CODE if alarmed else 0

@@ -1,0 +1,140 @@
+"""`Watch`: the looks of a training loop, scored as they come, with alarms that hold however often one looks."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..common.arguments import check_seed
+from ..errors import ArgumentError
+from ..features.unit_rows import SomeRows
+from ..inference.checkpoints import LEAST_ROWS
+from ..inference.looks import Compared, Looks
+from ..metrics.mmd import Bandwidth, MmdReference, MmdScore, check_bandwidth
+from ..report.watching import FIRST, Look, LookScore, Watching, step_of
+
+ONE = "features"  # what the backbone of bare features is called
+
+
+class Watch:
+    """A run that is looked at again and again: is it worse than it was?
+
+    Each look is scored against the reference by squared MMD (unbiased, Gaussian kernel) and compared with the best look
+    before it. The chance that any look of the run is called worse than an earlier one, and is not, is at most `alpha`,
+    however many looks there are and whatever they share (docs/watching.md says what that rests on).
+
+    Args:
+        reference: features (N, D) as array, tensor or `Features`, or a mapping from backbones to them; 20 rows or more.
+        alpha: the level of all looks together.
+        bandwidth: of the kernel, a number > 0 or "median" (of the reference; the default).
+        seed: draws the rows for the median when there are more than 4,000.
+
+    Raises:
+        ArgumentError: too few rows, NaN or infinity, another alpha or bandwidth.
+    """
+
+    def __init__(self, reference: Any, *, alpha: float = 0.05, bandwidth: Bandwidth = "median", seed: int = 0) -> None:
+        if check_bandwidth(bandwidth) == "median-pooled":
+            raise ArgumentError("bandwidth: median-pooled gives each look a kernel of its own; take median or a number")
+        check_seed(seed)
+        self._looks = Looks(alpha)
+        self._rulers = {
+            backbone: MmdReference(rows, bandwidth, "unbiased", seed)
+            for backbone, rows in _by_backbone(reference).items()
+        }
+        for ruler in self._rulers.values():
+            _check_count(len(ruler.rows), "reference")
+        self._seen: list[Look] = []
+        self._best: str | None = None
+
+    def look(self, samples: Any, name: str | None = None) -> Look:
+        """Score the samples of one checkpoint.
+
+        Args:
+            samples: features (M, D) of the same backbone, or a mapping from the same backbones; 20 rows or more.
+                Make them from the same seeds each time, in the same order, where you can: the noise that seeds share
+                cancels.
+            name: of the checkpoint; "look 3" without one. The last number in it is its step.
+
+        Returns:
+            Look, whose `verdict` is "first", "worse", "better" or "undecided".
+
+        Raises:
+            ArgumentError: other backbones or another width, too few rows, NaN or infinity, a name for the second time.
+        """
+        given = _by_backbone(samples)
+        if set(given) != set(self._rulers):
+            raise ArgumentError(
+                f"samples: expected features of {', '.join(self._rulers)}, got {', '.join(map(str, given))}"
+            )
+        name = f"look {self._looks.count + 1}" if name is None else name
+        if any(look.name == name for look in self._seen):
+            raise ArgumentError(f"name: {name} was scored already; give each look a name of its own")
+        scores = [ruler.score(given[backbone], name) for backbone, ruler in self._rulers.items()]
+        _check_count(scores[0].estimate.n_generated or 0, name)
+        before = self._best
+        compared = self._looks.add(scores)
+        if self._looks.best == tuple(scores):
+            self._best = name
+        self._seen.append(self._result(name, scores, compared, before))
+        return self._seen[-1]
+
+    def record(
+        self, reference: str = "reference", warnings: Sequence[str] = (), provenance: Mapping[str, Any] | None = None
+    ) -> Watching:
+        """All looks so far, as a record that can be saved (`save`, `save_html`) and printed."""
+        rulers = self._rulers.values()
+        first = next(iter(rulers))
+        return Watching(
+            reference,
+            len(first.rows),
+            self._looks.alpha,
+            tuple(self._rulers),
+            tuple(float(ruler.ruler(ruler.rows)) for ruler in rulers),
+            tuple(self._seen),
+            tuple(warnings),
+            provenance or {},
+        )
+
+    @property
+    def best(self) -> str | None:
+        """The name of the look with the least squared MMD so far, on the first backbone."""
+        return self._best
+
+    def go_on(self, record: Watching, best: Any) -> None:
+        """Take up the looks of an earlier process before the first of this one; `best` are the features of its best."""
+        assert record.best is not None
+        given = _by_backbone(best)
+        scores = tuple(ruler.score(given[backbone], record.best.name) for backbone, ruler in self._rulers.items())
+        self._looks = Looks(self._looks.alpha, len(record.looks), scores)
+        self._seen, self._best = list(record.looks), record.best.name
+
+    def _result(self, name: str, scores: Sequence[MmdScore], compared: Compared | None, before: str | None) -> Look:
+        found = []
+        for k, (backbone, score) in enumerate(zip(self._rulers, scores, strict=True)):
+            difference = None if compared is None else compared.tests[k].difference
+            interval = None if compared is None else compared.interval(k)
+            own = score.estimate
+            found.append(LookScore(backbone, own.value, own.standard_error, own.interval, difference, interval))
+        return Look(
+            name,
+            step_of(name, self._looks.count),
+            scores[0].estimate.n_generated or 0,
+            tuple(found),
+            before,
+            None if compared is None else compared.worse,
+            None if compared is None else compared.better,
+            FIRST if compared is None else compared.verdict,
+        )
+
+
+def _by_backbone(features: Any) -> Mapping[str, SomeRows]:
+    """A mapping as it is, anything else as the one backbone there is."""
+    if not isinstance(features, Mapping):
+        return {ONE: features}
+    if not features:
+        raise ArgumentError("expected features by the names of backbones, got none")
+    return features
+
+
+def _check_count(count: int, name: str) -> None:
+    if count < LEAST_ROWS:
+        raise ArgumentError(f"{name}: watching takes at least {LEAST_ROWS} pictures a side, got {count}")

@@ -1,0 +1,207 @@
+"""`cmmd watch`: the looks in a run's folder, scored as they appear; a later process goes on from their record."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..common.files import check_writable
+from ..common.locks import try_lock
+from ..errors import CmmdError, InputError
+from ..estimation.kernel_device import kernels_on
+from ..features.feature_set import FeatureSet
+from ..features.features import Features
+from ..features.unit_rows import SomeRows
+from ..metrics.mmd import Bandwidth
+from ..report.watching import Look, Watching, names_of
+from ..sets.embed_sets import EmbeddedSets, embed_sets
+from ..sets.open_sets import open_sets
+from ..sets.recipes import find_recipe
+from ..sets.run import Run
+from ..sets.side import check_rows, open_side
+from .watch import Watch
+from .watched_folder import WatchedFolder
+
+_PAUSE = 0.2  # seconds between two looks at the clock
+
+
+@dataclass
+class FolderWatch:
+    """A folder that is watched: `looks` yields each look once its samples are whole, and the record is saved before.
+
+    Args:
+        reference: as in `compare`; folder: of the run; run: how pictures are read and embedded.
+        file: of the record. Where it exists its looks are not scored again.
+        alpha, bandwidth: as in `Watch`.
+    """
+
+    reference: str
+    folder: WatchedFolder
+    run: Run
+    file: Path
+    alpha: float = 0.05
+    bandwidth: Bandwidth | None = None
+    warnings: list[str] = field(default_factory=list)
+    _watch: Watch | None = None
+    _before: Watching | None = None
+    _embedded: FeatureSet | None = None  # the reference
+    _made: Mapping[str, Any] = field(default_factory=dict)
+    _refused: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        Watch([[0.0], [1.0]] * 10, alpha=self.alpha, bandwidth=self.bandwidth or "median")  # refuses in time
+        check_writable(self.file)
+        self._side = open_side(self.reference, find_recipe(self.run.recipe), self.run)
+        check_rows([self._side], "watching")
+        if self.file.exists():
+            self._before = self._checked(Watching.load(self.file))
+            self.warnings = list(self._before.warnings)
+
+    @property
+    def record(self) -> Watching | None:
+        """What was seen so far, None before the first look of all."""
+        if self._watch is None:
+            return self._before
+        return self._watch.record(self._side.label, self.warnings, self._made)
+
+    def looks(self, *, every: float, once: bool = False, idle: float | None = None) -> Iterator[Look | str]:
+        """Each new look, or a sentence on samples that cannot be scored, until the run is over.
+
+        Args:
+            every: seconds between two visits of the folder; once: visit it once.
+            idle: end when nothing new was whole for so many seconds.
+
+        Raises:
+            InputError: another process holds the record; the first samples, or the reference, cannot be read.
+        """
+        lock = try_lock(self.file.with_name(f".{self.file.name}.lock"))
+        if lock is None:
+            raise InputError(f"{self.file}: another process is watching with this record; end it, or name another file")
+        try:
+            last = time.monotonic()
+            while True:
+                for path in self._new():
+                    yield self._scored(path)
+                    last = time.monotonic()
+                if once or (idle is not None and time.monotonic() - last >= idle):
+                    return
+                _wait(every)
+        finally:
+            lock.release()
+
+    def _new(self) -> list[Path]:
+        seen = set() if self.record is None else names_of(self.record.looks)
+        return [path for path in self.folder.finished() if path.name not in seen | self._refused]
+
+    def _scored(self, path: Path) -> Look | str:
+        try:
+            with kernels_on(self.run.device):
+                return self._look(path)
+        except CmmdError as error:
+            if self._watch is None:
+                raise
+            self._refused.add(path.name)
+            self.warnings.append(f"{path.name} was not scored: {error}")
+            return self.warnings[-1]
+
+    def _look(self, path: Path) -> Look:
+        sets = open_sets(self.reference if self._embedded is None else self._embedded, str(path), self.run)
+        sets.sides[0].rename(self._side.label)
+        embedded = embed_sets(sets, self.bandwidth)
+        if self._watch is None:
+            self._begin(embedded)
+        assert self._watch is not None
+        self._warn(embedded, path)
+        best = self._watch.best
+        look = self._watch.look(_rows(embedded, 1), path.name)
+        self._save(embedded, new_best=self._watch.best != best)
+        return look
+
+    def _begin(self, embedded: EmbeddedSets) -> None:
+        """The reference as embedded with the first look of this process, and the looks of an earlier one."""
+        recipe, seed = embedded.recipe, self.run.seed
+        watch = Watch(_rows(embedded, 0), alpha=self.alpha, bandwidth=recipe.bandwidth_or(self.bandwidth), seed=seed)
+        self._made = embedded.provenance(["mmd"])
+        if self._side.source is not None:
+            self._embedded = _feature_set(embedded, 0)
+        if self._before is not None and self._before.looks:
+            _check_same(self.file, self._before, watch.record(self._side.label))
+            watch.go_on(self._before, self._kept(embedded))
+        self._watch = watch
+
+    def _kept(self, embedded: EmbeddedSets) -> dict[str, SomeRows]:
+        """The features of the best look, as they were saved."""
+        assert self._before is not None
+        kept = FeatureSet.load(self._best_file(self._before))
+        return {name: embedded.recipe.mmd_rows(kept[name]) for name in embedded.backbones}
+
+    def _save(self, embedded: EmbeddedSets, *, new_best: bool) -> None:
+        """The features of a new best first, under a name of their own: killed in between, record and features agree."""
+        record = self.record
+        assert record is not None
+        if new_best:
+            _feature_set(embedded, 1).save(self._best_file(record))
+        record.save(self.file)
+        kept = self._best_file(record)
+        for old in self.file.parent.glob(f"{self.file.stem}.best-*.safetensors"):
+            if old != kept:
+                old.unlink(missing_ok=True)
+
+    def _best_file(self, record: Watching) -> Path:
+        assert record.best is not None
+        place = record.looks.index(record.best) + 1
+        return self.file.with_name(f"{self.file.stem}.best-{place:06d}.safetensors")
+
+    def _checked(self, record: Watching) -> Watching:
+        if record.alpha != self.alpha:
+            raise InputError(
+                f"{self.file}: is the record of a run at alpha {record.alpha}, not {self.alpha}; the level of a run is "
+                "fixed before its first look: give the same, or name another file"
+            )
+        return record
+
+    def _warn(self, embedded: EmbeddedSets, path: Path) -> None:
+        """What is odd about the sets, once for all looks of which it is the same."""
+        named = {warning.replace(path.name, "") for warning in self.warnings}
+        generated = embedded.sides[1].label
+        for warning in embedded.warnings:
+            text = warning.replace(generated, path.name)
+            if text.replace(path.name, "") not in named:
+                self.warnings.append(text)
+
+
+def _rows(embedded: EmbeddedSets, side: int) -> dict[str, SomeRows]:
+    """The rows of one set as MMD takes them, by backbone."""
+    return {
+        name: embedded.recipe.mmd_rows(own)
+        for name, own in zip(embedded.backbones, embedded.features[side], strict=True)
+    }
+
+
+def _feature_set(embedded: EmbeddedSets, side: int) -> FeatureSet:
+    """The features of one set."""
+    found = dict(zip(embedded.backbones, embedded.features[side], strict=True))
+    return FeatureSet({name: own for name, own in found.items() if isinstance(own, Features)})
+
+
+def _check_same(file: Path, before: Watching, now: Watching) -> None:
+    """Raise InputError where a record was made under another ruler."""
+    for name, what in (
+        ("backbones", "backbones"),
+        ("n_reference", "size of the reference"),
+        ("bandwidths", "bandwidths"),
+    ):
+        was, has = getattr(before, name), getattr(now, name)
+        if was != has:
+            raise InputError(
+                f"{file}: is the record of a run with other {what}, {was} and not {has}; give the same options and "
+                "reference, or name another file"
+            )
+
+
+def _wait(seconds: float) -> None:
+    """In short sleeps, which Ctrl-C ends."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, _PAUSE))

@@ -1,0 +1,328 @@
+"""`Watch` and `cmmd watch`: looks as they appear, a record to go on from, exit codes, and what is no look yet."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pictures import gaussian, write_pictures
+from rich.console import Console
+
+from cmmd_toolkit import ArgumentError, InputError, Watch, Watching, squared_mmd
+from cmmd_toolkit.cli import main as cli
+from cmmd_toolkit.commands.watched_folder import RECORD, WatchedFolder
+from cmmd_toolkit.report.screen.live import looks_table, shown_looks
+from cmmd_toolkit.report.watching import step_of
+
+SHIFTS = (1.0, 0.5, 0.1, 0.1, 0.2, 3.0)
+
+
+def samples(look: int, rows: int = 60) -> np.ndarray:
+    return (gaussian(rows, 6, seed=50 + look) + SHIFTS[look]).astype(np.float32)
+
+
+@pytest.fixture
+def reference(tmp_path: Path) -> Path:
+    np.save(tmp_path / "real.npy", gaussian(150, 6, seed=1).astype(np.float32))
+    return tmp_path / "real.npy"
+
+
+def write_looks(folder: Path, *looks: int) -> Path:
+    folder.mkdir(exist_ok=True)
+    for look in looks:
+        np.save(folder / f"step-{100 * look:04d}.npy", samples(look))
+    return folder
+
+
+def watch(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["watch", *map(str, arguments)])
+    captured = capsys.readouterr()
+    return int(stopped.value.code or 0), captured.out, captured.err
+
+
+# ---- in a loop -------------------------------------------------------------------------------------
+
+
+def test_a_loop_is_told_when_its_samples_get_worse() -> None:
+    x = gaussian(150, 6, seed=1)
+    watched = Watch(x)
+    looks = [watched.look(samples(look), f"step {100 * look}") for look in range(6)]
+    assert looks[0].verdict == "first"
+    assert looks[5].verdict == "worse"
+    assert looks[5].best == watched.best
+    assert looks[5].evidence_worse is not None
+    assert looks[5].evidence_worse >= 20
+    assert not any(look.verdict == "worse" for look in looks[:5])
+    for k, look in enumerate(looks):
+        assert look.scores[0].value == pytest.approx(squared_mmd(reference=x, generated=samples(k)).value)
+    record = watched.record()
+    assert record.alarm == looks[5]
+    assert record.best is not None
+    assert record.best.name == watched.best
+    assert "step 500 is worse than" in str(record)
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    watched = Watch({"a": gaussian(80, 4, seed=1), "b": gaussian(80, 3, seed=2)}, alpha=0.1, bandwidth=2.0)
+    for look in range(3):
+        watched.look({"b": gaussian(40, 3, seed=7 + look), "a": gaussian(40, 4, seed=17 + look) + look})
+    record = watched.record("real", ["odd"], {"command": "none"})
+    record.save(tmp_path / "record.json")
+    assert Watching.load(tmp_path / "record.json") == record
+    assert (record.backbones, record.bandwidths, record.n_reference) == (("a", "b"), (2.0, 2.0), 80)
+    assert [look.name for look in record.looks] == ["look 1", "look 2", "look 3"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "name", "words"),
+    [
+        (gaussian(19, 6), None, "^look 2: watching takes at least 20 pictures a side, got 19$"),
+        (gaussian(30, 5), None, "features of different width"),
+        (np.full((30, 6), np.nan), None, "NaN|infinite|finite"),
+        ({"clip": gaussian(30, 6)}, None, "^samples: expected features of features, got clip$"),
+        ({}, None, "got none$"),
+        (gaussian(30, 6), "one", "^name: one was scored already"),
+    ],
+)
+def test_what_is_no_look_is_refused_and_costs_nothing(rows: object, name: str | None, words: str) -> None:
+    watched = Watch(gaussian(60, 6, seed=1))
+    watched.look(gaussian(40, 6, seed=2), "one")
+    with pytest.raises(ArgumentError, match=words):
+        watched.look(rows, name)
+    assert [look.name for look in watched.record().looks] == ["one"]
+    assert watched.look(gaussian(40, 6, seed=3)).name == "look 2"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"alpha": 0}, "^alpha: expected"),
+        ({"bandwidth": "median-pooled"}, "^bandwidth: median-pooled"),
+        ({"bandwidth": -1.0}, "^bandwidth: expected"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options: dict, words: str) -> None:
+    with pytest.raises(ArgumentError, match=words):
+        Watch(gaussian(60, 6), **options)
+
+
+# ---- a folder --------------------------------------------------------------------------------------
+
+
+def test_a_run_that_is_stopped_and_started_gives_the_same_answers(tmp_path, reference, capsys) -> None:
+    whole, parts = write_looks(tmp_path / "whole", *range(6)), write_looks(tmp_path / "parts", 0, 1)
+    assert watch(capsys, reference, whole, "--once")[0] == 0
+    for looks in ((2, 3), (4,), (5,), ()):
+        code, out, _ = watch(capsys, reference, write_looks(parts, *looks), "--once")
+        assert code == 0
+        assert "Lowest so far: " in out
+    one, other = (Watching.load(folder / RECORD) for folder in (whole, parts))
+    assert one.looks == other.looks
+    assert [look.step for look in one.looks] == [0, 100, 200, 300, 400, 500]
+    assert len(list(parts.glob("*.safetensors"))) == 1  # the best look's features and no others
+
+
+def test_exit_codes_tell_a_job_script_when_to_stop(tmp_path, reference, capsys) -> None:
+    folder = write_looks(tmp_path / "run", 0, 1, 2, 3, 4)
+    assert watch(capsys, reference, folder, "--once", "--stop-when", "worse")[0] == 0
+    write_looks(folder, 5)
+    code, out, err = watch(capsys, reference, folder, "--every", 0.1, "--settle", 0, "--stop-when", "worse")
+    assert code == 1
+    assert "step-0500.npy: squared MMD" in out
+    assert err.splitlines()[-1].startswith("cmmd: step-0500.npy is worse than step-0")
+    assert watch(capsys, reference, folder, "--once", "--stop-when", "worse")[0] == 1  # and still
+    assert watch(capsys, reference, folder, "--idle", 0.1, "--every", 0.1)[0] == 0  # which ends, too
+
+
+def test_pictures_a_page_and_curves(tmp_path, capsys) -> None:
+    real = write_pictures(tmp_path / "real", 24)
+    for look in range(2):
+        write_pictures(tmp_path / "run" / f"samples-{look}", 20, first_seed=100 * (look + 1))
+    options = ["--backbone", "mini", "--once", "--html", tmp_path / "w.html", "--tensorboard", tmp_path / "board"]
+    code, out, err = watch(capsys, real, tmp_path / "run", *options, "--json", tmp_path / "w.json")
+    assert code == 0
+    assert out.count("on mini") == 2
+    assert "Traceback" not in err
+    page = (tmp_path / "w.html").read_text()
+    assert "2 looks at a run" in page
+    assert "samples-1" in page
+    assert list((tmp_path / "board").glob("events*"))
+    assert not (tmp_path / "run" / RECORD).exists()
+    record = json.loads((tmp_path / "w.json").read_text())
+    assert record["provenance"]["backbones"]["mini"]
+
+
+def test_samples_that_cannot_be_read_are_named_and_do_not_end_the_watch(tmp_path, reference, capsys) -> None:
+    folder = write_looks(tmp_path / "run", 0, 2)
+    (folder / "step-0100.npy").write_bytes(b"no array")
+    np.save(folder / "step-0150.npy", samples(1)[:5])
+    code, out, _ = watch(capsys, reference, folder, "--once")
+    assert code == 0
+    assert "warning: step-0100.npy was not scored: " in out
+    assert "step-0150.npy: watching takes at least 20 pictures a side, got 5" in out
+    record = Watching.load(folder / RECORD)
+    assert [look.name for look in record.looks] == ["step-0000.npy", "step-0200.npy"]
+    assert len(record.warnings) >= 2
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (["--alpha", "0.1"], "is the record of a run at alpha 0.05, not 0.1"),
+        (["--bandwidth", "3"], "other bandwidths"),
+        (["--alpha", "2"], "--alpha: expected a number between 0 and 1"),
+        (["--json", "record.txt"], "expected a name that ends in .json"),
+        (["--html", "page.txt"], "expected a name that ends in .html"),
+        (["--bandwidth", "median-pooled"], "--bandwidth: median-pooled"),
+    ],
+)
+def test_another_ruler_is_refused(change: list[str], words: str, tmp_path, reference, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = write_looks(tmp_path / "run", 0)
+    assert watch(capsys, reference, folder, "--once")[0] == 0
+    before = (folder / RECORD).read_bytes()
+    write_looks(folder, 1)
+    code, _, err = watch(capsys, reference, folder, "--once", *change)
+    assert code == 2
+    assert words in err
+    assert len(err.strip().splitlines()) == 1
+    assert (folder / RECORD).read_bytes() == before
+
+
+def test_another_reference_is_refused(tmp_path, reference, capsys) -> None:
+    folder = write_looks(tmp_path / "run", 0)
+    watch(capsys, reference, folder, "--once")
+    np.save(reference, gaussian(140, 6, seed=1).astype(np.float32))
+    write_looks(folder, 1)
+    code, _, err = watch(capsys, reference, folder, "--once")
+    assert code == 2
+    assert "other size of the reference, 150 and not 140" in err
+
+
+@pytest.mark.parametrize("damage", ["{", '{"kind": "report", "schema_version": 3}', "[]"])
+def test_a_damaged_record_is_refused_and_kept(damage: str, tmp_path, reference, capsys) -> None:
+    folder = write_looks(tmp_path / "run", 0)
+    (folder / RECORD).write_text(damage)
+    code, _, err = watch(capsys, reference, folder, "--once")
+    assert code == 2
+    assert str(folder / RECORD) in err
+    assert (folder / RECORD).read_text() == damage
+
+
+def test_bad_places_are_refused_in_a_line(tmp_path, reference, capsys) -> None:
+    for arguments, words in (
+        ((reference, tmp_path / "no"), "no such folder"),
+        ((reference, reference), "is no folder"),
+        ((tmp_path / "no.npy", tmp_path), "no such file"),
+    ):
+        code, _, err = watch(capsys, *arguments, "--once")
+        assert code == 2
+        assert words in err
+        assert len(err.strip().splitlines()) == 1
+
+
+def test_an_empty_folder_is_no_error(tmp_path, reference, capsys) -> None:
+    (tmp_path / "run").mkdir()
+    code, out, _ = watch(capsys, reference, tmp_path / "run", "--once")
+    assert (code, out) == (0, "No samples were found yet.\n")
+
+
+def test_one_process_holds_a_record(tmp_path, reference, capsys) -> None:
+    from cmmd_toolkit.common.locks import try_lock
+
+    folder = write_looks(tmp_path / "run", 0)
+    lock = try_lock(folder / f".{RECORD}.lock")
+    assert lock is not None
+    code, _, err = watch(capsys, reference, folder, "--once")
+    lock.release()
+    assert code == 2
+    assert "another process is watching with this record" in err
+
+
+def test_ctrl_c_leaves_a_whole_record(tmp_path, reference) -> None:
+    folder = write_looks(tmp_path / "run", 0, 1)
+    command = [sys.executable, "-m", "cmmd_toolkit", "watch", str(reference), str(folder), "--settle", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert [process.stdout.readline()[:13] for _ in range(2)] == ["step-0000.npy", "step-0100.npy"]
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.split("\n") == ["", "cmmd: interrupted", ""]
+    assert len(Watching.load(folder / RECORD).looks) == 2
+
+
+# ---- what is a look --------------------------------------------------------------------------------
+
+
+def test_only_finished_folders_and_archives_are_looks(tmp_path) -> None:
+    for name in ("step-9", "step-10", ".step-11.tmp"):
+        write_pictures(tmp_path / name, 2)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "model.safetensors").touch()
+    (tmp_path / "log.jsonl").touch()
+    (tmp_path / "step-2.zip").touch()
+    names = ["step-2.zip", "step-9", "step-10"]  # by their numbers
+    assert [path.name for path in WatchedFolder(tmp_path).finished()] == names
+    waiting = WatchedFolder(tmp_path, settle=1000)
+    assert waiting.finished() == []
+    assert waiting.unfinished() == 3
+    for path in (tmp_path / "step-9").iterdir():
+        os.utime(path, (0, time.time() - 2000))
+    assert [path.name for path in waiting.finished()] == ["step-9"]
+    write_pictures(tmp_path / "step-9", 1, first_seed=9)  # it is written to again
+    assert waiting.finished() == []
+
+
+def test_a_disk_with_another_clock_is_judged_by_what_changes(tmp_path) -> None:
+    picture = write_pictures(tmp_path / "step-1", 1) / "000.png"
+    os.utime(picture, (0, time.time() + 10_000))
+    waiting = WatchedFolder(tmp_path, settle=0.2)
+    assert waiting.finished() == []
+    time.sleep(0.3)
+    assert [path.name for path in waiting.finished()] == ["step-1"]
+
+
+def test_a_run_of_dit_gen_is_watched_where_it_keeps_samples(tmp_path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(InputError, match="keeps no samples; train with `keep_evaluations`"):
+        WatchedFolder(tmp_path)
+    (tmp_path / "evaluations").mkdir()
+    np.savez(tmp_path / "evaluations" / "00000100.npz", arr_0=np.zeros((2, 4, 4, 3), np.uint8))
+    assert [path.name for path in WatchedFolder(tmp_path).looks()] == ["00000100.npz"]
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [("samples-000500.zip", 500), ("step=7_seed", 7), ("fake", -1), ("9" * 30, int("9" * 18)), ("²", -1)],
+)
+def test_the_step_is_the_last_number_of_a_name(name: str, step: int) -> None:
+    assert step_of(name, -1) == step
+
+
+def test_a_terminal_shows_a_table_that_fits() -> None:
+    watched = Watch(gaussian(100, 6, seed=1))
+    for look in range(6):
+        watched.look(samples(look), f"[bold]step {look}[/]")
+    record = watched.record()
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=100, height=14, color_system=None)
+    with shown_looks(console, None) as shown:
+        shown.update(record, record.looks[-1])
+        shown.update(record, "odd [samples]")
+    text = stream.getvalue()
+    assert "[bold]step 5[/]" in text
+    assert "worse" in text
+    assert "warning: odd [samples]" in text
+    plain = io.StringIO()
+    Console(file=plain, width=100).print(looks_table(record, 3))
+    assert "[bold]step 1[/]" not in plain.getvalue()  # only the last rows
+    assert max(map(len, plain.getvalue().splitlines())) <= 100

@@ -117,7 +117,7 @@ def notes(watching: Watching) -> list[str]:
     return [
         "Lower is closer to the reference. Difference to best: to the lowest look before it, with an interval; all "
         f"intervals of the run hold together but for {chance}.",
-        f"Evidence: a look is called worse from {number_text(1 / watching.alpha, significant=3)} on; the chance of any "
+        f"Evidence: a look is called worse from {1 / watching.alpha:.4g} on; the chance of any "
         f"false call is at most {chance}, however many looks there are.",
     ]
 

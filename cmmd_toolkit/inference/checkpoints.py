@@ -90,9 +90,7 @@ def checkpoint_test(*, earlier: MmdScore, later: MmdScore) -> CheckpointTest:
     Raises:
         ArgumentError: too few rows.
     """
-    assert earlier.rows is not None
-    assert later.rows is not None
-    (x, z), (_, y) = earlier.rows, later.rows
+    (x, z), (_, y) = _rows_of(earlier), _rows_of(later)
     count = min(len(y), len(z))
     if min(count, len(x)) < LEAST_ROWS:
         raise ArgumentError(
@@ -134,9 +132,7 @@ class _Batches:
 
     @classmethod
     def of(cls, earlier: MmdScore, later: MmdScore, of_y: Order, of_z: Order) -> "_Batches":
-        assert earlier.rows is not None
-        assert later.rows is not None
-        (x, z), (_, y) = earlier.rows, later.rows
+        (x, z), (_, y) = _rows_of(earlier), _rows_of(later)
         own = earlier.terms[0].sums
         assert isinstance(own, Within)
         edges = np.linspace(0, len(of_y), _BATCHES + 1).astype(np.int64)
@@ -172,6 +168,15 @@ class _Batches:
             shares[:first] += weight / first
         at_x = (x_y - x_z) / count
         return 2 * math.sqrt(float((shares @ shares) * pairs.var(ddof=1) + at_x.var(ddof=1) / len(at_x)))
+
+
+def _rows_of(score: MmdScore) -> tuple[GaussianRows, GaussianRows]:
+    """Those of the reference and of the samples, under one backbone."""
+    assert score.rows is not None
+    x, y = score.rows
+    assert isinstance(x, GaussianRows)
+    assert isinstance(y, GaussianRows)
+    return x, y
 
 
 def _orders(y: int, z: int) -> tuple[Order, Order]:

@@ -133,6 +133,12 @@ def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="PATH|ID",
             help="Decodes latents. [default: the checkpoint's own; for official ones stabilityai/sd-vae-ft-ema]",
         ),
+        _text(
+            "--latent-stats",
+            metavar="FILE",
+            type=FILE,
+            help="Mean and std of each channel by which the model sees latents: LightningDiT's latents_stats.pt.",
+        ),
         _text("--device", metavar="NAME", default="auto", help="auto (a GPU if there is one), cpu, cuda:1."),
         _choice(
             "--precision",
@@ -163,7 +169,11 @@ def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "latents of 256 pixels, batches of 4, Adam at 1e-4, 100 epochs: 25 steps per picture, for a GPU; the "
             "forecast says what that takes here. small: a small model of 32 x 32 pixels, for a CPU; no autoencoder.",
         ),
-        _text("--model", metavar="NAME", help="Architecture, DiT-S/8 to DiT-XL/2. [default: DiT-B/4; small: its own]"),
+        _text(
+            "--model",
+            metavar="NAME",
+            help="Architecture, DiT-S/8 to DiT-XL/2, LightningDiT-B/1 to -1p6B/2. [default: DiT-B/4; small: its own]",
+        ),
         _int("--hidden-size", metavar="D", help="Width of the model, instead of that of --model."),
         _int("--depth", metavar="N", help="Number of blocks, instead of that of --model."),
         _int("--num-heads", metavar="N", help="Number of attention heads, instead of that of --model."),
@@ -191,6 +201,7 @@ def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
             ["noise", "velocity"],
             help="What the network learns: noise, as DiT, or a velocity, as SiT. [default: noise; with --init its own]",
         ),
+        _flag("--qk-norm", help="Normalise queries and keys: steadier at large learning rates."),
         click.option(
             "--learn-sigma/--no-learn-sigma",
             default=None,

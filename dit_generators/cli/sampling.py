@@ -19,7 +19,10 @@ from ..weights.autoencoder import DEFAULT as DEFAULT_AUTOENCODER, Autoencoder, c
 from ..weights.checkpoint import Checkpoint, build_model, read_checkpoint
 from ..weights.family import Family
 from ..weights.hub import bundled_file
+from ..weights.latent_stats import with_latent_stats
 from .given import check_window_options
+
+_DEFAULT_CHANNELS = 4  # of the latents of the default autoencoder
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class SamplingKeywords:
     noise: str | None
     batch_size: int
     autoencoder: str | None
+    latent_stats: str | None
     device: str
     precision: Precision
     vae_precision: Precision
@@ -131,10 +135,14 @@ def load_model(
     if makes_pixels(model):
         if asked.autoencoder:
             raise ArgumentError("--autoencoder: the model makes pixels and needs none")
+        if asked.latent_stats:
+            raise ArgumentError("--latent-stats: the model makes pixels and has no latents")
         if asked.vae_precision != "fp32":
             raise ArgumentError("--vae-precision: the model makes pixels and has no autoencoder")
         return model, None, source
     autoencoder = replace(find_autoencoder(checkpoint, asked.autoencoder, device), precision=asked.vae_precision)
+    if asked.latent_stats:
+        autoencoder = with_latent_stats(autoencoder, asked.latent_stats)
     check_latents(model, autoencoder)
     return model, autoencoder, source
 
@@ -147,6 +155,11 @@ def find_autoencoder(checkpoint: Checkpoint, given: str | None, device: torch.de
         if checkpoint.trained_here:
             raise CheckpointError(
                 f"{checkpoint.path}: does not say with which autoencoder it was trained; give it by --autoencoder PATH"
+            )
+        if checkpoint.config.in_channels != _DEFAULT_CHANNELS:
+            raise CheckpointError(
+                f"{checkpoint.path}: makes latents of {checkpoint.config.in_channels} channels, which are not those of "
+                f"{DEFAULT_AUTOENCODER}; give the autoencoder it was trained with by --autoencoder PATH"
             )
         say(f"autoencoder: {DEFAULT_AUTOENCODER}, that of the official checkpoints")
         return load_autoencoder(DEFAULT_AUTOENCODER, device)

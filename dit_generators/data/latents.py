@@ -164,8 +164,7 @@ def _identity(pixels: Pixels, autoencoder: Autoencoder, digest: str | None) -> d
         known["pictures_sha256"] = hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()
     return known | {
         "autoencoder_sha256": autoencoder.weights_sha256,
-        "scale": autoencoder.scale,
-        "shift": autoencoder.shift,
+        **autoencoder.factors,
     }
 
 

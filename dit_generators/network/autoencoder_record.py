@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from ..errors import CheckpointError
 
+Factor = float | tuple[float, ...]  # one number, or one for each channel
+
 
 class Recorded(Protocol):
     """What the record takes from an autoencoder."""
@@ -20,10 +22,10 @@ class Recorded(Protocol):
     def weights_sha256(self) -> str: ...
 
     @property
-    def scale(self) -> float: ...
+    def scale(self) -> Factor: ...
 
     @property
-    def shift(self) -> float: ...
+    def shift(self) -> Factor: ...
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,8 @@ class AutoencoderRecord:
 
     source: str
     weights_sha256: str
-    scale: float
-    shift: float
+    scale: Factor
+    shift: Factor
 
     @classmethod
     def of(cls, autoencoder: Recorded) -> "AutoencoderRecord":
@@ -50,10 +52,10 @@ class AutoencoderRecord:
             raise CheckpointError(
                 f"{where}: expected {', '.join(names)} in the record of its autoencoder, got {fields!r}"
             )
-        texts, numbers = (fields["source"], fields["weights_sha256"]), (fields["scale"], fields["shift"])
-        if not all(isinstance(text, str) for text in texts) or not all(map(_is_finite, numbers)):
+        texts, factors = (fields["source"], fields["weights_sha256"]), (fields["scale"], fields["shift"])
+        if not all(isinstance(text, str) for text in texts) or not all(map(_is_factor, factors)):
             raise CheckpointError(f"{where}: the record of its autoencoder is not usable ({fields!r})")
-        return cls(*texts, *map(float, numbers))
+        return cls(*texts, *(tuple(map(float, f)) if isinstance(f, list) else float(f) for f in factors))
 
     @classmethod
     def from_json(cls, text: str, where: str) -> "AutoencoderRecord":
@@ -74,12 +76,22 @@ class AutoencoderRecord:
             before, now = getattr(self, name), getattr(found, name)
             if before != now:
                 told = (
-                    "has other weights than" if name == "weights_sha256" else f"has {name} {now:g}, not {before:g} as"
+                    "has other weights than"
+                    if name == "weights_sha256"
+                    else f"has {name} {_text(now)}, not {_text(before)} as"
                 )
                 raise CheckpointError(
                     f"autoencoder {autoencoder.source}: {told} {self.source}, with which the model was trained; "
                     "give that one by `autoencoder=PATH`"
                 )
+
+
+def _is_factor(value: object) -> bool:
+    return all(map(_is_finite, value)) and value != [] if isinstance(value, list) else _is_finite(value)
+
+
+def _text(factor: Factor) -> str:
+    return f"{factor:g}" if isinstance(factor, float | int) else f"{factor[0]:g}, ... for {len(factor)} channels"
 
 
 def _is_finite(value: object) -> bool:

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from ..attention.neighbours import Border
 from ..attention.settings import AttentionSettings
@@ -13,6 +13,11 @@ from ..errors import ArgumentError
 # depth, hidden size, heads: Peebles & Xie, arXiv 2212.09748, table 1.
 SIZES = {"S": (12, 384, 6), "B": (12, 768, 12), "L": (24, 1024, 16), "XL": (28, 1152, 16)}
 PATCHES = (2, 4, 8)
+# Yao et al., arXiv 2501.01423, models/lightningdit.py.
+LIGHTNING_SIZES = {**SIZES, "1p0B": (24, 1536, 24), "1p6B": (28, 1792, 28)}
+LIGHTNING_PATCHES = (1, 2)
+_CHOICES = {"norm": ("layer", "rms"), "feed_forward": ("gelu", "swiglu")}
+_BESIDE_DIT = ("qk_norm", "norm", "feed_forward", "rotary", "modulation_shift")
 _MOST_HEADS = 32  # that a message suggests
 _OLD_ENGINES = re.compile(r"\bswa:(?:flex|gather)\b")  # in files of versions that let users fix them
 
@@ -28,10 +33,15 @@ class DiTConfig:
         hidden_size: width D of a token; divisible by 4 and by num_heads.
         depth: number of blocks.
         num_heads: attention heads a block.
-        mlp_ratio: width of the feed-forward layer as a multiple of D.
+        mlp_ratio: width of the feed-forward layer as a multiple of D; of both its halves where it is "swiglu".
         num_classes: number of classes; 0 for an unconditional model, which then has no label table.
         class_dropout_prob: share of labels replaced by the null label in training; 0 leaves the null label out.
         learn_sigma: predict the variance too: 2 in_channels come out instead of in_channels.
+        qk_norm: normalise the queries and keys of each head.
+        norm: of tokens, queries and keys: "layer", or "rms".
+        feed_forward: "gelu", two layers, or "swiglu", three.
+        rotary: turn queries and keys by their positions, beside the table that is added; head_dim divisible by 4.
+        modulation_shift: shift in the blocks, as well as scale and gate.
         attention: kind of each layer: naive, full, xformers, swa, or a pattern such as "swa*3,full".
         window, window_border, window_dilation: the window of the layers that are swa.
 
@@ -48,6 +58,11 @@ class DiTConfig:
     num_classes: int = 1000
     class_dropout_prob: float = 0.1
     learn_sigma: bool = True
+    qk_norm: bool = False
+    norm: Literal["layer", "rms"] = "layer"
+    feed_forward: Literal["gelu", "swiglu"] = "gelu"
+    rotary: bool = False
+    modulation_shift: bool = True
     attention: str = "full"
     window: int = 3
     window_border: Border = "shift"
@@ -70,15 +85,25 @@ class DiTConfig:
                 f"num_heads: expected a divisor of `hidden_size` {self.hidden_size}, got {self.num_heads}; "
                 f"take one of {', '.join(map(str, divisors))}"
             )
+        self._check_layers()
         if self.num_classes < 0:
             raise ArgumentError(f"num_classes: expected 0 (unconditional) or more, got {self.num_classes}")
         if not 0 <= self.class_dropout_prob <= 1:
             raise ArgumentError(f"class_dropout_prob: expected 0 to 1, got {self.class_dropout_prob}")
         self.attention_settings.check(self.depth, self.grid)
 
+    def _check_layers(self) -> None:
+        for name, expected in _CHOICES.items():
+            if getattr(self, name) not in expected:
+                raise ArgumentError(f"{name}: expected {' or '.join(expected)}, got {getattr(self, name)!r}")
+        if self.rotary and self.head_dim % 4:
+            raise ArgumentError(f"rotary: expected heads of a multiple of 4 channels, got {self.head_dim}")
+
     @classmethod
     def preset(cls, name: str, **changes: Any) -> "DiTConfig":
-        """A published shape by its name, `DiT-XL/2` or `XL/2`; keywords change its fields."""
+        """A published shape by its name, `DiT-XL/2`, `XL/2` or `LightningDiT-XL/1`; keywords change its fields."""
+        if name.startswith("LightningDiT-"):
+            return cls(**{**_lightning_fields(name), **changes})
         match = re.fullmatch(r"(?:DiT-)?(S|B|L|XL)/([0-9]+)", name)
         if not match or int(match[2]) not in PATCHES:
             known = ", ".join(f"DiT-{size}/{patch}" for size in SIZES for patch in PATCHES)
@@ -86,6 +111,17 @@ class DiTConfig:
         depth, hidden_size, num_heads = SIZES[match[1]]
         shape = {"depth": depth, "hidden_size": hidden_size, "num_heads": num_heads, "patch_size": int(match[2])}
         return cls(**{**shape, **changes})
+
+    @property
+    def inner_size(self) -> int:
+        """Width of the feed-forward layer."""
+        return int(self.hidden_size * self.mlp_ratio + 1e-6)  # a ratio of two whole numbers may come out below
+
+    @property
+    def beside_dit(self) -> list[str]:
+        """The fields in which its layers are not those of DiT."""
+        fields = {field.name: field.default for field in dataclasses.fields(self)}
+        return [name for name in _BESIDE_DIT if getattr(self, name) != fields[name]]
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -143,3 +179,16 @@ class DiTConfig:
                 raise ArgumentError(f"{name}: expected {types[name].__name__}, got {value!r}")
         attention = {"attention": _OLD_ENGINES.sub("swa", fields["attention"])} if "attention" in fields else {}
         return cls(**{**fields, **attention})
+
+
+def _lightning_fields(name: str) -> dict[str, Any]:
+    """As the published models are: inputs of 16 x 16 x 32, no variance, and a SwiGLU of 2/3 of four times the width."""
+    match = re.fullmatch(r"LightningDiT-([0-9A-Za-z]+)/([0-9]+)", name)
+    if not match or match[1] not in LIGHTNING_SIZES or int(match[2]) not in LIGHTNING_PATCHES:
+        known = ", ".join(f"LightningDiT-{size}/{patch}" for size in LIGHTNING_SIZES for patch in LIGHTNING_PATCHES)
+        raise ArgumentError(f"{name}: no such preset; expected one of {known}")
+    depth, hidden_size, num_heads = LIGHTNING_SIZES[match[1]]
+    shape = {"depth": depth, "hidden_size": hidden_size, "num_heads": num_heads, "patch_size": int(match[2])}
+    inputs = {"input_size": 16, "in_channels": 32, "learn_sigma": False}
+    layers = {"norm": "rms", "feed_forward": "swiglu", "rotary": True}
+    return {**shape, **inputs, **layers, "mlp_ratio": int(2 / 3 * 4 * hidden_size) / hidden_size}

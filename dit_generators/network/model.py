@@ -15,95 +15,20 @@ from ..errors import ArgumentError, AttentionChangedWarning
 from .autoencoder_record import AutoencoderRecord
 from .config import DiTConfig
 from .embeddings import LabelEmbedder, TimestepEmbedder, position_table
+from .layers import DiTBlock, FinalLayer, PatchEmbed
 from .process import DIT_PROCESS, Process
+from .rotary import RotaryPositions
 
-_LAYER_NORM_EPS = 1e-6
 # Matrix products of fewer rows than this go through other CPU kernels and round differently: conditioning is
 # computed on at least this many rows, so that an image does not depend on the size of its batch.
 _MIN_ROWS = 16
 
 
-def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """x (1 + scale) + shift, for x (B, N, D) and shift, scale (B, D)."""
-    return x * (1 + scale[:, None]) + shift[:, None]
-
-
-class PatchEmbed(nn.Module):
-    """Images (B, C, H, W) -> tokens (B, N, D): one linear map of each patch, row-major."""
-
-    def __init__(self, patch_size: int, in_channels: int, hidden_size: int) -> None:
-        super().__init__()
-        self.proj = nn.Conv2d(in_channels, hidden_size, patch_size, patch_size)
-
-    def forward(self, x: Tensor) -> Tensor:
-        # The convolution of stride = kernel as a matrix product, whose rounding does not depend on the batch.
-        patches = F.unfold(x, self.proj.kernel_size, stride=self.proj.stride).transpose(1, 2)
-        return F.linear(patches, self.proj.weight.flatten(1), self.proj.bias)
-
-
-class SelfAttention(nn.Module):
-    """Multi-head self-attention of tokens (B, N, D) by whichever function `attend` is given."""
-
-    def __init__(self, hidden_size: int, num_heads: int) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.qkv = nn.Linear(hidden_size, 3 * hidden_size)
-        self.proj = nn.Linear(hidden_size, hidden_size)
-
-    def forward(self, x: Tensor, attend: Attend) -> Tensor:
-        query, key, value = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
-        return self.proj(attend(query, key, value).transpose(1, 2).flatten(2))
-
-
-class FeedForward(nn.Module):
-    """Two linear layers with the tanh approximation of GELU between them."""
-
-    def __init__(self, hidden_size: int, inner_size: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(hidden_size, inner_size)
-        self.fc2 = nn.Linear(inner_size, hidden_size)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
-
-
-class DiTBlock(nn.Module):
-    """Attention and feed-forward, each shifted, scaled and gated by the conditioning vector (adaLN-Zero)."""
-
-    def __init__(self, hidden_size: int, num_heads: int, mlp_ratio: float) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(hidden_size, eps=_LAYER_NORM_EPS, elementwise_affine=False)
-        self.attn = SelfAttention(hidden_size, num_heads)
-        self.norm2 = nn.LayerNorm(hidden_size, eps=_LAYER_NORM_EPS, elementwise_affine=False)
-        self.mlp = FeedForward(hidden_size, int(hidden_size * mlp_ratio))
-        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(hidden_size, 6 * hidden_size))
-
-    def forward(self, x: Tensor, c: Tensor, attend: Attend) -> Tensor:
-        """x (B, N, D), c (B or more, D); rows of c beyond B are computed and left out."""
-        modulation = self.adaLN_modulation(c)[: len(x)].chunk(6, dim=1)
-        shift_msa, scale_msa, gate_msa, shift_mlp, scale_mlp, gate_mlp = modulation  # section 3.2, "adaLN-Zero block"
-        x = x + gate_msa[:, None] * self.attn(modulate(self.norm1(x), shift_msa, scale_msa), attend)
-        return x + gate_mlp[:, None] * self.mlp(modulate(self.norm2(x), shift_mlp, scale_mlp))
-
-
-class FinalLayer(nn.Module):
-    """Tokens (B, N, D) -> patches (B, N, patch * patch * channels), channel last within a patch."""
-
-    def __init__(self, hidden_size: int, patch_size: int, out_channels: int) -> None:
-        super().__init__()
-        self.norm_final = nn.LayerNorm(hidden_size, eps=_LAYER_NORM_EPS, elementwise_affine=False)
-        self.linear = nn.Linear(hidden_size, patch_size * patch_size * out_channels)
-        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(hidden_size, 2 * hidden_size))
-
-    def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        shift, scale = self.adaLN_modulation(c)[: len(x)].chunk(2, dim=1)
-        return self.linear(modulate(self.norm_final(x), shift, scale))
-
-
 class DiT(nn.Module):
     """Noisy images, timesteps and labels -> predicted noise (and raw variance where it is learned).
 
-    The parameters and their names are those of the official implementation, so official state dicts load strictly.
+    The parameters and their names are those of the official implementation, so official state dicts load strictly; with
+    the layers of LightningDiT (arXiv 2501.01423), which the configuration names, those of its implementation.
     """
 
     pos_embed: Tensor
@@ -119,8 +44,9 @@ class DiT(nn.Module):
         )
         table = torch.from_numpy(position_table(width, config.grid)).float()[None]
         self.pos_embed = nn.Parameter(table, requires_grad=False)
-        self.blocks = nn.ModuleList(DiTBlock(width, config.num_heads, config.mlp_ratio) for _ in range(config.depth))
-        self.final_layer = FinalLayer(width, config.patch_size, config.out_channels)
+        self.feat_rope = RotaryPositions(config.head_dim, config.grid) if config.rotary else None
+        self.blocks = nn.ModuleList(DiTBlock(config) for _ in range(config.depth))
+        self.final_layer = FinalLayer(config)
         self.attention_settings = config.attention_settings
         self.autoencoder_record: AutoencoderRecord | None = None  # of the latents it makes, where that is known
         self.process: Process = DIT_PROCESS  # that it is, or will be, trained for
@@ -172,7 +98,8 @@ class DiT(nn.Module):
         c = self.conditioning(timesteps, class_labels, drop)
         x = self.x_embedder(x_t) + self.pos_embed
         for block, attend in zip(self.blocks, attention or self.attention_functions(), strict=True):
-            x = _recomputed(block, x, c, attend) if recompute else block(x, c, attend)
+            arguments = (x, c, attend, self.feat_rope)
+            x = _recomputed(block, *arguments) if recompute else block(*arguments)
         return self.unpatchify(self.final_layer(x, c)[:batch])
 
     def conditioning(self, timesteps: Tensor, class_labels: Tensor | None, drop: Tensor | None = None) -> Tensor:
@@ -270,9 +197,9 @@ class DiT(nn.Module):
             check_labels(class_labels.tolist(), self.config)
 
 
-def _recomputed(block: nn.Module, x: Tensor, c: Tensor, attend: Attend) -> Tensor:
+def _recomputed(block: nn.Module, x: Tensor, c: Tensor, attend: Attend, positions: nn.Module | None) -> Tensor:
     """The block without its activations; it draws nothing, so no state of a generator is kept for it."""
-    result: Tensor = checkpoint(block, x, c, attend, use_reentrant=False, preserve_rng_state=False)
+    result: Tensor = checkpoint(block, x, c, attend, positions, use_reentrant=False, preserve_rng_state=False)
     return result
 
 

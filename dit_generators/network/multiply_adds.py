@@ -7,9 +7,10 @@ from .config import DiTConfig
 def multiply_adds(config: DiTConfig, settings: AttentionSettings | None = None) -> int:
     """Multiply-adds of one forward pass for one image (the "Gflops" of the DiT paper, table 4, times 1e9)."""
     tokens, width = config.num_tokens, config.hidden_size
-    inner = int(width * config.mlp_ratio)
-    # A token in a block: Q, K, V and the projection (4 D^2), feed-forward (2 D inner); an image: adaLN's six vectors.
-    block = tokens * (4 * width**2 + 2 * width * inner) + 6 * width**2
+    layers = 3 if config.feed_forward == "swiglu" else 2
+    vectors = 6 if config.modulation_shift else 4
+    # A token in a block: Q, K, V and the projection (4 D^2), feed-forward (2 or 3 D inner); an image: adaLN's vectors.
+    block = tokens * (4 * width**2 + layers * width * config.inner_size) + vectors * width**2
     patch = config.patch_size**2
     # Patches in and out; adaLN of the last layer (2 D^2); the two layers of the timestep's embedding.
     ends = tokens * width * patch * (config.in_channels + config.out_channels) + 2 * width**2 + 256 * width + width**2

@@ -45,6 +45,11 @@ _WAS = {
     "ema_warmup": False,
     "process": process_fields(DIT_PROCESS),
     "timestep_shift": 1.0,
+    "qk_norm": False,
+    "norm": "layer",
+    "feed_forward": "gelu",
+    "rotary": False,
+    "modulation_shift": True,
 }  # where an older record says nothing
 _SHEET, _PREVIEW, _NPZ = _BESIDE = (".contact-sheet.png", ".preview.png", ".npz")
 _SHEET_IMAGES = 64

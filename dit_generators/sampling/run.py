@@ -81,8 +81,7 @@ class SampleRun:
             if self.autoencoder is None
             else {
                 "weights_sha256": self.autoencoder.weights_sha256,
-                "scale": self.autoencoder.scale,
-                "shift": self.autoencoder.shift,
+                **self.autoencoder.factors,
                 "vae_precision": self.autoencoder.precision,
             },
         }

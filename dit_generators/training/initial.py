@@ -16,7 +16,7 @@ from ..weights.checkpoint import Checkpoint, build_model, read_checkpoint
 from ..weights.digest import weights_digest
 from .options import TrainOptions
 
-_OWN = ("pos_embed",)  # a table that the configuration decides
+_OWN = ("pos_embed", "feat_rope.freqs_cos", "feat_rope.freqs_sin")  # tables that the configuration decides
 _LABELS = "y_embedder."
 
 

@@ -51,12 +51,13 @@ class TrainOptions:
     256-pixel pictures, batches of 4, Adam at 1e-4, 100 epochs.
 
     Attributes:
-        model: a published shape, DiT-S/8 to DiT-XL/2.
+        model: a published shape, DiT-S/8 to DiT-XL/2, or LightningDiT-B/1 to LightningDiT-1p6B/2 with its layers.
         hidden_size, depth, num_heads, patch_size: other numbers than the shape's; None is the shape's.
         attention: kind of each layer: naive, full, xformers, swa, or a pattern such as "swa*3,full".
         window, border, dilation: of the layers that are swa; the window is odd, in tokens.
         objective: "noise", DiT's diffusion, or "velocity", SiT's flow on the linear path; None is that of `init`, else
             "noise".
+        qk_norm: normalise queries and keys, which keeps attention from exploding at large rates; not with `init`.
         learn_sigma: learn the variance, too; None is True for noise and False for a velocity, which has none.
         image_size: rows (= columns) of the pictures, in pixels.
         space: "latent" trains on an autoencoder's latents, "pixel" on the pixels themselves.
@@ -97,6 +98,7 @@ class TrainOptions:
     border: Border = "shift"
     dilation: int = 1
     objective: Literal["noise", "velocity"] | None = None
+    qk_norm: bool = False
     learn_sigma: bool | None = None
     image_size: int = 256
     space: Literal["latent", "pixel"] = "latent"
@@ -183,6 +185,8 @@ class TrainOptions:
         """The name of a field that says which shape the model has."""
         if self.model != "DiT-B/4":
             return "model"
+        if self.qk_norm:
+            return "qk_norm"
         return next((name for name in _SHAPE if getattr(self, name) is not None), None)
 
     def _check_numbers(self) -> None:
@@ -230,6 +234,7 @@ class TrainOptions:
             in_channels=in_channels,
             num_classes=num_classes,
             learn_sigma=self.objective != "velocity" if self.learn_sigma is None else self.learn_sigma,
+            qk_norm=self.qk_norm,
             attention=self.attention,
             window=self.window,
             window_border=self.border,

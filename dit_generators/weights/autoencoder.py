@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,15 +30,16 @@ _PATTERNS = ("config.json", "diffusion_pytorch_model.safetensors", "diffusion_py
 
 @dataclass(frozen=True)
 class Autoencoder:
-    """A diffusers autoencoder and the factor between its latents and those the DiT sees (0.18215 for DiT's).
+    """A diffusers autoencoder and what is between its latents z and those the DiT sees, (z - shift) scale.
 
+    Both are numbers (0 and 0.18215 for DiT's), or one for each channel.
     `precision` is that of `decode`: fp32, or bf16 or fp16 by autocast.
     """
 
     network: Any
     source: str
-    scale: float
-    shift: float
+    scale: float | tuple[float, ...]
+    shift: float | tuple[float, ...]
     precision: Precision = "fp32"
 
     @property
@@ -50,13 +52,19 @@ class Autoencoder:
         """The hash of its weights."""
         return weights_digest(self.network.state_dict())
 
+    @property
+    def factors(self) -> dict[str, Any]:
+        """`scale` and `shift` as JSON values."""
+        both = {"scale": self.scale, "shift": self.shift}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in both.items()}
+
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Latents (B, C, h, w) as the DiT sees them -> images (B, 3, H, W) in about [-1, 1].
 
         A few at a time, so that memory stays flat; on a CPU one, so that an image does not depend on its batch.
         """
-        parts = _few(latents / self.scale + self.shift)
+        parts = _few(latents / _along_channels(self.scale, latents) + _along_channels(self.shift, latents))
         with autocast(self.precision, latents.device):
             images = torch.cat([self.network.decode(part).sample for part in parts])
         return images.float()
@@ -74,7 +82,42 @@ class Autoencoder:
         else:
             means = torch.cat([e.latents for e in encoded])
             deviations = torch.zeros_like(means)
-        return (means - self.shift) * self.scale, deviations * self.scale
+        scale, shift = _along_channels(self.scale, means), _along_channels(self.shift, means)
+        return (means - shift) * scale, deviations * scale
+
+
+def per_channel(mean: Any, deviation: Any, scale: float, where: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """`scale` and `shift` of an autoencoder whose latents are normalised: (z - mean) / deviation, times `scale`.
+
+    Raises CheckpointError for what are no numbers, one for each channel, or deviations that are not above 0.
+    """
+    try:
+        means, deviations = ([float(value) for value in values] for values in (mean, deviation))
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{where}: expected mean and deviation of each channel of the latents") from error
+    finite = all(abs(value) < math.inf for value in (*means, *deviations))
+    if len(means) != len(deviations) or not finite or not all(value > 0 for value in deviations):
+        raise CheckpointError(
+            f"{where}: expected as many means of latents as deviations, all of them finite and deviations above 0"
+        )
+    return tuple(scale / value for value in deviations), tuple(means)
+
+
+def _between(config: Mapping[str, Any], folder: Path) -> tuple[Any, Any]:
+    """As diffusers has it: scaling_factor and shift_factor, or latents_mean and latents_std of each channel."""
+    scale = _number(config.get("scaling_factor") or 1.0, folder)
+    shift = _number(config.get("shift_factor") or 0.0, folder)
+    mean, deviation = config.get("latents_mean"), config.get("latents_std")
+    if mean is None and deviation is None:
+        return scale, shift
+    between = per_channel(mean, deviation, scale, str(folder))
+    if len(between[0]) != config.get("latent_channels"):
+        raise CheckpointError(f"{folder}: latents_mean: expected one number for each channel of the latents")
+    return between
+
+
+def _along_channels(value: float | tuple[float, ...], like: Tensor) -> Any:
+    return value if isinstance(value, float | int) else torch.tensor(value, device=like.device).reshape(1, -1, 1, 1)
 
 
 def _few(images: Tensor) -> tuple[Tensor, ...]:
@@ -106,8 +149,7 @@ def load_autoencoder(source: str | Path, device: str | torch.device = "cpu") -> 
         raise CheckpointError(
             f"{folder}: the {kind.__name__} in it cannot be read ({reason}); fetch it again"
         ) from error
-    scale = _number(network.config.get("scaling_factor") or 1.0, folder)
-    shift = _number(network.config.get("shift_factor") or 0.0, folder)
+    scale, shift = _between(network.config, folder)
     network = network.to(device).eval().requires_grad_(False)
     if next(network.parameters()).device.type == "cuda":
         network.to(memory_format=torch.channels_last)  # cuDNN's own layout

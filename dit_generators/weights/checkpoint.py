@@ -17,7 +17,7 @@ from ..errors import ArgumentError, CheckpointError
 from ..network.autoencoder_record import AutoencoderRecord
 from ..network.config import DiTConfig
 from ..network.model import DiT
-from ..network.process import DIT_PROCESS, Process, process_fields
+from ..network.process import DIT_PROCESS, Flow, Process, process_fields
 from .digest import weights_digest
 from .family import Family, check_family_name, family_of, process_of
 from .files import (
@@ -145,8 +145,8 @@ def _read_one(
         raise _no_choice(path, weights)
     if "pos_embed.proj.weight" in file.state:
         raise CheckpointError(f"{path}: has diffusers' names; give the folder that holds it and its config.json")
-    check_family(file.state, str(path))
     process, state = _process(file, path, family), without_projectors(file.state)
+    check_family(file.state, str(path), known=file.config is not None or isinstance(process, Flow))
     config = config or file.config or config_from_shapes(state, _heads(file, num_heads), str(path), file.classes)
     ours = file.config is not None and path.name in ("ema.safetensors", "model.safetensors")
     return Checkpoint(config, state, path, record=file.autoencoder, trained_here=ours, process=process)
@@ -188,6 +188,9 @@ def write_checkpoint(checkpoint: Checkpoint, target: str | Path, autoencoder: Pa
         with replacing(target) as temporary:
             metadata = _metadata(checkpoint) | {CONFIG_KEY: checkpoint.config.to_json()}
             write_safetensors(state, temporary, metadata | {CHECKSUM_KEY: weights_digest(state, metadata)})
+    elif checkpoint.config.beside_dit:
+        told = ", ".join(checkpoint.config.beside_dit)
+        raise CheckpointError(f"{target}: this format is for DiT, which has no {told}; write .safetensors")
     elif checkpoint.process != DIT_PROCESS:
         raise CheckpointError(
             f"{target}: this format cannot say what the model was trained for, which is not DiT's diffusion "

@@ -17,8 +17,8 @@ _WEIGHTS = {
     "PixArt": r"(?:blocks\.\d+\.cross_attn|y_embedder\.y_proj|t_block|caption_projection)\.",
     "Stable Diffusion 3": r"(?:model\.diffusion_model\.)?(?:joint_blocks|context_embedder)\.",
     "Flux": r"double_blocks\.",
-    "relative of DiT with normalised queries": r"blocks\.\d+\.attn\.(?:q_norm|k_norm)\.",
 }
+_NORMALISED = r"blocks\.\d+\.attn\.(?:q_norm|k_norm)\."  # in several families, each with another objective
 _FAMILIES = r"(U-?ViT|MDT(?:v2)?|MaskDiT|PixArt)"
 _MODEL_NAME = re.compile(rf"(?<![a-z]){_FAMILIES}(?![a-z])", re.IGNORECASE)
 _FILE_NAME = re.compile(rf"(?:^|[-_.]){_FAMILIES}[-_](?:S|B|L|XL|M|H)[-_/]?\d", re.IGNORECASE)
@@ -87,9 +87,13 @@ def walk(args: Any) -> Iterator[tuple[str, Any]]:
         left += named.values()
 
 
-def check_family(names: Mapping[str, Any], where: str) -> None:
-    """Raise CheckpointError when names of weights, or of the file and its folders, are those of another family."""
-    for family, pattern in _WEIGHTS.items():
+def check_family(names: Mapping[str, Any], where: str, *, known: bool = False) -> None:
+    """Raise CheckpointError when names of weights, or of the file and its folders, are those of another family.
+
+    Where the family is not `known`, normalised queries say that it is not DiT's.
+    """
+    unknown = {} if known else {"relative of DiT with normalised queries": _NORMALISED}
+    for family, pattern in (_WEIGHTS | unknown).items():
         found = next((name for name in names if re.match(pattern, name)), None)
         if found:
             raise CheckpointError(f"{where}: is a {family} ({found}) and no DiT; {_ADVICE}")

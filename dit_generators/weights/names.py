@@ -34,6 +34,7 @@ _EMBEDDERS = {  # diffusers keeps a copy in every block
 _CLASSES = ("DiTTransformer2DModel", "Transformer2DModel")
 _OF_DIT = {"norm_type": "ada_norm_zero", "activation_fn": "gelu-approximate", "attention_bias": True}
 _QKV = ("attn1.to_q", "attn1.to_k", "attn1.to_v")
+_ROTARY = "feat_rope.freqs_cos"
 _MOST_TOKENS = 2**16  # 4096 pixels as latents in patches of 2
 
 
@@ -44,6 +45,8 @@ def without_projectors(state: Mapping[str, Tensor]) -> State:
 
 def to_diffusers(state: Mapping[str, Tensor], config: DiTConfig) -> State:
     """Names and layout of diffusers' DiTTransformer2DModel."""
+    if config.beside_dit:
+        raise CheckpointError(f"diffusers' DiT has no {', '.join(config.beside_dit)}, as this model has")
     if not config.num_classes:
         raise CheckpointError("diffusers' DiT always has class labels; an unconditional model cannot be written for it")
     if not config.has_null_label:
@@ -152,7 +155,9 @@ def config_from_shapes(
     _, tokens, _ = _size(state, "pos_embed", 3, where)
     hidden_size, in_channels, patch_size, _ = _size(state, "x_embedder.proj.weight", 4, where)
     outputs, _ = _size(state, "final_layer.linear.weight", 2, where)
-    inner, _ = _size(state, "blocks.0.mlp.fc1.weight", 2, where)
+    swiglu = "blocks.0.mlp.w12.weight" in state
+    inner, _ = _size(state, f"blocks.0.mlp.{'w12' if swiglu else 'fc1'}.weight", 2, where)
+    modulated, _ = _size(state, "blocks.0.adaLN_modulation.1.weight", 2, where)
     edge = round(tokens**0.5)
     if edge**2 != tokens:
         raise CheckpointError(f"{where}: pos_embed has {tokens} tokens, which is no square grid")
@@ -165,12 +170,25 @@ def config_from_shapes(
         in_channels=in_channels,
         hidden_size=hidden_size,
         depth=len(blocks),
-        num_heads=_published_heads(hidden_size, where) if num_heads is None else num_heads,
-        mlp_ratio=inner / hidden_size,
+        num_heads=_heads_of(state, hidden_size, num_heads, where),
+        mlp_ratio=inner / (2 if swiglu else 1) / hidden_size,
         num_classes=rows - has_null,
         class_dropout_prob=0.1 if has_null else 0.0,
         learn_sigma=outputs == 2 * in_channels * patch_size**2,
+        qk_norm="blocks.0.attn.q_norm.weight" in state,
+        norm="rms" if "blocks.0.norm1.weight" in state else "layer",
+        feed_forward="swiglu" if swiglu else "gelu",
+        rotary=_ROTARY in state,
+        modulation_shift=modulated != 4 * hidden_size,
     )
+
+
+def _heads_of(state: Mapping[str, Tensor], hidden_size: int, num_heads: int | None, where: str) -> int:
+    """By the width of a head, where weights or tables of one tell it; else as told, else as published."""
+    for name, axis, dimensions in ((_ROTARY, 1, 2), ("blocks.0.attn.q_norm.weight", 0, 1)):
+        if name in state:
+            return hidden_size // _size(state, name, dimensions, where)[axis]
+    return _published_heads(hidden_size, where) if num_heads is None else num_heads
 
 
 def _has_null(rows: int, num_classes: int | None, where: str) -> bool:

@@ -85,3 +85,29 @@ def repa_checkpoint(path: Path, **args: Any) -> Path:
     }
     torch.save({"model": state, "ema": state, "args": argparse.Namespace(**{**given, **args}), "steps": 9}, path)
     return path
+
+
+LIGHTNING: dict[str, Any] = {
+    "norm": "rms", "feed_forward": "swiglu", "rotary": True, "learn_sigma": False, "mlp_ratio": 8 / 3,
+    "hidden_size": 48, "num_heads": 3, "depth": 2, "patch_size": 1, "input_size": 4, "in_channels": 32,
+}  # fmt: skip
+
+
+def lightning_checkpoint(path: Path, model_fields: dict[str, Any], **transport: Any) -> Path:
+    """As train.py of LightningDiT writes it: its YAML file beside the weights, DistributedDataParallel's names."""
+    state = random_model(3, **{"num_classes": 5, **LIGHTNING, **model_fields}).state_dict()
+    config = {
+        "data": {"image_size": 64, "num_classes": 5, "latent_norm": True, "latent_multiplier": 1.0},
+        "model": {"model_type": "LightningDiT-XL/1", "use_qknorm": False, "use_swiglu": True, "in_chans": 32},
+        "transport": {
+            "path_type": "Linear",
+            "prediction": "velocity",
+            "loss_weight": None,
+            "use_lognorm": True,
+            **transport,
+        },
+        "sample": {"mode": "ODE", "sampling_method": "euler", "cfg_interval_start": 0.125, "timestep_shift": 0.3},
+    }
+    named = {f"module.{name}": value for name, value in state.items()}
+    torch.save({"model": named, "ema": named, "opt": {}, "config": config}, path)
+    return path

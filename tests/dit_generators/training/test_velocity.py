@@ -13,7 +13,7 @@ from flow_oracles import official_state
 from PIL import Image
 from training_runs import SMALL, assert_same_end, small_run
 
-from dit_generators import TrainOptions, load_checkpoint, make_run
+from dit_generators import TrainOptions, load_checkpoint, make_run, save_checkpoint
 from dit_generators.data.batches import make_batch, pixel_example
 from dit_generators.errors import ArgumentError, CheckpointError
 from dit_generators.network.process import Diffusion, Flow
@@ -115,3 +115,34 @@ def test_training_goes_on_with_a_diffusers_folder_of_dits_diffusion_only(tmp_pat
         else:
             with pytest.raises(CheckpointError, match=message):
                 make_run(*arguments)
+
+
+def test_normalised_queries_and_the_layers_of_lightningdit_train_and_resume(
+    tmp_path: Path, capfd: Any, pictures: Path
+) -> None:
+    for name, more in (
+        ("qk", ["--qk-norm"]),
+        ("lightning", ["--model", "LightningDiT-B/2", "--objective", "velocity"]),
+    ):
+        command = ["train", pictures, "--out", tmp_path / name, *SMALL, "--save-every", 2, *more, "--steps"]
+        for steps in (2, 4):
+            finished = dit_gen(capfd, *command, steps)
+            assert finished.code == 0, finished.err
+        config = load_checkpoint(tmp_path / name).config
+        assert (config.qk_norm, config.rotary) == (name == "qk", name == "lightning")
+        record = json.loads((tmp_path / name / "run.json").read_text())
+        assert record["qk_norm"] is config.qk_norm
+        given = ["--checkpoint", tmp_path / name, "--num", 1, "--steps", 2, "--out", tmp_path / f"samples-{name}"]
+        sampled = dit_gen(capfd, "sample", *given)
+        assert sampled.code == 0, sampled.err
+    with pytest.raises(ArgumentError, match="`qk_norm`: the shape of the model is that of `init`"):
+        TrainOptions(qk_norm=True, init="x")
+
+
+def test_a_model_of_lightningdits_layers_goes_on_at_another_size(tmp_path: Path, pictures: Path) -> None:
+    """Its tables of positions are those of the new grid."""
+    save_checkpoint(random_model(rotary=True, norm="rms", qk_norm=True), before := tmp_path / "m.safetensors")
+    options = TrainOptions(space="pixel", image_size=16, batch_size=4, steps=1, init=before, device="cpu")
+    model = make_run(pictures, tmp_path / "run", options).state.model
+    assert model.feat_rope is not None
+    assert model.feat_rope.freqs_cos.shape == (64, 16)

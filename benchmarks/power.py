@@ -27,13 +27,14 @@ from cmmd_toolkit import joint_test, two_sample_test
 from cmmd_toolkit.estimation.deal_forms import Kernel, ScaledRows, forms_of
 from cmmd_toolkit.estimation.groups import holm
 from cmmd_toolkit.inference.dealt_kernels import DealtKernels
-from cmmd_toolkit.inference.joint import KERNELS
+from cmmd_toolkit.inference.joint import kernels_for
 from cmmd_toolkit.inference.pooled_pictures import deals
 
 Found = dict[str, object]
 Rows = np.ndarray
 PERMUTATIONS, N = 299, 150
 LEVEL = 0.05
+KERNELS = kernels_for(nearest=1.0)
 MEDIAN = KERNELS.index(Kernel("gaussian", 1.0))
 WIDE = tuple(k for k, kernel in enumerate(KERNELS) if kernel.family == "gaussian")
 
@@ -49,7 +50,7 @@ class Dealt:
         self.signs = deals(np.arange(self.n + self.m) < self.n, PERMUTATIONS, seed)
         self.distances = squareform(pdist(self.rows))
         self.median = float(np.median(self.distances[np.triu_indices(self.n + self.m, 1)]))
-        scaled = ScaledRows(self.rows, self.rows.mean(axis=0), self.median)
+        scaled = ScaledRows(self.rows, self.rows.mean(axis=0), self.median, min(kernel.width for kernel in KERNELS))
         self.own = DealtKernels.of(forms_of(scaled, KERNELS, self.signs), self.signs)
 
     def mmd(self, kernel: Rows) -> Rows:
@@ -223,10 +224,11 @@ def backbones_line(pool: Pool, fault: Fault, draws: int) -> Found:
 def cost_line(rows: int, backbones: int, dim: int = 768) -> Found:
     random = np.random.default_rng(0)
     sides = [{f"b{k}": random.standard_normal((rows, dim), dtype=np.float32) for k in range(backbones)} for _ in "xy"]
-    start = time.perf_counter()
+    start, used = time.perf_counter(), time.process_time()
     joint_test(reference=sides[0], generated=sides[1])
-    seconds = time.perf_counter() - start
-    return {"kind": "cost", "rows": rows, "backbones": backbones, "dim": dim, "seconds": round(seconds, 1)}
+    seconds, used = time.perf_counter() - start, time.process_time() - used
+    found = {"kind": "cost", "rows": rows, "backbones": backbones, "dim": dim}
+    return {**found, "seconds": round(seconds), "processor seconds": round(used)}
 
 
 def nulls(found: list[Pool]) -> dict[str, Callable[[np.random.Generator], tuple]]:
@@ -259,6 +261,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--embeddings", type=Path, metavar="FEATURES")
     parser.add_argument("--data", default="", help="only pools and nulls whose names begin so")
+    parser.add_argument("--fault", default="", help="only faults whose names begin so")
     parser.add_argument("--rows", type=int, default=5000)
     parser.add_argument("--backbones", type=int, default=5)
     parser.add_argument("--out", type=Path)
@@ -268,10 +271,11 @@ def main() -> None:
         return
     every = pools(options.embeddings)
     chosen = [pool for pool in every if pool.name.startswith(options.data)]
+    faults = [fault for fault in FAULTS if fault[0].startswith(options.fault)]
     if options.part == "power":
-        lines = (power_line(pool, fault, options.draws) for pool in chosen for fault in FAULTS)
+        lines = (power_line(pool, fault, options.draws) for pool in chosen for fault in faults)
     elif options.part == "backbones":
-        lines = (backbones_line(pool, fault, options.draws) for pool in chosen[:2] for fault in FAULTS[:5])
+        lines = (backbones_line(pool, fault, options.draws) for pool in chosen for fault in faults)
     elif options.part == "cost":
         lines = iter([cost_line(options.rows, options.backbones)])
     else:

@@ -7,7 +7,7 @@ TITLES = {
     "power": ("data", "fault"),
     "backbones": ("data", "fault"),
     "level": ("data",),
-    "cost": ("rows", "backbones", "dim", "seconds"),
+    "cost": ("rows", "backbones", "dim", "seconds", "processor seconds"),
 }
 _LEFT_OUT = ("kind", "n", "draws")
 

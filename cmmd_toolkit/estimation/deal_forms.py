@@ -25,7 +25,7 @@ Rows = NDArray[np.floating[Any]]
 Matrix = NDArray[np.float64]
 Family = Literal["gaussian", "laplace"]
 _WIDE = 0.1
-_MOST_SQUARE = 16.0  # |a|^2 of a scaled row, for float32: 64 * 16 * 1e-7 is left in an exponent at an eighth
+_MOST_EXPONENT = 1000.0  # |a|^2 / w^2 of a scaled row, for float32: 1000 * 1e-7 is left in an exponent
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Kernel:
 
 
 class ScaledRows:
-    """Rows (N, D) less their centre, over their median distance."""
+    """Rows (N, D) less their centre, over their median distance; for kernels no narrower than `narrowest`."""
 
-    def __init__(self, rows: Rows, centre: Matrix, median: float) -> None:
+    def __init__(self, rows: Rows, centre: Matrix, median: float, narrowest: float) -> None:
         scaled = (rows - centre) / median
         squares = np.einsum("ij,ij->i", scaled, scaled)
-        dtype = np.float32 if squares.max() <= _MOST_SQUARE else np.float64
+        dtype = np.float32 if squares.max() <= _MOST_EXPONENT * narrowest**2 else np.float64
         self.rows: Rows = scaled.astype(dtype, copy=False)
         self.half_norms: Rows = (squares / 2).astype(dtype, copy=False)
 

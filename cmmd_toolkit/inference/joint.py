@@ -1,12 +1,12 @@
 """One exact test of "these two sets differ", over several backbones and widths of kernel at once.
 
 All backbones see the same pictures, so a deal of the pictures is a deal of the rows of all of them. Under each backbone
-Gaussian and Laplace kernels of several widths around the median distance give two statistics each (`dealt_kernels`):
-the squared MMD, and which set is denser at that width. Each is in units of its own standard deviation over all deals,
-and the test statistic is the largest of all. What is made of the pooled pictures alone, and of all deals alike, leaves
-the observed deal one among others where both sets come from one distribution, so p is exact at every size (Phipson and
-Smyth 2010). The step-down maximum over the same deals (Westfall and Young 1993) says which backbones and widths show
-a difference.
+Gaussian and Laplace kernels of several widths, around the median distance and down to that of nearest neighbours, give
+two statistics each (`dealt_kernels`): the squared MMD, and which set is denser at that width. Each is in units of its
+own standard deviation over all deals, and the test statistic is the largest of all. What is made of the pooled pictures
+alone, and of all deals alike, leaves the observed deal one among others where both sets come from one distribution, so
+p is exact at every size (Phipson and Smyth 2010). The step-down maximum over the same deals (Westfall and Young 1993)
+says which backbones and widths show a difference.
 
 Pictures are pooled in the order of a hash of their features: neither their order nor which set is the reference decides
 the rounding, the rows of the median or anything else but the labels.
@@ -14,6 +14,7 @@ the rounding, the rows of the median or anything else but the labels.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil, log
 from typing import Any
 
 import numpy as np
@@ -21,16 +22,17 @@ import numpy as np
 from ..common.arguments import MOST_REPEATS, check_seed, whole_number
 from ..common.text import p_phrase
 from ..errors import ArgumentError
-from ..estimation.deal_forms import Kernel, ScaledRows, forms_of
+from ..estimation.deal_forms import Family, Kernel, ScaledRows, forms_of
 from ..estimation.kernels import centre_of
 from ..pictures.sources import subset_rows
 from .dealt_kernels import DealtKernels, step_down
-from .pooled_pictures import Sides, by_backbone, checked_sides, deals, ruler_of, taken
+from .pooled_pictures import Sides, by_backbone, checked_sides, deals, nearest_of, ruler_of, taken
 from .two_sample import kept_rows
 
 WIDTHS = (2.0, 1.0, 0.5, 0.25)
-KERNELS = tuple(Kernel(family, width) for family in ("gaussian", "laplace") for width in WIDTHS)
+FAMILIES: tuple[Family, ...] = ("gaussian", "laplace")
 PERMUTATIONS, MOST_ROWS = 1999, 10_000
+_MOST_NARROWER = 3
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,15 @@ def joint_test(
     return _larger(every, _test(distinct, permutations, seed, caveats))
 
 
+def kernels_for(nearest: float) -> tuple[Kernel, ...]:
+    """The kernels of one backbone, whose nearest neighbours are so many median distances apart: narrower ones, down to
+    that width, where it is less than the least of WIDTHS, as in features of tight classes."""
+    least = min(WIDTHS)
+    steps = 0 if nearest >= least else min(_MOST_NARROWER, ceil(log(least / nearest, 4)))
+    narrower = tuple(float(own) for own in np.geomspace(least, nearest, steps + 1)[1:])
+    return tuple(Kernel(family, width) for family in FAMILIES for width in (*WIDTHS, *narrower))
+
+
 def _larger(every: JointTest, distinct: JointTest) -> JointTest:
     """The test that holds whether copies are draws of their own or copied files."""
     counts = f"{distinct.n_reference:,} reference and {distinct.n_generated:,} generated pictures are distinct"
@@ -176,16 +187,19 @@ def _test(sides: Sides, permutations: int, seed: int, caveats: Sequence[str]) ->
     signs = deals(is_reference, permutations, seed)
     rulers: dict[str, float] = {}
     dealt: list[DealtKernels] = []
+    where: list[tuple[str, Kernel]] = []
     for backbone, rows in pooled.items():
         if (ruler := ruler_of(rows, seed)) is not None:
             rulers[backbone] = ruler
-            dealt.append(DealtKernels.of(forms_of(ScaledRows(rows, centre_of(rows), ruler), KERNELS, signs), signs))
+            kernels = kernels_for(nearest_of(rows, ruler, seed))
+            scaled = ScaledRows(rows, centre_of(rows), ruler, min(kernel.width for kernel in kernels))
+            dealt.append(DealtKernels.of(forms_of(scaled, kernels, signs), signs))
+            where += [(backbone, kernel) for kernel in kernels]
     if not dealt:
         raise ArgumentError(f"all pictures have the same features on {', '.join(pooled)}; there is nothing to compare")
     differences = np.concatenate([own.differences for own in dealt])
     contrasts = np.concatenate([own.contrasts for own in dealt])
     p_value, adjusted = step_down(np.concatenate([differences, np.abs(contrasts)]))
-    where = [(backbone, kernel) for backbone in rulers for kernel in KERNELS]
     findings = tuple(
         JointFinding(backbone, kernel.family, kernel.width, kernel.width * rulers[backbone], *map(float, numbers))
         for (backbone, kernel), *numbers in zip(

@@ -8,11 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArgumentError
+from ..estimation.blocks import blocks
+from ..estimation.kernels import centre_of, squared_distances
 from ..features.features import Features
 from ..features.unit_rows import SomeRows
 from ..metrics.median import median_of
 from ..metrics.mmd import MmdReference
+from ..pictures.sources import subset_rows
 
+_NEAREST_ROWS = 2000
+_SAME = 1e-6  # of the median distance: rows so near are copies but for rounding
 ByBackbone = Mapping[str, NDArray[Any]]
 
 
@@ -96,6 +101,17 @@ def ruler_of(rows: NDArray[np.float64], seed: int) -> float | None:
     except ArgumentError:
         distinct = np.unique(rows, axis=0)
         return median_of(distinct, seed) if len(distinct) > 1 else None
+
+
+def nearest_of(rows: NDArray[np.float64], ruler: float, seed: int) -> float:
+    """The median distance of nearest neighbours among up to 2,000 rows that differ, in units of the ruler."""
+    chosen = rows[subset_rows(len(rows), _NEAREST_ROWS, seed)] - centre_of(rows)
+    nearest = np.empty(len(chosen))
+    for part in blocks(len(chosen)):
+        squared = squared_distances(chosen[part], chosen)
+        squared[squared < (_SAME * ruler) ** 2] = np.inf
+        nearest[part] = squared.min(axis=1)
+    return float(np.sqrt(np.median(nearest))) / ruler
 
 
 def _count(side: Mapping[str, SomeRows]) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..common.text import p_phrase, p_text
+from ..common.text import number_text, p_phrase, p_text
 from ..inference.joint import JointFinding, JointTest
 from .paper.rows import Row, Value
 from .paper.table import Heading, PaperTable, name_cell, number_cell
@@ -63,7 +63,7 @@ def _seen(test: JointTest, backbone: str, p_value: float) -> str:
 
 def width_text(finding: JointFinding) -> str:
     """The width of a kernel in words."""
-    return _WIDTHS.get(finding.width, f"{finding.width:g} times the median")
+    return _WIDTHS.get(finding.width, f"{number_text(finding.width, significant=2)} of the median")
 
 
 def _p(finding: JointFinding) -> float:

@@ -12,6 +12,7 @@ from cmmd_toolkit import (
     embed,
     explain,
     frechet_distance,
+    joint_test,
     kernel_distance,
     plan,
     rank,
@@ -41,12 +42,15 @@ def of_features() -> dict[str, Any]:
         "fd": frechet_distance(reference=x, generated=y),
     }
     test = two_sample_test(reference=x, generated=y, permutations=40)
+    sides = [{"all": own, "three": own[:, :3]} for own in (x, y)]
+    joint = joint_test(reference=sides[0], generated=sides[1], permutations=40)
     relative = [relative_test(reference=x, first=y, second=z, paired=paired) for paired in (False, True)]
     copied = memorisation(reference=x, generated=y)
     found |= {"authpct": copied.auth_pct, **neighbour_metrics(reference=x, generated=y)._asdict()}
     return {
         "nearest": copied.nearest.tolist(),
         **{name: [float(own), own.standard_error, own.interval] for name, own in found.items()},
+        "joint": [[own.difference, own.contrast, own.p_difference, own.p_contrast] for own in joint.findings],
         "two-sample": [test.statistic, test.p_value],
         "relative": [[own.difference, own.standard_error, own.p_value] for own in relative],
     }

@@ -10,9 +10,10 @@ from cmmd_toolkit.estimation import deal_forms
 from cmmd_toolkit.estimation.deal_forms import ScaledRows, forms_of
 from cmmd_toolkit.estimation.device_forms import forms_on
 from cmmd_toolkit.inference.dealt_kernels import DealtKernels, step_down
-from cmmd_toolkit.inference.joint import KERNELS
+from cmmd_toolkit.inference.joint import kernels_for
 
 Rows = np.ndarray
+KERNELS = kernels_for(nearest=0.2)
 
 
 def draws(n: int, dim: int, seed: int) -> Rows:
@@ -42,7 +43,7 @@ def slow_statistics(rows: Rows, median: float, labels: Rows) -> list[tuple[Rows,
 @pytest.mark.parametrize(("n", "m"), [(3, 4), (4, 4), (2, 6), (5, 2), (2, 2)])
 def test_statistics_are_the_definitions_over_their_spread_over_all_deals(n: int, m: int) -> None:
     rows, labels = draws(n + m, 3, seed=n), every_deal(n + m, n)
-    scaled = ScaledRows(rows, rows.mean(axis=0), 1.7)
+    scaled = ScaledRows(rows, rows.mean(axis=0), 1.7, 0.2)
     dealt = DealtKernels.of(forms_of(scaled, KERNELS, labels), labels)
     for k, (mmds, contrasts) in enumerate(slow_statistics(rows, 1.7, labels)):
         assert mmds.mean() == pytest.approx(0, abs=1e-12)
@@ -51,7 +52,10 @@ def test_statistics_are_the_definitions_over_their_spread_over_all_deals(n: int,
 
 
 def test_several_blocks_and_another_engine_find_the_same_sums(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows, labels = ScaledRows(draws(70, 5, seed=1), np.zeros(5), 3.0), np.sign(draws(70, 9, seed=2)).astype(np.float32)
+    rows, labels = (
+        ScaledRows(draws(70, 5, seed=1), np.zeros(5), 3.0, 0.2),
+        np.sign(draws(70, 9, seed=2)).astype(np.float32),
+    )
     whole = forms_of(rows, KERNELS, labels)
     placed = forms_on("cpu", rows, KERNELS, labels, height=32)
     monkeypatch.setattr("cmmd_toolkit.estimation.blocks.BLOCK", 16)
@@ -115,6 +119,21 @@ def test_less_spread_within_classes_is_seen_where_the_median_width_sees_nothing(
     assert found.p_value == strongest.p_value == 1 / 400
     assert strongest.width < 1
     assert strongest.contrast > 4  # generated pictures lie closer together
+
+
+def test_kernels_reach_down_to_nearest_neighbours() -> None:
+    """Classes so tight that a quarter of the median distance is wide for them."""
+    centres = 300 * draws(6, 4, seed=99)
+    x, y = (centres[np.arange(150) % 6] + spread * draws(150, 4, seed=k) for k, spread in enumerate((1.0, 0.8)))
+    found = joint_test(reference=x, generated=y, permutations=199)
+    assert found.p_value == 1 / 200
+    assert found.strongest("features").width < 0.01
+    assert found.strongest("features").contrast > 4
+    assert min(own.p_value for own in found.findings if own.width >= 0.25) > 0.05
+    widths = [kernel.width for kernel in kernels_for(nearest=0.05)]
+    assert widths == pytest.approx(2 * [2, 1, 0.5, 0.25, 0.25 / 5**0.5, 0.05])
+    assert len(kernels_for(nearest=0.3)) == 8
+    assert min(kernel.width for kernel in kernels_for(nearest=1e-9)) == pytest.approx(1e-9)
 
 
 def test_the_backbone_that_sees_it_is_named_and_the_other_is_not() -> None:
@@ -183,8 +202,8 @@ def test_options_are_checked() -> None:
 def test_products_of_float32_leave_what_float64_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, labels = draws(300, 64, seed=1), np.sign(draws(300, 40, seed=2)).astype(np.float32)
     labels[:, :] = np.where(np.argsort(np.argsort(draws(300, 40, seed=3), axis=0), axis=0) < 150, 1, -1)
-    single = DealtKernels.of(forms_of(ScaledRows(rows, np.zeros(64), 11.3), KERNELS, labels), labels)
-    monkeypatch.setattr(deal_forms, "_MOST_SQUARE", 0.0)
-    double = DealtKernels.of(forms_of(ScaledRows(rows, np.zeros(64), 11.3), KERNELS, labels), labels)
+    single = DealtKernels.of(forms_of(ScaledRows(rows, np.zeros(64), 11.3, 0.2), KERNELS, labels), labels)
+    monkeypatch.setattr(deal_forms, "_MOST_EXPONENT", 0.0)
+    double = DealtKernels.of(forms_of(ScaledRows(rows, np.zeros(64), 11.3, 0.2), KERNELS, labels), labels)
     assert np.abs(single.differences - double.differences).max() < 1e-3
     assert np.abs(single.contrasts - double.contrasts).max() < 1e-3

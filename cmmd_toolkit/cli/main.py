@@ -114,7 +114,7 @@ main.add_command(cache)
 @output_options
 @html_option
 @click.option(ABOVE, multiple=True, metavar=FORM, help="Repeatable: exit with code 1 when a result is above.")
-@click.option(BELOW, multiple=True, metavar=FORM, help="The same where higher is better, and for p-value.")
+@click.option(BELOW, multiple=True, metavar=FORM, help="The same where higher is better, and for p-value and joint.")
 def compare(reference: str, generated: tuple[str, ...], **given: Any) -> int:
     """Score GENERATED sets against REFERENCE.
 
@@ -126,8 +126,9 @@ def compare(reference: str, generated: tuple[str, ...], **given: Any) -> int:
     several backbones they name one (mini:mmd=0.02). Exit codes: 0 done, 1 beyond --fail-above or --fail-below, 2 bad
     input, 130 interrupted.
     """
-    limits = [parse_limit(ABOVE, text, given["metric"]) for text in given.pop("fail_above")]
-    limits += [parse_limit(BELOW, text, given["metric"]) for text in given.pop("fail_below")]
+    computed = given["metric"], given["test"]
+    limits = [parse_limit(ABOVE, text, *computed) for text in given.pop("fail_above")]
+    limits += [parse_limit(BELOW, text, *computed) for text in given.pop("fail_below")]
     parse_shared(given)
     outputs = Outputs.taken_from(given)
     page = page_from(given)

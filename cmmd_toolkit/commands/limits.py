@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 ABOVE, BELOW = "--fail-above", "--fail-below"
 FORM = "[BACKBONE:]METRIC[:corrected]=VALUE"
 _CORRECTED = "corrected"
+_JOINT = "joint"  # the p-value of the joint test, which is of all backbones together
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Limit:
     def check_backbones(self, names: Sequence[str]) -> None:
         """Raise ArgumentError unless it is clear which backbone of a run is meant."""
         known = ", ".join(names)
-        if self.backbone is None and len(set(names)) > 1:
+        if self.backbone is None and self.metric != _JOINT and len(set(names)) > 1:
             corrected = f":{_CORRECTED}" if self.corrected else ""
             raise ArgumentError(
                 f"{self}: this run has several backbones ({known}), each with a scale of its own; name the one that "
@@ -57,6 +58,8 @@ class Limit:
 
         Raises ArgumentError when the metric was not computed, or its value without bias is not known.
         """
+        if self.metric == _JOINT:
+            return self._joint_failures(report)
         results = [
             result
             for result in report.results
@@ -67,6 +70,16 @@ class Limit:
             raise ArgumentError(f"{self}: no such metric among the results ({computed})")
         sign = 1 if self.option == ABOVE else -1
         return [self._sentence(result) for result in results if sign * (self._value_of(result) - self.value) > 0]
+
+    def _joint_failures(self, report: "Report") -> list[str]:
+        found = []
+        for own in report.joint:
+            p_value = own.p_adjusted if self.backbone is None else own.test.p_by_backbone.get(self.backbone, 1.0)
+            if p_value < self.value:
+                where = "over all backbones" if self.backbone is None else f"on {self.backbone}"
+                shown = f"{p_text(p_value)}, below {plain(self.value)}"
+                found.append(f"{own.generated}: the joint test {where} gives {shown}: the sets differ")
+        return found
 
     def _value_of(self, result: "Result") -> float:
         if not self.corrected:
@@ -92,8 +105,8 @@ class Limit:
         return f"{start} is {shown}{other}, {side} {plain(self.value)}"
 
 
-def parse_limit(option: str, text: str, metrics: Sequence[str]) -> Limit:
-    """A limit as typed. Raises ArgumentError, also for a metric that is not among those of the run."""
+def parse_limit(option: str, text: str, metrics: Sequence[str], test: str | None = None) -> Limit:
+    """A limit as typed. Raises ArgumentError, also for a metric, or the test, that is not among those of the run."""
     left, separator, value = text.rpartition("=")
     try:
         limit = float(value)
@@ -103,11 +116,13 @@ def parse_limit(option: str, text: str, metrics: Sequence[str]) -> Limit:
         example = "fid=30" if option == ABOVE else "coverage=0.5"
         raise ArgumentError(f"{option} {text}: expected {FORM}, such as {example}")
     backbone, name, corrected = _parts(left)
-    computed = {_number(metric) for metric in metrics or DEFAULTS}
+    computed = {_number(metric) for metric in metrics or DEFAULTS} | ({test} if test else set())
     if _number(name) not in computed and (ALL not in metrics or name not in METRICS):
         known = ", ".join(sorted(computed))
         raise ArgumentError(f"{option} {text}: {name} is not among the metrics of this run ({known})")
-    if name in METRICS or _is_own(name):
+    if name == _JOINT:
+        _check_test(option, text, name, corrected)
+    elif name in METRICS or _is_own(name):
         _check_direction(option, text, name, corrected)
     return Limit(option, backbone, name, corrected, limit)
 
@@ -130,15 +145,19 @@ def _parts(left: str) -> tuple[str | None, str, bool]:
 def _check_direction(option: str, text: str, name: str, corrected: bool) -> None:
     spec, other = METRICS[name], BELOW if option == ABOVE else ABOVE
     if spec.is_test:
-        if corrected:
-            raise ArgumentError(f"{option} {text}: {name} is the outcome of a test, which has no bias")
-        if option == ABOVE:
-            raise ArgumentError(
-                f"{option} {text}: {name} is a test and no score: a large one shows no difference, which is no fault; "
-                f"to fail when the sets differ, take {other} {name}=0.05"
-            )
+        _check_test(option, text, name, corrected)
     elif spec.higher_is_better != (option == BELOW):
         raise ArgumentError(f"{option} {text}: of {name} {spec.reading.words}; take {other} {text}")
+
+
+def _check_test(option: str, text: str, name: str, corrected: bool) -> None:
+    if corrected:
+        raise ArgumentError(f"{option} {text}: {name} is the outcome of a test, which has no bias")
+    if option == ABOVE:
+        raise ArgumentError(
+            f"{option} {text}: {name} is a test and no score: a large one shows no difference, which is no fault; "
+            f"to fail when the sets differ, take {BELOW} {name}=0.05"
+        )
 
 
 def _number(name: str) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from cmmd_toolkit import ArgumentError, Features, FeatureSet, Report, compare
 from cmmd_toolkit.cli.main import main
+from cmmd_toolkit.commands.limits import ABOVE, BELOW, parse_limit
 from cmmd_toolkit.report.joint import EVERY
 
 
@@ -82,6 +83,22 @@ def test_what_has_no_rows_or_another_recipe_is_refused() -> None:
         compare(rows["sees"], rows["sees"].statistics(), test="joint")
     with pytest.raises(ArgumentError, match="test: expected joint, got 'energy'"):
         compare(rows, rows, test="energy")  # type: ignore[arg-type]
+
+
+def test_a_gate_closes_where_the_sets_differ(report: Report) -> None:
+    sentence = "narrow: the joint test {} gives 0.001, below 0.05: the sets differ"
+    for text, where in (("joint=0.05", "over all backbones"), ("sees:joint=0.05", "on sees")):
+        limit = parse_limit(BELOW, text, ["mmd"], "joint")
+        limit.check_backbones(["sees", "blind"])
+        assert limit.failures(report) == [sentence.format(where)]
+    assert parse_limit(BELOW, "blind:joint=0.05", ["mmd"], "joint").failures(report) == []
+    for option, text, test, message in (
+        (BELOW, "joint=0.05", None, "joint is not among the metrics of this run"),
+        (ABOVE, "joint=0.05", "joint", "take --fail-below joint=0.05"),
+        (BELOW, "joint:corrected=0.05", "joint", "which has no bias"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            parse_limit(option, text, ["mmd"], test)
 
 
 def test_the_command_prints_it_and_refuses_a_recipe_in_one_line(

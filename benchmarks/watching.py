@@ -112,6 +112,7 @@ def _unlike() -> Iterator[Case]:
         ("Student's t with 1 degree, shifted by 2, another direction at each look", 2.0, False, {"tails": 1.0}),
     ):
         yield Case(name, turning(Case("", nothing, **more), distance, seeds), **more)
+    yield Case("30 % in a far cluster of its own at each look", clusters, rows=100, references=40)
     for scale in (1.1, 1.4):
         own = faults(8, scale)
         yield Case(
@@ -119,6 +120,15 @@ def _unlike() -> Iterator[Case]:
             lambda random, look, rows, _kept, own=own: own.generated[look % 2].draw(random, rows),
             bandwidth=own.bandwidth,
         )
+
+
+def clusters(random: np.random.Generator, look: int, rows: int, _kept: dict) -> Rows:
+    """Normal rows of which some lie close together, far out on an axis."""
+    found = random.standard_normal((rows, 8))
+    far = random.random(rows) < 0.3
+    found[far] *= 0.1
+    found[far, look % 8] += 6
+    return found
 
 
 def _falling() -> Iterator[Case]:

@@ -1,15 +1,12 @@
 """The programs of examples/ do what their first lines say."""
 
 import json
-import runpy
 from pathlib import Path
 
 import pytest
-from documents import ROOT
-from pictures import gaussian, write_pictures
+from pictures import write_pictures
 from PIL import Image, ImageEnhance
 
-from cmmd_toolkit import Features
 from examples import run_example
 
 
@@ -42,24 +39,14 @@ def test_the_training_loop_trains_scores_and_saves(tmp_path: Path, capsys: pytes
     options = ["--steps", "6", "--eval-every", "3", "--samples", "20", "--out", best]
     assert code_of("examples/training_loop.py", pictures, *options) == 0
     printed = capsys.readouterr().out
-    assert printed.count("squared MMD") == 3
+    assert printed.count("squared MMD") == 2
+    assert "the best, step " in printed
     assert best.is_file()
 
 
 def test_the_training_loop_says_what_a_test_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert code_of("examples/training_loop.py", write_pictures(tmp_path / "pictures", 40)) == 2
     assert "80 pictures" in capsys.readouterr().err
-
-
-def test_the_training_loop_stops_when_samples_get_worse_twice() -> None:
-    loop = runpy.run_path(str(ROOT / "examples" / "training_loop.py"))
-    watcher = loop["StopWhenWorse"](Features(gaussian(60, 4)))
-    near, far = Features(gaussian(60, 4, seed=1)), Features(gaussian(60, 4, seed=1, shift=2.0))
-    assert watcher.improved(near)
-    assert [(watcher.improved(rows), watcher.stop) for rows in (far, near, far, far)] == [
-        *((False, False),) * 3,
-        (False, True),
-    ]
 
 
 def test_the_table_of_a_paper_can_be_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

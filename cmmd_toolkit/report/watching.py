@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 from ..common.text import align, interval_text, number_text
 from .document import Document
+from .sound import check_known, check_level, require
 
-WORSE, BETTER, UNDECIDED, FIRST = "worse", "better", "undecided", "first"
+WORSE, BETTER, UNDECIDED, FIRST = VERDICTS = "worse", "better", "undecided", "first"
 _MOST, _LEAST = 10_000, 0.01  # evidence beyond is not told apart
 HEADINGS = ("Look", "Backbone", "n", "mmd", "s.e.", "Difference to best", "Evidence worse", "Verdict")
 
@@ -77,6 +78,20 @@ class Watching(Document):
     looks: tuple[Look, ...]
     warnings: tuple[str, ...]
     provenance: Mapping[str, Any] = field(compare=False)
+
+    def check(self) -> None:
+        """See `Document.check`."""
+        check_level(self.alpha, "alpha")
+        require(bool(self.backbones), "backbones", "one or more")
+        require(len(self.bandwidths) == len(self.backbones), "bandwidths", "one for each backbone")
+        names = [look.name for look in self.looks]
+        require(len(set(names)) == len(names), "looks", "names of their own")
+        for look in self.looks:
+            require(
+                tuple(own.backbone for own in look.scores) == self.backbones, "looks.scores", "one for each backbone"
+            )
+            require(look.verdict in VERDICTS, "looks.verdict", f"one of {', '.join(VERDICTS)}")
+        check_known({look.best for look in self.looks if look.best is not None}, names, "looks.best")
 
     @property
     def best(self) -> Look | None:

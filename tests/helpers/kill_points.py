@@ -113,6 +113,8 @@ def _content(path: Path) -> Any:
         kept = ("step", "mse", "score", "fault", "faults")
         entries = [json.loads(line) for line in path.read_text().splitlines()]
         return [{name: entry[name] for name in kept if name in entry} for entry in entries]
+    if path.name == "cmmd-watch.json":
+        return {name: value for name, value in json.loads(path.read_text()).items() if name != "provenance"}
     if path.name in ("samples.json", "sweep.json"):
         return [image["seed"] for image in json.loads(path.read_text()).get("images", [])]
     return path.read_bytes().hex()

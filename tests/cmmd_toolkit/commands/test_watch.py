@@ -206,6 +206,27 @@ def test_another_reference_is_refused(tmp_path, reference, capsys) -> None:
     assert "other size of the reference, 150 and not 140" in err
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("alpha", 7.0, "alpha: expected a number between 0 and 1"),
+        ("bandwidths", [], "bandwidths: expected one for each backbone"),
+        ("backbones", ["clip"], "looks.scores: expected one for each backbone"),
+        ("verdict", "good", "looks.verdict: expected one of"),
+        ("best", "another", "looks.best: expected one of"),
+        ("name", "one", "looks: expected names of their own"),
+    ],
+)
+def test_a_record_whose_parts_do_not_fit_is_none(name: str, value: object, words: str) -> None:
+    watched = Watch(gaussian(60, 4, seed=1))
+    for look in ("zero", "one"):
+        watched.look(gaussian(40, 4, seed=2), look)
+    document = watched.record().to_dict()
+    (document if name in document else document["looks"][0])[name] = value
+    with pytest.raises(ValueError, match=words):
+        Watching.from_dict(document)
+
+
 @pytest.mark.parametrize("damage", ["{", '{"kind": "report", "schema_version": 3}', "[]"])
 def test_a_damaged_record_is_refused_and_kept(damage: str, tmp_path, reference, capsys) -> None:
     folder = write_looks(tmp_path / "run", 0)

@@ -41,7 +41,7 @@ def choose_attention(
 
     `like` gives the device and the type. Never changes what is computed: full attention stays full.
     """
-    inputs = [torch.randn(shape, device=like.device, dtype=like.dtype) for _ in range(3)]
+    inputs = views_of_qkv(shape, like)
     seconds: dict[str, dict[str, float]] = {}
     failed: dict[str, str] = {}
     chosen = []
@@ -51,6 +51,13 @@ def choose_attention(
             seconds[name] = _measure(_candidates(name, settings, grid, like.device), settings, grid, inputs, failed)
         chosen.append(min(seconds[name], key=lambda engine: seconds[name][engine]))
     return Choice(replace(settings, pattern=_shortest(chosen)), seconds, failed)
+
+
+def views_of_qkv(shape: tuple[int, ...], like: Tensor, *, requires_grad: bool = False) -> list[Tensor]:
+    """Random query, key, value (B, heads, N, head_dim) with the strides of a qkv layer's views, as a model has them."""
+    batch, heads, tokens, width = shape
+    qkv = torch.randn(batch, tokens, 3, heads, width, device=like.device, dtype=like.dtype, requires_grad=requires_grad)
+    return list(qkv.permute(2, 0, 3, 1, 4).unbind())
 
 
 def measure_seconds(

@@ -68,6 +68,8 @@ def window_attention(
         )
     check_engine(engine)
     whole = Window((rows, columns), as_pair(window), border)
+    if engine == "natten":
+        return natten_window(query, key, value, whole, dilation)
     if dilation == 1:
         return _attend(query, key, value, whole, engine)
     return _dilated(query, key, value, whole, dilation, engine)

@@ -95,8 +95,8 @@ def guided(model: DiT, class_labels: Tensor | None, guidance: Guidance) -> Predi
     def both(x: Tensor, timesteps: Tensor) -> tuple[Tensor, Tensor]:
         if guidance.by == "window" or class_labels is None or null is None:
             return model(x, timesteps, class_labels), weak(x, timesteps)
-        halves = model(x.repeat(2, 1, 1, 1), timesteps.repeat(2), torch.cat([class_labels, null]))
-        return tuple(halves.chunk(2))
+        strong, other = model(x.repeat(2, 1, 1, 1), timesteps.repeat(2), torch.cat([class_labels, null])).chunk(2)
+        return strong, other
 
     def plain(x: Tensor, timesteps: Tensor) -> Tensor:
         return model(x, timesteps, class_labels)

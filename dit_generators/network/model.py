@@ -1,6 +1,7 @@
 """The Diffusion Transformer with adaLN-Zero blocks (Peebles & Xie, arXiv 2212.09748), official parameter names."""
 
 import warnings
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -52,6 +53,15 @@ class DiT(nn.Module):
         self.process: Process = DIT_PROCESS  # that it is, or will be, trained for
         if not self.x_embedder.proj.weight.is_meta:  # else weights will be loaded
             self.initialise()
+
+    def __call__(
+        self, x_t: Tensor, timesteps: Tensor, class_labels: Tensor | None = None, *more: Any, **named: Any
+    ) -> Tensor:
+        """`forward`; after `compile` and outside training one graph serves all batches of two images or more."""
+        if self._compiled_call_impl is not None and not self.training:
+            _vary_in_batch(x_t, timesteps, class_labels)
+        result: Tensor = super().__call__(x_t, timesteps, class_labels, *more, **named)
+        return result
 
     def initialise(self) -> None:
         """Draw the weights as the paper does: every block starts as the identity, the output as zero."""
@@ -195,6 +205,15 @@ class DiT(nn.Module):
             raise ArgumentError(f"class_labels: expected ({len(x_t)},), got {tuple(class_labels.shape)}")
         if class_labels.device.type == "cpu" and not torch.compiler.is_compiling():
             check_labels(class_labels.tolist(), self.config)
+
+
+def _vary_in_batch(*inputs: Tensor | None) -> None:
+    """Let torch.compile take the batch for a number that varies, without a graph that is for the first one alone."""
+    from torch._dynamo import maybe_mark_dynamic
+
+    for tensor in inputs:
+        if tensor is not None:
+            maybe_mark_dynamic(tensor, 0)
 
 
 def _recomputed(block: nn.Module, x: Tensor, c: Tensor, attend: Attend, positions: nn.Module | None) -> Tensor:

@@ -34,7 +34,11 @@ def check_flex(device: torch.device, dtype: torch.dtype = torch.float32) -> None
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, window: Window) -> Tensor:
-    inputs = (x.contiguous() for x in (query, key, value))
+    from torch._dynamo import maybe_mark_dynamic
+
+    inputs = [x if x.stride(-1) == 1 else x.contiguous() for x in (query, key, value)]
+    for x in inputs:
+        maybe_mark_dynamic(x, 0)  # one kernel for all batches of two or more
     result: Tensor = _compiled()(*inputs, block_mask=_block_mask(window, query.device))
     return result
 

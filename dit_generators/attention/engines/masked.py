@@ -1,12 +1,11 @@
 """Window attention as full attention under a mask: the fastest for small grids, N squared in work and mask."""
 
-from functools import lru_cache
-
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from ..neighbours import Window, additive
+from ..tables import made_once
 
 
 def masked_window(query: Tensor, key: Tensor, value: Tensor, window: Window) -> Tensor:
@@ -15,7 +14,6 @@ def masked_window(query: Tensor, key: Tensor, value: Tensor, window: Window) -> 
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
 
 
-@lru_cache(maxsize=8)
+@made_once
 def _mask(window: Window, dtype: torch.dtype, device: torch.device) -> Tensor:
-    with torch.inference_mode(False):
-        return additive(window.mask(), dtype).to(device)
+    return additive(window.mask(), dtype).to(device)

@@ -29,6 +29,8 @@ def check_xformers(device: torch.device, dtype: torch.dtype = torch.float32) -> 
 def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     from xformers.ops import memory_efficient_attention
 
-    tokens_first = (x.transpose(1, 2).contiguous() for x in (query, key, value))
-    result: Tensor = memory_efficient_attention(*tokens_first)
+    # Its layout is (B, N, heads, head_dim), strides as they are where those of a head's numbers are 1: views of a qkv
+    # layer go in without a copy (xformers/ops/fmha: "we only require the last dimension's stride to be 1").
+    views = (x.transpose(1, 2) for x in (query, key, value))
+    result: Tensor = memory_efficient_attention(*(x if x.stride(-1) == 1 else x.contiguous() for x in views))
     return result.transpose(1, 2)

@@ -5,11 +5,18 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from dit_generators.attention.engines import foreign
+from dit_generators.attention.choose import views_of_qkv
+from dit_generators.attention.engines import foreign, natten, xformers
+from dit_generators.attention.engines.full import full_attention
+from dit_generators.attention.window import window_attention
 
 ROOT = Path(__file__).parents[3]
 FAILURES = ["RuntimeError('wheel of another torch')", "SystemError('bad call')", "OSError('libcudart.so.9: not here')"]
@@ -111,3 +118,77 @@ def test_an_engine_that_failed_its_probe_is_probed_again(monkeypatch) -> None:
 def test_a_full_memory_is_no_fault_of_an_engine() -> None:
     with pytest.raises(torch.OutOfMemoryError), foreign.reasoned("x", "full"):
         raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+class Copies(TorchDispatchMode):
+    """Counts operators that copy."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += operation.overloadpacket.__name__ in ("clone", "copy_", "_to_copy", "contiguous", "cat")
+        return operation(*args, **(kwargs or {}))
+
+
+def test_xformers_gets_the_views_of_a_qkv_layer_as_they_are(monkeypatch) -> None:
+    ops = pytest.importorskip("xformers.ops")
+    seen: list[Tensor] = []
+
+    def attend(*tensors: Tensor) -> Tensor:  # its kernel needs a GPU
+        seen.extend(tensors)
+        return full_attention(*(x.transpose(1, 2) for x in tensors)).transpose(1, 2)
+
+    monkeypatch.setattr(ops, "memory_efficient_attention", attend)
+    views = views_of_qkv((2, 16, 64, 72), torch.zeros(1))
+    with Copies() as copies:
+        result = xformers._attend(*views)
+    assert torch.equal(result, full_attention(*views))
+    assert copies.count == 0
+    assert {x.untyped_storage().data_ptr() for x in seen} == {views[0].untyped_storage().data_ptr()}
+    assert [x.stride() for x in seen] == [(64 * 3 * 16 * 72, 3 * 16 * 72, 72, 1)] * 3
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("width", [64, 72])
+def test_xformers_has_nothing_against_those_strides(dtype: torch.dtype, width: int) -> None:
+    pytest.importorskip("xformers.ops")
+    from xformers.ops.fmha import cutlass, flash
+    from xformers.ops.fmha.common import Inputs
+
+    views = (x.transpose(1, 2) for x in views_of_qkv((2, 16, 64, width), torch.zeros(1, dtype=dtype)))
+    inputs = Inputs(*views)
+    for operator in (cutlass.FwOp, flash.FwOp):
+        assert not [reason for reason in operator.not_supported_reasons(inputs) if "stride" in reason]
+
+
+def test_xformers_gets_a_copy_of_what_it_cannot_read(monkeypatch) -> None:
+    ops = pytest.importorskip("xformers.ops")
+    monkeypatch.setattr(ops, "memory_efficient_attention", lambda query, key, value: query + key + value)
+    apart = [torch.randn(1, 2, 8, 4).mT.contiguous().mT for _ in range(3)]
+    assert apart[0].stride(-1) != 1
+    torch.testing.assert_close(xformers._attend(*apart), sum(apart))
+
+
+def test_natten_gets_a_dilated_window_as_one_call_on_the_whole_grid(monkeypatch) -> None:
+    calls: list[dict[str, Any]] = []
+
+    def na2d(query: Tensor, key: Tensor, value: Tensor, **options: Any) -> Tensor:
+        calls.append({"grid": query.shape[1:3], **options})
+        flat = [x.flatten(1, 2).transpose(1, 2) for x in (query, key, value)]
+        size, dilation = options["kernel_size"], options["dilation"]
+        out = window_attention(*flat, grid=tuple(query.shape[1:3]), window=size, dilation=dilation, engine="masked")
+        return out.transpose(1, 2).unflatten(1, query.shape[1:3])
+
+    monkeypatch.setitem(sys.modules, "natten", SimpleNamespace(na2d=na2d))
+    monkeypatch.setattr(foreign, "_working", {("NATTEN", torch.device("cpu"), torch.float32)})
+    views = views_of_qkv((2, 3, 9 * 8, 8), torch.zeros(1))
+    for dilation in (1, 2):
+        options: dict[str, Any] = {"grid": (9, 8), "window": 3, "dilation": dilation}
+        result = window_attention(*views, **options, engine="natten")
+        torch.testing.assert_close(result, window_attention(*views, **options), rtol=1e-5, atol=1e-6)
+    assert calls == [{"grid": (9, 8), "kernel_size": (3, 3), "dilation": dilation} for dilation in (1, 2)]
+    with pytest.raises(foreign.AttentionError, match="windows of 2 tokens or more"):
+        window_attention(*views, grid=(9, 8), window=1, engine="natten")
+    assert not natten.natten_may_work(torch.device("cpu"), natten.Window((9, 8), (3, 3), "shift"))

@@ -8,12 +8,15 @@ what it passes over (a damaged header, a missing end) is looked for here.
 import gzip
 import io
 import tarfile
+from array import array
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import overload
 
 from ...common.urls import base_name
 from ...errors import InputError, PictureError
-from ..load import refusal
+from ..load import Load, refusal
 from .names import SUFFIXES, check_entry_name, is_picture_name, other_files
 from .place import LocalFile, Place, as_picture, buffered
 from .source import ImageSource, Item, Opening, Rows, Stream
@@ -31,18 +34,51 @@ def tar_source(places: Sequence[Place], name: str, how: Opening) -> ImageSource:
     files = [place for place in places if isinstance(place, LocalFile) and place.read(0, 2) != _GZIP]
     if len(files) < len(places):
         return ImageSource(name, _Tars(places, how), how.policy)
-    items: list[Item] = []
-    others = 0
-    for file in files:
-        with file.path.open("rb") as stream:
-            for member in _members(stream, file.name):
-                if is_picture_name(member.name):
-                    items.append(_indexed(file, member, how, _prefix(file, places)))
-                else:
-                    others += 1
-    if not items:
-        raise InputError(f"{name}: no pictures ({' '.join(SUFFIXES)}) among its {others} files")
-    return ImageSource(name, items, how.policy, other_files(others))
+    items = _Indexed(files, how)
+    if not len(items):
+        raise InputError(f"{name}: no pictures ({' '.join(SUFFIXES)}) among its {items.others} files")
+    return ImageSource(name, items, how.policy, other_files(items.others))
+
+
+class _Indexed(Sequence[Item]):
+    """Members of uncompressed tars here; an item is made when it is asked for, in a tenth of the memory."""
+
+    def __init__(self, files: Sequence[LocalFile], how: Opening) -> None:
+        self._files, self._how, self.others = files, how, 0
+        self._names: list[str] = []
+        self._starts, self._sizes, self._ends = array("q"), array("q"), array("q")  # the last: of each file, in items
+        for file in files:
+            with file.path.open("rb") as stream:
+                for member in _members(stream, file.name):
+                    self._add(member)
+            self._ends.append(len(self._names))
+
+    def _add(self, member: tarfile.TarInfo) -> None:
+        if not is_picture_name(member.name):
+            self.others += 1
+            return
+        self._names.append(member.name)
+        self._starts.append(member.offset_data)
+        self._sizes.append(member.size)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @overload
+    def __getitem__(self, row: int) -> Item: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[Item]: ...
+    def __getitem__(self, row: int | slice) -> Item | list[Item]:
+        rows = range(len(self))[row]
+        return [self._item(one) for one in rows] if isinstance(rows, range) else self._item(rows)
+
+    def __iter__(self) -> Iterator[Item]:
+        return map(self._item, range(len(self)))
+
+    def _item(self, row: int) -> Item:
+        file = self._files[bisect_right(self._ends, row)]
+        name, prefix = self._names[row], _prefix(file, self._files)
+        return prefix + name, _by_offset(file, name, self._starts[row], self._sizes[row], self._how)
 
 
 class _Tars(Stream):
@@ -152,8 +188,8 @@ def _prefix(place: Place, places: Sequence[Place]) -> str:
     return f"{base_name(place.name)}:" if len(places) > 1 else ""
 
 
-def _indexed(place: Place, member: tarfile.TarInfo, how: Opening, prefix: str) -> Item:
-    start, size, name = member.offset_data, member.size, f"{place.name}:{member.name}"
+def _by_offset(place: Place, member: str, start: int, size: int, how: Opening) -> Load:
+    name = f"{place.name}:{member}"
 
     def read() -> bytes:
         data = place.read(start, size)
@@ -161,9 +197,7 @@ def _indexed(place: Place, member: tarfile.TarInfo, how: Opening, prefix: str) -
             raise PictureError(f"{name}: the tar ends within it; copy it again or use `on_error='skip'`")
         return data
 
-    if size > _MAX_MEMBER_BYTES:
-        return prefix + member.name, refusal(_too_large(name, size))
-    return prefix + member.name, how.load(name, as_picture(read))
+    return refusal(_too_large(name, size)) if size > _MAX_MEMBER_BYTES else how.load(name, as_picture(read))
 
 
 def _streamed(place: Place, stream: io.BufferedIOBase, member: tarfile.TarInfo, how: Opening, prefix: str) -> Item:

@@ -6,7 +6,7 @@ An array in column order (Fortran's) is read whole: each of its pictures is spre
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from ...common.numpy_files import explain_numpy_error
+from ...common.text import first_names
 from ...errors import InputError
 from ..decode import Picture
 from ..load import of_pixels
@@ -88,6 +89,13 @@ def _plain(place: Place, how: Opening) -> ImageSource:
 def _zipped(place: Place, how: Opening) -> ImageSource:
     archive = zipfile.ZipFile(buffered(place, _BLOCK))
     member = _member(archive, place.name)
+    source = _entry(place, archive, member, how)
+    others = [own.removesuffix(".npy") for own in archive.namelist() if own != member.filename]
+    told = f"of its arrays {member.filename.removesuffix('.npy')} was read, others were left out: {first_names(others)}"
+    return replace(source, remarks=(told,)) if others else source
+
+
+def _entry(place: Place, archive: zipfile.ZipFile, member: zipfile.ZipInfo, how: Opening) -> ImageSource:
     with archive.open(member) as unpacked:
         header = _read_header(unpacked, place.name)
     if header.end != member.file_size:

@@ -90,3 +90,10 @@ def test_memory_is_flat(kind: str, tmp_path: Path) -> None:
     count, megabytes = map(int, done.stdout.split())
     assert count == 1074
     assert megabytes < 25
+
+
+def test_what_stands_beside_the_pictures_is_said_to_be_left_out(batch: np.ndarray, tmp_path: Path) -> None:
+    np.savez(tmp_path / "reference.npz", arr_0=batch, mu=np.zeros(2), sigma=np.eye(2))
+    told = "of its arrays arr_0 was read, others were left out: mu, sigma"
+    assert open_images(tmp_path / "reference.npz").all_remarks() == (told,)
+    assert open_images(saved(tmp_path, "packed", batch)).all_remarks() == ()

@@ -33,6 +33,12 @@ from .page import html_option, page_from
 @click.option(
     "--top", type=click.IntRange(min=1), default=16, show_default=True, metavar="N", help="Pictures per list."
 )
+@click.option(
+    "--modes",
+    type=click.IntRange(min=0, max=50),
+    metavar="K",
+    help="Kinds of pictures whose shares differ, 0 for none. [default: 4, of sets of 100 pictures or more]",
+)
 @network_options
 @bandwidth_option(", or median-pooled (of both sets)")
 @picture_options
@@ -46,7 +52,8 @@ def explain(reference: str, generated: tuple[str, ...], sheet_file: str | None, 
 
     Three lists for each backbone: over-represented generated pictures (far from the reference, crowded by generated
     ones) and under-represented reference pictures (where generated ones are rare), by the witness function of MMD;
-    and strays, the generated pictures farthest from every reference one, of which MMD hardly sees a few.
+    and strays, the generated pictures farthest from every reference one, of which MMD hardly sees a few. Modes are
+    kinds of pictures whose shares differ, found on one half of the pictures and counted on the other.
 
     Of two GENERATED sets: the pictures without which each would be closest to the reference, and the reference pictures
     that one covers more than the other. A page (--html) is of one GENERATED set.
@@ -67,6 +74,8 @@ def explain(reference: str, generated: tuple[str, ...], sheet_file: str | None, 
 
     known: dict[str, Any] = {"progress": show_progress, "command": command_line(), **given}
     if len(generated) == 2:
+        if known.pop("modes"):
+            raise ArgumentError("--modes: are of one generated set; leave it out, or explain each set by itself")
         del known["exhibit"]
         with kept_for_results():
             difference = contrast(reference, *generated, **known)

@@ -16,7 +16,7 @@ from ..pictures.decode import MAX_PIXELS
 from ..report.exhibit import Exhibit
 from ..report.explanation import Explanation
 from ..report.section import Section
-from ..scoring.driving import listed_rows, pictures_of, section_of
+from ..scoring.driving import listed_rows, modes_of, pictures_of, section_of
 from ..scoring.exhibit import exhibit_of
 from ..sets.embed_sets import EmbeddedSets, embed_sets
 from ..sets.embedding import OnError
@@ -25,12 +25,15 @@ from ..sets.open_sets import OpenedSets, open_sets
 from ..sets.run import Backbones, Paths, Run, StorePath
 from ..sets.side import check_rows
 
+MODES, _MOST_MODES = 4, 50
+
 
 def explain(
     reference: Any,
     generated: Any,
     *,
     top: int = 16,
+    modes: int | None = None,
     bandwidth: Bandwidth | None = None,
     exhibit: bool = False,
     backbone: Backbones = None,
@@ -63,6 +66,8 @@ def explain(
     Args:
         reference, generated: as `compare`, but one generated set, and no mean and covariance.
         top: pictures a list, at least 1; all of a smaller set.
+        modes: how many kinds of pictures to look for whose shares in the two sets differ, 0 for none; None is 4 where
+            both sets have 100 pictures. Half of the pictures find them, the others are counted (`inference.modes`).
         bandwidth: of the kernel: a number > 0, "median" (of the reference; the default) or "median-pooled".
         exhibit: as `compare`.
         recipe: one that defines an MMD; it fixes the network, decoding, normalisation and bandwidth.
@@ -77,6 +82,7 @@ def explain(
     Source: Gretton et al. 2012 (JMLR 13), section 2.3.
     """
     top = whole_number(top, "top", 1)
+    modes = modes if modes is None else whole_number(modes, "modes", 0, _MOST_MODES)
     if bandwidth is not None:
         check_bandwidth(bandwidth)
     if len(as_sources(generated)) != 1:
@@ -104,8 +110,9 @@ def explain(
     check_explainable(sets)
     with kernels_on(run.device):
         embedded = embed_sets(sets, bandwidth)
-        sections = [_section(embedded, k, bandwidth, top) for k in range(len(embedded.backbones))]
-        return _explanation(embedded, sections, exhibit_of(embedded, exhibit, bandwidth, sections))
+        found = [_section(embedded, k, bandwidth, top, modes) for k in range(len(embedded.backbones))]
+        sections, unsaid = [section for section, _ in found], [text for _, text in found if text]
+        return _explanation(embedded, sections, unsaid, exhibit_of(embedded, exhibit, bandwidth, sections))
 
 
 def check_explainable(sets: OpenedSets) -> None:
@@ -117,9 +124,11 @@ def check_explainable(sets: OpenedSets) -> None:
     check_rows(sets.sides, "an explanation")
 
 
-def _explanation(sets: EmbeddedSets, sections: Sequence[Section], exhibit: Exhibit | str) -> Explanation:
+def _explanation(
+    sets: EmbeddedSets, sections: Sequence[Section], unsaid: Sequence[str], exhibit: Exhibit | str
+) -> Explanation:
     first, second = sets.sides
-    remarks = [*sets.warnings, *row_remarks(sets), *(text for one in sections for text in _remarks(one))]
+    remarks = [*sets.warnings, *row_remarks(sets), *(text for one in sections for text in _remarks(one)), *unsaid]
     return Explanation(
         first.label,
         second.label,
@@ -135,14 +144,21 @@ def _explanation(sets: EmbeddedSets, sections: Sequence[Section], exhibit: Exhib
     )
 
 
-def _section(sets: EmbeddedSets, backbone: int, bandwidth: Bandwidth | None, top: int) -> Section:
+def _section(
+    sets: EmbeddedSets, backbone: int, bandwidth: Bandwidth | None, top: int, modes: int | None
+) -> tuple[Section, str]:
+    """The lists of a backbone, and why there are no modes where they were asked for."""
     x, y = (sets.recipe.mmd_rows(features) for features in sets.features_on(backbone))
     warn_of_cost(len(x), len(y), x.shape[1], FEWER)
     reference, generated = (side.picture_names() for side in sets.sides)
+    names, seed, backbone_name = (reference, generated), sets.run.seed, sets.backbones[backbone]
+    count = MODES if modes is None else modes
+    kinds = modes_of(x, y, names, count, seed) if count else ""
+    unsaid = f"{backbone_name}: no modes: {kinds}" if isinstance(kinds, str) and modes else ""
+    known = None if isinstance(kinds, str) else kinds
     width = sets.recipe.bandwidth_or(bandwidth)
-    return section_of(
-        sets.backbones[backbone], x, y, (reference, generated), bandwidth=width, top=top, seed=sets.run.seed
-    )
+    section = section_of(backbone_name, x, y, names, bandwidth=width, top=top, seed=seed, modes=known)
+    return section, unsaid
 
 
 def row_remarks(sets: EmbeddedSets) -> list[str]:

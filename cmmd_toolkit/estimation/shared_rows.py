@@ -180,6 +180,12 @@ def are_first(rows: SomeRows) -> NDArray[np.bool_]:
     return kept
 
 
+def kinds_of(*sets: SomeRows) -> list[Index]:
+    """A number for each row of every set, equal for rows that are exact copies, from 0 without gaps."""
+    known: dict[bytes, int] = {}
+    return [np.array([known.setdefault(digest, len(known)) for digest in _digests(rows)], np.int64) for rows in sets]
+
+
 def _may_repeat(rows: SomeRows) -> Index:
     """The rows that some other row equals in a few columns: a copy is among them, and few others."""
     columns = np.unique(np.linspace(0, rows.shape[1] - 1, _KEY_COLUMNS).astype(np.int64))

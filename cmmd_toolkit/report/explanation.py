@@ -10,6 +10,7 @@ from ..common.files import path_of
 from ..common.text import align, fixed_text, in_lines, interval_text, number_text
 from .document import NOT_SAVED
 from .exhibit import NOT_ASKED, Exhibit
+from .modes import MODES_LEGEND, mode_rows, modes_title
 from .paper import pictures as listed
 from .paper.panel import Panel
 from .paper.record import PaperRecord
@@ -100,8 +101,13 @@ def explanation_text(explanation: "Explanation") -> str:
     lines = [f"Reference: {explanation.reference}   Generated: {explanation.generated}"]
     for section in explanation.sections:
         lines += ["", *_section_lines(section)]
-    lines += ["", *LEGEND.split("\n"), *(f"warning: {warning}" for warning in explanation.warnings)]
+    lines += ["", *legend(explanation).split("\n"), *(f"warning: {warning}" for warning in explanation.warnings)]
     return in_lines(lines)
+
+
+def legend(explanation: "Explanation") -> str:
+    """How the lists are read, and the modes where there are any."""
+    return f"{LEGEND}\n{MODES_LEGEND}" if any(own.modes is not None for own in explanation.sections) else LEGEND
 
 
 def _section_lines(section: "Section") -> list[str]:
@@ -115,6 +121,8 @@ def _section_lines(section: "Section") -> list[str]:
     ]
     for entries, title in section_lists(section):
         lines += ["", title, *align(entry_rows(entries), left=(1, 4))]
+    if section.modes is not None:
+        lines += ["", modes_title(section.modes), *align(mode_rows(section.modes), left=(1, 5))]
     return lines
 
 

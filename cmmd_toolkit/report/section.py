@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from ..estimation.estimate import Estimate
 from ..inference.witness import Witness
 from ..pictures.load import Load
-from .document import NOT_SAVED
+from .document import IF_KNOWN, NOT_SAVED
+from .modes import Modes
 
 Pictures = Mapping[int, Load] | str  # by row, how to read a picture again, or why it cannot be
 
@@ -47,6 +48,7 @@ class Section:
         uncovered: reference pictures, highest witness first: where generated pictures are rare.
         strays: generated pictures, those first whose nearest reference picture is farthest; a few of them hardly move
             a squared MMD, so they may be missing from `alien`.
+        modes: kinds of pictures whose shares differ; None where there are none, or none were asked for.
         witness: of every picture of both sets, in their order; not in the JSON form, so None in a loaded explanation.
     """
 
@@ -55,6 +57,7 @@ class Section:
     alien: tuple[Entry, ...]
     uncovered: tuple[Entry, ...]
     strays: tuple[Entry, ...]
+    modes: Modes | None = field(default=None, metadata=IF_KNOWN)
     witness: Witness | None = field(default=None, repr=False, compare=False, metadata=NOT_SAVED)
 
     def at_rows(self, reference: NDArray[np.int64], generated: NDArray[np.int64]) -> "Section":

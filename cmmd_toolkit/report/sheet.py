@@ -12,11 +12,13 @@ from ..common.files import atomic_path
 from ..common.labels import short_labels
 from ..common.text import fixed_text, number_text, printable
 from ..errors import ArgumentError, InputError
+from .modes import mode_sentence
 
 if TYPE_CHECKING:
     from ..pictures.load import Load
     from .contrast import Contrast
     from .explanation import Explanation
+    from .modes import Mode
     from .section import Entry, Pictures
 
 COLUMNS, CELL, GAP, MARGIN = 8, 192, 14, 24  # a whole multiple of 32, 48, 64 and 96 pixels
@@ -66,7 +68,7 @@ def check_sheet_name(path: Path) -> None:
 
 
 def explanation_blocks(explanation: "Explanation") -> list[Block]:
-    """Three blocks for each backbone: over-represented generated pictures, under-represented reference ones, strays."""
+    """For each backbone over-represented generated pictures, under-represented reference ones, strays, and modes."""
     (reference, generated), blocks = explanation.pictures, []
     short = short_labels((explanation.reference, explanation.generated))
     for section in explanation.sections:
@@ -92,7 +94,24 @@ def explanation_blocks(explanation: "Explanation") -> list[Block]:
                 "distance",
             ),
         ]
+        if section.modes is not None:
+            blocks += [
+                _mode_block(explanation, section.backbone, place, own)
+                for place, own in enumerate(section.modes.kinds, 1)
+            ]
     return blocks
+
+
+def _mode_block(explanation: "Explanation", backbone: str, place: int, mode: "Mode") -> Block:
+    """A row of pictures of the set that has more of a kind."""
+    reference, generated = explanation.pictures
+    pictures, name = (generated, explanation.generated) if mode.shows_generated else (reference, explanation.reference)
+    title = f"{backbone}: {mode_sentence(mode, place)}"
+    if isinstance(pictures, str):
+        return Block(title, f"Not shown: {pictures}", ())
+    short = short_labels((explanation.reference, explanation.generated))[name]
+    cells = [Cell(pictures[own.row], own.name, "") for own in mode.typical]
+    return Block(title, f"Typical pictures of {short}, which has more of them here. Below each: name.", cells)
 
 
 def contrast_blocks(contrast: "Contrast") -> list[Block]:

@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 from ..estimation.nearest_rows import kth_neighbours
 from ..estimation.pair_distances import Points
 from ..features.unit_rows import SomeRows
+from ..inference.modes import find_modes
 from ..inference.witness import witness
 from ..metrics.mmd import Bandwidth, MmdReference
 from ..pictures.load import Load
 from ..pictures.sources import Again, Stream
+from ..report.modes import Mode, Modes, Typical, sorted_modes
 from ..report.section import Entry, Pictures, Section
 from ..sets.side import Side
 
@@ -27,6 +29,7 @@ def section_of(
     bandwidth: Bandwidth,
     top: int,
     seed: int,
+    modes: Modes | None = None,
 ) -> Section:
     """The lists of one backbone and one generated set; see `explain`. `names` are those of both sets, by row."""
     score = MmdReference(reference, bandwidth, "unbiased", seed).score(generated).without_rows()
@@ -43,7 +46,28 @@ def section_of(
         return entries_of(rows, found.generated, found.generated_change, y_names, x_names, nearest)
 
     uncovered = entries_of(highest, found.reference, found.reference_change, x_names, y_names, near_y)
-    return Section(backbone, score.estimate, entries(lowest), uncovered, entries(farthest), found)
+    return Section(backbone, score.estimate, entries(lowest), uncovered, entries(farthest), modes, found)
+
+
+def modes_of(
+    reference: SomeRows, generated: SomeRows, names: tuple[Sequence[str], Sequence[str]], count: int, seed: int
+) -> Modes | str:
+    """The kinds of pictures whose shares differ most, or why there are none."""
+    found = find_modes(reference, generated, count, seed)
+    if isinstance(found, str):
+        return found
+    kinds = [
+        Mode(
+            own.share_reference,
+            own.share_generated,
+            own.interval,
+            tuple(Typical(names[0][row], int(row)) for row in own.typical_reference),
+            tuple(Typical(names[1][row], int(row)) for row in own.typical_generated),
+        )
+        for own in found.modes
+    ]
+    (found_x, found_y), (counted_x, counted_y) = found.found, found.counted
+    return Modes(sorted_modes(kinds), (len(found_x), len(found_y)), (len(counted_x), len(counted_y)))
 
 
 def first_rows(values: NDArray[np.float64], top: int) -> Rows:
@@ -80,7 +104,9 @@ def listed_rows(sections: Sequence[Section], is_reference: bool) -> set[int]:
     fakes = [entry for section in sections for entry in (*section.alien, *section.strays)]
     own, others = (reals, fakes) if is_reference else (fakes, reals)
     near = {entry.nearest_row for entry in others if entry.nearest_row is not None}
-    return {entry.row for entry in own} | near
+    kinds = [mode for section in sections if section.modes is not None for mode in section.modes.kinds]
+    typical = {own.row for mode in kinds for own in (mode.reference if is_reference else mode.generated)}
+    return {entry.row for entry in own} | near | typical
 
 
 def pictures_of(side: Side, rows: Sequence[int]) -> Pictures:

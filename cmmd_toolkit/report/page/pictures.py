@@ -8,6 +8,7 @@ import numpy as np
 from ...common.progress import ShowProgress, show_no_progress
 from ...common.text import fixed_text, interval_text, number_text
 from ..exhibit import Drivers, Exhibit, ShownSet
+from ..modes import mode_sentence
 from ..section import Entry
 from .maps import drawn_map
 from .part import Part
@@ -89,6 +90,7 @@ def picture_parts(exhibit: Exhibit | str, progress: ShowProgress | None) -> list
     return [
         Part("pictures", "Pictures side by side", "sheets", {"sheets": sheets, "left_out": left_out}),
         _drivers_part(exhibit, thumbnails),
+        *_modes_parts(exhibit, thumbnails),
         _maps_part(exhibit, [address for _, address in read]),
     ]
 
@@ -111,6 +113,8 @@ def _single(exhibit: Exhibit, place: int, sheet: Sequence[int]) -> set[int]:
         mine, others = (real, fake) if place == 0 else (fake, real)
         rows |= {entry.row for entry in mine}
         rows |= {entry.nearest_row for entry in others if entry.nearest_row is not None}
+        kinds = () if own.section.modes is None else own.section.modes.kinds
+        rows |= {typical.row for mode in kinds if mode.shows_generated == (place > 0) for typical in mode.typical}
     return rows
 
 
@@ -132,6 +136,18 @@ def _drivers_part(exhibit: Exhibit, thumbnails: Sequence[Thumbnails]) -> Part:
     sets = [(place, own.short) for place, own in enumerate(exhibit.sets)]
     groups = [_group(exhibit, own, thumbnails) for own in exhibit.drivers]
     return Part("drivers", title, "drivers", {"sets": sets, "groups": groups})
+
+
+def _modes_parts(exhibit: Exhibit, thumbnails: Sequence[Thumbnails]) -> list[Part]:
+    """A row of pictures for each kind of each backbone."""
+    sheets = []
+    for own in () if isinstance(exhibit.drivers, str) else exhibit.drivers:
+        for number, mode in enumerate(() if own.section.modes is None else own.section.modes.kinds, 1):
+            place = own.generated if mode.shows_generated else 0
+            cards = [Card(place, typical.name, thumbnails[place][typical.row]) for typical in mode.typical]
+            sheets.append(Sheet(place, f"{own.section.backbone}: {mode_sentence(mode, number)}", "", cards))
+    content = {"sheets": sheets, "left_out": ""}
+    return [Part("modes", "Kinds of pictures whose shares differ", "sheets", content)] if sheets else []
 
 
 def _group(exhibit: Exhibit, own: Drivers, thumbnails: Sequence[Thumbnails]) -> Group:

@@ -8,6 +8,7 @@ from ...common.progress import ShowProgress
 from ...common.text import fixed_text, interval_text, number_text, p_text
 from ..document import Document
 from ..explanation import Explanation
+from ..modes import MODES_LEGEND, mode_rows, modes_title
 from ..order import Order
 from ..plan import Need, Plan, answer, plan_notes, plan_title, size_rows
 from ..ranking import Ranking
@@ -84,6 +85,7 @@ def _(explanation: Explanation, progress: ShowProgress | None) -> Page:
             Part("lists", "Pictures", "tables", _entry_tables(explanation)),
             *picture_parts(explanation.exhibit, None),
         ]
+    parts += _mode_parts(explanation)
     title = f"What tells {generated} from {reference}"
     return Page(title, lead, "Zero is no distance; the larger, the farther.", [*parts, *_facts(explanation)])
 
@@ -187,6 +189,17 @@ def _agreement_parts(ranking: Ranking) -> list[Part]:
         "", ("Backbone", "and", "Rank correlation"), rows, (0, 1), "Kendall's, -1 to 1: whether they order alike."
     )
     return [Part("agreement", "Do the backbones agree?", "tables", [table])]
+
+
+def _mode_parts(explanation: Explanation) -> list[Part]:
+    """The shares of the kinds of every backbone."""
+    found = []
+    for section in explanation.sections:
+        if section.modes is not None:
+            headings, *rows = mode_rows(section.modes)
+            caption = f"{modes_title(section.modes)}. {MODES_LEGEND}"
+            found.append(Table(section.backbone, headings, rows, (1, 5), caption))
+    return [Part("shares", "Shares of the kinds", "tables", found)] if found else []
 
 
 def _entry_tables(explanation: Explanation) -> list[Table]:

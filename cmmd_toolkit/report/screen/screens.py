@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from ...common.labels import short_labels
 from ...common.text import interval_text, number_text
 from ..contrast import LEGEND as CONTRAST_LEGEND, Contrast, contrast_lists, section_title
-from ..explanation import LEGEND, Explanation, entry_rows, section_lists
+from ..explanation import Explanation, entry_rows, legend, section_lists
+from ..modes import mode_rows, modes_title
 from ..order import Order
 from ..paper.record import PaperRecord
 from ..plan import Need, Plan, plan_notes, plan_title, size_rows
@@ -105,5 +106,8 @@ def _of_explanation(explanation: Explanation) -> Screen:
             headings, *rows = entry_rows(entries)
             found.append(Table("\n\n".join(filter(None, (lead, title))), headings, rows, (1, 4), ""))
             lead = ""
+        if section.modes is not None:
+            headings, *rows = mode_rows(section.modes)
+            found.append(Table(modes_title(section.modes), headings, rows, (1, 5), ""))
     words = frozenset({*names, *names.values()})
-    return Screen(tuple(found), (LEGEND,), explanation.warnings, (), words)
+    return Screen(tuple(found), (legend(explanation),), explanation.warnings, (), words)

@@ -134,7 +134,9 @@ class Report(PaperRecord):
         """See `Document.from_dict`."""
         classes: dict[str, list[Any]] = {}
         rows = document.get("results_per_class")
-        if not isinstance(rows, list) or not all(isinstance(own, dict) and "class" in own for own in rows):
+        if not isinstance(rows, list) or not all(
+            isinstance(own, dict) and isinstance(own.get("class"), str) for own in rows
+        ):
             raise ValueError("results_per_class: expected a list of results, each with its class")
         for own in rows:
             classes.setdefault(own["class"], []).append(own)

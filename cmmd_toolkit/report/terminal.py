@@ -12,7 +12,7 @@ from .screen.warning_lines import FULL, warning_entries
 if TYPE_CHECKING:
     from rich.console import Console
 
-_LEAST_WIDTH = 40
+_LEAST_WIDTH = 30
 _TITLE, _WARNING = "bold", "yellow"
 _WARN = "warning: "
 _BARS = "Interval: drawn on one scale for all sets of a metric and backbone; two metrics have two scales."

@@ -55,12 +55,13 @@ def draw(panels: Sequence[Panel], notes: Sequence[str] = ()) -> "Figure":
     """A figure with the panels below each other, then notes. Raises ArgumentError for no panel."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+
+    from .notebook_figure import NotebookFigure
 
     if not panels:
         raise ArgumentError(_NOTHING)
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **_style()}):
-        figure = Figure(figsize=(WIDTH, WIDTH), layout="constrained")
+        figure = NotebookFigure(figsize=(WIDTH, WIDTH), layout="constrained")
         FigureCanvasAgg(figure)
         titles = [_title(panel, _width_of(figure, SMALLEST + 1)) for panel in panels]
         below = [line for note in notes for line in wrapped(printable(note), _NOTE_WIDTH, _width_of(figure, SMALLEST))]
@@ -123,9 +124,14 @@ def save_figure(figure: "Figure", target: Path) -> None:
 
 def svg_text(figure: "Figure") -> str:
     """The figure as the text of an SVG."""
+    return picture_bytes(figure, "svg").decode()
+
+
+def picture_bytes(figure: "Figure", kind: str) -> bytes:
+    """The figure as the content of a file of that kind."""
     stream = io.BytesIO()
-    _write(figure, stream, "svg")
-    return stream.getvalue().decode()
+    _write(figure, stream, kind)
+    return stream.getvalue()
 
 
 def _write(figure: "Figure", stream: IO[bytes], kind: str) -> None:

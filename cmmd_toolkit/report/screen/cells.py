@@ -67,7 +67,7 @@ def wrapped_facts(text: str, width: int) -> list[str]:
 
 def in_one_line(text: str, width: int, end: str = "") -> str:
     """The text in one line, cut where a clause ends, else where a word does; `end` follows in any case."""
-    text, room = printable(text), width - width_of(end)
+    text, room = printable(text), max(width - width_of(end), 4)
     if width_of(text) <= room:
         return text + end
     while width_of(text) > room - 2:

@@ -2,7 +2,8 @@
 
 Until it fits: what is the same in every row is said once above the table; headings take two lines; names lose their
 middle; the numbers of pictures are left out; each set's name becomes a line of its own above its rows; then the columns
-in `DROPPED` are left out, in that order; sentences wrap. Where there is room to spare, intervals are drawn as bars.
+in `DROPPED` are left out, in that order; sentences wrap. Where even that is too wide, each row becomes lines of heading
+and cell. Where there is room to spare, intervals are drawn as bars.
 """
 
 from collections.abc import Callable, Sequence
@@ -54,6 +55,8 @@ def fitted(table: Table, width: int) -> Fitted:
         if _width(layout) <= width:
             break
         layout = step(layout)
+    if _width(layout) > width:
+        return _cards(_without_constants(table), width)
     longest = _longest_name(layout, width)
     return _drawn(replace(layout, longest_name=longest), width)
 
@@ -181,6 +184,15 @@ def _drawn(layout: _Layout, width: int) -> Fitted:
             lines += wrapped(heads[i + 1], width)
         lines += _lines(row, widths, left)
     return Fitted(table.title, tuple(lines), layout.left_out, has_bars)
+
+
+def _cards(table: Table, width: int) -> Fitted:
+    """Each row as lines of heading and cell, all of them."""
+    lines: list[str] = []
+    for row in table.rows:
+        facts = [f"{heading}: {cell}" if heading else cell for heading, cell in zip(table.headings, row, strict=True)]
+        lines += [*([""] if lines else []), *(line for fact in facts if fact for line in wrapped(fact, width))]
+    return Fitted(table.title, tuple(lines), (), False)
 
 
 def _cell_lines(layout: _Layout, widths: Sequence[int]) -> list[list[list[str]]]:

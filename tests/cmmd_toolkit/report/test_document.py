@@ -80,6 +80,7 @@ def changed(found: dict[str, Any], change: Callable[[dict[str, Any]], Any]) -> s
         lambda found: found.update(provenance=[]),
         lambda found: found.update(results_per_class=[{"class": "cat"}]),
         lambda found: found.update(results_per_class=[3]),
+        lambda found: found.update(results_per_class=[{**found["results"][0], "class": 1.5}]),
     ],
 )
 def test_a_changed_report_is_refused_in_one_line(change: Callable[[dict[str, Any]], Any], tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pictures import gaussian
 
-from cmmd_toolkit import ArgumentError, Features, InputError, Report, compare, explain, plan, rank
+from cmmd_toolkit import ArgumentError, Features, InputError, Report, compare, contrast, explain, plan, rank
 from cmmd_toolkit.backbones.remarks import MINI_REMARK
 from cmmd_toolkit.report.paper.figure import SMALLEST, WIDTH
 from cmmd_toolkit.report.paper.fitting import fitted
@@ -39,6 +39,7 @@ RECORDS: dict[str, PaperRecord] = {
     "ranking": rank(REAL, [FAR, NEAR, ALSO_FAR], metric="fd"),
     "plan": plan(REAL, FAR, differences=["10%", 0.2, 0.05]),
     "explanation": explain(REAL, FAR, top=3),
+    "contrast": contrast(REAL, FAR, NEAR, top=3),
 }
 
 
@@ -199,6 +200,29 @@ def test_sets_of_one_name_keep_a_row_each_and_none_is_bold() -> None:
     assert len(bold(told_apart.to_markdown())) == 1
     assert [row[1].text for row in table.rows] == [result.estimate_texts[0] for result in report.results]
     assert not bold(report.to_markdown())
+
+
+@pytest.mark.parametrize("name", ["explanation", "contrast"])
+def test_every_listed_picture_stands_in_each_form_with_its_numbers(name: str) -> None:
+    record = RECORDS[name]
+    rows, (table,) = record.rows(), record.paper_tables()
+    assert len(rows) == len(table.rows) == 3 * (3 if name == "explanation" else 4)
+    for row, cells in zip(rows, table.rows, strict=True):
+        kind, picture, witness, change, nearest, distance = (cell.text for cell in cells)
+        assert (picture, nearest) == (row["picture"], row["nearest"])
+        assert kind.split()[0] == str(row["list"]).split()[0]
+        for text, number in ((witness, row["witness"]), (change, row["change"]), (distance, row["distance"])):
+            assert float(text) == pytest.approx(number, abs=0.51 * 10.0 ** -len(text.partition(".")[2]))
+            assert text in record.to_markdown()
+            assert text.replace("-", "$-$") in record.to_latex()
+        assert picture.rpartition("/")[2] in record.to_latex()  # long names lose their middle
+    assert [row["place"] for row in rows] == [1, 2, 3] * (len(rows) // 3)
+
+
+def test_a_notebook_shows_a_figure_without_pyplot() -> None:
+    picture = REPORT.plot()._repr_png_()
+    assert picture[:8] == b"\x89PNG\r\n\x1a\n"
+    assert picture == REPORT.plot()._repr_png_()
 
 
 # ---- LaTeX ------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import io
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from cmmd_toolkit.report.screen.warning_lines import FULL, MOST, MOST_LINES, war
 from cmmd_toolkit.report.terminal import print_report
 
 WIDTHS = (60, 80, 100, 160)
+NARROW = (30, 40, 50)
 LONG = "/home/someone/experiments/2031-05-17_a-rather-long-name-for-a-run/step_0001250000/samples-with-guidance-4"
 SETS = [f"{LONG}/{name}" for name in ("model-a", "model-b-with-another-long-name", "模型丙", "c")]
 BACKBONES = ["inception", "clip", "siglip", "siglip2", "align", "dinov2", "openclip:ViT-bigG-14/laion2b_s39b_b160k"]
@@ -82,6 +84,17 @@ def test_no_line_is_over_the_width_and_no_number_is_broken(record: PaperRecord, 
     tables = [line for line in text.partition("warning: ")[0].splitlines() if "  " in line and "…" not in line]
     for line in tables:
         assert set(NUMBER.findall(line)) <= whole, line
+
+
+@pytest.mark.parametrize("width", NARROW)
+def test_a_narrow_terminal_breaks_no_number_either(record: PaperRecord, width: int) -> None:
+    lines = [line for line in shown(record, width).partition("warning: ")[0].splitlines() if "…" not in line]
+    assert max(map(cell_len, lines)) <= width
+    whole = set(NUMBER.findall(str(record)))
+    names = "|".join(map(re.escape, ("picture_", "step_", "n01440764", "run-")))  # paths may be broken anywhere
+    for line in lines:
+        if not re.search(names, line):
+            assert set(NUMBER.findall(line)) <= whole, line
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -180,6 +193,15 @@ def test_at_most_five_warnings_are_shown_and_the_rest_counted(width: int) -> Non
     assert lines[MOST] == "warning: 2 more warnings"
     assert all(word in line for word, line in zip(kinds, lines[:MOST], strict=False))
     assert str(many).count("warning: ") == len(kinds)  # a pipe gets them all
+
+
+def test_what_a_terminal_leaves_out_of_warnings_stands_in_json_and_on_the_page(tmp_path: Path) -> None:
+    warnings = tuple(f"{word} is odd: {'and so on, ' * 40}the end of {word}" for word in "abcdefgh")
+    own = replace(RECORDS["ranking"], warnings=warnings)
+    assert "the end of a" not in shown(own, 80)
+    own.save_html(tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert all(text in own.to_json() and text in page and text in str(own) for text in warnings)
 
 
 def test_a_line_is_cut_between_words() -> None:

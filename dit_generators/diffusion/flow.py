@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from ..network.process import Flow
-from .paths import Point, point_at, velocity_of
+from .paths import point_at, velocity_of
 from .samplers import Draw, Predict, Step, model_at
 from .schedule import NUM_TRAIN_TIMESTEPS
 
@@ -30,11 +30,11 @@ def sde_times(num_steps: int, shift: float = 1.0) -> list[float]:
 
 
 def _shifted(times: "np.ndarray[tuple[int], np.dtype[np.float64]]", shift: float) -> list[float]:
-    """t / (s + (1 - s) t): s (1 - t) / (1 + (s - 1)(1 - t)) in LightningDiT's time towards data (arXiv 2501.01423).
+    """t / (s (1 - t) + t): s (1 - t) / (1 + (s - 1)(1 - t)) in LightningDiT's time towards data (arXiv 2501.01423).
 
     A shift below 1 takes smaller steps near the noise; Stable Diffusion 3 calls 1 / s its shift (2403.03206, eq. 23).
     """
-    moved: list[float] = (times / (shift + (1 - shift) * times)).tolist()
+    moved: list[float] = (times / (shift * (1 - times) + times)).tolist()
     return moved
 
 
@@ -70,16 +70,12 @@ def sde(predict: Predict, x_t: Tensor, times: Sequence[float], flow: Flow, draw:
         point, step = point_at(flow, now), then - now
         velocity = _velocity(predict, x_t, now, now, flow)
         x_0 = point.x_0(x_t, velocity)
-        rate = _noise_rate(point, now, flow)
-        score = point.noise(x_t, velocity) / -point.sigma
-        x_t = x_t + step * (velocity - rate / 2 * score)
+        half = float(point.sigma if flow.time_towards == "data" else now)  # w / 2
+        # s = -noise / sigma, so - w s / 2 = (w / 2 / sigma) noise: finite at any time above 0.
+        x_t = x_t + step * (velocity + half / point.sigma * point.noise(x_t, velocity))
         if then > 0:
-            x_t = x_t + (rate * abs(step)) ** 0.5 * draw()
+            x_t = x_t + (2 * half * abs(step)) ** 0.5 * draw()
         yield Step(len(times) - 2 - i, x_t, x_0)
-
-
-def _noise_rate(point: Point, time: float, flow: Flow) -> float:
-    return 2 * float(point.sigma if flow.time_towards == "data" else time)
 
 
 def _velocity(predict: Predict, x_t: Tensor, time: float, guided_at: float, flow: Flow) -> Tensor:

@@ -146,7 +146,7 @@ def _read_one(
     if "pos_embed.proj.weight" in file.state:
         raise CheckpointError(f"{path}: has diffusers' names; give the folder that holds it and its config.json")
     process, state = _process(file, path, family), without_projectors(file.state)
-    check_family(file.state, str(path), known=file.config is not None or isinstance(process, Flow))
+    check_family(state, str(path), known=file.config is not None or isinstance(process, Flow))
     config = config or file.config or config_from_shapes(state, _heads(file, num_heads), str(path), file.classes)
     ours = file.config is not None and path.name in ("ema.safetensors", "model.safetensors")
     return Checkpoint(config, state, path, record=file.autoencoder, trained_here=ours, process=process)

@@ -20,8 +20,9 @@ _WEIGHTS: dict[Family, str] = {
 }
 _NAMES = r"(SiT|REPA|LightningDiT)"
 _MODEL_NAME = re.compile(rf"(?<![a-z]){_NAMES}(?![a-z])", re.IGNORECASE)
+_DIT_NAME = re.compile(r"(?<![a-z])DiT(?![a-z])", re.IGNORECASE)
 _FILE_NAME = re.compile(rf"(?:^|[-_.]){_NAMES}[-_](?:S|B|L|XL)[-_/]?\d", re.IGNORECASE)
-_OF_REPA = ("proj_coeff", "enc_type", "projector_embed_dims", "encoder_depth")
+_OF_REPA = ("proj_coeff", "enc_type", "projector_embed_dims")
 _OF_FLOWS = ("transport", "path_type", "loss_weight", "train_eps", "sample_eps")
 _PATHS: dict[str, Literal["linear", "cosine"]] = {
     "linear": "linear",
@@ -40,6 +41,7 @@ class Told:
     path: str | None = None
     prediction: str | None = None
     named: str | None = None  # an argument that only flows have
+    is_dit: bool = False  # by the name of its model
 
     @classmethod
     def by(cls, arguments: Iterable[Any]) -> "Told":
@@ -48,7 +50,7 @@ class Told:
         first: dict[str, Any] = {}
         for name, value in fields:
             first.setdefault(name, value)
-        names = (str(value) for name, value in fields if name in MODEL_FIELDS and isinstance(value, str))
+        names = [value for name, value in fields if name in MODEL_FIELDS and isinstance(value, str)]
         found = next((match[1].lower() for name in names if (match := _MODEL_NAME.search(name))), None)
         if found in (None, "sit") and any(name in first for name in _OF_REPA):
             found = "repa"
@@ -57,6 +59,7 @@ class Told:
             path=_text(first.get("path_type")),
             prediction=_text(first.get("prediction")),
             named=next((name for name in _OF_FLOWS if name in first), None),
+            is_dit=found is None and any(_DIT_NAME.search(name) for name in names),
         )
 
 
@@ -73,6 +76,13 @@ def family_of(family: Family | None, told: Told, state: Mapping[str, Any], where
     """
     by_weights = next((each for each, pattern in _WEIGHTS.items() if any(re.match(pattern, n) for n in state)), None)
     found = by_weights or told.family
+    if by_weights == "repa" and told.is_dit and told.named is None:
+        if family is None:
+            raise CheckpointError(
+                f"{where}: has the projectors of REPA, but its arguments name a DiT; say by `family=repa` that it "
+                "predicts a velocity, or by `family=dit` that it predicts noise"
+            )
+        return family
     if family is not None:
         if found not in (None, family):
             raise CheckpointError(f"{where}: is of the family {found}, not {family}; leave out `family={family}`")
@@ -109,4 +119,4 @@ def _by_name(where: str) -> Family | None:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    return None if value is None else str(value)

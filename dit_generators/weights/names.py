@@ -39,8 +39,18 @@ _MOST_TOKENS = 2**16  # 4096 pixels as latents in patches of 2
 
 
 def without_projectors(state: Mapping[str, Tensor]) -> State:
-    """Without the heads by which REPA compares features while it trains (arXiv 2410.06940); sampling needs none."""
-    return {name: value for name, value in state.items() if not name.startswith("projectors.")}
+    """Without the heads by which REPA compares features while it trains (arXiv 2410.06940); sampling needs none.
+
+    REPA's first checkpoints call the blocks behind those heads decoder_blocks, and count them anew.
+    """
+    projected = any(name.startswith("projectors.") for name in state)
+    first = 1 + max((int(m[1]) for name in state if (m := re.match(r"blocks\.(\d{1,6})\.", name))), default=-1)
+
+    def plain(name: str) -> str:
+        match = re.fullmatch(r"decoder_blocks\.(\d{1,6})\.(.+)", name) if projected else None
+        return f"blocks.{first + int(match[1])}.{match[2]}" if match else name
+
+    return {plain(name): value for name, value in state.items() if not name.startswith("projectors.")}
 
 
 def to_diffusers(state: Mapping[str, Tensor], config: DiTConfig) -> State:

@@ -106,9 +106,21 @@ def test_the_shift_is_lightningdits_and_its_inverse_that_of_stable_diffusion_3()
     expected = 0.3 * towards_data / (1 + (0.3 - 1) * towards_data)
     np.testing.assert_allclose(1 - np.array(ode_times(10, 0.3)), expected, atol=1e-12)
     np.testing.assert_allclose(ode_times(10, 1 / 3), 3 * plain / (1 + 2 * plain), atol=1e-12)
-    for times in (ode_times(10, 0.3), sde_times(10, 0.3), ode_times(1), sde_times(2)):
+    for times in (ode_times(10, 0.3), sde_times(10, 0.3), ode_times(1), sde_times(2), ode_times(9, 1e9)):
         assert (times[0], times[-1]) == (1.0, 0.0)
         assert (np.diff(times) < 0).all()
+
+
+@pytest.mark.parametrize("shift", [1e-300, 1e-9, 1e9, 1e300])
+@pytest.mark.parametrize("flow", FLOWS, ids=IDS)
+def test_no_shift_leads_to_what_is_not_finite(flow: Flow, shift: float) -> None:
+    noise, predict = start(2), gaussian_network(flow, MEAN, DEVIATION)
+    for steps in (
+        sde(predict, noise, sde_times(8, shift), flow, lambda: noise),
+        heun(predict, noise, ode_times(8, shift), flow),
+    ):
+        *_, last = steps
+        assert torch.isfinite(last.x).all()
 
 
 @pytest.mark.parametrize("flow", FLOWS, ids=IDS)

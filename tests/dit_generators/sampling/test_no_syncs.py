@@ -9,9 +9,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from dit_generators import DiT, DiTConfig, Guidance, linear_schedule, respace
 from dit_generators.common.precision import Precision, kept_casts
+from dit_generators.diffusion.flow import euler, heun, ode_times, sde, sde_times
 from dit_generators.diffusion.guidance import guided
 from dit_generators.diffusion.samplers import Step, ddim, ddpm
 from dit_generators.diffusion.solvers import solve
+from dit_generators.network.process import Flow
 from dit_generators.sampling.sample import in_precision
 
 CONFIG = DiTConfig(input_size=4, in_channels=3, patch_size=2, hidden_size=16, depth=2, num_heads=2, num_classes=5)
@@ -46,6 +48,10 @@ def steps_of(sampler: str, guidance: Guidance) -> Iterator[Step]:
             yield from ddpm(predict, x_t, schedule, lambda: torch.zeros_like(x_t))
         elif sampler == "ddim":
             yield from ddim(predict, x_t, schedule, lambda: torch.zeros_like(x_t), 0.5)
+        elif sampler in ("euler", "heun"):
+            yield from (euler if sampler == "euler" else heun)(predict, x_t, ode_times(8), Flow("cosine", "data"))
+        elif sampler == "sde":
+            yield from sde(predict, x_t, sde_times(8), Flow("cosine"), lambda: torch.zeros_like(x_t))
         else:
             yield from solve(predict, x_t, linear_schedule(), 8, sampler)
 
@@ -59,7 +65,7 @@ def counted(steps: Iterator[Step]) -> Count:
 
 
 @pytest.mark.parametrize("guidance", [Guidance(), Guidance(4.0), Guidance(4.0, interval=(100, 700))], ids=str)
-@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpm-solver++"])
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpm-solver++", "euler", "heun", "sde"])
 def test_no_step_waits_for_the_device_or_uploads_anything(sampler: str, guidance: Guidance) -> None:
     count = counted(steps_of(sampler, guidance))
     assert (count.read_back, count.uploads) == (0, 0)

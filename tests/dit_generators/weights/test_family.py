@@ -67,9 +67,39 @@ def test_arguments_of_an_unknown_trainer_of_flows_need_the_family(tmp_path: Path
     assert load_checkpoint(path, family="sit").process == Flow("cosine", "data")
 
 
+def test_projectors_of_a_dit_by_its_arguments_need_the_family(tmp_path: Path) -> None:
+    path = repa_checkpoint(tmp_path / "m.pt")
+    content = torch.load(path, weights_only=False) | {"args": {"model": "DiT-S/8", "encoder_depth": 8}}
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match="has the projectors of REPA, but its arguments name a DiT"):
+        load_checkpoint(path)
+    assert load_checkpoint(path, family="dit").process == DIT_PROCESS
+    assert load_checkpoint(path, family="repa").process == REPA
+    plain = {"model": official_state(), "ema": official_state(), "args": {"model": "DiT-S/8", "encoder_depth": 8}}
+    torch.save(plain, path)
+    assert load_checkpoint(path).process == DIT_PROCESS
+
+
+def test_the_first_checkpoints_of_repa_count_their_last_blocks_anew(tmp_path: Path) -> None:
+    """blocks.0 to blocks.E-1, then decoder_blocks.0 and on: `load_legacy_checkpoints` of its code."""
+    state = official_state(4, learn_sigma=False, depth=4)
+    legacy = {name: value for name, value in state.items() if not name.startswith(("blocks.2", "blocks.3"))}
+    for i in (2, 3):
+        own = {name.removeprefix(f"blocks.{i}."): v for name, v in state.items() if name.startswith(f"blocks.{i}.")}
+        legacy |= {f"decoder_blocks.{i - 2}.{name}": value for name, value in own.items()}
+    torch.save({"ema": legacy | {"projectors.0.0.weight": torch.zeros(4, 384)}}, tmp_path / "last.pt")
+    loaded = load_checkpoint(tmp_path / "last.pt")
+    assert loaded.process == REPA
+    assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in state.items())
+    torch.save({"ema": legacy}, tmp_path / "mask.pt")
+    with pytest.raises(CheckpointError, match="is a MaskDiT"):
+        load_checkpoint(tmp_path / "mask.pt")
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
+        ({"path_type": 3}, "path_type 3; linear and cosine"),
         ({"path_type": "VP"}, "path_type VP; linear and cosine"),
         ({"prediction": "score"}, "predicts score; of flows only a velocity"),
         ({"prediction": "noise"}, "predicts noise; of flows only a velocity"),

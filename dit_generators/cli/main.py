@@ -352,7 +352,13 @@ def convert(source: str, target: str, autoencoder: str | None, **reading: Any) -
         "dit-gen bench --model DiT-B/4 --batch-size 8,32 --out bench",
     ),
 )
-@click.option("--model", default="DiT-XL/4", show_default=True, metavar="NAME", help="A preset: DiT-S/8 to DiT-XL/2.")
+@click.option(
+    "--model",
+    default="DiT-XL/4",
+    show_default=True,
+    metavar="NAME",
+    help="A preset: DiT-S/8 to DiT-XL/2, or of LightningDiT.",
+)
 @click.option(
     "--input-size",
     type=int,

@@ -31,6 +31,12 @@ _PATHS: dict[str, Literal["linear", "cosine"]] = {
     "GVP": "cosine",
 }
 _VELOCITY = ("velocity", "v")
+_TIME_TOWARDS: dict[Family, Literal["noise", "data"] | None] = {
+    "dit": None,
+    "sit": "data",
+    "repa": "noise",
+    "lightningdit": "data",
+}
 
 
 @dataclass(frozen=True)
@@ -74,25 +80,26 @@ def family_of(family: Family | None, told: Told, state: Mapping[str, Any], where
 
     Raises CheckpointError where what is given contradicts the file, and where only the user can know.
     """
-    by_weights = next((each for each, pattern in _WEIGHTS.items() if any(re.match(pattern, n) for n in state)), None)
-    found = by_weights or told.family
-    if by_weights == "repa" and told.is_dit and told.named is None:
-        if family is None:
+    found = {each: "its weights" for each, pattern in _WEIGHTS.items() if any(re.match(pattern, n) for n in state)}
+    if told.family is not None:
+        found.setdefault(told.family, "its arguments")
+    if "repa" in found and told.is_dit and told.named is None:
+        found["dit"] = "its arguments"
+    if family is not None:
+        if found and family not in found:
             raise CheckpointError(
-                f"{where}: has the projectors of REPA, but its arguments name a DiT; say by `family=repa` that it "
-                "predicts a velocity, or by `family=dit` that it predicts noise"
+                f"{where}: is of the family {' or '.join(found)}, not {family}; leave out `family={family}`"
             )
         return family
-    if family is not None:
-        if found not in (None, family):
-            raise CheckpointError(f"{where}: is of the family {found}, not {family}; leave out `family={family}`")
-        return family
-    if found is None and told.named is not None:
+    if len({_TIME_TOWARDS[each] for each in found}) > 1:
+        reasons = ", ".join(f"`family={each}` by {reason}" for each, reason in found.items())
+        raise CheckpointError(f"{where}: what it was trained for is not clear ({reasons}); say which")
+    if not found and told.named is not None:
         raise CheckpointError(
             f"{where}: its arguments have {told.named}, so it predicts a velocity, but not whose code trained it; "
             "say it by `family=sit` (time 1 is the picture) or `family=repa` (time 1 is the noise)"
         )
-    return found or _by_name(where) or "dit"
+    return next(iter(found), None) or _by_name(where) or "dit"
 
 
 def process_of(family: Family, told: Told, where: str) -> Process:
@@ -108,7 +115,7 @@ def process_of(family: Family, told: Told, where: str) -> Process:
         raise CheckpointError(
             f"{where}: its arguments say path_type {told.path}; linear and cosine (GVP) are known here"
         )
-    return Flow(path=path, time_towards="noise" if family == "repa" else "data")
+    return Flow(path=path, time_towards=_TIME_TOWARDS[family] or "data")
 
 
 def _by_name(where: str) -> Family | None:

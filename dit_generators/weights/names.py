@@ -197,7 +197,10 @@ def _heads_of(state: Mapping[str, Tensor], hidden_size: int, num_heads: int | No
     """By the width of a head, where weights or tables of one tell it; else as told, else as published."""
     for name, axis, dimensions in ((_ROTARY, 1, 2), ("blocks.0.attn.q_norm.weight", 0, 1)):
         if name in state:
-            return hidden_size // _size(state, name, dimensions, where)[axis]
+            width = _size(state, name, dimensions, where)[axis]
+            if hidden_size % width:
+                raise CheckpointError(f"{where}: {name} is of heads of {width}, which do not divide {hidden_size}")
+            return hidden_size // width
     return _published_heads(hidden_size, where) if num_heads is None else num_heads
 
 

@@ -71,10 +71,16 @@ def test_projectors_of_a_dit_by_its_arguments_need_the_family(tmp_path: Path) ->
     path = repa_checkpoint(tmp_path / "m.pt")
     content = torch.load(path, weights_only=False) | {"args": {"model": "DiT-S/8", "encoder_depth": 8}}
     torch.save(content, path)
-    with pytest.raises(CheckpointError, match="has the projectors of REPA, but its arguments name a DiT"):
+    with pytest.raises(
+        CheckpointError, match="not clear \\(`family=repa` by its weights, `family=dit` by its arguments\\)"
+    ):
         load_checkpoint(path)
     assert load_checkpoint(path, family="dit").process == DIT_PROCESS
     assert load_checkpoint(path, family="repa").process == REPA
+    torch.save(content | {"args": {"model": "SiT-S/8", "path_type": "Linear"}}, path)
+    with pytest.raises(CheckpointError, match="`family=repa` by its weights, `family=sit` by its arguments"):
+        load_checkpoint(path)
+    assert load_checkpoint(path, family="sit").process == SIT
     plain = {"model": official_state(), "ema": official_state(), "args": {"model": "DiT-S/8", "encoder_depth": 8}}
     torch.save(plain, path)
     assert load_checkpoint(path).process == DIT_PROCESS

@@ -93,6 +93,8 @@ def test_damage_is_named(tmp_path: Path) -> None:
         ({"module.blocks.0.norm1.weight": None}, "norm1"),
         ({"module.blocks.1.mlp.w3.weight": None}, "blocks.1.mlp.w3.weight is missing"),
         ({"module.feat_rope.freqs_cos": torch.zeros(0, 16)}, "freqs_cos has shape"),
+        ({"module.feat_rope.freqs_cos": torch.zeros(16, 100)}, "is of heads of 100, which do not divide 48"),
+        ({"module.projectors.0.0.weight": torch.zeros(4, 48)}, "`family=repa` by its weights, `family=lightningdit`"),
     ):
         state = {k: v for k, v in (content["ema"] | change).items() if v is not None}
         torch.save({**content, "ema": state}, tmp_path / "d.pt")

@@ -17,7 +17,7 @@ class Kind(NamedTuple):
 TABLES = (
     Kind(
         "power",
-        ("data", "fault"),
+        ("data", "fault", "draws"),
         ("joint", "median width", "MMD at all widths", "MMDAgg", "MMD-FUSE", "energy distance", "Frechet distance"),
     ),
     Kind(
@@ -27,7 +27,11 @@ TABLES = (
     ),
     Kind("backbones", ("data", "fault")),
     Kind("level", ("data", "draws"), ("at 5%", "at 1%")),
-    Kind("cost", ("rows", "backbones", "dim", "seconds", "processor seconds"), ()),
+    Kind("cost", ("rows", "backbones", "dim", "processor seconds"), ()),
+)
+FAULTS = (
+    *("none", "mean shift", "class missing", "correlation", "within-class collapse", "matched Gaussian"),
+    *("few originals plus noise", "copies of the reference plus noise"),
 )
 _LEFT_OUT = ("kind", "n", "draws")
 
@@ -36,7 +40,7 @@ def markdown(results: Sequence[Found]) -> str:
     """One table after the other; shares in per cent."""
     lines: list[str] = []
     for kind, names, chosen in TABLES:
-        rows = [found for found in results if found["kind"] == kind]
+        rows = sorted((found for found in results if found["kind"] == kind), key=_place)
         if not rows:
             continue
         shares = [name for name in rows[0] if name not in (*names, *_LEFT_OUT)] if chosen is None else chosen
@@ -44,6 +48,12 @@ def markdown(results: Sequence[Found]) -> str:
         lines += [_row([*(str(own[name]) for name in names), *(_share(own[name]) for name in shares)]) for own in rows]
         lines.append("")
     return "\n".join(lines)
+
+
+def _place(found: Found) -> tuple:
+    """Lines of one data set together, faults in their order."""
+    fault = FAULTS.index(found["fault"]) if "fault" in found else 0
+    return found["kind"], str(found.get("data", "")), fault, found.get("rows", 0), found.get("backbones", 0)
 
 
 def _share(value: float) -> str:

@@ -79,8 +79,8 @@ def compare(
             10^12 multiplications warns (CostWarning) of what it takes.
         mmd_frequencies: how many of random-features, 100 to 100,000; None is 4,096.
         test: "joint" for one exact test of "do they differ at all?" over all backbones and many widths of kernel, with
-            the answer in words (`joint_test`); of up to 10,000 pictures of both sets. With several generated sets
-            p-values are corrected for their number (Holm).
+            the answer in words (`joint_test`); of the whole sets, up to 10,000 pictures of both. P-values of several
+            generated sets are corrected for their number (Holm).
         per_class: also score the pictures of each class folder (the first folder of their names) by themselves.
         limits: checked against the backbones of this run before a picture is read; see `Limit.failures`.
         exhibit: keep what `Report.save_html` shows besides numbers: a draw of the pictures, maps, and the pictures that

@@ -188,7 +188,8 @@ def _test(sides: Sides, permutations: int, seed: int, caveats: Sequence[str]) ->
     rulers: dict[str, float] = {}
     dealt: list[DealtKernels] = []
     where: list[tuple[str, Kernel]] = []
-    for backbone, rows in pooled.items():
+    for backbone, given in pooled.items():
+        rows = given.astype(np.float64)
         if (ruler := ruler_of(rows, seed)) is not None:
             rulers[backbone] = ruler
             kernels = kernels_for(nearest_of(rows, ruler, seed))

@@ -36,13 +36,12 @@ class Sides(NamedTuple):
         """Each set without the copies within it."""
         return Sides(*(taken(side, _first_of_each(side)) for side in self))
 
-    def pooled(self) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.bool_]]:
+    def pooled(self) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_]]:
         """All pictures in the order of a hash of their rows, and which of them are the reference's (N,)."""
         both = {backbone: np.concatenate([rows, self.generated[backbone]]) for backbone, rows in self.reference.items()}
         digests = _digests(both)
         order = np.array(sorted(range(len(digests)), key=digests.__getitem__), np.int64)
-        rows = {backbone: own[order].astype(np.float64) for backbone, own in both.items()}
-        return rows, order < self.counts[0]
+        return {backbone: own[order] for backbone, own in both.items()}, order < self.counts[0]
 
 
 def by_backbone(source: Any, name: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`cmmd watch`: the looks in a run's folder, scored as they appear; a later process goes on from their record."""
 
+import glob
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -79,6 +80,7 @@ class FolderWatch:
         if lock is None:
             raise InputError(f"{self.file}: another process is watching with this record; end it, or name another file")
         try:
+            self._remove_old()
             last = time.monotonic()
             while True:
                 for path in self._new():
@@ -133,7 +135,10 @@ class FolderWatch:
     def _kept(self, embedded: EmbeddedSets) -> dict[str, SomeRows]:
         """The features of the best look, as they were saved."""
         assert self._before is not None
-        kept = FeatureSet.load(self._best_file(self._before))
+        file = self._best_file(self._before)
+        if not file.exists():
+            raise InputError(f"{file}: is gone, and with it the features of the best look; begin another record")
+        kept = FeatureSet.load(file)
         return {name: embedded.recipe.mmd_rows(kept[name]) for name in embedded.backbones}
 
     def _save(self, embedded: EmbeddedSets, *, new_best: bool) -> None:
@@ -143,8 +148,13 @@ class FolderWatch:
         if new_best:
             _feature_set(embedded, 1).save(self._best_file(record))
         record.save(self.file)
-        kept = self._best_file(record)
-        for old in self.file.parent.glob(f"{self.file.stem}.best-*.safetensors"):
+        self._remove_old()
+
+    def _remove_old(self) -> None:
+        """The features of earlier best looks, also those that a killed process left."""
+        record = self.record
+        kept = None if record is None or record.best is None else self._best_file(record)
+        for old in self.file.parent.glob(f"{glob.escape(self.file.stem)}.best-*.safetensors"):
             if old != kept:
                 old.unlink(missing_ok=True)
 

@@ -119,6 +119,7 @@ def test_options_that_cannot_be_are_refused(options: dict, words: str) -> None:
 def test_a_run_that_is_stopped_and_started_gives_the_same_answers(tmp_path, reference, capsys) -> None:
     whole, parts = write_looks(tmp_path / "whole", *range(6)), write_looks(tmp_path / "parts", 0, 1)
     assert watch(capsys, reference, whole, "--once")[0] == 0
+    (parts / "cmmd-watch.best-000009.safetensors").touch()  # of a process that was killed before it had removed it
     for looks in ((2, 3), (4,), (5,), ()):
         code, out, _ = watch(capsys, reference, write_looks(parts, *looks), "--once")
         assert code == 0
@@ -194,6 +195,16 @@ def test_another_ruler_is_refused(change: list[str], words: str, tmp_path, refer
     assert words in err
     assert len(err.strip().splitlines()) == 1
     assert (folder / RECORD).read_bytes() == before
+
+
+def test_a_record_without_the_features_of_its_best_is_refused(tmp_path, reference, capsys) -> None:
+    folder = write_looks(tmp_path / "run", 0)
+    watch(capsys, reference, folder, "--once")
+    (folder / "cmmd-watch.best-000001.safetensors").unlink()
+    write_looks(folder, 1)
+    code, _, err = watch(capsys, reference, folder, "--once")
+    assert (code, len(err.strip().splitlines())) == (2, 1)
+    assert "is gone, and with it the features of the best look; begin another record" in err
 
 
 def test_another_reference_is_refused(tmp_path, reference, capsys) -> None:

@@ -251,7 +251,7 @@ def main() -> None:
         keep(naive_line(options.runs), options.out)
     for case in cases():
         if options.only in case.name:
-            most = options.runs if not case.falls else 100 if case.rows < 1000 else 20
+            most = options.runs if not case.falls else 40 if case.rows < 1000 else 10
             keep(line(case, min(options.runs, most)), options.out)
 
 

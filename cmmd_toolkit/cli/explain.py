@@ -56,12 +56,10 @@ def explain(reference: str, generated: tuple[str, ...], sheet_file: str | None, 
     kinds of pictures whose shares differ, found on one half of the pictures and counted on the other.
 
     Of two GENERATED sets: the pictures without which each would be closest to the reference, and the reference pictures
-    that one covers more than the other. A page (--html) is of one GENERATED set.
+    that one covers more than the other.
     """
     if len(generated) > 2:
         raise ArgumentError(f"expected one or two generated sets, got {len(generated)}; name two of them")
-    if len(generated) == 2 and given["html_file"] is not None:
-        raise ArgumentError("--html: shows one generated set; leave it out, or explain each set by itself")
     parse_shared(given)
     outputs = Outputs.taken_from(given)
     page = page_from(given)
@@ -76,10 +74,10 @@ def explain(reference: str, generated: tuple[str, ...], sheet_file: str | None, 
     if len(generated) == 2:
         if known.pop("modes"):
             raise ArgumentError("--modes: are of one generated set; leave it out, or explain each set by itself")
-        del known["exhibit"]
         with kept_for_results():
             difference = contrast(reference, *generated, **known)
-        deliver(difference, outputs, *([] if sheet_file is None else [lambda: difference.save_sheet(sheet_file)]))
+        saves = [] if sheet_file is None else [lambda: difference.save_sheet(sheet_file)]
+        deliver(difference, outputs, *saves, *page(difference))
         return 0
     with kept_for_results():
         explanation = run(reference, generated[0], **known)

@@ -10,12 +10,13 @@ from ..common.flags import in_flags
 from .options import root_command
 
 if TYPE_CHECKING:
+    from ..report.contrast import Contrast
     from ..report.explanation import Explanation
     from ..report.plan import Plan
     from ..report.ranking import Ranking
     from ..report.report import Report
 
-    Named = Report | Ranking | Plan | Explanation
+    Named = Report | Ranking | Plan | Explanation | Contrast
 
 Saves = list[Callable[[], None]]
 

@@ -1,6 +1,7 @@
 """`contrast`: which pictures make one generated set closer to the reference than another."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..backbones.precision import FULL, Precision
@@ -11,9 +12,10 @@ from ..estimation.kernel_device import kernels_on
 from ..metrics.mmd import Bandwidth, MmdReference, check_bandwidth
 from ..metrics.mmd_cost import FEWER, warn_of_cost
 from ..pictures.decode import MAX_PIXELS
-from ..report.contrast import Contrast, ContrastSection
+from ..report.contrast import Contrast, ContrastSection, differences_of
 from ..scoring.contrasting import contrast_section
 from ..scoring.driving import pictures_of
+from ..scoring.exhibit import exhibit_of
 from ..sets.embed_sets import EmbeddedSets, embed_sets
 from ..sets.embedding import OnError
 from ..sets.open_sets import open_sets
@@ -30,6 +32,7 @@ def contrast(
     *,
     top: int = 16,
     bandwidth: Bandwidth | None = None,
+    exhibit: bool = False,
     backbone: Backbones = None,
     weights: Paths = None,
     model: str | Mapping[str, str] | None = None,
@@ -58,7 +61,7 @@ def contrast(
     Args:
         reference, first, second: as `compare`, one set each, and no mean and covariance.
         bandwidth: of the kernel, the same for both: a number > 0 or "median" (of the reference; the default).
-        others: as `explain`.
+        exhibit, others: as `explain`.
 
     Returns:
         Contrast, with one section for each backbone.
@@ -95,7 +98,9 @@ def contrast(
     with kernels_on(run.device):
         embedded = embed_sets(sets, bandwidth)
         sections = [_section(embedded, k, bandwidth, top) for k in range(len(embedded.backbones))]
-    return _contrast(embedded, sections)
+        short = (sets.sides[0].short, sets.sides[1].short, sets.sides[2].short)
+        shown = exhibit_of(embedded, exhibit, bandwidth, differences=differences_of(sections, short))
+    return replace(_contrast(embedded, sections), exhibit=shown)
 
 
 def _section(sets: EmbeddedSets, backbone: int, bandwidth: Bandwidth | None, top: int) -> ContrastSection:

@@ -10,6 +10,7 @@ from ..common.labels import short_labels
 from ..common.text import align, in_lines, interval_text, number_text, p_phrase
 from ..estimation.estimate import Estimate
 from .document import NOT_SAVED
+from .exhibit import NOT_ASKED, Difference, Exhibit, Listed
 from .explanation import IN_A_FILE, entry_rows
 from .paper import contrast as listed
 from .paper.record import PaperRecord
@@ -26,6 +27,7 @@ LEGEND = (
     "reference picture: to the first set minus to the second.\nChange: of the difference, if this one picture were "
     "removed. Nearest: a generated picture's in the reference, a reference picture's in the set that is denser there."
 )
+_PLACES = ((1, 0), (2, 0), (0, 1), (0, 2))  # of the lists: whose pictures, and whose stand beside them
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Contrast(PaperRecord):
         sections: one for each backbone.
         warnings, sets, provenance: as in `Report`.
         pictures: how the listed pictures of each set are read again, or why they cannot be; not in the JSON form.
+        exhibit: as in `Explanation`.
     """
 
     kind: ClassVar[str] = "contrast"
@@ -78,6 +81,7 @@ class Contrast(PaperRecord):
     pictures: tuple[Pictures, Pictures, Pictures] = field(
         default=(IN_A_FILE, IN_A_FILE, IN_A_FILE), repr=False, compare=False, metadata=NOT_SAVED
     )
+    exhibit: Exhibit | str = field(default=NOT_ASKED, repr=False, compare=False, metadata=NOT_SAVED)
 
     def save_sheet(self, path: str | Path) -> None:
         """Write the listed pictures as a contact sheet, a PNG; as `Explanation.save_sheet`."""
@@ -114,6 +118,21 @@ class Contrast(PaperRecord):
             for entries, title in contrast_lists(section, names):
                 lines += ["", title, *align(entry_rows(entries), left=(1, 4))]
         return in_lines([*lines, "", *LEGEND.split("\n"), *self.remarks()])
+
+
+def differences_of(sections: Sequence[ContrastSection], names: tuple[str, str, str]) -> tuple[Difference, ...]:
+    """What a page shows: the lists of each backbone beside their nearest pictures."""
+    return tuple(
+        Difference(
+            own.backbone,
+            f"{section_title(own).partition('   ')[2]}.",
+            tuple(
+                Listed(title, *places, tuple(entries))
+                for places, (entries, title) in zip(_PLACES, contrast_lists(own, names), strict=True)
+            ),
+        )
+        for own in sections
+    )
 
 
 def section_title(section: ContrastSection) -> str:

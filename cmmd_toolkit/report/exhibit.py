@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .section import Pictures, Section
+from .section import Entry, Pictures, Section
 
 NOT_ASKED = "only the numbers were kept; compute them again with `exhibit`"
 
@@ -56,6 +56,25 @@ class Drivers:
 
 
 @dataclass(frozen=True, eq=False)
+class Listed:
+    """Pictures of the set of one place, each beside its nearest of another; the sets by their place (0: reference)."""
+
+    title: str
+    place: int
+    other: int
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """The pictures behind the difference of two generated sets on one backbone; `note` says how large it is."""
+
+    backbone: str
+    note: str
+    lists: tuple[Listed, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Exhibit:
     """What `exhibit=True` keeps of a run for `save_html`; it is not in the JSON form.
 
@@ -63,9 +82,11 @@ class Exhibit:
         sets: the reference first.
         maps, drivers: one for each backbone, and for each backbone and generated set; or why there are none.
         left_out: generated sets that are not in it.
+        differences: in place of drivers, of two generated sets, one for each backbone.
     """
 
     sets: tuple[ShownSet, ...]
     maps: tuple[Map, ...] | str
     drivers: tuple[Drivers, ...] | str
     left_out: tuple[str, ...] = ()
+    differences: tuple[Difference, ...] = ()

@@ -10,7 +10,7 @@ from ..estimation.principal import plane_of
 from ..features.features import rows_needed
 from ..metrics.mmd import Bandwidth
 from ..pictures.sources import subset_rows
-from ..report.exhibit import NOT_ASKED, Drivers, Exhibit, Map, ShownSet
+from ..report.exhibit import NOT_ASKED, Difference, Drivers, Exhibit, Map, ShownSet
 from ..report.section import Section
 from ..sets.embed_sets import EmbeddedSets
 from ..sets.side import Side
@@ -23,9 +23,13 @@ LISTED, LISTED_OF_MANY, MANY = 6, 3, 6  # pictures a list; fewer where backbones
 
 
 def exhibit_of(
-    sets: EmbeddedSets, wanted: bool, bandwidth: Bandwidth | None, sections: Sequence[Section] | None = None
+    sets: EmbeddedSets,
+    wanted: bool,
+    bandwidth: Bandwidth | None,
+    sections: Sequence[Section] | None = None,
+    differences: tuple[Difference, ...] = (),
 ) -> Exhibit | str:
-    """The exhibit, where it is wanted; `sections` are those of an explanation.
+    """The exhibit, where it is wanted; `sections` are those of an explanation, `differences` of a contrast.
 
     Every process of several makes it: they share the blocks of its kernels.
     """
@@ -38,12 +42,16 @@ def exhibit_of(
     drivers: tuple[Drivers, ...] | str
     if without:
         drivers = rows_needed(without[0], "an explanation")
+    elif differences:
+        drivers = ()
     elif sections is not None:
         drivers = tuple(Drivers(1, section) for section in sections)
     else:
         drivers = _drivers(sets, len(sides), bandwidth)
-    shown = tuple(_shown(side, i, rows, drivers) for i, (side, rows) in enumerate(zip(sides, drawn, strict=True)))
-    return Exhibit(shown, maps, drivers, tuple(side.label for side in sets.sides[len(sides) :]))
+    listed = [[*_driving(drivers, i), *_listed(differences, i)] for i in range(len(sides))]
+    shown = tuple(_shown(*own) for own in zip(sides, drawn, listed, strict=True))
+    left_out = tuple(side.label for side in sets.sides[len(sides) :])
+    return Exhibit(shown, maps, drivers, left_out, differences)
 
 
 def _drawn(side: Side, most: int, seed: int) -> NDArray[np.int64]:
@@ -109,9 +117,19 @@ def _note(sides: Sequence[Side], few: Sequence[NDArray[np.int64]]) -> str:
     return f"From a random draw: {', '.join(cut)}." if cut else ""
 
 
-def _shown(side: Side, place: int, rows: NDArray[np.int64], drivers: tuple[Drivers, ...] | str) -> ShownSet:
+def _driving(drivers: tuple[Drivers, ...] | str, place: int) -> set[int]:
+    """Rows of one set that the lists need."""
     sections = [] if isinstance(drivers, str) else [d.section for d in drivers if place in (0, d.generated)]
-    wanted = {*rows.tolist(), *listed_rows(sections, is_reference=place == 0)}
+    return listed_rows(sections, is_reference=place == 0)
+
+
+def _listed(differences: Sequence[Difference], place: int) -> set[int]:
+    lists = [own for difference in differences for own in difference.lists]
+    near = {e.nearest_row for own in lists if own.other == place for e in own.entries if e.nearest_row is not None}
+    return near | {entry.row for own in lists if own.place == place for entry in own.entries}
+
+
+def _shown(side: Side, rows: NDArray[np.int64], listed: Sequence[int]) -> ShownSet:
     names = side.picture_names() if len(rows) else ()
-    pictures = pictures_of(side, sorted(wanted))
+    pictures = pictures_of(side, sorted({*rows.tolist(), *listed}))
     return ShownSet(side.label, side.short, side.size, rows, tuple(names[row] for row in rows), pictures)

@@ -7,6 +7,7 @@ import numpy as np
 
 from ...common.progress import ShowProgress, show_no_progress
 from ...common.text import fixed_text, interval_text, number_text
+from ..contrast import LEGEND as CONTRAST_LEGEND
 from ..exhibit import Drivers, Exhibit, ShownSet
 from ..modes import mode_sentence
 from ..section import Entry
@@ -18,6 +19,11 @@ SHEET = 30  # pictures of a set
 LISTED = 24  # of a list
 _OVER = "Over-represented: generated pictures that are crowded, and far from the reference (lowest witness)"
 _UNDER = "Under-represented: reference pictures where generated ones are rare (highest witness)"
+_DRIVING = (
+    "Left each listed picture, right its nearest on the other side. Witness: mean similarity to the reference minus "
+    "that to the generated pictures. Change: of squared MMD, if this one picture were removed. Distance: to the "
+    "nearest."
+)
 _STRAYS = "Strays: generated pictures farthest from every reference picture; a few of them hardly move squared MMD"
 
 
@@ -89,7 +95,7 @@ def picture_parts(exhibit: Exhibit | str, progress: ShowProgress | None) -> list
     left_out = f"Not shown: {', '.join(exhibit.left_out)}." if exhibit.left_out else ""
     return [
         Part("pictures", "Pictures side by side", "sheets", {"sheets": sheets, "left_out": left_out}),
-        _drivers_part(exhibit, thumbnails),
+        _differences_part(exhibit, thumbnails) if exhibit.differences else _drivers_part(exhibit, thumbnails),
         *_modes_parts(exhibit, thumbnails),
         _maps_part(exhibit, [address for _, address in read]),
     ]
@@ -105,6 +111,11 @@ def _chosen(own: ShownSet) -> list[int]:
 def _single(exhibit: Exhibit, place: int, sheet: Sequence[int]) -> set[int]:
     """The rows that need a thumbnail of their own."""
     rows = set(sheet)
+    for listed in (listed for own in exhibit.differences for listed in own.lists):
+        shown = listed.entries[:LISTED]
+        rows |= {entry.row for entry in shown} if listed.place == place else set()
+        near = [entry.nearest_row for entry in shown] if listed.other == place else []
+        rows |= {row for row in near if row is not None}
     for own in () if isinstance(exhibit.drivers, str) else exhibit.drivers:
         if place not in (0, own.generated):
             continue
@@ -135,7 +146,22 @@ def _drivers_part(exhibit: Exhibit, thumbnails: Sequence[Thumbnails]) -> Part:
         return Part("drivers", title, "note", f"Not shown: {exhibit.drivers}.")
     sets = [(place, own.short) for place, own in enumerate(exhibit.sets)]
     groups = [_group(exhibit, own, thumbnails) for own in exhibit.drivers]
-    return Part("drivers", title, "drivers", {"sets": sets, "groups": groups})
+    return Part("drivers", title, "drivers", {"sets": sets, "groups": groups, "legend": _DRIVING})
+
+
+def _differences_part(exhibit: Exhibit, thumbnails: Sequence[Thumbnails]) -> Part:
+    sets = [(place, own.short) for place, own in enumerate(exhibit.sets)]
+    groups = [
+        Group(
+            own.backbone,
+            own.note,
+            [_listing(listed.title, listed.entries, (listed.place, listed.other), thumbnails) for listed in own.lists],
+        )
+        for own in exhibit.differences
+    ]
+    legend = "Left each listed picture, right its nearest. " + CONTRAST_LEGEND.replace("\n", " ")
+    content = {"sets": sets, "groups": groups, "legend": legend}
+    return Part("drivers", "The pictures behind the difference", "drivers", content)
 
 
 def _modes_parts(exhibit: Exhibit, thumbnails: Sequence[Thumbnails]) -> list[Part]:

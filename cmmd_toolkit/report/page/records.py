@@ -6,6 +6,7 @@ from functools import singledispatch
 from ...common.labels import short_labels
 from ...common.progress import ShowProgress
 from ...common.text import fixed_text, interval_text, number_text, p_text
+from ..contrast import Contrast, differences_of
 from ..document import Document
 from ..explanation import Explanation
 from ..modes import MODES_LEGEND, mode_rows, modes_title
@@ -13,6 +14,7 @@ from ..order import Order
 from ..plan import Need, Plan, answer, plan_notes, plan_title, size_rows
 from ..ranking import Ranking
 from ..report import Report, Table, tables
+from ..section import Entry
 from ..verdict import Verdict, joined
 from ..watching import HEADINGS, Watching, notes
 from .facts import provenance_part, sets_part, warnings_part
@@ -82,12 +84,30 @@ def _(explanation: Explanation, progress: ShowProgress | None) -> Page:
     parts = [] if isinstance(explanation.exhibit, str) else picture_parts(explanation.exhibit, progress)
     if not parts:
         parts = [
-            Part("lists", "Pictures", "tables", _entry_tables(explanation)),
+            Part("lists", "Pictures", "tables", _entry_tables(_lists_of(explanation))),
             *picture_parts(explanation.exhibit, None),
         ]
     parts += _mode_parts(explanation)
     title = f"What tells {generated} from {reference}"
     return Page(title, lead, "Zero is no distance; the larger, the farther.", [*parts, *_facts(explanation)])
+
+
+@page_of.register
+def _(contrast: Contrast, progress: ShowProgress | None) -> Page:
+    short = short_labels((contrast.reference, contrast.first, contrast.second))
+    names = short[contrast.reference], short[contrast.first], short[contrast.second]
+    found = differences_of(contrast.sections, names)
+    parts = [] if isinstance(contrast.exhibit, str) else picture_parts(contrast.exhibit, progress)
+    if not parts:
+        lists = [(f"{own.backbone}: {listed.title}", listed.entries) for own in found for listed in own.lists]
+        parts = [
+            Part("lists", "Pictures", "tables", _entry_tables(lists)),
+            *picture_parts(contrast.exhibit, None),
+        ]
+    lead = [f"{names[1]} and {names[2]} against {names[0]} on {own.backbone}: {own.note}" for own in found]
+    note = f"Difference: {names[1]} minus {names[2]}; below zero {names[1]} is closer."
+    title = f"What tells {names[1]} from {names[2]}"
+    return Page(title, lead, note, [*parts, *_facts(contrast)])
 
 
 @page_of.register
@@ -113,7 +133,7 @@ def _(watching: Watching, progress: ShowProgress | None) -> Page:
     return Page(f"{len(watching.looks)} looks at a run against {watching.reference}", watching.verdicts(), "", parts)
 
 
-def _facts(document: Report | Ranking | Explanation | Plan) -> list[Part]:
+def _facts(document: Report | Ranking | Explanation | Contrast | Plan) -> list[Part]:
     return [warnings_part(document.warnings), sets_part(document.sets), provenance_part(document.provenance)]
 
 
@@ -202,17 +222,24 @@ def _mode_parts(explanation: Explanation) -> list[Part]:
     return [Part("shares", "Shares of the kinds", "tables", found)] if found else []
 
 
-def _entry_tables(explanation: Explanation) -> list[Table]:
+def _lists_of(explanation: Explanation) -> list[tuple[str, Sequence[Entry]]]:
+    names = {"over-represented": "alien", "under-represented": "uncovered", "strays": "strays"}
+    return [
+        (f"{section.backbone}: {name}", getattr(section, own))
+        for section in explanation.sections
+        for name, own in names.items()
+    ]
+
+
+def _entry_tables(lists: Sequence[tuple[str, Sequence[Entry]]]) -> list[Table]:
     """The lists as names, where no pictures are at hand."""
     headings, found = ("Picture", "Witness", "Nearest", "Distance"), []
-    for section in explanation.sections:
-        names = (("over-represented", section.alien), ("under-represented", section.uncovered))
-        for name, entries in (*names, ("strays", section.strays)):
-            rows = [
-                [own.name, fixed_text(own.witness, 4, "+"), own.nearest, number_text(own.distance, significant=3)]
-                for own in entries
-            ]
-            found.append(Table(f"{section.backbone}: {name}", headings, rows, (0, 2), ""))
+    for title, entries in lists:
+        rows = [
+            [own.name, fixed_text(own.witness, 4, "+"), own.nearest, number_text(own.distance, significant=3)]
+            for own in entries
+        ]
+        found.append(Table(title, headings, rows, (0, 2), ""))
     return found
 
 

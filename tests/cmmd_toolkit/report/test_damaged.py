@@ -68,8 +68,7 @@ def changed(document: Any, path: tuple[Any, ...], value: Any) -> Any:
 def forms(record: PaperRecord) -> list[Callable[[], object]]:
     shown = [lambda width=width: screen_lines(screen_of(record), width) for width in (40, 160)]
     made = [record.to_csv, record.to_markdown, record.to_latex, record.to_json, record._repr_html_, record.panels]
-    pages = [] if isinstance(record, Contrast) else [lambda: page_text(page_of(record, None))]
-    return [lambda: str(record), *pages, *made, *shown]
+    return [lambda: str(record), lambda: page_text(page_of(record, None)), *made, *shown]
 
 
 @pytest.mark.parametrize("name", list(MADE))

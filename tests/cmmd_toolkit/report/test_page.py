@@ -6,6 +6,7 @@ from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from html import unescape
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from PIL import Image
 
 from cmmd_toolkit import (
     ArgumentError,
+    Contrast,
     Explanation,
     Features,
     GaussianStatistics,
@@ -25,12 +27,13 @@ from cmmd_toolkit import (
     Ranking,
     Report,
     compare,
+    contrast,
     explain,
     plan,
     rank,
 )
 from cmmd_toolkit.cli import main as cli
-from cmmd_toolkit.common.text import interval_text, number_text
+from cmmd_toolkit.common.text import interval_text, number_text, printable
 from cmmd_toolkit.estimation.principal import plane_of
 from cmmd_toolkit.report.page.charts import WIDTH, Mark, Row, chart, name_width, ticks_of
 from cmmd_toolkit.report.page.facts import grouped_warnings
@@ -209,6 +212,29 @@ def test_rank_explain_and_plan_have_pages_with_what_they_found(sets: list[Path],
         text = (tmp_path / "loaded.html").read_text()
         assert "only the numbers were kept" in text
         assert "<img" not in text
+
+
+def test_the_page_of_a_difference_shows_every_listed_picture_beside_its_nearest(
+    sets: list[Path], browser: Any, tmp_path: Path
+) -> None:
+    found = contrast(*sets, backbone="mini", top=3, exhibit=True)
+    found.save_html(tmp_path / "difference.html")
+    text = (tmp_path / "difference.html").read_text()
+    pairs = re.findall(r'<p class="names">(.*?)<br><span class="note">near (.*?)<br>', text)
+    (section,) = found.sections
+    lists = (section.first_worst, section.second_worst, section.nearer_to_first, section.nearer_to_second)
+    expected = [(entry.name, entry.nearest) for entries in lists for entry in entries]
+    assert [tuple(map(unescape, pair)) for pair in pairs] == [tuple(map(printable, pair)) for pair in expected]
+    frames = re.findall(r'frame set(\d)">.*?frame set(\d)">', text, re.DOTALL)
+    assert frames == [("1", "0")] * 3 + [("2", "0")] * 3 + [("0", "1")] * 3 + [("0", "2")] * 3
+    assert "minus to the second. Change: of the difference" in text
+    for width in (360, 1400):
+        with opened(browser, tmp_path / "difference.html", width, "light") as page:
+            assert page.evaluate("document.documentElement.scrollWidth") == width
+            assert page.evaluate("[...document.images].every((image) => image.complete && image.naturalWidth > 0)")
+    found.save(tmp_path / "c.json")
+    Contrast.load(tmp_path / "c.json").save_html(tmp_path / "loaded.html")
+    assert all(printable(name) in unescape((tmp_path / "loaded.html").read_text()) for name, _ in expected)
 
 
 def test_a_plan_whose_reference_is_too_small_says_what_suffices() -> None:

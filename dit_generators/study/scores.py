@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ from numpy.typing import NDArray
 import cmmd_toolkit
 from cmmd_toolkit.common.text import interval_text, number_text, p_phrase
 
-from ..data.pixels import Pixels
+from ..common.processes import ALONE, Processes
+from ..data.pixels import Pixels, Some
 from ..errors import EvaluationError
-from ..training.evaluation import features_of, unit_rows
+from ..training.evaluation import features_of, shared_rows, unit_rows
 from .options import StudyModel
 
 Rows = NDArray[np.float64]
@@ -62,21 +64,39 @@ def score_models(
     draws: int,
     seed: int,
     say: Any,
+    processes: Processes = ALONE,
 ) -> list[dict[str, Any]]:
-    """Scores of all models under all backbones; one whose weights are not here is left out, and that is said."""
-    scores = []
+    """Scores of all models under all backbones; one whose weights are not here is left out, and that is said.
+
+    Each process embeds its share of the pictures; the main one alone compares them and returns the scores.
+    """
+    scores: list[dict[str, Any]] = []
     for name, options in backbones.items():
         try:
-            reference = features_of(real, name, **options)
+            reference = _features(real, name, options, processes)
         except EvaluationError as error:
             say(f"{name} is left out: {error}")
             continue
-        found = {model: features_of(images, name, **options) for model, images in generated.items()}
-        for model, rows in found.items():
-            score = asdict(_score(name, model, reference, rows, few, draws, seed))
-            test = _test(reference, *_pair(found, model.run))
-            scores.append(score | {"p_value": test and test["p_value"], "test": test})
-            say(f"{name}, {model.name}: MMD {mmd_text(scores[-1])}")
+        found = {model: _features(images, name, options, processes) for model, images in generated.items()}
+        compare = partial(_scores, name, reference, found, few, draws, seed, say)
+        scores += processes.by_main(compare) or []
+    return scores
+
+
+def _features(pictures: Pixels, backbone: str, options: Mapping[str, Any], processes: Processes) -> Any:
+    """Features (N, D) in all processes."""
+    return shared_rows(lambda mine: features_of(Some(pictures, mine), backbone, **options), len(pictures), processes)
+
+
+def _scores(
+    backbone: str, reference: Any, found: Mapping[StudyModel, Any], few: int, draws: int, seed: int, say: Any
+) -> list[dict[str, Any]]:
+    scores = []
+    for model, rows in found.items():
+        score = asdict(_score(backbone, model, reference, rows, few, draws, seed))
+        test = _test(reference, *_pair(found, model.run))
+        scores.append(score | {"p_value": test and test["p_value"], "test": test})
+        say(f"{backbone}, {model.name}: MMD {mmd_text(scores[-1])}")
     return scores
 
 

@@ -56,16 +56,25 @@ class Study:
     def run(self) -> dict[str, Any] | None:
         """Every stage after training. Returns what is in evaluation_results.json; None in all but the main process.
 
-        Processes share samples and sweeps; the main one scores, while the others wait.
+        Processes share samples, sweeps and features; the main one compares them, while the others wait.
         """
         sampling = {model.name: self._sample(model.name) for model in self.options.models}
         sweeps = {name: self._sweep(name) for name in MODELS}
-        return self.processes.by_main(lambda: self._results(sampling, sweeps))
+        scores = self._scores()
+        return self.processes.by_main(lambda: self._results(sampling, sweeps, scores))
 
-    def _results(self, sampling: Mapping[str, Any], sweeps: Mapping[str, Any]) -> dict[str, Any]:
+    def _scores(self) -> Any:
+        """By all processes together, unless each finds that they were taken already."""
         names = [model.name for model in self.options.models]
-        asked = self.options.to_dict() | {name: weights_digest(self.model(name).state_dict()) for name in names}
-        scores = self._stage("scores.json", {**asked, "fields": SCORE_FIELDS}, self._score)
+        digests = {name: weights_digest(self.model(name).state_dict()) for name in names}
+        asked = self.options.to_dict() | digests | {"fields": SCORE_FIELDS}
+        known = self._known("scores.json", asked)
+        if all(self.processes.gather(known is not None)):
+            return known
+        scores = self._score()
+        return self.processes.by_main(lambda: self._stage("scores.json", asked, lambda: scores))
+
+    def _results(self, sampling: Mapping[str, Any], sweeps: Mapping[str, Any], scores: Any) -> dict[str, Any]:
         bench = self._stage("bench.json", {"model": self.options.bench_model, "device": str(self.device)}, self._bench)
         results = {
             "pictures": len(self.pictures),
@@ -113,6 +122,7 @@ class Study:
             draws=self.options.draws,
             seed=self.options.training.seed,
             say=self.say,
+            processes=self.processes,
         )
 
     def _samples(self, name: str) -> SavedSamples:
@@ -140,12 +150,17 @@ class Study:
 
     def _stage(self, name: str, asked: Mapping[str, Any], work: Callable[[], Any]) -> Any:
         """The stage's result: from its file where that answers the same question, else from work."""
-        target, question = self.path / name, json.loads(json.dumps(asked))
-        before = read_json(target)
-        if isinstance(before, dict) and before.get("asked") == question and "result" in before:
-            return before["result"]
-        _write_json(target, {"asked": question, "result": work()})
-        return json.loads(target.read_text())["result"]
+        known = self._known(name, asked)
+        if known is not None:
+            return known
+        _write_json(self.path / name, {"asked": json.loads(json.dumps(asked)), "result": work()})
+        return json.loads((self.path / name).read_text())["result"]
+
+    def _known(self, name: str, asked: Mapping[str, Any]) -> Any:
+        """What the file of a stage answers to this question; None where it is of another, or not there."""
+        before = read_json(self.path / name)
+        is_of_it = isinstance(before, dict) and before.get("asked") == json.loads(json.dumps(asked))
+        return before.get("result") if is_of_it else None
 
 
 def _compared(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from ..common.types import check_record
 from ..data.batches import Batch, Examples, make_batch, pixel_example
 from ..data.latents import encode_pictures, latent_example
 from ..data.pictures import Pictures, load_pictures
+from ..data.pixels import Some
 from ..data.reading import Reading
 from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS
 from ..errors import CheckpointError, DataError
@@ -215,7 +216,7 @@ def _evaluation(
     held_out: Pictures, options: TrainOptions, autoencoder: Autoencoder | None, accelerator: Any
 ) -> Evaluation:
     def features(mine: range) -> NDArray[np.float32]:
-        return features_of(held_out.subset(mine).pixels, options.eval_backbone, size=options.image_size)
+        return features_of(Some(held_out.pixels, mine), options.eval_backbone, size=options.image_size)
 
     reference = unit_rows(shared_rows(features, len(held_out), processes_of(accelerator)))
     return Evaluation(reference, options.eval_backbone, options.eval_images, options.sampling, autoencoder)

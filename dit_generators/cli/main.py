@@ -290,8 +290,8 @@ def study(pictures: str, out: str, **given: Any) -> int:
     """Train a full and a swa model with identical settings, sample both from the same seeds, sweep, score.
 
     Writes STUDY/evaluation_results.json, tables.md and index.html, and the scores in the forms that are asked for. The
-    same command resumes an interrupted study. Under
-    `torchrun --nproc-per-node P -m -- dit_generators study ...` P processes share training, samples and sweeps.
+    same command resumes an interrupted study. Under `torchrun --nproc-per-node P -m -- dit_generators study ...` P
+    processes share training, samples, sweeps and features.
     """
     from cmmd_toolkit.common.progress import show_progress
 

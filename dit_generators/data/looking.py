@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -37,12 +37,14 @@ class Looked:
     skipped: tuple[str, ...]
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Share:
-    """What one process found: digests of usable pictures and reasons of the others, by place."""
+    """What one process found at its places: which pictures are usable, their digests, the reasons of the others."""
 
-    digests: dict[int, bytes] = field(default_factory=dict)
-    reasons: dict[int, str] = field(default_factory=dict)
+    places: range
+    usable: NDArray[np.bool_]
+    digests: Digests
+    reasons: dict[int, str]
 
 
 def look_at(
@@ -53,11 +55,11 @@ def look_at(
     Raises DataError for an unusable picture, unless those are left out.
     """
     if held is not None:
-        return _merged([_look(found, range(shape[0]), shape, held, on_error, reading)])
+        return _merged([_look(found, range(shape[0]), shape, held, on_error, reading)], shape[0])
     processes = reading.processes
     processes.wait()  # all have looked for the index
     mine = range(processes.rank, shape[0], processes.count)
-    looked = _merged(processes.gather(_look(found, mine, shape, None, on_error, reading)))
+    looked = _merged(processes.gather(_look(found, mine, shape, None, on_error, reading)), shape[0])
     if reading.folder is not None and processes.is_main:
         _write(reading.folder, looked, _key(found, shape, on_error))
     processes.wait()
@@ -82,13 +84,14 @@ def _read(path: Path, key: str) -> Looked | None:
 
 def _look(
     found: Found,
-    places: Sequence[int],
+    places: range,
     shape: tuple[int, ...],
     held: NDArray[np.uint8] | None,
     on_error: OnError,
     reading: Reading,
 ) -> _Share:
-    share, show = _Share(), show_no_progress if held is not None else reading.show_progress
+    count, show = len(places), show_no_progress if held is not None else reading.show_progress
+    share = _Share(places, np.zeros(count, dtype=np.bool_), np.zeros((count, 32), dtype=np.uint8), {})
 
     def look(place: int) -> bytes | DataError:
         try:
@@ -100,26 +103,27 @@ def _look(
         return digest_of(picture)
 
     threads = max(1, reading.threads)
-    with quiet_pillow(), ThreadPoolExecutor(threads) as pool, show("pictures", len(places)) as advance:
-        for first in range(0, len(places), _AT_ONCE):
+    with quiet_pillow(), ThreadPoolExecutor(threads) as pool, show("pictures", count) as advance:
+        for first in range(0, count, _AT_ONCE):
             part = places[first : first + _AT_ONCE]
-            for place, seen in zip(part, pool.map(look, part), strict=True):
+            for number, seen in enumerate(pool.map(look, part), first):
                 if isinstance(seen, bytes):
-                    share.digests[place] = seen
+                    share.usable[number], share.digests[number] = True, np.frombuffer(seen, np.uint8)
                 elif on_error == "fail":
                     raise seen
                 else:
-                    share.reasons[place] = str(seen)
+                    share.reasons[places[number]] = str(seen)
             advance(len(part))
     return share
 
 
-def _merged(shares: Sequence[_Share]) -> Looked:
-    digests = {place: digest for share in shares for place, digest in share.digests.items()}
+def _merged(shares: Sequence[_Share], count: int) -> Looked:
+    usable, digests = np.zeros(count, dtype=np.bool_), np.zeros((count, 32), dtype=np.uint8)
+    for share in shares:
+        own = slice(share.places.start, share.places.stop, share.places.step)
+        usable[own], digests[own] = share.usable, share.digests
     reasons = {place: reason for share in shares for place, reason in share.reasons.items()}
-    usable = np.array(sorted(digests), dtype=np.int64)
-    rows = np.frombuffer(b"".join(digests[place] for place in usable.tolist()), np.uint8).reshape(-1, 32)
-    return Looked(usable, rows, tuple(reasons[place] for place in sorted(reasons)))
+    return Looked(np.flatnonzero(usable), digests[usable], tuple(reasons[place] for place in sorted(reasons)))
 
 
 def _key(found: Found, shape: tuple[int, ...], on_error: OnError) -> str:

@@ -124,7 +124,7 @@ def _made(
 def _find(source: Any, max_pixels: int, on_error: OnError, reading: Reading) -> Found:
     """A folder of pictures, in the order of its paths, or any other set."""
     folder = Path(source) if isinstance(source, (str, os.PathLike)) else None
-    if folder is None or not folder.is_dir():
+    if folder is None or not os.fspath(source).strip() or not folder.is_dir():
         return open_found(source, max_pixels, on_error, reading)
     try:
         names = sorted(picture_names(folder)[0], key=lambda name: name.split("/"))

@@ -73,10 +73,12 @@ def make_run(
     accelerator = make_accelerator(options)
     options.settings.share(0, 0, accelerator.num_processes)
     processes = processes_of(accelerator)
-    known = out.with_name(out.name + ".pictures")
+    known = _beside(out, ".pictures")
     data, held_out = _read_pictures(
         pictures, options, Reading(options.memory, options.workers, known, processes, show_progress)
     )
+    if len(set(processes.gather(data.sha256))) > 1:
+        raise DataError(f"{out}: its processes see different pictures; give all of them one set")
     if data.skipped and processes.is_main:
         say(f"warning: {len(data.skipped)} pictures are left out, the first: {data.skipped[0]}")
     autoencoder = None
@@ -204,12 +206,18 @@ def _examples(
 ) -> Examples:
     if autoencoder is None:
         return pixel_example(data.pixels, config.input_size, flip=options.flip)
-    cache = Path(options.latents or out.with_name(out.name + ".latents"))
+    cache = Path(options.latents or _beside(out, ".latents"))
     processes = processes_of(accelerator)
     latents = encode_pictures(
         data.pixels, autoencoder, cache, accelerator.device, show_progress, digest=data.sha256, processes=processes
     )
     return latent_example(latents, flip=options.flip)
+
+
+def _beside(out: Path, suffix: str) -> Path:
+    """run/ -> run.latents; a folder that is named by its place, as by a dot, has a name, too."""
+    named = out if out.name not in ("", "..") else out.resolve()
+    return named.parent / (named.name + suffix)
 
 
 def _evaluation(

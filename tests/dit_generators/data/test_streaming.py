@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from archives import contents, write_parquet, write_tar
-from dit_models import dit_gen
+from dit_models import assert_refused, dit_gen
 from pictures import smooth_picture, write_pictures
 from training_runs import SMALL, assert_same_end, small_run
 
@@ -249,6 +249,29 @@ def test_a_damaged_index_is_made_again(tmp_path, folder) -> None:
         path.write_bytes(damaged)
         assert streamed(folder, tmp_path).sha256 == expected
         assert path.read_bytes() == content
+
+
+def test_a_run_in_the_folder_at_hand_keeps_what_it_knows_beside_it(tmp_path, folder, monkeypatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert small_run(folder, Path(), "--steps", 1, "--memory", "0").run()
+    assert (tmp_path / "here.pictures" / "index.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("", "expected the name of a file or folder, got ''"),
+        ("absent", "no such folder of pictures, archive or list"),
+        ("set/000.png", "is a single picture"),
+        ("absent-{0..1}.tar", "absent-0.tar"),
+        ("memory://nothing/", "holds no pictures"),
+    ],
+)
+def test_what_is_no_set_of_pictures_is_one_line(tmp_path, capfd, folder, monkeypatch, source, message) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert_refused(dit_gen(capfd, "train", source, "--out", tmp_path / "run", *SMALL, "--steps", 1), message)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["set"]
 
 
 def test_hashes_of_pictures_are_compared_where_both_runs_recorded_them() -> None:

@@ -21,6 +21,7 @@ COMMANDS = {
     "sample": ["dit_generators", "sample", "--checkpoint", "digits-swa", "--num", "3", "--steps", "2"],
     "embed": ["cmmd_toolkit", "embed", "PICTURES", "--backbone", "mini", "--out", "OUT/features.safetensors"],
 }
+COMMANDS["streamed"] = [*COMMANDS["faults"][:-1], "2", "--memory", "0"]
 COMMANDS["faults"] += ["--learning-rate", "1.26"]
 COMMANDS["sample"] += ["--batch-size", "2", "--npz", "--out", "OUT/images"]
 
@@ -38,7 +39,9 @@ def killed(tmp_path: Path, name: str, every: int) -> dict[str, Any]:
     return result
 
 
-@pytest.mark.parametrize(("name", "every"), [("train", 37), ("faults", 17), ("sample", 11), ("embed", 2)])
+@pytest.mark.parametrize(
+    ("name", "every"), [("train", 37), ("streamed", 23), ("faults", 17), ("sample", 11), ("embed", 2)]
+)
 def test_killed_at_some_file_operations_the_next_run_finishes_with_the_same_bytes(tmp_path, name, every) -> None:
     result = killed(tmp_path, name, every)
     assert result["kills"] >= 3

@@ -294,13 +294,16 @@ def settings(draws: int) -> list[tuple[Callable[..., Found], tuple]]:
 TABLES = {
     "null": (
         "Equally far on average",
-        ("data", "metric", "sets", "n", "at 5%", "at 1%", "coverage", "any by largest", "any by Holm"),
+        ("data", "metric", "sets", "n", "draws", "at 5%", "at 1%", "coverage", "any by largest", "any by Holm"),
     ),
     "everywhere": (
         "No difference on one backbone, a large one on the other",
-        ("data", "metric", "sets", "n", "claimed"),
+        ("data", "metric", "sets", "n", "draws", "claimed"),
     ),
-    "power": ("Pairs found", ("data", "n", "average, largest", "average, Holm", "one backbone", "every backbone")),
+    "power": (
+        "Pairs found",
+        ("data", "n", "draws", "average, largest", "average, Holm", "one backbone", "every backbone"),
+    ),
 }
 HEADS = {"at 5%": "rejected at 5 %", "at 1%": "at 1 %", "coverage": "interval covers 0",
          "any by largest": "any declared", "any by Holm": "by Holm's rule", "claimed": "closer on every backbone",

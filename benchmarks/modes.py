@@ -99,6 +99,7 @@ def markdown(results: list[dict[str, object]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--only", type=int, nargs="+", default=list(range(len(CASES))), help="numbers of cases, from 0")
     parser.add_argument("--n", type=int, nargs="+", default=[200, 600])
     parser.add_argument("--out", type=Path)
     parser.add_argument("--table", type=Path, metavar="RESULTS.json", help="print the table of an earlier run")
@@ -108,7 +109,7 @@ def main() -> None:
         return
     results = []
     for n in options.n:
-        for name in CASES:
+        for name in [list(CASES)[number] for number in options.only]:
             results.append(line(name, n, options.draws))
             print(results[-1], flush=True)
             if options.out:

@@ -97,7 +97,7 @@ class Averages:
         reference, generated = (self._sum([getattr(own, side) for own in every]) for side in ("reference", "generated"))
         corrected = [self._sum([own.without_bias[side] for own in every]) for side in (0, 1)]
         n, m = len(reference), len(generated)
-        rows, remainders, reached = self._frechet_remainders(scores, every)
+        to_deal, remainders, reached = self._frechet_remainders(scores, every)
         degenerate = self._bound([own.spread.degenerate for own in every]) * reached
         projected = float(reference.var(ddof=1)) / n + float(generated.var(ddof=1)) / m
         bias = float(self._sum([own.bias for own in every]))
@@ -105,7 +105,7 @@ class Averages:
             reference,
             generated,
             (corrected[0], corrected[1]),
-            rows,
+            self._rows_of_remainders(scores, every) or to_deal,
             remainders,
             bias,
             Spread(projected, degenerate, degenerate),
@@ -118,7 +118,7 @@ class Averages:
         parameters = {**self._parameters(scores, "dim"), "bias": bias}
         bare = Estimate(value, n, m, parameters, corrected=value - bias)
         interval = errors.interval(value, t_quantile(min(n, m)))
-        return FrechetAverage(with_errors(bare, errors.standard_error, interval), errors, rows)
+        return FrechetAverage(with_errors(bare, errors.standard_error, interval), errors, to_deal)
 
     def _frechet_remainders(
         self, scores: Sequence[FrechetScore], errors: Sequence[FrechetErrors]
@@ -143,6 +143,16 @@ class Averages:
         within_x, within_y, between = (float(own) for own in np.minimum(reached, 1.0) * bounds)
         share = (within_x + within_y + between) / float(bounds.sum()) if bounds.sum() > 0 else 1.0
         return (x, y), (within_x, within_y, between), share
+
+    def _rows_of_remainders(
+        self, scores: Sequence[FrechetScore], errors: Sequence[FrechetErrors]
+    ) -> tuple[SummedRows, SummedRows] | None:
+        """The rows at hand, each backbone's in its own frame; None where wider backbones have fewer of them."""
+        if any(len({len(own.rows[side]) for own in errors}) > 1 for side in (0, 1)):
+            return None
+        units = [weight * score.unit for weight, score in zip(self.weights, scores, strict=True)]
+        x, y = (SummedRows(side, units) for side in zip(*(own.rows for own in errors), strict=True))
+        return x, y
 
     def _sum(self, parts: Sequence[Any]) -> Any:
         return sum(weight * part for weight, part in zip(self.weights, parts, strict=True))

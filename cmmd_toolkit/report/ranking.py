@@ -149,7 +149,8 @@ class Ranking(PaperRecord):
 
     def remarks(self) -> list[str]:
         """See `PaperRecord.remarks`."""
-        return [*(verdict.text for verdict in self.verdicts), *(f"warning: {text}" for text in self.warnings)]
+        joint = () if self.joint is None else self.joint.texts
+        return [*(verdict.text for verdict in self.verdicts), *joint, *(f"warning: {text}" for text in self.warnings)]
 
     def __str__(self) -> str:
         return ranking_text(self)

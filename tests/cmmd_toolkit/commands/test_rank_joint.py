@@ -78,6 +78,7 @@ def test_every_form_shows_it(ranking: Ranking, tmp_path: Path) -> None:
     assert len(ranking.paper_tables()) == len(ranking.panels()) == 3
     assert "p, every" in ranking.to_markdown()
     assert "p, every" in ranking.to_latex()
+    assert "On every backbone" in ranking._repr_html_()
     ranking.save_html(tmp_path / "r.html")
     html = (tmp_path / "r.html").read_text()
     assert "On every backbone" in html

@@ -249,6 +249,7 @@ def nulls(found: list[Pool]) -> dict[str, Callable[[np.random.Generator], tuple]
 
     own = {f"{pool.name}, n = 100": from_pool(pool, 100, 100) for pool in found}
     own[f"{found[0].name}, n = 30 and 200"] = from_pool(found[0], 30, 200)
+    own[f"{found[0].name}, n = 20 and 40"] = from_pool(found[0], 20, 40)
     own |= {"Student's t, 1 degree of freedom, n = 60 and 90": tails, "three dimensions, n = 4 and 7": tiny}
     own |= {"digits drawn with replacement, n = 120": copies, "five backbones of digits, n = 60": many}
     return own

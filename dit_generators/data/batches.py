@@ -35,8 +35,8 @@ class Batch:
     drop: Tensor
 
     def to(self, device: torch.device) -> "Batch":
-        """All of it on a device; what is pinned is copied while the caller goes on."""
-        return Batch(*(x.to(device, non_blocking=True) for x in self._parts()))
+        """All of it on a device; to a GPU of CUDA it is copied while the caller goes on, where it is pinned."""
+        return Batch(*(x.to(device, non_blocking=device.type == "cuda") for x in self._parts()))
 
     def pinned(self) -> "Batch":
         """In memory that a GPU reads by itself."""

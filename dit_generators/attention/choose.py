@@ -1,12 +1,12 @@
 """`auto`: measure the engines that compute the same result on this device and take the fastest."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
+from ..common.stopwatch import seconds_of
 from ..errors import AttentionError
 from .engines.foreign import describe
 from .engines.natten import natten_may_work
@@ -56,24 +56,14 @@ def choose_attention(
 def views_of_qkv(shape: tuple[int, ...], like: Tensor, *, requires_grad: bool = False) -> list[Tensor]:
     """Random query, key, value (B, heads, N, head_dim) with the strides of a qkv layer's views, as a model has them."""
     batch, heads, tokens, width = shape
-    qkv = torch.randn(batch, tokens, 3, heads, width, device=like.device, dtype=like.dtype, requires_grad=requires_grad)
-    return list(qkv.permute(2, 0, 3, 1, 4).unbind())
+    qkv = torch.randn(batch, tokens, 3, heads, width, device=like.device, dtype=like.dtype)
+    return [x.detach().requires_grad_(requires_grad) for x in qkv.permute(2, 0, 3, 1, 4).unbind()]
 
 
-def measure_seconds(
-    call: Callable[[], object], device: torch.device, repeats: int = _REPEATS, *, warm_up: bool = True
-) -> float:
-    """Least seconds of `repeats` calls, after one that warms up, synchronised with the device."""
-    if warm_up:
-        call()
-    best = float("inf")
-    for _ in range(repeats):
-        _synchronise(device)
-        start = time.perf_counter()
-        call()
-        _synchronise(device)
-        best = min(best, time.perf_counter() - start)
-    return best
+def measure_seconds(call: Callable[[], object], device: torch.device, repeats: int = _REPEATS) -> float:
+    """Least seconds of `repeats` calls, after one that warms up."""
+    call()
+    return min(seconds_of(call, device) for _ in range(repeats))
 
 
 def _candidates(name: str, settings: AttentionSettings, grid: tuple[int, int], device: torch.device) -> list[str]:
@@ -106,8 +96,3 @@ def _measure(
 
 def _shortest(kinds: list[str]) -> str:
     return kinds[0] if len(set(kinds)) == 1 else ",".join(kinds)
-
-
-def _synchronise(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -7,7 +7,9 @@ import click
 from rich.console import Console
 
 from ..bench.chart import draw_bench
-from ..bench.measure import BenchSettings, Level, device_name, explain, measure, to_table, write_results
+from ..bench.measure import measure
+from ..bench.results import device_name, explain, to_table, write_results
+from ..bench.settings import BenchSettings, Level
 from ..common.processes import pick_device
 from ..common.shell import parse_list, say
 from ..errors import ArgumentError
@@ -26,6 +28,8 @@ def bench_settings(
     tf32: bool,
     backward: bool,
     repeats: int,
+    steps: int,
+    limit_minutes: float | None,
     device: str,
 ) -> BenchSettings:
     """The record of what click gives."""
@@ -36,9 +40,11 @@ def bench_settings(
         batch_sizes=parse_list(batch_size, "--batch-size", int),
         levels=cast(tuple[Level, ...], tuple(level.split(","))),
         device=pick_device(device),
-        precision=precision,
+        precisions=tuple(precision.split(",")),
         tf32=tf32,
         repeats=repeats,
+        steps=steps,
+        limit_seconds=None if limit_minutes is None else 60 * limit_minutes,
         backward=backward,
     )
 
@@ -61,7 +67,8 @@ def run_bench(settings: BenchSettings, out: str | None) -> None:
         if out is not None:
             write_results(settings, results, Path(f"{out}.json"))
         if result.seconds is not None:
-            say(f"{result.level}, batch {result.batch_size}, {result.attention}: {1000 * result.seconds:.4g} ms")
+            cell = f"{result.level}, {result.precision}, batch {result.batch_size}, {result.attention}"
+            say(f"{cell}: {1000 * result.seconds:.4g} ms")
         elif result.note not in said:
             said.add(result.note)
             say(f"{result.attention}: not measured: {result.note}")
@@ -69,7 +76,9 @@ def run_bench(settings: BenchSettings, out: str | None) -> None:
         draw_bench(settings, results, Path(f"{out}.png"))
     console = Console()
     with console.capture() as table:
-        console.print(f"{settings.name}, {settings.precision}, {device_name(settings.device)}", highlight=False)
+        console.print(
+            f"{settings.name}, {', '.join(settings.precisions)}, {device_name(settings.device)}", highlight=False
+        )
         console.print(to_table(results))
     click.echo(table.get(), nl=False)
     click.echo(_fitting(explain(settings, results), console))

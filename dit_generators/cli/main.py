@@ -283,6 +283,14 @@ def train(pictures: str, out: str, **given: Any) -> int:
 @click.option(
     "--bench-model", default="DiT-XL/4", show_default=True, metavar="NAME", help="Model whose attention is timed."
 )
+@click.option(
+    "--bench-minutes",
+    type=float,
+    default=1.0,
+    show_default=True,
+    metavar="M",
+    help="For timing it in the whole model, at batches of 10 to 200; what would take longer is left out. 0 is without.",
+)
 @shape_options
 @training_options
 @output_options
@@ -371,7 +379,13 @@ def convert(source: str, target: str, autoencoder: str | None, **reading: Any) -
 @click.option(
     "--attention", default="naive,full,xformers,swa", show_default=True, metavar="KIND,...", help="Kinds of attention."
 )
-@click.option("--level", default="operation,block,model", show_default=True, metavar="L,...", help="What is timed.")
+@click.option(
+    "--level",
+    default="operation,block,model",
+    show_default=True,
+    metavar="L,...",
+    help="What is timed; image, too: pictures from noise, all --steps of them, without an autoencoder.",
+)
 @click.option(
     "--window",
     type=int,
@@ -382,15 +396,30 @@ def convert(source: str, target: str, autoencoder: str | None, **reading: Any) -
 )
 @click.option(
     "--precision",
-    type=click.Choice(["fp32", "bf16", "fp16"]),
     default="fp32",
     show_default=True,
-    help="Arithmetic, for every kind alike.",
+    metavar="P,...",
+    help="Arithmetic, for every kind alike, one after the other: fp32, tf32 (fp32 with TF32 on), bf16, fp16, and "
+    "bf16-autocast, fp16-autocast as sample and train compute.",
 )
-@click.option("--tf32", is_flag=True, help="Let GPUs multiply in TF32, for every kind alike.")
+@click.option("--tf32", is_flag=True, help="Let GPUs multiply in TF32 in every precision.")
 @click.option("--backward", is_flag=True, help="Time forward and backward together.")
 @click.option(
-    "--repeats", type=int, default=5, show_default=True, metavar="N", help="Calls of each; the fastest is taken."
+    "--repeats",
+    type=int,
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="Calls of each; the fastest is taken, mean and standard deviation stand beside it.",
+)
+@click.option(
+    "--steps", type=int, default=50, show_default=True, metavar="S", help="Sampling steps of --level image, 2 to 1000."
+)
+@click.option(
+    "--limit-minutes",
+    type=float,
+    metavar="M",
+    help="Leave out, and say so, what would take longer than this in all. [default: no limit]",
 )
 @click.option(
     "--device", default="auto", show_default=True, metavar="NAME", help="auto (a GPU if there is one), cpu, cuda:1."
@@ -399,8 +428,8 @@ def convert(source: str, target: str, autoencoder: str | None, **reading: Any) -
 def bench(out: str | None, **given: Any) -> int:
     """Time every kind of attention, as the operation alone, in one block, and in the whole model.
 
-    All kinds run in one precision on one device, warmed up and synchronised. The default is the set-up of the published
-    comparison, DiT-XL/4 on 32 x 32 latents: 64 tokens.
+    All kinds run in turns, in one precision after the other, on one device, warmed up and synchronised, on a GPU by its
+    own clock. The default is the set-up of the published comparison, DiT-XL/4 on 32 x 32 latents: 64 tokens.
     """
     from .bench import bench_settings, check_target, run_bench
 

@@ -26,6 +26,7 @@ def study_options(
     backbone: Sequence[str],
     dims: int,
     bench_model: str,
+    bench_minutes: float,
     **training: Any,
 ) -> StudyOptions:
     """The record of what click gives."""
@@ -40,6 +41,7 @@ def study_options(
         sweep_images=sweep_images,
         dims=dims if is_given("dims") else None,
         bench_model=bench_model,
+        bench_minutes=bench_minutes,
         **({"backbones": {name: path or None for name, _, path in named}} if named else {}),
     )
 

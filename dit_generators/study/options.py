@@ -1,5 +1,6 @@
 """All that can be asked of a study besides its pictures and its folder: one record, checked when it is made."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,6 +48,7 @@ class StudyOptions:
             are found by themselves. One whose weights are not here is left out, and that is said.
         dims: of the features of inception, 64, 192, 768 or 2048; None is 2048.
         bench_model: whose attention is timed, DiT-S/8 to DiT-XL/2.
+        bench_minutes: for timing it in the whole model; what would take longer is left out, and 0 is without.
 
     Raises ArgumentError for a value that cannot be.
     """
@@ -61,6 +63,7 @@ class StudyOptions:
     backbones: Mapping[str, str | None] = field(default_factory=lambda: dict.fromkeys(_BACKBONES))
     dims: int | None = None
     bench_model: str = "DiT-XL/4"
+    bench_minutes: float = 1.0
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -68,6 +71,8 @@ class StudyOptions:
             if getattr(self, name) < least:
                 raise ArgumentError(f"{name}: expected {least} or more, got {getattr(self, name)}")
         DiTConfig.preset(self.bench_model)
+        if not 0 <= self.bench_minutes < math.inf:
+            raise ArgumentError(f"bench_minutes: expected a number of 0 or more, got {self.bench_minutes}")
         if self.dims is not None and "inception" not in self.backbones:
             raise ArgumentError(f"`dims={self.dims}`: is of inception, which is not asked for")
 

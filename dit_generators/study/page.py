@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cmmd_toolkit.common.text import number_text
 from cmmd_toolkit.common.writing import replacing
 
+from ..bench.results import HEADINGS, left_out, rows_of
 from .scores import backbones_of, fd_texts, mmd_text, pairwise_verdict
+
+if TYPE_CHECKING:
+    from cmmd_toolkit.report.report import Table
 
 # What the report published, for the reader's eye only: other pictures, other training, 32 samples.
 PUBLISHED = {
@@ -102,10 +106,27 @@ def _page(results: Mapping[str, Any], table: Sequence[Sequence[str]], verdicts: 
         "results": results,
         "verdicts": verdicts,
         "scores": Table("", table[0], table[1:], (0, 1), ""),
+        "whole_model": whole_model_table(results.get("whole_model")),
         "published": Table("", ("metric, 32 samples", "full", "swa"), numbers, (0,), said),
         "pictures": {name: data_address((folder / name).read_bytes(), "png") for name in names},
     }
     return render("page.html.jinja", context, folder=Path(__file__).parent)
+
+
+def whole_model_table(found: Mapping[str, Any] | None) -> "Table | None":
+    """Time and memory of each attention in the whole model; None where that was not measured."""
+    from cmmd_toolkit.report.report import Table
+
+    if not found or not found["results"]:
+        return None
+    limit = f"At most {found['minutes']:g} min, {found['threads']} threads, {found['device']}."
+    return Table(
+        "",
+        HEADINGS[1:],
+        [row[1:] for row in rows_of(found["results"])],
+        (0, 2),
+        " ".join([limit, *left_out(found["results"])]),
+    )
 
 
 def _pictures_of(models: Iterable[str]) -> list[str]:

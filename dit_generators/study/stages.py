@@ -3,7 +3,8 @@
     STUDY/models/full, swa        training runs          STUDY/samples/full, swa     samples from the same seeds
     STUDY/models/full-2, swa-2    further runs of each   STUDY/samples/full-2, ...
     STUDY/sweeps/full, swa        guidance x steps       STUDY/bench.json, .png      attention on this machine
-    STUDY/scores.json             every backbone         STUDY/evaluation_results.json, index.html, tables.md
+    STUDY/scores.json             every backbone         STUDY/whole_model.json      and in a whole model
+    STUDY/evaluation_results.json, index.html, tables.md
 
 Every stage leaves its result behind, and the same command resumes after the last one that is whole.
 """
@@ -19,12 +20,9 @@ import torch
 from cmmd_toolkit.common.progress import ShowProgress
 from cmmd_toolkit.common.writing import replacing
 
-from ..bench.chart import draw_bench
-from ..bench.measure import BenchSettings, measure, to_dict
 from ..common.files import read_json
 from ..common.processes import ALONE, Processes
 from ..data.pictures import Pictures
-from ..network.config import DiTConfig
 from ..network.model import DiT
 from ..sampling.folder import SampleFolder, seconds_per_image
 from ..sampling.quiet import Say
@@ -34,6 +32,7 @@ from ..sampling.sweep import Sweep, run_sweep
 from ..weights.autoencoder import Autoencoder
 from ..weights.checkpoint import load_checkpoint
 from ..weights.digest import weights_digest
+from .attention_cost import operation_and_block, precisions_of, whole_model
 from .methods import compare_methods
 from .options import FEW, MODELS, SAMPLING_BATCH, StudyOptions
 from .samples import SavedSamples
@@ -75,7 +74,7 @@ class Study:
         return self.processes.by_main(lambda: self._stage("scores.json", asked, lambda: scores))
 
     def _results(self, sampling: Mapping[str, Any], sweeps: Mapping[str, Any], scores: Any) -> dict[str, Any]:
-        bench = self._stage("bench.json", {"model": self.options.bench_model, "device": str(self.device)}, self._bench)
+        bench, model = self._attention_cost()
         results = {
             "pictures": len(self.pictures),
             "samples": self.options.samples,
@@ -85,6 +84,7 @@ class Study:
             "methods": _compared(scores) if self.options.runs > 1 else [],
             "sweeps": sweeps,
             "bench": bench,
+            "whole_model": model,
         }
         _write_json(self.path / "evaluation_results.json", results)
         return results
@@ -128,25 +128,14 @@ class Study:
     def _samples(self, name: str) -> SavedSamples:
         return SavedSamples(self.path / "samples" / name, self.options.samples)
 
-    def _bench(self) -> Any:
-        settings = BenchSettings(
-            name=self.options.bench_model,
-            config=DiTConfig.preset(self.options.bench_model),
-            attention=("naive", "full", "xformers", "swa"),
-            batch_sizes=(10, 50, 100, 200),
-            levels=("operation", "block"),
-            device=self.device,
-        )
-        results, left_out = [], set()
-        for result in measure(settings):
-            results.append(result)
-            if result.seconds is not None:
-                self.say(f"bench, {result.level}, batch {result.batch_size}, {result.attention}")
-            elif (reason := f"{result.attention} is not measured: {result.note}") not in left_out:
-                left_out.add(reason)
-                self.say(f"bench, {reason}")
-        draw_bench(settings, results, self.path / "bench.png")
-        return to_dict(settings, results)
+    def _attention_cost(self) -> tuple[Any, Any]:
+        options, device, say = self.options, self.device, self.say
+        asked: dict[str, Any] = {"model": options.bench_model, "device": str(device)}
+        chart = self.path / "bench.png"
+        bench = self._stage("bench.json", asked, lambda: operation_and_block(options, device, chart, say))
+        precisions = precisions_of(options.training.settings.precision, device)
+        asked |= {"precisions": list(precisions), "minutes": options.bench_minutes}
+        return bench, self._stage("whole_model.json", asked, lambda: whole_model(options, device, bench, say))
 
     def _stage(self, name: str, asked: Mapping[str, Any], work: Callable[[], Any]) -> Any:
         """The stage's result: from its file where that answers the same question, else from work."""

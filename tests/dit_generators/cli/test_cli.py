@@ -529,10 +529,47 @@ def test_bench_measures_backward(tmp_path, capfd) -> None:
     assert dit_gen(capfd, *command, "--backward", "--repeats", 1).code == 0
 
 
+def test_bench_compares_precisions_and_makes_pictures(tmp_path, capfd) -> None:
+    command = ["bench", "--model", "DiT-S/8", "--input-size", 16, "--batch-size", "1,2", "--repeats", 2, "--steps", 2]
+    command += ["--precision", "fp32,tf32,bf16,bf16-autocast", "--level", "block,image", "--attention", "naive,swa"]
+    finished = dit_gen(capfd, *command, "--device", "cpu", "--window", 1, "--out", tmp_path / "b")
+    assert finished.code == 0, finished.err
+    written = json.loads((tmp_path / "b.json").read_text())
+    cells = {(r["precision"], r["level"], r["attention"], r["batch_size"]): r for r in written["results"]}
+    assert len(cells) == len(written["results"]) == 4 * 2 * 2 * 2
+    assert written["precision"] == "fp32"  # what readers of one precision look at
+    for (precision, level, _, batch), cell in cells.items():
+        if precision == "tf32" or (precision, level) == ("bf16", "image"):
+            assert cell["seconds"] is None
+            continue
+        assert 0 < cell["seconds"] <= cell["mean_seconds"]
+        assert cell["spread_seconds"] >= 0
+        assert cell["seconds_per_image"] == cell["seconds"] / batch
+    assert "a CPU multiplies in float32" in cells["tf32", "block", "swa", 1]["note"]
+    assert "take precision bf16-autocast" in cells["bf16", "image", "swa", 1]["note"]
+    assert "mean ± sd" in finished.out
+    assert "Across precisions, which compares more than attention, block: at most" in finished.out
+
+
+def test_bench_leaves_out_what_would_take_longer_than_its_limit(tmp_path, capfd) -> None:
+    command = ["bench", "--model", "DiT-S/8", "--batch-size", "1,100000", "--level", "model", "--attention", "full"]
+    command += ["--repeats", 1, "--limit-minutes", 0.5, "--device", "cpu", "--out", tmp_path / "b"]
+    finished = dit_gen(capfd, *command)
+    assert finished.code == 0, finished.err
+    first, last = json.loads((tmp_path / "b.json").read_text())["results"]
+    assert first["seconds"] > 0
+    assert first["spread_seconds"] is None  # of one call
+    assert last["seconds"] is None
+    assert "are left of the 30 seconds for this" in last["note"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--model", "DiT-Q/2"], "no such preset"),
+        (["--precision", "fp8"], "--precision fp8: expected some of fp32, tf32, bf16"),
+        (["--level", "image", "--steps", "1"], "--steps: expected 2 to 1000, got 1"),
+        (["--level", "image", "--backward"], "--level image: sampling has no backward"),
         (["--level", "world"], "expected some of operation, block, model"),
         (["--batch-size", "0"], "1 or more"),
         (["--input-size", "30"], "--input-size: expected a multiple of the patch size 4, got 30"),

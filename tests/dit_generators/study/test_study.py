@@ -5,18 +5,22 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from dit_models import assert_refused, dit_gen
 from PIL import Image
 
 from dit_generators import OutputError, study_report
 from dit_generators.common.files import locked
-from dit_generators.study.options import StudyModel
-from dit_generators.study.page import score_table, write_report
+from dit_generators.study import attention_cost
+from dit_generators.study.attention_cost import precisions_of, whole_model
+from dit_generators.study.options import StudyModel, StudyOptions
+from dit_generators.study.page import score_table, whole_model_table, write_report
 from dit_generators.study.scores import pairwise_verdict, score_models
 
 SMALL = ["--preset", "small", "--hidden-size", "32", "--depth", "1", "--num-heads", "2", "--image-size", "16"]
@@ -32,7 +36,11 @@ SMALL += [
     "DiT-S/8",
     "--device",
     "cpu",
+    "--bench-minutes",
+    "0",
 ]
+
+RAN = {"naive": None, "full": 0.1, "swa": 0.1, "xformers": None}
 
 
 @pytest.fixture
@@ -168,12 +176,46 @@ def test_damaged_results_of_a_stage_are_made_anew_and_rests_of_killed_runs_go(tm
     assert_refused(refused, "another process is writing into it")
 
 
+def test_the_whole_model_is_timed_as_long_as_the_time_allows(monkeypatch) -> None:
+    monkeypatch.setattr(attention_cost, "_BATCHES", (1, 2, 10_000_000))
+    said: list[str] = []
+    options, cpu = StudyOptions(bench_model="DiT-S/8", bench_minutes=5.0), torch.device("cpu")
+    operation = {"results": [{"attention": kind, "seconds": second} for kind, second in RAN.items()]}
+    found = whole_model(options, cpu, operation, said.append)
+    measured = [cell for cell in found["results"] if cell["seconds"] is not None]
+    assert [(cell["batch_size"], cell["attention"]) for cell in measured] == [
+        (batch, kind) for batch in (1, 2) for kind in ("full", "swa")
+    ]
+    left = [cell for cell in found["results"] if cell["seconds"] is None]
+    assert [cell["batch_size"] for cell in left] == [10_000_000] * 2
+    assert all("are left of the 300 seconds for this" in cell["note"] for cell in left)
+    assert sum("batch 10000000, is not measured: would take" in line for line in said) == 1
+    table = whole_model_table(json.loads(json.dumps(found)))
+    assert len(table.rows) == len(measured)
+    assert "Not measured: " in table.caption
+    assert whole_model_table(None) is None
+    nothing = whole_model(replace(options, bench_minutes=0.0), cpu, operation, said.append)
+    assert nothing["results"] == []
+    assert whole_model_table(nothing) is None
+
+
+def test_autocast_is_timed_where_it_is_used() -> None:
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert precisions_of("fp32", cpu) == ("fp32",)
+    assert precisions_of("bf16", cpu) == ("fp32", "bf16-autocast")
+    assert precisions_of("fp32", gpu) == ("fp32", "bf16-autocast")
+    assert precisions_of("fp16", gpu) == ("fp32", "fp16-autocast")
+
+
 def test_what_a_study_refuses(tmp_path, capfd, pictures) -> None:
     (tmp_path / "file").write_text("x")
     assert_refused(study(capfd, pictures, tmp_path / "file"), "is a file; name a folder")
     assert_refused(study(capfd, pictures, tmp_path / "s", "--samples", 1), "--samples: expected 2 or more, got 1")
     assert_refused(study(capfd, pictures, tmp_path / "s", "--bench-model", "DiT-Q/1"), "no such preset")
     assert_refused(study(capfd, pictures, tmp_path / "s", "--guidance-scale", "a"), "expected numbers")
+    assert_refused(
+        study(capfd, pictures, tmp_path / "s", "--bench-minutes", "nan"), "--bench-minutes: expected a number"
+    )
     for options, message in (
         (["--sweep-steps", "2,x"], "sweep at guidance scale 1 and x steps: steps: expected a number of 1 or more"),
         (["--sample-steps", "1"], "--sample-steps: expected 2 to 1000, got 1"),
@@ -230,6 +272,9 @@ def test_a_difference_that_is_not_significant_is_told_as_such_and_never_printed_
 def test_the_page_escapes_what_it_is_given(tmp_path) -> None:
     scores = [{**score(model, 0.2, [0.1], 0.5), "backbone": "<b>"} for model in ("full", "swa")]
     bench = {"model": "DiT-S/8", "device": "A & B", "attention_share": 0.0123}
+    cell = {"level": "model", "attention": "swa", "batch_size": 10, "memory_bytes": 5, "precision": "fp32"}
+    timed = [{**cell, "seconds": 0.5, "mean_seconds": 0.75, "spread_seconds": 0.2, "note": ""}]
+    timed += [{**cell, "batch_size": 50, "seconds": None, "note": "no time"}]
     sheets = [
         name for own in ("full", "swa") for name in (f"samples/{own}.contact-sheet.png", f"sweeps/{own}/sweep.png")
     ]
@@ -245,12 +290,15 @@ def test_the_page_escapes_what_it_is_given(tmp_path) -> None:
             "methods": [],
             "sweeps": {"full": [], "swa": []},
             "bench": bench,
+            "whole_model": {"results": timed, "minutes": 1.0, "threads": 2, "device": "A & B"},
         },
         tmp_path,
     ).read_text()
     assert "<b>" not in page
     assert "&lt;b&gt;</" in page
     assert "DiT-S/8, A &amp; B: attention is 1.2 % of the multiply-adds." in page
+    assert "750 ± 2e+02" in page
+    assert "At most 1 min, 2 threads, A &amp; B. Not measured: swa (model, fp32, batch 50): no time." in page
     assert page.count('<figure class="whole">') == 2 + len(sheets)  # scores and bench, too
     assert "draws of 9 samples per side" in page  # there are no more than nine
     assert "MMD of 9, 5 to 95 %" in (tmp_path / "tables.md").read_text()

@@ -36,12 +36,13 @@ def made_once(make: Make) -> Make:
             kept.popitem(last=False)
         return kept[key]
 
-    constants = [_constant(look_up, f"{make.__module__}.{make.__name__}.{i}".replace(".", "_")) for i in range(4)]
+    constants = [_constant(look_up, f"{make.__module__}.{make.__name__}.{i}".replace(".", "_")) for i in range(16)]
 
     def table(window: Window, *values: object) -> Tensor:
-        # The sub-grids of a dilated window differ by one row, one column or both: a constant for each.
-        constant = constants[2 * (window.grid[0] % 2) + window.grid[1] % 2]
-        return constant(window.grid, window.size, window.border, *values)
+        # A constant for each table of a graph: sub-grids of a dilated window differ by one row, one column or both, and
+        # a window that guides is of another size.
+        place = 4 * (window.size[0] // 2 % 4) + 2 * (window.grid[0] % 2) + window.grid[1] % 2
+        return constants[place](window.grid, window.size, window.border, *values)
 
     return table
 

@@ -129,6 +129,20 @@ def test_a_window_function_by_itself_is_one_graph_for_every_engine(graphs: Graph
     assert not graphs.operators() & MAKES_TABLES
 
 
+def test_a_graph_holds_the_tables_of_several_windows() -> None:
+    """As one function that guides by a window; the backend is torch's own up to its kernels."""
+    query = torch.randn(2, 3, 63, 8, generator=torch.Generator().manual_seed(0))
+
+    def attend(q: Tensor) -> Tensor:
+        strong = window_attention(q, q, q, grid=(9, 7), window=5, engine="halo")
+        weak = window_attention(q, q, q, grid=(9, 7), window=3, dilation=2, engine="halo")
+        return strong - weak + window_attention(q, q, q, grid=(9, 7), window=5, engine="masked")
+
+    torch._dynamo.reset()
+    result = torch.compile(attend, backend="aot_eager", fullgraph=True)(query)
+    torch.testing.assert_close(result, attend(query), rtol=1e-5, atol=1e-5)
+
+
 def test_tables_are_no_state_of_a_model_and_follow_its_device() -> None:
     model = random_model(input_size=16, attention="swa:masked,swa:halo")
     before = list(model.state_dict())

@@ -6,8 +6,9 @@ import click
 
 from ..common.completion import FILE
 from ..common.examples import examples
+from ..common.text import in_lines
 from ..errors import ArgumentError
-from .options import bandwidth_option, command_line, network_options, parse_shared, picture_options
+from .options import bandwidth_option, command_line, network_options, parse_shared, picture_options, say
 
 if TYPE_CHECKING:
     from ..commands.watch_folder import FolderWatch
@@ -142,12 +143,11 @@ def _told(watched: "FolderWatch", live: bool, alarmed: bool) -> int:
     if record is None:
         click.echo("No samples were found yet.")
     elif not live:
-        click.echo("\n".join(record.verdicts()))
+        click.echo(in_lines(record.verdicts()), nl=False)
     if record is not None and live:
-        for warning in record.warnings:
-            click.echo(f"warning: {warning}", err=True)
+        click.echo(in_lines(f"warning: {warning}" for warning in record.warnings), nl=False, err=True)
     if waiting:
-        click.echo(f"cmmd: {waiting} sets of samples were not finished; the same command goes on with them", err=True)
+        say([f"{waiting} sets of samples were not finished; the same command goes on with them"])
     if alarmed and record is not None and record.alarm is not None:
-        click.echo(f"cmmd: {record.alarm.name} is worse than {record.alarm.best}", err=True)
+        say([f"{record.alarm.name} is worse than {record.alarm.best}"])
     return WORSE_CODE if alarmed else 0

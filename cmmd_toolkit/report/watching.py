@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ..common.text import align, interval_text, number_text
+from ..common.text import align, in_lines, interval_text, number_text
 from .document import Document
 from .sound import check_known, check_level, require
 
@@ -118,7 +118,7 @@ class Watching(Document):
         lines = [f"Reference: {self.reference} ({self.n_reference:,} pictures)", ""]
         if self.looks:
             lines += [*align([HEADINGS, *self.table_rows()], left=(0, 1, 7)), "", *notes(self), ""]
-        return "\n".join([*lines, *(f"warning: {text}" for text in self.warnings), *self.verdicts()]) + "\n"
+        return in_lines([*lines, *(f"warning: {text}" for text in self.warnings), *self.verdicts()])
 
     def table_rows(self, last: int | None = None) -> list[tuple[str, ...]]:
         """The (last) looks as texts, a row a backbone."""

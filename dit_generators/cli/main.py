@@ -9,6 +9,7 @@ import click
 from cmmd_toolkit.common.completion import FILE
 from cmmd_toolkit.common.examples import examples
 from cmmd_toolkit.common.outputs import Outputs, output_options
+from cmmd_toolkit.common.text import printable
 
 from ..common.shell import INTERRUPTED, DitShell, parse_list
 from .options import (
@@ -122,7 +123,7 @@ def sample(
         result = run_sampling(run, processes, show_progress, finish)
         if processes.is_main:
             found = f", {result.found} were there already" if result.found else ""
-            click.echo(f"{out}: {result.made} images made in {result.seconds:.1f} s{found}")
+            click.echo(printable(f"{out}: {result.made} images made in {result.seconds:.1f} s{found}"))
             for path in written:
                 click.echo(path)
             if result.made and asked.is_reduced:
@@ -349,7 +350,7 @@ def convert(source: str, target: str, autoencoder: str | None, **reading: Any) -
     model = build_model(checkpoint)  # every key and shape is right
     write_checkpoint(checkpoint, target, autoencoder_to_copy(model, checkpoint, target, autoencoder))
     count = sum(value.numel() for value in checkpoint.state.values())
-    click.echo(f"{target}: {count} weights of {checkpoint.path}")
+    click.echo(printable(f"{target}: {count} weights of {checkpoint.path}"))
     return 0
 
 

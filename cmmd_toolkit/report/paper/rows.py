@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Value = str | int | float | bool | None
 Row = Mapping[str, Value]
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")  # what spreadsheets take for one (OWASP, CSV injection), or would after ours
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff0b\uff0d\uff1d\uff20]")  # OWASP, CSV injection
 
 
 def to_csv(columns: Sequence[str], rows: Sequence[Row]) -> str:

@@ -16,7 +16,7 @@ from cmmd_toolkit.cli.main import main
 embed = Backbone.embed
 def waiting(self, batch, names=()):
     if "a grey picture" not in names:
-        print("at work", flush=True)
+        print("at work", file=sys.__stdout__, flush=True)  # what a network prints goes to stderr
         time.sleep(120)
     return embed(self, batch, names)
 Backbone.embed = waiting

@@ -66,13 +66,13 @@ def test_csv_keeps_every_digit(record: PaperRecord) -> None:
 
 
 def test_no_text_of_a_csv_is_a_formula_and_every_text_can_be_read_back() -> None:
-    names = ("=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "'=1", "''-1", "'a", "a=1", "1-1", "")
+    names = ("=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "'=1", "''-1", "\uff1d1", "'a", "a=1", "1-1", "")
     result = REPORT.results[0]
     report = replace(REPORT, results=tuple(replace(result, generated=name, value=-1.5) for name in names))
     read = list(csv.DictReader(io.StringIO(report.to_csv(), newline="")))
     cells = [row["generated"] for row in read[: len(names)]]
-    assert not any(cell[:1] in tuple("=+-@\t\r\n") for cell in cells if cell)
-    assert tuple(re.sub(r"^'(?='*[=+\-@\t\r\n])", "", cell) for cell in cells) == names
+    assert not any(cell[:1] in tuple("=+-@\t\r\n\uff1d") for cell in cells if cell)
+    assert tuple(re.sub(r"^'(?='*[=+\-@\t\r\n\uff1d])", "", cell) for cell in cells) == names
     assert cells[-4:] == ["'a", "a=1", "1-1", ""]
     assert {row["value"] for row in read[: len(names)]} == {"-1.5"}  # numbers stay numbers
 

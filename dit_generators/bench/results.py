@@ -102,7 +102,10 @@ def _short(cells: Sequence[str]) -> str:
 def _mean(mean: float | None, spread: float | None) -> str:
     if mean is None:
         return "-"
-    return f"{1000 * mean:.4g}" if spread is None else f"{1000 * mean:.4g} ± {1000 * spread:.2g}"
+    if spread is None:
+        return f"{1000 * mean:.4g}"
+    digits = ".2g" if 1000 * spread < 100 else ".0f"
+    return f"{1000 * mean:.4g} ± {1000 * spread:{digits}}"
 
 
 def _groups(results: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
@@ -143,18 +146,32 @@ def _best_ratio(results: Sequence[Measurement], level: Level, baseline: str | No
     return f"at most {ratio:.3g} times {over} ({kind}, batch {batch})"
 
 
-def to_table(results: Sequence[Measurement]) -> Any:
-    """A rich table: a section for each level, precision and batch size, a row for each attention that ran."""
+def to_table(results: Sequence[Measurement], width: int | None = None) -> Any:
+    """A rich table: a section for each level, precision and batch size, a row for each attention that ran.
+
+    Without the columns that matter least where the terminal is narrower than all; None is as wide as needed.
+    """
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    rows = rows_of([asdict(result) for result in results])
     several = len({result.precision for result in results}) > 1
-    shown = [place for place, heading in enumerate(HEADINGS) if several or heading != "precision"]
+    shown = _fitting(
+        [place for place, heading in enumerate(HEADINGS) if several or heading != "precision"], rows, width
+    )
     for place in shown:
         is_word = HEADINGS[place] in ("level", "precision", "attention")
-        table.add_column(HEADINGS[place], justify="left" if is_word else "right", no_wrap=not is_word)
-    rows = rows_of([asdict(result) for result in results])
+        table.add_column(HEADINGS[place], justify="left" if is_word else "right", no_wrap=True)
     for row, following in itertools.zip_longest(rows, rows[1:]):
         table.add_row(*(row[place] for place in shown), end_section=following is None or following[:3] != row[:3])
     return table
+
+
+def _fitting(places: list[int], rows: Sequence[Sequence[str]], width: int | None) -> list[int]:
+    """Which columns are shown: one after the other is left out until the others fit."""
+    wide = [max(len(row[place]) for row in [HEADINGS, *rows]) + 1 for place in range(len(HEADINGS))]
+    for heading in ("ms / image", "mean ± sd", "MB"):
+        if width is not None and sum(wide[place] for place in places) > width:
+            places = [place for place in places if HEADINGS[place] != heading]
+    return places

@@ -15,6 +15,8 @@ from ..common.shell import parse_list, say
 from ..errors import ArgumentError
 from ..network.config import DiTConfig
 
+_WIDE = 200  # of a file, which breaks no line
+
 
 def bench_settings(
     *,
@@ -75,11 +77,14 @@ def run_bench(settings: BenchSettings, out: str | None) -> None:
     if out is not None:
         draw_bench(settings, results, Path(f"{out}.png"))
     console = Console()
+    width = console.width if console.is_terminal else None
+    if width is None:
+        console.width = _WIDE
     with console.capture() as table:
         console.print(
             f"{settings.name}, {', '.join(settings.precisions)}, {device_name(settings.device)}", highlight=False
         )
-        console.print(to_table(results))
+        console.print(to_table(results, width))
     click.echo(table.get(), nl=False)
     click.echo(_fitting(explain(settings, results), console))
     if out is not None:

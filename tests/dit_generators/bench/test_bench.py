@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dit_generators.bench.measure import Measurement, measure
-from dit_generators.bench.results import HEADINGS, left_out, rows_of, to_dict
+from dit_generators.bench.results import HEADINGS, left_out, rows_of, to_dict, to_table
 from dit_generators.bench.settings import PRECISIONS, Arithmetic, BenchSettings
 from dit_generators.common import stopwatch
 from dit_generators.common.precision import TYPES
@@ -82,3 +82,17 @@ def test_what_was_left_out_is_said_once_for_each_reason() -> None:
     cells = [vars(Measurement("block", kind, batch, None, None, "no time")) for batch in (1, 2) for kind in "abc"]
     three = ", ".join(f"{kind} (block, fp32, batch 1)" for kind in "abc")
     assert left_out(cells) == [f"Not measured: {three} and 3 more: no time."]
+
+
+@pytest.mark.parametrize(
+    ("width", "left"),
+    [(None, []), (120, []), (80, ["ms / image"]), (60, ["ms / image", "mean ± sd", "MB"])],
+)
+def test_a_narrow_table_has_fewer_columns_and_breaks_no_word(width: int | None, left: list[str]) -> None:
+    cells = [
+        Measurement("operation", "swa:masked", 100, 1.5, 123456789, "", name, 1.75, 0.125)
+        for name in ("fp32", "bf16-autocast")
+    ]
+    table = to_table(cells, width)
+    assert [column.header for column in table.columns] == [heading for heading in HEADINGS if heading not in left]
+    assert all(column.no_wrap for column in table.columns)

@@ -15,7 +15,20 @@ if TYPE_CHECKING:
     from ..report.watching import Look, Watching
 
 WORSE_CODE = 1
-_SECONDS = click.FloatRange(min=0)
+
+
+class _Seconds(click.FloatRange):
+    """A number of seconds; click lets NaN and infinity through, and a watch that sleeps for ever says nothing."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if not seconds <= _LONGEST:
+            self.fail(f"{value} is not a number of seconds from 0 to {_LONGEST:.0e}.", param, ctx)
+        return seconds
+
+
+_LONGEST = 1e9
+_SECONDS = _Seconds(min=0)
 
 
 @click.command(
@@ -78,16 +91,20 @@ def watch(reference: str, folder: str, **given: Any) -> int:
     console = Console(highlight=False)
     board = _board(board_folder, watched.record)
     alarmed = stops and watched.record is not None and watched.record.alarm is not None
+    warned: set[str] = set()
     with shown_looks(console, watched.record) as shown:
         for new in () if alarmed else watched.looks(**ways):
+            if isinstance(new, str):
+                shown.update(watched.record, _in_flags(new))
+                warned.add(new)
+                continue
             record = watched.record
+            assert record is not None
             shown.update(record, new)
-            if not isinstance(new, str):
-                assert record is not None
-                _written(record, new, html, board)
-                if alarmed := stops and new.verdict == "worse":
-                    break
-    return _told(watched, console.is_terminal, alarmed)
+            _written(record, new, html, board)
+            if alarmed := stops and new.verdict == "worse":
+                break
+    return _told(watched, console.is_terminal, alarmed, warned)
 
 
 def _opened(reference: str, folder: str, settle: float, given: dict[str, Any]) -> "FolderWatch":
@@ -137,17 +154,27 @@ def _written(record: "Watching", look: "Look", html: str | None, board: Any) -> 
         board.add(look)
 
 
-def _told(watched: "FolderWatch", live: bool, alarmed: bool) -> int:
-    """What the run shows, at its end; a terminal has the table already."""
+def _in_flags(text: str) -> str:
+    """The options in a sentence as they are typed."""
+    from ..common.flags import in_flags
+    from .options import root_command
+
+    return in_flags(text, root_command())
+
+
+def _told(watched: "FolderWatch", live: bool, alarmed: bool, warned: set[str]) -> int:
+    """What the run shows, at its end; a terminal has the table already, and what it was `warned` of."""
     record, waiting = watched.record, watched.folder.unfinished()
     if record is None:
         click.echo("No samples were found yet.")
     elif not live:
         click.echo(in_lines(record.verdicts()), nl=False)
     if record is not None and live:
-        click.echo(in_lines(f"warning: {warning}" for warning in record.warnings), nl=False, err=True)
+        left = [_in_flags(warning) for warning in record.warnings if warning not in warned]
+        click.echo(in_lines(f"warning: {warning}" for warning in left), nl=False, err=True)
     if waiting:
-        say([f"{waiting} sets of samples were not finished; the same command goes on with them"])
+        sets, them = ("1 set of samples was", "it") if waiting == 1 else (f"{waiting} sets of samples were", "them")
+        say([f"{sets} not finished; the same command goes on with {them}"])
     if alarmed and record is not None and record.alarm is not None:
         say([f"{record.alarm.name} is worse than {record.alarm.best}"])
     return WORSE_CODE if alarmed else 0

@@ -9,14 +9,15 @@ from typing import Any
 
 from ..common.files import check_writable
 from ..common.locks import try_lock
-from ..errors import CmmdError, InputError
+from ..common.processes import current_processes
+from ..errors import BackboneError, CmmdError, InputError
 from ..estimation.kernel_device import kernels_on
 from ..features.feature_set import FeatureSet
 from ..features.features import Features
 from ..features.unit_rows import SomeRows
 from ..metrics.mmd import Bandwidth
 from ..report.watching import Look, Watching, names_of
-from ..sets.embed_sets import EmbeddedSets, embed_sets
+from ..sets.embed_sets import EmbeddedSets, embed_set, embed_sets
 from ..sets.open_sets import open_sets
 from ..sets.recipes import find_recipe
 from ..sets.run import Run
@@ -51,6 +52,8 @@ class FolderWatch:
     _refused: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        if current_processes().count > 1:
+            raise InputError("watching is done by one process; start it without torchrun, beside the job")
         Watch([[0.0], [1.0]] * 10, alpha=self.alpha, bandwidth=self.bandwidth or "median")  # refuses in time
         check_writable(self.file)
         self._side = open_side(self.reference, find_recipe(self.run.recipe), self.run)
@@ -67,14 +70,14 @@ class FolderWatch:
         return self._watch.record(self._side.label, self.warnings, self._made)
 
     def looks(self, *, every: float, once: bool = False, idle: float | None = None) -> Iterator[Look | str]:
-        """Each new look, or a sentence on samples that cannot be scored, until the run is over.
+        """Each new look, and sentences on what is odd about it or why it cannot be scored, until the run is over.
 
         Args:
             every: seconds between two visits of the folder; once: visit it once.
             idle: end when nothing new was whole for so many seconds.
 
         Raises:
-            InputError: another process holds the record; the first samples, or the reference, cannot be read.
+            InputError: another process holds the record; the reference cannot be read; the record cannot be written.
         """
         lock = try_lock(self.file.with_name(f".{self.file.name}.lock"))
         if lock is None:
@@ -84,7 +87,11 @@ class FolderWatch:
             last = time.monotonic()
             while True:
                 for path in self._new():
-                    yield self._scored(path)
+                    told = len(self.warnings)
+                    look = self._scored(path)
+                    yield from self.warnings[told:]
+                    if look is not None:
+                        yield look
                     last = time.monotonic()
                 if once or (idle is not None and time.monotonic() - last >= idle):
                     return
@@ -96,29 +103,42 @@ class FolderWatch:
         seen = set() if self.record is None else names_of(self.record.looks)
         return [path for path in self.folder.finished() if path.name not in seen | self._refused]
 
-    def _scored(self, path: Path) -> Look | str:
-        try:
-            with kernels_on(self.run.device):
-                return self._look(path)
-        except CmmdError as error:
+    def _scored(self, path: Path) -> Look | None:
+        """The look, saved in the record; None, and a warning that says why, where its samples are at fault."""
+        with kernels_on(self.run.device):
+            try:
+                embedded = self._embedded_with(path)
+            except CmmdError as error:
+                self._refuse(path, error)
+                return None
             if self._watch is None:
-                raise
-            self._refused.add(path.name)
-            self.warnings.append(f"{path.name} was not scored: {error}")
-            return self.warnings[-1]
+                self._begin(embedded)
+            assert self._watch is not None
+            best = self._watch.best
+            try:
+                look = self._watch.look(_rows(embedded, 1), path.name)
+            except CmmdError as error:
+                self._refuse(path, error)
+                return None
+            self._warn(embedded, path)
+            self._save(embedded, new_best=self._watch.best != best)
+            return look
 
-    def _look(self, path: Path) -> Look:
+    def _embedded_with(self, path: Path) -> EmbeddedSets:
+        """A look beside the reference, which is embedded with the first of them."""
         sets = open_sets(self.reference if self._embedded is None else self._embedded, str(path), self.run)
         sets.sides[0].rename(self._side.label)
-        embedded = embed_sets(sets, self.bandwidth)
-        if self._watch is None:
-            self._begin(embedded)
-        assert self._watch is not None
-        self._warn(embedded, path)
-        best = self._watch.best
-        look = self._watch.look(_rows(embedded, 1), path.name)
-        self._save(embedded, new_best=self._watch.best != best)
-        return look
+        return embed_sets(sets, self.bandwidth)
+
+    def _refuse(self, path: Path, error: CmmdError) -> None:
+        """Note why samples are not scored; raises `error` where not they but reference or options are at fault."""
+        if self._watch is None and self._embedded is None:
+            if not isinstance(error, (InputError, BackboneError)):
+                raise error
+            if self._side.source is not None:
+                self._embedded = embed_set(self.reference, self.run)  # what fails here is no look's fault
+        self._refused.add(path.name)
+        self.warnings.append(f"{path.name} was not scored: {error}")
 
     def _begin(self, embedded: EmbeddedSets) -> None:
         """The reference as embedded with the first look of this process, and the looks of an earlier one."""

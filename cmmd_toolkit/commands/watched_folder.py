@@ -82,9 +82,14 @@ def _may_be_look(entry: "os.DirEntry[str]") -> bool:
 def _state(path: Path) -> State:
     if path.is_file():
         own = path.stat()
-        return 1, own.st_size, own.st_mtime
+        return 1, own.st_size, _written(own)
     every = [own for _, own in _files(path)]
-    return len(every), sum(own.st_size for own in every), max((own.st_mtime for own in every), default=0.0)
+    return len(every), sum(own.st_size for own in every), max(map(_written, every), default=0.0)
+
+
+def _written(own: os.stat_result) -> float:
+    """When a file came to be as it is: a copy that keeps the times of its source (cp -p, rsync -a) has an old mtime."""
+    return max(own.st_mtime, own.st_ctime)
 
 
 def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:

@@ -133,7 +133,8 @@ def notes(watching: Watching) -> list[str]:
         "Lower is closer to the reference. Difference to best: to the lowest look before it, with an interval; all "
         f"intervals of the run hold together but for {chance}.",
         f"Evidence: a look is called worse from {1 / watching.alpha:.4g} on; the chance of any "
-        f"false call is at most {chance}, however many looks there are.",
+        f"false call is at most {chance}, however many looks there are. It asks about one side only; the interval has "
+        "two, so it may still reach a little beyond zero where a look is called worse or better.",
     ]
 
 

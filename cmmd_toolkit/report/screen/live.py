@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ...common.text import printable
 from ..watching import HEADINGS, WORSE, Look, Watching, sentence
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Shown:
     def update(self, watching: Watching | None, new: Look | str) -> None:
         """A line for what is new."""
         text = new if isinstance(new, str) else sentence(new)
-        self.console.file.write(f"{'warning: ' if isinstance(new, str) else ''}{text}\n")
+        self.console.file.write(f"{'warning: ' if isinstance(new, str) else ''}{printable(text)}\n")
         self.console.file.flush()
 
 
@@ -33,7 +34,7 @@ class _Live(Shown):
 
     def update(self, watching: Watching | None, new: Look | str) -> None:
         if isinstance(new, str):
-            self.console.print(f"warning: {new}", markup=False, highlight=False, style="yellow")
+            self.console.print(f"warning: {printable(new)}", markup=False, highlight=False, style="yellow")
         if watching is not None:
             self._live.update(looks_table(watching, self.console.height - _SPARE), refresh=True)  # type: ignore[attr-defined]
 
@@ -59,9 +60,9 @@ def looks_table(watching: Watching, most: int) -> "Table":
     from rich.text import Text
 
     rows = watching.table_rows()[-max(most, 3) :]
-    table = Table(box=SIMPLE_HEAD, caption=Text("\n".join(watching.verdicts())), caption_justify="left")
+    table = Table(box=SIMPLE_HEAD, caption=Text("\n".join(map(printable, watching.verdicts()))), caption_justify="left")
     for place, heading in enumerate(HEADINGS):
         table.add_column(Text(heading), justify="left" if place in (0, 1, 7) else "right", overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row), style="bold" if row[-1] == WORSE else None)
+        table.add_row(*(Text(printable(cell)) for cell in row), style="bold" if row[-1] == WORSE else None)
     return table

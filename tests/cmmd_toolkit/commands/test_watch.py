@@ -173,6 +173,86 @@ def test_samples_that_cannot_be_read_are_named_and_do_not_end_the_watch(tmp_path
     assert len(record.warnings) >= 2
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_damaged_samples_do_not_end_a_watch_as_its_first_new_look(resumed: bool, tmp_path, capsys) -> None:
+    real, folder = write_pictures(tmp_path / "real", 24), tmp_path / "run"
+    write_pictures(folder / "step-1", 20, first_seed=30)
+    if resumed:
+        assert watch(capsys, real, folder, "--backbone", "mini", "--once")[0] == 0
+    damaged = folder / f"step-{2 if resumed else 0}.zip"
+    damaged.write_bytes(b"no zip")
+    write_pictures(folder / "step-3", 20, first_seed=60)
+    code, out, _ = watch(capsys, real, folder, "--backbone", "mini", "--once")
+    assert code == 0
+    assert f"warning: {damaged.name} was not scored: " in out
+    assert [look.name for look in Watching.load(folder / RECORD).looks] == ["step-1", "step-3"]
+
+
+def test_a_reference_that_cannot_be_read_ends_the_watch(tmp_path, capsys) -> None:
+    real, folder = write_pictures(tmp_path / "real", 24), tmp_path / "run"
+    (real / "000.png").write_bytes(b"no picture")
+    write_pictures(folder / "step-1", 20, first_seed=30)
+    code, _, err = watch(capsys, real, folder, "--backbone", "mini", "--once")
+    assert code == 2
+    assert f"{real / '000.png'}" in err
+    assert not (folder / RECORD).exists()
+
+
+def test_a_record_that_cannot_be_written_is_an_error_and_no_fault_of_the_look(
+    tmp_path, reference, capsys, monkeypatch
+) -> None:
+    from cmmd_toolkit.features.feature_set import FeatureSet
+
+    folder = write_looks(tmp_path / "run", 0)
+    assert watch(capsys, reference, folder, "--once")[0] == 0
+    before = (folder / RECORD).read_bytes()
+    write_looks(folder, 1)
+
+    def full(*_: object) -> None:
+        raise InputError("features: could not be written (No space left on device); make room or choose another place")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FeatureSet, "save", full)
+        code, out, err = watch(capsys, reference, folder, "--once")
+    assert code == 2
+    assert "No space left on device" in err
+    assert "was not scored" not in out
+    assert (folder / RECORD).read_bytes() == before
+    assert watch(capsys, reference, folder, "--once")[0] == 0
+    assert len(Watching.load(folder / RECORD).looks) == 2
+
+
+def test_what_is_odd_about_a_look_is_said_when_it_is_scored(tmp_path, capsys) -> None:
+    real = write_pictures(tmp_path / "real", 24)
+    write_pictures(tmp_path / "run" / "step-1", 20)  # pictures of the reference
+    (tmp_path / "run" / "step-2\x1b[31m").mkdir()
+    write_pictures(tmp_path / "run" / "step-2\x1b[31m", 20, first_seed=60)
+    code, out, _ = watch(capsys, real, tmp_path / "run", "--backbone", "mini", "--once")
+    assert code == 0
+    assert "warning: exact duplicates: 20 of 20 pictures in step-1 are also in " in out
+    assert "\x1b" not in out
+    assert "step-2\\x1b[31m: squared MMD" in out
+
+
+def test_processes_of_a_launch_are_refused_in_a_sentence(tmp_path, reference, capsys, monkeypatch) -> None:
+    from cmmd_toolkit.common import processes
+
+    folder = write_looks(tmp_path / "run", 0)
+    monkeypatch.setattr(processes, "_current", processes.Processes(0, 2))
+    code, _, err = watch(capsys, reference, folder, "--once")
+    assert code == 2
+    assert "watching is done by one process" in err
+
+
+@pytest.mark.parametrize("option", ["--every", "--settle", "--idle"])
+@pytest.mark.parametrize("seconds", ["nan", "inf", "1e300", "-1"])
+def test_seconds_that_never_end_are_refused(option: str, seconds: str, tmp_path, reference, capsys) -> None:
+    code, _, err = watch(capsys, reference, write_looks(tmp_path / "run", 0), option, seconds)
+    assert code == 2
+    assert option in err
+    assert len(err.strip().splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -283,7 +363,8 @@ def test_ctrl_c_leaves_a_whole_record(tmp_path, reference) -> None:
     command = [sys.executable, "-m", "cmmd_toolkit", "watch", str(reference), str(folder), "--settle", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    assert [process.stdout.readline()[:13] for _ in range(2)] == ["step-0000.npy", "step-0100.npy"]
+    found = (line[:13] for line in iter(process.stdout.readline, "") if not line.startswith("warning: "))
+    assert [next(found) for _ in range(2)] == ["step-0000.npy", "step-0100.npy"]
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -294,7 +375,7 @@ def test_ctrl_c_leaves_a_whole_record(tmp_path, reference) -> None:
 # ---- what is a look --------------------------------------------------------------------------------
 
 
-def test_only_finished_folders_and_archives_are_looks(tmp_path) -> None:
+def test_only_finished_folders_and_archives_are_looks(tmp_path, monkeypatch) -> None:
     for name in ("step-9", "step-10", ".step-11.tmp"):
         write_pictures(tmp_path / name, 2)
     (tmp_path / "checkpoints").mkdir()
@@ -306,10 +387,12 @@ def test_only_finished_folders_and_archives_are_looks(tmp_path) -> None:
     waiting = WatchedFolder(tmp_path, settle=1000)
     assert waiting.finished() == []
     assert waiting.unfinished() == 3
+    later = time.time() + 2000
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert [path.name for path in waiting.finished()] == names
+    monkeypatch.undo()
     for path in (tmp_path / "step-9").iterdir():
-        os.utime(path, (0, time.time() - 2000))
-    assert [path.name for path in waiting.finished()] == ["step-9"]
-    write_pictures(tmp_path / "step-9", 1, first_seed=9)  # it is written to again
+        os.utime(path, (0, time.time() - 2000))  # a copy that keeps the times of its source, on its way
     assert waiting.finished() == []
 
 

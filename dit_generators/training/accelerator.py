@@ -27,16 +27,30 @@ def make_accelerator(options: TrainOptions) -> Any:
     from accelerate import Accelerator
 
     _check_launcher()
-    if options.precision == "fp16" and (options.device == "cpu" or not torch.accelerator.is_available()):
+    # accelerate joins processes on CPUs only where it is told that it runs on one
+    on_cpu = options.device == "cpu" or not torch.accelerator.is_available()
+    if options.precision == "fp16" and on_cpu:
         raise ArgumentError('`precision="fp16"`: runs on GPUs only, and this is a CPU; take bf16 or fp32')
     precision = "no" if options.precision == "fp32" else options.precision
     try:
-        return Accelerator(cpu=options.device == "cpu", mixed_precision=precision)
+        accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
     except ValueError as error:
         raise ArgumentError(
             f'`precision="{options.precision}"`, `device="{options.device}"`: accelerate keeps the first precision and '
             "device of a process; start another"
         ) from error
+    _check_joined(accelerator)
+    return accelerator
+
+
+def _check_joined(accelerator: Any) -> None:
+    """Raise ArgumentError where processes were started together and accelerate leaves each alone."""
+    started = os.environ.get("WORLD_SIZE", "") if "LOCAL_RANK" in os.environ else ""
+    if started.isdecimal() and int(started) > accelerator.num_processes:
+        raise ArgumentError(
+            f"WORLD_SIZE={started}: so many processes were started, and accelerate does not join them on "
+            f'{accelerator.device.type}; start one, or give `device="cpu"`'
+        )
 
 
 def processes_of(accelerator: Any) -> Processes:

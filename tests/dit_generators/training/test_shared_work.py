@@ -18,8 +18,11 @@ from cmmd_toolkit.common.progress import show_no_progress
 from dit_generators.data import latents as cache
 from dit_generators.data.pictures import load_pictures
 from dit_generators.data.reading import Reading
+from dit_generators.errors import ArgumentError
 from dit_generators.sampling.sample import SampleSettings
+from dit_generators.training.accelerator import make_accelerator
 from dit_generators.training.evaluation import Evaluation, features_of, samples, unit_rows
+from dit_generators.training.options import TrainOptions
 from dit_generators.weights.autoencoder import load_autoencoder
 
 HELPERS = Path(__file__).parents[2] / "helpers"
@@ -147,6 +150,15 @@ def test_a_launch_that_would_split_or_change_the_run_is_refused_by_name(
     monkeypatch.setenv(variable, value)
     assert_refused(dit_gen(capfd, "train", pictures, "--out", tmp_path / "run", *SMALL, "--steps", 1), message)
     assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
+
+
+def test_processes_that_accelerate_leaves_alone_do_not_train_beside_each_other(monkeypatch) -> None:
+    options = TrainOptions.preset("small", device="cpu")
+    assert make_accelerator(options).num_processes == 1
+    for name, value in {"LOCAL_RANK": "0", "RANK": "0", "WORLD_SIZE": "2"}.items():  # too late for accelerate to join
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ArgumentError, match="WORLD_SIZE=2: so many processes were started"):
+        make_accelerator(options)
 
 
 def test_sheets_are_in_tensorboard_too(tmp_path, capfd) -> None:

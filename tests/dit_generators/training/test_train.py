@@ -97,11 +97,14 @@ def test_two_processes_reach_the_weights_of_one(tmp_path, capfd, pictures) -> No
     assert train(capfd, pictures, tmp_path / "parts", *options, "--accumulate", 2).code == 0
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29621", "-m"]
     command = [*launcher, "--", "dit_generators", "train", pictures, "--out", tmp_path / "two", *SMALL, *options]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    # the default device, which is a CPU where no GPU is: processes are joined there, too
+    command += ["--device", "cpu" if torch.backends.mps.is_available() else "auto"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     finished = subprocess.run(
         [str(part) for part in command], capture_output=True, text=True, check=False, env=environment
     )
     assert finished.returncode == 0, finished.stderr
+    assert finished.stderr.count("pictures to train on") == 1
     expected = last_weights(tmp_path / "one")
     for run in ("two", "parts"):
         found = last_weights(tmp_path / run)

@@ -119,11 +119,12 @@ def parse_limit(option: str, text: str, metrics: Sequence[str], test: str | None
     computed = {_number(metric) for metric in metrics or DEFAULTS} | ({test} if test else set())
     if _number(name) not in computed and (ALL not in metrics or name not in METRICS):
         known = ", ".join(sorted(computed))
-        raise ArgumentError(f"{option} {text}: {name} is not among the metrics of this run ({known})")
+        advice = f"; add --test {_JOINT}" if name == _JOINT else ""
+        raise ArgumentError(f"{option} {text}: {name} is not among the metrics of this run ({known}){advice}")
     if name == _JOINT:
-        _check_test(option, text, name, corrected)
+        _check_test(option, text, name, corrected, limit)
     elif name in METRICS or _is_own(name):
-        _check_direction(option, text, name, corrected)
+        _check_direction(option, text, name, corrected, limit)
     return Limit(option, backbone, name, corrected, limit)
 
 
@@ -142,15 +143,15 @@ def _parts(left: str) -> tuple[str | None, str, bool]:
     return backbone if separator else None, name, corrected
 
 
-def _check_direction(option: str, text: str, name: str, corrected: bool) -> None:
+def _check_direction(option: str, text: str, name: str, corrected: bool, limit: float) -> None:
     spec, other = METRICS[name], BELOW if option == ABOVE else ABOVE
     if spec.is_test:
-        _check_test(option, text, name, corrected)
+        _check_test(option, text, name, corrected, limit)
     elif spec.higher_is_better != (option == BELOW):
         raise ArgumentError(f"{option} {text}: of {name} {spec.reading.words}; take {other} {text}")
 
 
-def _check_test(option: str, text: str, name: str, corrected: bool) -> None:
+def _check_test(option: str, text: str, name: str, corrected: bool, limit: float) -> None:
     if corrected:
         raise ArgumentError(f"{option} {text}: {name} is the outcome of a test, which has no bias")
     if option == ABOVE:
@@ -158,6 +159,8 @@ def _check_test(option: str, text: str, name: str, corrected: bool) -> None:
             f"{option} {text}: {name} is a test and no score: a large one shows no difference, which is no fault; "
             f"to fail when the sets differ, take {BELOW} {name}=0.05"
         )
+    if not 0 < limit <= 1:
+        raise ArgumentError(f"{option} {text}: a p-value is between 0 and 1; take {BELOW} {name}=0.05")
 
 
 def _number(name: str) -> str:

@@ -40,8 +40,7 @@ class Watch:
             backbone: MmdReference(rows, bandwidth, "unbiased", seed)
             for backbone, rows in _by_backbone(reference).items()
         }
-        for ruler in self._rulers.values():
-            _check_count(len(ruler.rows), "reference")
+        _check_counts({backbone: len(ruler.rows) for backbone, ruler in self._rulers.items()}, "reference")
         self._seen: list[Look] = []
         self._best: str | None = None
 
@@ -69,7 +68,9 @@ class Watch:
         if any(look.name == name for look in self._seen):
             raise ArgumentError(f"name: {name} was scored already; give each look a name of its own")
         scores = [ruler.score(given[backbone], name) for backbone, ruler in self._rulers.items()]
-        _check_count(scores[0].estimate.n_generated or 0, name)
+        _check_counts(
+            {own: score.estimate.n_generated or 0 for own, score in zip(self._rulers, scores, strict=True)}, name
+        )
         before = self._best
         compared = self._looks.add(scores)
         if self._looks.best == tuple(scores):
@@ -135,6 +136,11 @@ def _by_backbone(features: Any) -> Mapping[str, SomeRows]:
     return features
 
 
-def _check_count(count: int, name: str) -> None:
-    if count < LEAST_ROWS:
-        raise ArgumentError(f"{name}: watching takes at least {LEAST_ROWS} pictures a side, got {count}")
+def _check_counts(counts: Mapping[str, int], name: str) -> None:
+    """As many pictures as watching takes, and the same under every backbone."""
+    least = min(counts.values())
+    if least < LEAST_ROWS:
+        raise ArgumentError(f"{name}: watching takes at least {LEAST_ROWS} pictures a side, got {least}")
+    if max(counts.values()) > least:
+        found = ", ".join(f"{count:,} on {backbone}" for backbone, count in counts.items())
+        raise ArgumentError(f"{name}: expected the same pictures under every backbone, got {found}")

@@ -14,7 +14,7 @@ the rounding, the rows of the median or anything else but the labels.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, log
+from math import ceil, comb, log
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ WIDTHS = (2.0, 1.0, 0.5, 0.25)
 FAMILIES: tuple[Family, ...] = ("gaussian", "laplace")
 PERMUTATIONS, MOST_ROWS = 1999, 10_000
 _MOST_NARROWER = 3
+_SMALL = 0.05  # the level at which a test that cannot reach it is said to be one
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class JointTest:
         n_reference, n_generated: pictures used.
         permutations: how often they were dealt out anew; p_value is at least 1 / (permutations + 1).
         parameters: seed, and the median distance of each backbone, JSON-able.
-        caveats: subsets, copies, and backbones that see no difference between any two pictures.
+        caveats: subsets, copies, too few pictures for a small p, and backbones that see no difference between any two.
     """
 
     p_value: float
@@ -93,7 +94,9 @@ class JointTest:
     caveats: tuple[str, ...] = ()
 
     def strongest(self, backbone: str) -> JointFinding:
-        """The finding of a backbone with the largest statistic."""
+        """The finding of a backbone with the largest statistic. Raises ArgumentError for one without findings."""
+        if backbone not in self.p_by_backbone:
+            raise ArgumentError(f"backbone: expected one of {', '.join(self.p_by_backbone)}, got {backbone}")
         return max((own for own in self.findings if own.backbone == backbone), key=lambda own: own.score)
 
     def among(self, sets: int) -> "JointTest":
@@ -154,6 +157,7 @@ def joint_test(
         if few < size
     ]
     caveats = [f"a seeded subset of {' and '.join(thinned)}; raise max_rows for all"] if thinned else []
+    caveats += _too_few(*counts)
     chosen = (taken(side, subset_rows(size, few, seed)) for side, size, few in zip(given, sizes, counts, strict=True))
     sides = Sides(*chosen)
     every, distinct = _test(sides, permutations, seed, caveats), sides.distinct()
@@ -162,6 +166,14 @@ def joint_test(
     if min(distinct.counts) < 2:
         return replace(every, caveats=(*every.caveats, "all pictures of a set are copies of one"))
     return _larger(every, _test(distinct, permutations, seed, caveats))
+
+
+def _too_few(n: int, m: int) -> list[str]:
+    """A caveat where no features could give a small p: with equal numbers each deal has the value of its opposite."""
+    least = (2 if n == m else 1) / comb(n + m, n)
+    if least <= _SMALL:
+        return []
+    return [f"{n} and {m} pictures are too few: p is hardly below {least:.2g} whatever they are"]
 
 
 def kernels_for(nearest: float) -> tuple[Kernel, ...]:

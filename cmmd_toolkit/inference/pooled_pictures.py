@@ -18,6 +18,7 @@ from ..pictures.sources import subset_rows
 
 _NEAREST_ROWS = 2000
 _SAME = 1e-6  # of the median distance: rows so near are copies but for rounding
+BARE = "features"  # what the backbone of bare features is called
 ByBackbone = Mapping[str, NDArray[Any]]
 
 
@@ -51,14 +52,14 @@ def by_backbone(source: Any, name: str) -> dict[str, Any]:
             raise ArgumentError(f"{name}: expected features by the names of backbones, got none")
         return dict(source)
     made = source.provenance.get("backbone") if isinstance(source, Features) else None
-    return {made or "features": source}
+    return {made or BARE: source}
 
 
 def checked_sides(
     reference: Mapping[str, Any], generated: Mapping[str, Any], seed: int
 ) -> tuple[dict[str, SomeRows], dict[str, SomeRows]]:
     """The rows of both sets, backbone by backbone, or an ArgumentError."""
-    if len(reference) == len(generated) == 1:  # an array beside Features
+    if len(reference) == len(generated) == 1 and BARE in {*reference, *generated}:  # an array beside Features
         generated = dict(zip(reference, generated.values(), strict=True))
     if set(reference) != set(generated):
         own, other = (", ".join(map(str, side)) for side in (reference, generated))

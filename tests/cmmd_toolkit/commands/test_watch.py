@@ -100,6 +100,15 @@ def test_what_is_no_look_is_refused_and_costs_nothing(rows: object, name: str | 
     assert watched.look(gaussian(40, 6, seed=3)).name == "look 2"
 
 
+def test_all_backbones_have_the_same_pictures() -> None:
+    every = {"a": gaussian(60, 4, seed=1), "b": gaussian(60, 3, seed=1)}
+    fewer = every | {"b": gaussian(59, 3, seed=1)}
+    with pytest.raises(ArgumentError, match="^reference: expected the same pictures .*, got 60 on a, 59 on b$"):
+        Watch(fewer)
+    with pytest.raises(ArgumentError, match="^late: expected the same pictures .*, got 60 on a, 59 on b$"):
+        Watch(every).look(fewer, "late")
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -181,6 +181,8 @@ def test_a_subset_is_drawn_of_many_and_said() -> None:
         ({"a": draws(5, 2, 1)}, {"a": draws(5, 3, 1)}, "features of different width: reference has 2"),
         ({"a": draws(5, 2, 1), "b": draws(5, 2, 1)}, {"a": draws(5, 2, 1)}, "expected features of a, b"),
         ({"a": draws(5, 2, 1), "b": draws(4, 2, 1)}, {"a": draws(5, 2, 1), "b": draws(5, 2, 1)}, "5 on a, 4 on b"),
+        ({"a": draws(5, 2, 1)}, {"b": draws(5, 2, 1)}, "expected features of a, as the reference has, got b"),
+        (Features(draws(5, 2, 1), {"backbone": "a"}), Features(draws(5, 2, 1), {"backbone": "b"}), "features of a"),
         (draws(1, 2, 1), draws(5, 2, 1), "at least two rows"),
         (draws(5, 2, 1), Features(draws(5, 2, 1)).statistics(), "mean and covariance only"),
         (draws(5, 2, 1), np.full((5, 2), np.nan), "NaN or infinity in row 0"),
@@ -190,6 +192,23 @@ def test_a_subset_is_drawn_of_many_and_said() -> None:
 def test_what_cannot_be_tested_is_refused(reference: object, generated: object, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         joint_test(reference=reference, generated=generated)
+
+
+def test_an_array_may_stand_beside_features_of_a_name() -> None:
+    x, y = draws(9, 2, 1), draws(8, 2, 2)
+    named = joint_test(reference=Features(x.astype(np.float32), {"backbone": "a"}), generated=y, permutations=19)
+    assert list(named.p_by_backbone) == ["a"]
+    with pytest.raises(ArgumentError, match="^backbone: expected one of a, got b$"):
+        named.strongest("b")
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "is_said"), [(2, 2, True), (2, 4, True), (3, 3, True), (2, 5, False), (4, 4, False)]
+)
+def test_too_few_pictures_for_a_small_p_are_said(n: int, m: int, is_said: bool) -> None:
+    found = joint_test(reference=draws(n, 2, 1), generated=draws(m, 2, 2) + 1000, permutations=999)
+    assert bool(found.caveats) == is_said
+    assert found.p_value > 0.045 or not is_said  # however far apart
 
 
 def test_options_are_checked() -> None:

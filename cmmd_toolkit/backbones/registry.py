@@ -77,6 +77,8 @@ def spec_of(name: str) -> BackboneSpec:
     family = text(name, "backbone").split(":", 1)[0]
     if family in SPECS and (":" not in name or family == "openclip"):
         return SPECS[family]
+    if (given := name.partition("="))[0] in SPECS and given[2]:
+        raise BackboneError(f"unknown backbone {name!r}; give {given[0]} as the backbone and the file as `weights`")
     raise BackboneError(
         f"unknown backbone {name!r}; {hint(family, SPECS)}choose from {', '.join(SPECS)} (see `cmmd backbones`)"
     )

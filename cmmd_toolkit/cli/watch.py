@@ -51,7 +51,7 @@ _SECONDS = _Seconds(min=0)
     metavar="SECONDS",
     help="Samples are finished when nothing in them has changed for so long.",
 )
-@click.option("--idle", type=_SECONDS, metavar="SECONDS", help="End when nothing new was finished for so long.")
+@click.option("--idle", type=_SECONDS, metavar="SECONDS", help="End when nothing new came for so long.")
 @click.option("--stop-when", type=click.Choice(["worse"]), help="End at an alarm, with exit code 1.")
 @click.option(
     "--alpha", type=float, default=0.05, show_default=True, help="The chance of any false alarm, over all looks."

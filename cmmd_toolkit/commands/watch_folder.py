@@ -74,7 +74,7 @@ class FolderWatch:
 
         Args:
             every: seconds between two visits of the folder; once: visit it once.
-            idle: end when nothing new was whole for so many seconds.
+            idle: end when nothing new was whole for so many seconds, and nothing is being written.
 
         Raises:
             InputError: another process holds the record; the reference cannot be read; the record cannot be written.
@@ -93,15 +93,22 @@ class FolderWatch:
                     if look is not None:
                         yield look
                     last = time.monotonic()
-                if once or (idle is not None and time.monotonic() - last >= idle):
+                if once or (idle is not None and time.monotonic() - last >= idle and not self._coming()):
                     return
                 _wait(every)
         finally:
             lock.release()
 
     def _new(self) -> list[Path]:
-        seen = set() if self.record is None else names_of(self.record.looks)
-        return [path for path in self.folder.finished() if path.name not in seen | self._refused]
+        return [path for path in self.folder.finished() if path.name not in self._known()]
+
+    def _coming(self) -> bool:
+        """Whether samples are there that will be whole once they have settled."""
+        return any(path.name not in self._known() for path in self.folder.settling())
+
+    def _known(self) -> set[str]:
+        """The names of what was scored or refused."""
+        return self._refused | (set() if self.record is None else names_of(self.record.looks))
 
     def _scored(self, path: Path) -> Look | None:
         """The look, saved in the record; None, and a warning that says why, where its samples are at fault."""

@@ -54,6 +54,10 @@ class WatchedFolder:
         """Those not changed for `settle` seconds, by the clock of the disk or since they were first seen so."""
         return [path for path in self.looks() if self._is_finished(path)]
 
+    def settling(self) -> list[Path]:
+        """Those that hold something and have changed too lately."""
+        return [path for path in self.looks() if not self._is_finished(path) and self._holds_something(path)]
+
     def unfinished(self) -> int:
         """How many entries are still being written, or have only just been."""
         return len(self.looks()) - len(self.finished())
@@ -68,6 +72,9 @@ class WatchedFolder:
         if before is None or before[0] != state:
             self._states[path.name] = before = (state, now)
         return state[0] > 0 and (time.time() - state[2] >= self.settle or now - before[1] >= self.settle)
+
+    def _holds_something(self, path: Path) -> bool:
+        return path.name in self._states and self._states[path.name][0][0] > 0
 
 
 def _may_be_look(entry: "os.DirEntry[str]") -> bool:

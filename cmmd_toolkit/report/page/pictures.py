@@ -85,7 +85,8 @@ def picture_parts(exhibit: Exhibit | str, progress: ShowProgress | None) -> list
         for own, one, many in zip(exhibit.sets, single, tiled, strict=True)
         if not isinstance(own.pictures, str)
     )
-    with (progress or show_no_progress)("pictures of the page", total) as advance:
+    show = progress if progress and total else show_no_progress
+    with show("pictures of the page", total) as advance:
         read = [
             read_set(own.pictures, one, many, advance)
             for own, one, many in zip(exhibit.sets, single, tiled, strict=True)

@@ -130,7 +130,8 @@ def _(watching: Watching, progress: ShowProgress | None) -> Page:
         warnings_part(watching.warnings),
         provenance_part(watching.provenance),
     ]
-    return Page(f"{len(watching.looks)} looks at a run against {watching.reference}", watching.verdicts(), "", parts)
+    looks = "1 look" if len(watching.looks) == 1 else f"{len(watching.looks)} looks"
+    return Page(f"{looks} at a run against {watching.reference}", watching.verdicts(), "", parts)
 
 
 def _facts(document: Report | Ranking | Explanation | Contrast | Plan) -> list[Part]:

@@ -143,6 +143,7 @@ def test_every_mistake_is_one_line_and_code_2(
         (("compare", real, real, "--nope"), "No such option '--nope'"),
         (("compare", real, tmp_path / "absent"), "absent: no such file or folder"),
         (("compare", real, real, "--backbone", "clipp"), "unknown backbone 'clipp'; did you mean clip?"),
+        (("compare", real, real, "--backbone", "clip=c.pt"), "give clip as the backbone and the file as --weights"),
         (("compare", *sides, "--metric", "cmdm"), "unknown metric 'cmdm'; did you mean cmmd?"),
         (("compare", *sides, "--bandwidth", "wide"), "bandwidth: expected a number > 0"),
         (("compare", *sides, "--json", tmp_path / "no" / "x.json"), "does not exist; create it first"),

@@ -367,6 +367,15 @@ def test_one_process_holds_a_record(tmp_path, reference, capsys) -> None:
     assert "another process is watching with this record" in err
 
 
+def test_what_is_being_written_is_waited_for(tmp_path, reference, capsys) -> None:
+    folder = write_looks(tmp_path / "run", 0)
+    os.mkfifo(folder / "step-9.npy")  # never whole
+    code, _, err = watch(capsys, reference, folder, "--settle", 1, "--every", 0.1, "--idle", 0.1)
+    assert code == 0
+    assert [look.name for look in Watching.load(folder / RECORD).looks] == ["step-0000.npy"]
+    assert "1 set of samples was not finished; the same command goes on with it" in err
+
+
 def test_ctrl_c_leaves_a_whole_record(tmp_path, reference) -> None:
     folder = write_looks(tmp_path / "run", 0, 1)
     command = [sys.executable, "-m", "cmmd_toolkit", "watch", str(reference), str(folder), "--settle", "0"]

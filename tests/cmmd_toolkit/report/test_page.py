@@ -438,7 +438,7 @@ def test_a_test_of_a_pair_claims_no_order_that_is_not_shown(tmp_path: Path) -> N
         apart = pair.p_adjusted < 0.05
         assert told["Reading"] == (f"{pair.better} is closer" if apart else "cannot be told apart")
     assert {"Closer", "Farther"}.isdisjoint(dict(rows[0]))
-    assert counted == [0]  # no picture is at hand, so none is promised
+    assert counted == []  # no picture is at hand, so none is promised
 
 
 def test_the_plane_of_rows_is_their_two_principal_components() -> None:

@@ -61,7 +61,8 @@ def main() -> None:
     default="50",
     show_default=True,
     metavar="S",
-    help="Sampling steps, 2 to 1000: more take longer. ddim50 is 50 at the even spacing of the DDIM paper.",
+    help="Sampling steps, 2 to 1000; of a velocity any number. More take longer. ddim50 is 50 at the even spacing of "
+    "the DDIM paper.",
 )
 @click.option(
     "--guidance-scale", type=float, default=1.0, show_default=True, metavar="W", help="Strength of guidance; 1 is none."
@@ -343,10 +344,13 @@ def study(pictures: str, out: str, **given: Any) -> int:
 def convert(source: str, target: str, autoencoder: str | None, **reading: Any) -> int:
     """Convert the checkpoint IN to OUT: a .safetensors file (ours, with the configuration inside), a .pt file
     (official) or a new folder (diffusers, as facebook/DiT-XL-2-256)."""
+    from ..errors import ArgumentError
     from ..weights.checkpoint import build_model, read_checkpoint, write_checkpoint
     from .sampling import autoencoder_to_copy
 
     checkpoint = read_checkpoint(source, **reading)
+    if Path(target).exists() and Path(target).samefile(checkpoint.path):
+        raise ArgumentError(f"{target}: is the file that is read, which would be lost; name another")
     model = build_model(checkpoint)  # every key and shape is right
     write_checkpoint(checkpoint, target, autoencoder_to_copy(model, checkpoint, target, autoencoder))
     count = sum(value.numel() for value in checkpoint.state.values())

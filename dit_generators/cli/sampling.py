@@ -143,8 +143,18 @@ def load_model(
     autoencoder = replace(find_autoencoder(checkpoint, asked.autoencoder, device), precision=asked.vae_precision)
     if asked.latent_stats:
         autoencoder = with_latent_stats(autoencoder, asked.latent_stats)
+    elif _wants_stats(checkpoint) and not isinstance(autoencoder.scale, tuple):
+        say(
+            "warning: LightningDiT's published models see latents by mean and std of each channel, and neither "
+            f"--latent-stats nor {autoencoder.source} has them"
+        )
     check_latents(model, autoencoder)
     return model, autoencoder, source
+
+
+def _wants_stats(checkpoint: Checkpoint) -> bool:
+    """Whether it came from LightningDiT, whose layers its weights show, and not from a run here."""
+    return checkpoint.config.rotary and checkpoint.record is None and not checkpoint.trained_here
 
 
 def find_autoencoder(checkpoint: Checkpoint, given: str | None, device: torch.device) -> Autoencoder:

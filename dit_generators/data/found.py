@@ -27,7 +27,7 @@ class Found:
         rows: numbers of those to train on, in order.
         labels: int64, of each row; 0 where there are no classes.
         classes: names by label; empty where there are none.
-        skipped: why pictures are left out that could not even be copied.
+        skipped: why pictures are left out that could not even be copied, or that are of no class.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Found:
     skipped: tuple[str, ...] = ()
 
     def with_classes(self) -> "Found":
-        """The first folders of the names as classes, in alphabetical order; pictures outside of them are left out."""
+        """The first folders of the names as classes, in alphabetical order; pictures outside of them are skipped."""
         own = [class_of(self.names[row]) for row in self.rows.tolist()]
         classes = sorted({name for name in own if name})
         if len(classes) < 2:
@@ -50,7 +50,9 @@ class Found:
         labels = {name: label for label, name in enumerate(classes)}
         inside = [place for place, name in enumerate(own) if name]
         numbers = np.array([labels[own[place]] for place in inside], dtype=np.int64)
-        return replace(self, rows=self.rows[inside], labels=numbers, classes=tuple(classes))
+        outside = [self.names[row] for row, name in zip(self.rows.tolist(), own, strict=True) if not name]
+        skipped = (*self.skipped, *(f"{self.name}: {name} lies in no class folder" for name in outside))
+        return replace(self, rows=self.rows[inside], labels=numbers, classes=tuple(classes), skipped=skipped)
 
 
 def open_found(source: Any, max_pixels: int, on_error: OnError, reading: Reading) -> Found:

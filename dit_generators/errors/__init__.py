@@ -4,6 +4,7 @@ DitError
 ├── ArgumentError     an argument has the wrong type, shape or value (also a ValueError)
 ├── AttentionError    an attention engine that cannot run here
 ├── CheckpointError   weights are absent, damaged, or of another network
+│   └── UnsaidError       a file does not say its heads or its family, and neither does the caller
 ├── DataError         a folder of pictures, or one of them, cannot be used for training
 ├── EvaluationError   samples cannot be scored: an unknown backbone, or one without weights here
 ├── OutputError       the output folder belongs to another run or cannot be used
@@ -31,6 +32,10 @@ class AttentionError(DitError):
 
 class CheckpointError(DitError):
     """Weights are absent, damaged, or of another network."""
+
+
+class UnsaidError(CheckpointError):
+    """A file does not say what only who reads it can say; the message names the argument for it."""
 
 
 class DataError(DitError):

@@ -106,8 +106,8 @@ class DiTConfig:
             return cls(**{**_lightning_fields(name), **changes})
         match = re.fullmatch(r"(?:DiT-)?(S|B|L|XL)/([0-9]+)", name)
         if not match or int(match[2]) not in PATCHES:
-            known = ", ".join(f"DiT-{size}/{patch}" for size in SIZES for patch in PATCHES)
-            raise ArgumentError(f"{name}: no such preset; expected one of {known}")
+            known = [f"DiT-{size}/{patch}" for size in SIZES for patch in PATCHES]
+            raise ArgumentError(f"{name}: no such preset; expected one of {', '.join(known + _lightning_names())}")
         depth, hidden_size, num_heads = SIZES[match[1]]
         shape = {"depth": depth, "hidden_size": hidden_size, "num_heads": num_heads, "patch_size": int(match[2])}
         return cls(**{**shape, **changes})
@@ -181,12 +181,15 @@ class DiTConfig:
         return cls(**{**fields, **attention})
 
 
+def _lightning_names() -> list[str]:
+    return [f"LightningDiT-{size}/{patch}" for size in LIGHTNING_SIZES for patch in LIGHTNING_PATCHES]
+
+
 def _lightning_fields(name: str) -> dict[str, Any]:
     """As the published models are: inputs of 16 x 16 x 32, no variance, and a SwiGLU of 2/3 of four times the width."""
     match = re.fullmatch(r"LightningDiT-([0-9A-Za-z]+)/([0-9]+)", name)
     if not match or match[1] not in LIGHTNING_SIZES or int(match[2]) not in LIGHTNING_PATCHES:
-        known = ", ".join(f"LightningDiT-{size}/{patch}" for size in LIGHTNING_SIZES for patch in LIGHTNING_PATCHES)
-        raise ArgumentError(f"{name}: no such preset; expected one of {known}")
+        raise ArgumentError(f"{name}: no such preset; expected one of {', '.join(_lightning_names())}")
     depth, hidden_size, num_heads = LIGHTNING_SIZES[match[1]]
     shape = {"depth": depth, "hidden_size": hidden_size, "num_heads": num_heads, "patch_size": int(match[2])}
     inputs = {"input_size": 16, "in_channels": 32, "learn_sigma": False}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from ..errors import ArgumentError, CheckpointError
+from ..errors import ArgumentError, CheckpointError, UnsaidError
 from ..network.autoencoder_record import AutoencoderRecord
 from ..network.config import DiTConfig
 from ..network.model import DiT
@@ -82,7 +82,10 @@ class Initial:
 
 def read_initial(source: str | Path, autoencoder: Autoencoder | None) -> Checkpoint:
     """A checkpoint to start from; raises CheckpointError for one whose latents are another autoencoder's."""
-    checkpoint = read_checkpoint(source)
+    try:
+        checkpoint = read_checkpoint(source)
+    except UnsaidError as error:
+        raise CheckpointError(f"{error}; to start from it, say it to `dit-gen convert IN OUT.safetensors`") from error
     model = build_model(checkpoint)  # every key and shape is right
     if autoencoder is not None:
         check_latents(model, autoencoder)

@@ -80,7 +80,8 @@ def make_run(
     if len(set(processes.gather(data.sha256))) > 1:
         raise DataError(f"{out}: its processes see different pictures; give all of them one set")
     if data.skipped and processes.is_main:
-        say(f"warning: {len(data.skipped)} pictures are left out, the first: {data.skipped[0]}")
+        first = data.skipped[0].replace(" or use `on_error='skip'`", "")  # which was done
+        say(f"warning: {len(data.skipped)} pictures are left out, the first: {first}")
     autoencoder = None
     if options.space == "latent":
         autoencoder = _load_autoencoder(options, accelerator.device)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ..errors import ArgumentError, CheckpointError
+from ..errors import ArgumentError, CheckpointError, UnsaidError
 from ..network.process import DIT_PROCESS, Flow, Process
 from .foreign import MODEL_FIELDS, walk
 
@@ -93,9 +93,9 @@ def family_of(family: Family | None, told: Told, state: Mapping[str, Any], where
         return family
     if len({_TIME_TOWARDS[each] for each in found}) > 1:
         reasons = ", ".join(f"`family={each}` by {reason}" for each, reason in found.items())
-        raise CheckpointError(f"{where}: what it was trained for is not clear ({reasons}); say which")
+        raise UnsaidError(f"{where}: what it was trained for is not clear ({reasons}); say which")
     if not found and told.named is not None:
-        raise CheckpointError(
+        raise UnsaidError(
             f"{where}: its arguments have {told.named}, so it predicts a velocity, but not whose code trained it; "
             "say it by `family=sit` (time 1 is the picture) or `family=repa` (time 1 is the noise)"
         )

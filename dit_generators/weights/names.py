@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cmmd_toolkit.common.text import first_names
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, UnsaidError
 from ..network.config import DiTConfig
 from ..network.embeddings import position_table
 
@@ -226,7 +226,7 @@ def _size(state: Mapping[str, Tensor], name: str, dimensions: int, where: str) -
 def _published_heads(hidden_size: int, where: str) -> int:
     published = {384: 6, 768: 12, 1024: 16, 1152: 16}
     if hidden_size not in published:
-        raise CheckpointError(
+        raise UnsaidError(
             f"{where}: the number of attention heads is not in the file and width {hidden_size} is of no published "
             "DiT; say it (`num_heads=N`)"
         )

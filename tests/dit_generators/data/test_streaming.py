@@ -163,11 +163,17 @@ def test_classes_are_the_first_folders_of_the_names(tmp_path, folder) -> None:
         path.rename(target)
     expected = load_pictures(folder, EDGE, conditional=True)
     assert expected.classes == ("ant", "dog")
+    assert not expected.skipped
     for source in (zipped(folder), two_tars(folder), compressed(folder), folder_of_parquet(folder)):
         found = streamed(source, tmp_path, conditional=True)
         assert found.classes == expected.classes
         assert found.labels.tolist() == expected.labels.tolist()
         assert found.sha256 == expected.sha256
+    smooth_picture(50).save(folder / "stray.png")
+    found = load_pictures(folder, EDGE, conditional=True)
+    assert found.sha256 == expected.sha256
+    assert [text.endswith("set: stray.png lies in no class folder") for text in found.skipped] == [True]
+    (folder / "stray.png").unlink()
     with pytest.raises(DataError, match=r"set\.parquet: has 0 class folders with pictures, `conditional` needs two"):
         streamed(parquet(folder), tmp_path, conditional=True)
 
@@ -186,6 +192,7 @@ def test_a_damaged_picture_is_one_line_or_left_out_and_counted(tmp_path, capfd, 
     finished = dit_gen(capfd, *command, "--on-error", "skip")
     assert finished.code == 0, finished.err
     assert "warning: 2 pictures are left out, the first: " in finished.err
+    assert "on-error" not in finished.err
     assert "9 pictures to train on" in finished.err
     assert ("decoded as they are needed" in finished.err) == (memory == "0")
     for name in ("003.png", "005.png"):

@@ -73,6 +73,15 @@ def test_a_checkpoint_of_latents_does_not_start_a_model_of_pixels(tmp_path, pict
     assert not (tmp_path / "run").exists()
 
 
+def test_a_checkpoint_that_leaves_its_heads_open_says_how_to_start_from_it(tmp_path, capfd, pictures) -> None:
+    bare = tmp_path / "bare.pt"
+    torch.save(random_model(input_size=16, patch_size=4).state_dict(), bare)
+    with pytest.raises(CheckpointError, match="`num_heads=N`.*; to start from it, say it to `dit-gen convert IN"):
+        make_run(pictures, tmp_path / "run", started_from(bare))
+    assert dit_gen(capfd, "convert", bare, tmp_path / "said.safetensors", "--num-heads", 2).code == 0
+    make_run(pictures, tmp_path / "run", started_from(tmp_path / "said.safetensors"))
+
+
 @pytest.mark.parametrize(("epochs", "steps"), [(2, 6), (0.5, 2), (0.01, 1)])
 def test_epochs_are_passes_over_the_pictures(tmp_path, pictures, epochs, steps) -> None:
     shape = {"hidden_size": 16, "depth": 1, "num_heads": 2, "steps": None, "epochs": epochs}

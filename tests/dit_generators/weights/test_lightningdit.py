@@ -130,9 +130,13 @@ def test_latents_are_decoded_by_their_statistics(tmp_path: Path, capfd: Any, kin
     for _ in range(2):  # the same run is found again
         finished = dit_gen(capfd, "sample", *given, "--latent-stats", path)
         assert finished.code == 0, finished.err
+        assert "mean and std" not in finished.err
     record = json.loads((tmp_path / "out" / "samples.json").read_text())["run"]
     np.testing.assert_allclose(record["autoencoder"]["shift"], mean.flatten())
-    assert_refused(dit_gen(capfd, "sample", *given), "autoencoder.scale` was [")
+    finished = dit_gen(capfd, "sample", *given)
+    assert finished.code == 2
+    assert "autoencoder.scale` was [" in finished.err.splitlines()[-1]
+    assert f"neither --latent-stats nor {vae} has them" in finished.err  # said before pictures are decoded without
     given[-1] = tmp_path / "swa"
     finished = dit_gen(capfd, "sample", *given, "--latent-stats", path, "--attention", "swa")
     assert finished.code == 0

@@ -100,7 +100,19 @@ def load_pictures(
     looked = looked or look_at(found, shape, held, on_error, reading)
     if not len(looked.usable):
         raise DataError(f"{found.name}: no usable picture; all {shape[0]} were left out, first {looked.skipped[0]}")
+    _check_classes(found, looked)
     return _made(found, looked, shape, held, reading)
+
+
+def _check_classes(found: Found, looked: Looked) -> None:
+    """Raise DataError for a class of which nothing is left: the model would make noise of it."""
+    left = np.bincount(found.labels[looked.usable], minlength=len(found.classes))
+    for name, count in zip(found.classes, left, strict=False):
+        if not count:
+            raise DataError(
+                f"{found.name}: class {name} has no usable picture; mend its pictures or take them out, first "
+                f"{looked.skipped[0]}"
+            )
 
 
 def _made(

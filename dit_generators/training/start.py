@@ -82,6 +82,11 @@ def make_run(
     if data.skipped and processes.is_main:
         first = data.skipped[0].replace(" or use `on_error='skip'`", "")  # which was done
         say(f"warning: {len(data.skipped)} pictures are left out, the first: {first}")
+    if processes.is_main and _lies_in(out, pictures):
+        say(
+            f"warning: {out} lies in {pictures}: what is drawn there counts as pictures when the run is resumed; "
+            "name a folder outside"
+        )
     autoencoder = None
     if options.space == "latent":
         autoencoder = _load_autoencoder(options, accelerator.device)
@@ -105,6 +110,10 @@ def make_run(
         autoencoder=autoencoder,
         evaluation=None if held_out is None else _evaluation(held_out, options, autoencoder, accelerator),
     )
+
+
+def _lies_in(out: Path, pictures: Any) -> bool:
+    return isinstance(pictures, (str, os.PathLike)) and out.resolve().is_relative_to(Path(pictures).resolve())
 
 
 def _read_pictures(source: Any, options: TrainOptions, reading: Reading) -> tuple[Pictures, Pictures | None]:

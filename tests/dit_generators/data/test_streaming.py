@@ -178,6 +178,25 @@ def test_classes_are_the_first_folders_of_the_names(tmp_path, folder) -> None:
         streamed(parquet(folder), tmp_path, conditional=True)
 
 
+@pytest.mark.parametrize("memory", [0, 10**9])
+def test_a_class_of_which_no_picture_is_usable_is_refused(tmp_path, memory) -> None:
+    for name in ("ant", "dog", "hen"):
+        write_pictures(tmp_path / "set" / name, 2)
+    (tmp_path / "set" / "dog" / "000.png").write_bytes(b"x")
+    reading = Reading(memory=memory)
+    assert len(load_pictures(tmp_path / "set", EDGE, conditional=True, on_error="skip", reading=reading)) == 5
+    (tmp_path / "set" / "dog" / "001.png").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"class dog has no usable picture; .* first .*000\.png"):
+        load_pictures(tmp_path / "set", EDGE, conditional=True, on_error="skip", reading=reading)
+
+
+def test_a_run_in_the_folder_of_its_pictures_is_warned_of(tmp_path, capfd, folder) -> None:
+    for out, warned in ((folder / "run", True), (tmp_path / "set-run", False)):
+        finished = dit_gen(capfd, "train", folder, "--out", out, *SMALL, "--steps", 1)
+        assert finished.code == 0, finished.err
+        assert (f"warning: {out} lies in {folder}: " in finished.err) == warned
+
+
 @pytest.mark.parametrize("memory", ["0", "4GB"])
 @pytest.mark.parametrize("source", [str, zipped, compressed, parquet])
 def test_a_damaged_picture_is_one_line_or_left_out_and_counted(tmp_path, capfd, folder, memory, source) -> None:

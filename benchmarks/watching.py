@@ -1,6 +1,7 @@
 """False alarms of `cmmd watch` over a hundred looks, and how late its true alarms come: what docs/watching.md states.
 
     python benchmarks/watching.py --out docs/watching.json              # about an hour of one core
+    python benchmarks/watching.py --pairs --runs 300 --out docs/watching.json
     python benchmarks/watching.py --only flat --runs 50
     python benchmarks/watching.py --table docs/watching.json
 
@@ -13,6 +14,7 @@ fixed sample that is asked once: the first look at which `relative_test` against
 
 import argparse
 import json
+import math
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ import numpy as np
 from calibration_data import faults
 
 from cmmd_toolkit.estimation import kernels
+from cmmd_toolkit.inference.checkpoints import checkpoint_test
 from cmmd_toolkit.inference.looks import Looks
 from cmmd_toolkit.inference.relative import compare_mmd
 from cmmd_toolkit.metrics.mmd import MmdReference
@@ -29,6 +32,7 @@ from cmmd_toolkit.metrics.mmd import MmdReference
 Rows = np.ndarray
 Draw = Callable[[np.random.Generator, int, int, dict], Rows]  # look (from 0), rows, what a run keeps -> samples
 ALPHA = 0.05
+PAIR = "two looks: "
 NAIVE = "flat, ten looks, each with the relative test at 5 % against the best before it"
 
 
@@ -188,6 +192,23 @@ def line(case: Case, runs: int) -> dict:
             "refused_once": [float(share) for share in shares]}  # fmt: skip
 
 
+def pair_line(case: Case, runs: int) -> dict:
+    """Two looks of a null, large enough for alarms, with a level of their own: how often the evidence reaches x.
+
+    A hundred looks share one level so finely that small looks of a null cannot raise an alarm; two looks can.
+    """
+    evidence = []
+    for run in range(runs):
+        random, kept = np.random.default_rng([zlib.crc32(case.name.encode()), run, 2]), {}
+        reference = MmdReference(case.noise(random, 100), case.bandwidth, "unbiased", 0)
+        earlier, later = (reference.score(case.draw(random, look, 300, kept)) for look in (0, 1))
+        test = checkpoint_test(earlier=earlier, later=later)
+        evidence += [math.exp(test.log_evidence(sign)) for sign in (1, -1)]
+    reached = {str(x): float(np.mean(np.array(evidence) >= x)) for x in (5, 20, 100)}
+    return {"data": f"{PAIR}{case.name}", "rows": 300, "references": 100, "runs": runs,
+            "mean": float(np.mean(evidence)), "largest": max(evidence), "reached": reached}  # fmt: skip
+
+
 def naive_line(runs: int) -> dict:
     """What a test at 5 % at each of ten looks does: the relative test of each look against the best before it."""
     alarms = 0
@@ -212,7 +233,14 @@ def table(lines: list[dict]) -> str:
     falls = ["| runs that get worse after ten looks | rows | runs | alarm before | found | "
              "looks until the alarm (median, 90 %) | fixed sample, asked once |",
              "| --- | --- | --- | --- | --- | --- | --- |"]  # fmt: skip
+    pairs = ["| two looks of 300 rows, neither worse | tests | mean evidence | reaches 5 | reaches 20 |",
+             "| --- | --- | --- | --- | --- |"]  # fmt: skip
     for own in lines:
+        if own["data"].startswith(PAIR):
+            five, twenty = (f"{100 * own['reached'][x]:.1f} %" for x in ("5", "20"))
+            name = own["data"].removeprefix(PAIR)
+            pairs.append(f"| {name} | {2 * own['runs']} | {own['mean']:.2f} | {five} | {twenty} |")
+            continue
         share = 100 * own["worse"] / own["runs"]
         if own["data"] == NAIVE:
             continue
@@ -228,7 +256,7 @@ def table(lines: list[dict]) -> str:
         falls.append(
             f"| {own['data']} | {own['rows']} | {own['runs']} | {early} | {share:.0f} % | {half}, {most} | {fixed} |"
         )
-    return "\n".join([*nulls, "", *falls])
+    return "\n".join([*nulls, "", *falls, "", *pairs])
 
 
 def _delay_text(delays: list[int], quantile: float) -> str:
@@ -240,12 +268,18 @@ def main() -> None:
     kernels.in_parallel = lambda work, tasks: map(work, tasks)  # for such small sets threads take longer than the sums
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=500)
+    parser.add_argument("--pairs", action="store_true", help="two looks with a level of their own, in place of runs")
     parser.add_argument("--only", default="", help="lines whose name holds this")
     parser.add_argument("--out", type=Path, help="a JSON file, to which lines are added")
     parser.add_argument("--table", type=Path, metavar="RESULTS.json")
     options = parser.parse_args()
     if options.table:
         print(table(json.loads(options.table.read_text())))
+        return
+    if options.pairs:
+        for case in cases():
+            if options.only in case.name and not (case.falls or case.improves):
+                keep(pair_line(case, options.runs), options.out)
         return
     if options.only in NAIVE:
         keep(naive_line(options.runs), options.out)

@@ -86,7 +86,7 @@ main.add_command(cache)
         "cmmd compare real/ fake/ --backbone mini          # offline",
         "cmmd compare real/ a/ b/ --backbone clip --backbone dinov2",
         "cmmd compare real/ fake/ --recipe pytorch-fid     # exactly its FID",
-        "cmmd compare real/ fake/ --test joint             # do they differ at all, and where",
+        "cmmd compare real/ fake/ --test joint             # do they differ?",
         "cmmd compare real/ fake/ --metric all --per-class --json report.json",
         "cmmd compare real/ a/ b/ --latex scores.tex --figure scores.pdf",
         "cmmd compare real/ fake/ --fail-above fd=0.3      # exit code 1 above",

@@ -31,7 +31,7 @@ tries = {
     "same": lambda: embed("few", **mini),
     "listing": lambda: embed("pictures", **mini),
     "options": lambda: compare("few", "few", seed=rank, **mini),
-    "count": lambda: compare("few", ["few"] * (1 + rank), **mini),
+    "count": lambda: compare("few", ["few", "pictures"][: 1 + rank], **mini),
     "features": lambda: compare(Features(rows), Features(rows[:20]), metric="mmd"),
 }
 with shared_work() as processes:

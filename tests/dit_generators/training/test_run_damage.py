@@ -19,6 +19,7 @@ from training_runs import SMALL, assert_same_end, small_run
 
 from dit_generators.common.files import locked
 from dit_generators.errors import CheckpointError, OutputError
+from dit_generators.network.process import DIT_PROCESS, process_fields
 from dit_generators.training.curve import draw_curve
 from dit_generators.training.faults import Faults
 from dit_generators.training.folder import RunFolder
@@ -139,6 +140,13 @@ def _says_the_same(record: Any, settings: dict[str, Any]) -> bool:
         "ema_warmup": False,
         "learning_rate_schedule": "constant",
         "initial_weights_sha256": None,
+        "process": process_fields(DIT_PROCESS),
+        "timestep_shift": 1.0,
+        "qk_norm": False,
+        "norm": "layer",
+        "feed_forward": "gelu",
+        "rotary": False,
+        "modulation_shift": True,
     }
     return isinstance(record, dict) and settings.items() <= {**defaults, **record}.items()
 

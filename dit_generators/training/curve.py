@@ -9,8 +9,8 @@ from cmmd_toolkit.common.writing import replacing
 from .folder import is_number
 
 
-def draw_curve(entries: Sequence[dict[str, Any]], backbone: str, target: Path) -> None:
-    """Write a PNG: loss (left) and squared MMD (right, bars of one standard error) by step."""
+def draw_curve(entries: Sequence[dict[str, Any]], backbone: str, target: Path, learned: str = "noise") -> None:
+    """Write a PNG: loss, of what is `learned` (left), and squared MMD (right, bars of one standard error) by step."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -20,7 +20,7 @@ def draw_curve(entries: Sequence[dict[str, Any]], backbone: str, target: Path) -
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     left.plot([e["step"] for e in losses], [e["mse"] for e in losses], marker=".")
-    left.set(xlabel="step", ylabel="mean squared error of the noise", yscale="log")
+    left.set(xlabel="step", ylabel=f"mean squared error of the {learned}", yscale="log")
     right.errorbar(
         [e["step"] for e in scores],
         [e["score"] for e in scores],

@@ -258,7 +258,12 @@ class TrainRun:
         self.say(self.journal.write_score(step, score, self.evaluation.backbone))
         if is_best:
             self.folder.save_best(self.state)
-        draw_curve(self.folder.entries(), self.evaluation.backbone, self.folder.path / "curve.png")
+        draw_curve(
+            self.folder.entries(),
+            self.evaluation.backbone,
+            self.folder.path / "curve.png",
+            self.state.model.process.objective,
+        )
 
     def _keep(self, step: int, pictures: NDArray[np.uint8]) -> None:
         if self.main:

@@ -10,6 +10,7 @@ import torch
 from diffusers import DDPMScheduler
 from dit_models import assert_refused, dit_gen, random_model
 from flow_oracles import official_state
+from pictures import write_pictures
 from PIL import Image
 from training_runs import SMALL, assert_same_end, small_run
 
@@ -17,6 +18,7 @@ from dit_generators import TrainOptions, load_checkpoint, make_run, save_checkpo
 from dit_generators.data.batches import make_batch, pixel_example
 from dit_generators.errors import ArgumentError, CheckpointError
 from dit_generators.network.process import Diffusion, Flow
+from dit_generators.training.curve import draw_curve
 from dit_generators.weights.checkpoint import Checkpoint, checkpoints_in, write_checkpoint
 
 
@@ -48,6 +50,18 @@ def test_a_run_of_a_velocity_resumes_to_the_bit_and_is_sampled(tmp_path: Path, c
     assert sampled.code == 0, sampled.err
     other = dit_gen(capfd, "train", pictures, "--out", tmp_path / "one", *SMALL, "--save-every", 2, "--steps", 4)
     assert_refused(other, '--objective was "velocity", now "noise"')
+
+
+def test_the_curve_says_what_is_learned(tmp_path: Path, capfd: Any) -> None:
+    pictures, run = write_pictures(tmp_path / "set", 12), tmp_path / "run"
+    options = ["--objective", "velocity", "--steps", 2, "--eval-every", 2, "--held-out", 0.5, "--eval-images", 4]
+    finished = dit_gen(capfd, "train", pictures, "--out", run, *SMALL, *options, "--sample-steps", 2, "--log-every", 1)
+    assert finished.code == 0, finished.err
+    entries = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    for learned in ("noise", "velocity"):
+        draw_curve(entries, "mini", tmp_path / f"{learned}.png", learned)
+    assert (tmp_path / "velocity.png").read_bytes() == (run / "curve.png").read_bytes()
+    assert (tmp_path / "noise.png").read_bytes() != (run / "curve.png").read_bytes()
 
 
 def test_a_run_of_an_earlier_version_goes_on(tmp_path: Path, capfd: Any, pictures: Path) -> None:

@@ -196,7 +196,7 @@ def test_a_study_from_python_prints_nothing_and_gives_its_page(tmp_path, capfd, 
     options = StudyOptions(
         training=tiny(steps=2, sample_steps=2),
         samples=4, draws=2, scales=(1,), sweep_steps=("2",), sweep_images=1,
-        backbones={"mini": None}, bench_model="DiT-S/8",
+        backbones={"mini": None}, bench_model="DiT-S/8", bench_minutes=0,
     )  # fmt: skip
     page = run_study(pictures, tmp_path / "study", options, say=said.append)
     assert page == tmp_path / "study" / "index.html"

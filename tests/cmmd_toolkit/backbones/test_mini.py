@@ -53,6 +53,7 @@ def test_blur_raises_the_score_level_by_level() -> None:
     assert values == sorted(values)
 
 
+@pytest.mark.slow
 def test_a_generator_in_training_gets_better() -> None:
     reference = shared_path("data", "landscapes")
     snapshots = [shared_path("data", "stylegan2_landscapes", f"snapshot-{tick}") for tick in ("68", "20", "04", "00")]

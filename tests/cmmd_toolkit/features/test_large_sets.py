@@ -120,6 +120,7 @@ def test_streamed_kernel_rows_give_the_same_sums(
     assert estimates[0] == estimates[1]
 
 
+@pytest.mark.slow
 def test_streamed_kernel_rows_hold_no_copy_of_a_set(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = (gaussian(rows, 512, seed=rows).astype(np.float32) for rows in (16_000, 1000))  # 31 MiB, 62 as float64
 

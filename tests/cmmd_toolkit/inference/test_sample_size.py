@@ -60,6 +60,7 @@ def test_more_power_and_smaller_differences_need_more_pictures() -> None:
         images_needed(pilot, 0.1, power=1.0)
 
 
+@pytest.mark.slow
 def test_unlike_faults_need_more_and_the_number_has_the_promised_power() -> None:
     def model(n: int, seed: int, along: int, shift: float) -> np.ndarray:
         rows = gaussian(n, 6, seed=seed)

@@ -46,6 +46,7 @@ def test_it_is_unbiased_over_the_frequencies_and_knows_its_error(generated: np.n
 
 
 @UNLIKE
+@pytest.mark.slow
 def test_the_error_falls_as_the_root_of_the_frequencies(generated: np.ndarray) -> None:
     exact = float(squared_mmd(reference=X, generated=generated, bandwidth=3.0))
 

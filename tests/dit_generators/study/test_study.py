@@ -99,6 +99,7 @@ def test_it_goes_on_and_answers_another_question_anew(tmp_path, capfd, pictures)
     assert json.loads((out / "evaluation_results.json").read_text())["scores"][0]["samples"] == 10
 
 
+@pytest.mark.slow
 def test_a_study_by_several_processes_is_the_study_by_one(tmp_path, capfd, pictures) -> None:
     """Training in parts rounds otherwise: from the same weights all pictures and scores are equal."""
     assert study(capfd, pictures, tmp_path / "one", "--backbone", "mini").code == 0

@@ -98,6 +98,7 @@ def evaluation() -> Evaluation:
     return Evaluation(unit_rows(features_of(PIXELS, "mini")), "mini", 7, SETTINGS, None)
 
 
+@pytest.mark.slow
 def test_three_processes_make_the_latents_sheets_scores_and_index_of_one(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(cache, "_SHARD", 2)
     encoded(save_kl(tmp_path / "vae"), tmp_path / "alone")

@@ -67,6 +67,7 @@ def test_train_20_steps_is_train_10_and_go_on_bit_for_bit(tmp_path, capfd, pictu
     assert_equal_runs(tmp_path / "whole", tmp_path / "parts")
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_the_same_command_reaches_the_same_weights(tmp_path, capfd, pictures) -> None:
     options = ["--steps", "300", "--save-every", "10", "--log-every", "10"]
     assert train(capfd, pictures, tmp_path / "whole", *options).code == 0

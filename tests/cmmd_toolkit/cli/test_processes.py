@@ -37,7 +37,7 @@ def alone(sets: list[str]) -> dict[str, Any]:
     return json.loads(json.dumps(found))  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow), 5])
+@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.slow), 3, pytest.param(5, marks=pytest.mark.slow)])
 def test_several_processes_find_the_numbers_of_one(tmp_path, sets, alone, count) -> None:
     finished = torchrun(count, SCRIPT, *sets, tmp_path / "found.json")
     assert finished.returncode == 0, finished.stderr

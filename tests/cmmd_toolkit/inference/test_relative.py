@@ -151,6 +151,7 @@ def test_models_that_fail_in_different_ways_and_are_equally_far_are_not_told_apa
     assert np.mean(np.array(p_values) <= 0.01) <= 0.035
 
 
+@pytest.mark.slow
 def test_few_directions_keep_the_level_near_zero_where_t_is_not_normal() -> None:
     tests = [
         relative_test(
@@ -170,6 +171,7 @@ def test_few_directions_keep_the_level_near_zero_where_t_is_not_normal() -> None
 
 
 @pytest.mark.parametrize("metric", ["mmd", "fd"])
+@pytest.mark.slow
 def test_the_interval_of_a_difference_holds_it_where_one_set_is_as_good_as_the_reference(metric: str) -> None:
     draws = [(gaussian(100, 5, seed=k), gaussian(100, 5, seed=700 + k), gaussian(100, 5, seed=1400 + k) + 0.5)
              for k in range(200)]  # fmt: skip
@@ -209,6 +211,7 @@ def test_many_sets_are_told_apart_although_deals_are_few() -> None:
     assert max(pair.p_adjusted for pair in across) < 0.05
 
 
+@pytest.mark.slow
 def test_rank_declares_no_difference_among_equal_sets() -> None:
     wrong = 0
     for k in range(40):

@@ -118,6 +118,7 @@ def test_an_unfinished_folder_is_gone_on_with_and_can_grow(tmp_path, capfd, pixe
     assert len(record(tmp_path / "part")["images"]) == 7
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_the_same_command_finishes_the_same_pictures(tmp_path, capfd) -> None:
     # Large enough that the last picture is seconds away when the signal comes, however busy the machine is.
     pixels = saved_model(tmp_path / "pixels.safetensors", input_size=32, depth=3)

@@ -43,9 +43,9 @@ class FrechetAverage:
     distinct: "FrechetAverage | None" = None
     unit: float = 1.0
 
-    def rows_to_deal(self) -> tuple[SummedRows, SummedRows]:
+    def rows_to_deal(self, *, of_reference: bool) -> SummedRows:
         """See `FrechetScore.rows_to_deal`."""
-        return self.rows
+        return self.rows[0 if of_reference else 1]
 
 
 AnyFrechet = FrechetScore | FrechetAverage
@@ -53,7 +53,7 @@ Average = MmdScore | FrechetAverage
 
 
 class Averages:
-    """Averages with given weights; what they need of the reference is computed once for any number of sets."""
+    """Averages with given weights; what MMD needs of the reference is computed once for any number of sets."""
 
     def __init__(self, weights: Sequence[float]) -> None:
         self.weights = tuple(weights)
@@ -87,9 +87,10 @@ class Averages:
         return MmdScore(estimate, terms, (x, y))
 
     def _sums_of_reference(self, rows: SummedRows) -> Within:
-        if self._known is None or any(a is not b for a, b in zip(self._known[0], rows.parts, strict=True)):
+        if self._known is None:
             self._known = rows.parts, sums_within(rows)
-        return self._known[1]
+        parts, sums = self._known
+        return sums if all(a is b for a, b in zip(parts, rows.parts, strict=True)) else sums_within(rows)
 
     def _frechet(self, scores: Sequence[FrechetScore]) -> FrechetAverage:
         every = [score.errors for score in scores if score.errors is not None]

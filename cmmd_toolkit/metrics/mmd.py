@@ -183,8 +183,13 @@ class MmdReference:
         key = (sigma, np.dtype(dtype).name)
         if key not in self._streamed:
             self._streamed[key] = StreamedGaussianRows(self.rows, self.centre, dtype, gamma_of(sigma))
-        rows = StreamedGaussianRows(self.checked(generated, "generated"), self.centre, dtype, gamma_of(sigma))
-        return replace(score.without_rows(), rows=(self._streamed[key], rows))
+        checked = self.checked(generated, "generated")
+        rows = StreamedGaussianRows(checked, self.centre, dtype, gamma_of(sigma))
+        distinct = score.distinct
+        if distinct is not None:
+            ruler = MmdReference(self.distinct, sigma, "unbiased", self.seed)
+            distinct = ruler.streamed(distinct, without_copies(checked))
+        return replace(score, rows=(self._streamed[key], rows), distinct=distinct)
 
     def checked(self, generated: Any, name: str) -> SomeRows:
         """The rows of a generated set, as wide as the reference's, or an ArgumentError."""

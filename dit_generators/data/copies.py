@@ -59,9 +59,9 @@ def copied(
     return target, tuple(_record(folder).get("skipped", ()))
 
 
-def copy_in(folder: Path | None) -> Path:
+def copy_in(folder: Path) -> Path:
     """Where a copy lies."""
-    return Path(_COPY) if folder is None else folder / _COPY
+    return folder / _COPY
 
 
 def _record(folder: Path) -> dict[str, Any]:
@@ -83,6 +83,7 @@ def _write(opened: ImageSource, target: Path, on_error: OnError, show_progress: 
                 if on_error == "fail":
                     raise
                 skipped.append(str(error))
+                advance(1)
                 continue
             member = tarfile.TarInfo(_member_name(row, name))
             member.size = len(data)

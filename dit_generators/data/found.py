@@ -67,7 +67,10 @@ def open_found(source: Any, max_pixels: int, on_error: OnError, reading: Reading
     def read(row: int) -> NDArray[np.uint8]:
         try:
             return pixels_of(items[row][1])
-        except DataError as error:  # of a copy: it is to be mended where it came from
+        except DataError as error:
+            if reading.folder is None:
+                raise
+            # of a copy: it is to be mended where it came from
             raise DataError(str(error).replace(str(copy_in(reading.folder)), opened.name)) from error
 
     count = len(names)

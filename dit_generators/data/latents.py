@@ -84,10 +84,11 @@ def encode_pictures(
             check_agreement(folder, identity, processes)
             shards = _read_index(folder, identity)  # another run may have encoded some since
             processes.wait()
-            mine = sum(len(part) for part in list(lengths.values())[processes.rank :: processes.count])
+            missing = {name: part for name, part in lengths.items() if name not in shards}
+            mine = sum(map(len, list(missing.values())[processes.rank :: processes.count]))
             with show_progress("latents", mine) as advance:
                 encode = partial(_encode, pixels, autoencoder, device, advance)
-                _fill(folder, identity, shards, lengths, encode, processes)
+                _fill(folder, identity, shards, missing, encode, processes)
     return Latents(_verified(folder, shards, lengths, processes))
 
 
@@ -95,17 +96,17 @@ def _fill(
     folder: Path,
     identity: dict[str, Any],
     shards: dict[str, str],
-    lengths: dict[str, range],
+    missing: dict[str, range],
     encode: Callable[[range], Tensor],
     processes: Processes,
 ) -> None:
     """Write the shards that are missing, one a process at a time, and the index after each round."""
-    missing = [name for name in lengths if name not in shards]
-    for first in range(0, len(missing), processes.count):
+    names = list(missing)
+    for first in range(0, len(names), processes.count):
         own = {}
-        for name in missing[first + processes.rank : first + processes.count][:1]:
+        for name in names[first + processes.rank : first + processes.count][:1]:
             with replacing(folder / name) as temporary:
-                write_safetensors({"latents": encode(lengths[name])}, temporary)
+                write_safetensors({"latents": encode(missing[name])}, temporary)
             own[name] = sha256(folder / name)
         for made in processes.gather(own):
             shards |= made

@@ -20,7 +20,8 @@ class RMSNorm(nn.RMSNorm):
     """x / sqrt(mean x^2 + eps) times a weight (Zhang & Sennrich, arXiv 1910.07467, eq. 4), in float32 as LayerNorm."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x.float(), self.normalized_shape, self.weight.float(), self.eps)
+        normed = F.rms_norm(x.float(), self.normalized_shape, self.weight.float(), self.eps)
+        return normed.to(self.weight.dtype)
 
 
 def norm(config: DiTConfig) -> nn.Module:

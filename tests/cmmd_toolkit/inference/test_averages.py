@@ -124,8 +124,9 @@ def test_the_spread_of_a_reference_is_what_one_picture_again_and_again_scores() 
     assert spread == pytest.approx(np.mean(scores), rel=0.1)
 
 
-def test_rows_that_are_scaled_when_they_are_looked_at_give_the_same_average() -> None:
-    x, y, z = three()
+@pytest.mark.parametrize("copies", [0, 5])
+def test_rows_that_are_scaled_when_they_are_looked_at_give_the_same_average(copies: int) -> None:
+    x, y, z = (np.concatenate([rows, rows[:copies]]) for rows in three())
     held, streamed = [], []
     for own, *rest in zip(*(views(rows) for rows in (x, y, z)), strict=True):
         ruler = MmdReference(own, "median", "unbiased", 0)
@@ -133,10 +134,18 @@ def test_rows_that_are_scaled_when_they_are_looked_at_give_the_same_average() ->
         held.append(scores)
         streamed.append([ruler.streamed(score, rows) for score, rows in zip(scores, rest, strict=True)])
     one, other = (
-        compare_mmd(*(averages.of([own[i] for own in by]) for i in (0, 1)), paired=False)
+        compare_mmd(*(_average(averages, [own[i] for own in by]) for i in (0, 1)), paired=False)
         for averages, by in ((Averages(WEIGHTS), held), (Averages(WEIGHTS), streamed))
     )
     assert (one.difference, one.standard_error, one.p_value) == (other.difference, other.standard_error, other.p_value)
+
+
+def _average(averages: Averages, scores: list[MmdScore]) -> MmdScore:
+    """With its reading without copies, where there are any."""
+    distinct = [score.distinct for score in scores if score.distinct is not None]
+    average = averages.of(scores, distinct or None)
+    assert isinstance(average, MmdScore)
+    return average
 
 
 def test_summed_rows_have_the_same_sums_on_a_device() -> None:

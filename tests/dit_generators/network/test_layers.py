@@ -171,3 +171,13 @@ def test_multiply_adds_count_the_third_layer_and_the_missing_shifts() -> None:
     plain, gated = DiTConfig(**base), DiTConfig(**base, feed_forward="swiglu")
     assert multiply_adds(gated) - multiply_adds(plain) == 3 * 16 * 32 * 128
     assert multiply_adds(plain) - multiply_adds(DiTConfig(**base, modulation_shift=False)) == 3 * 2 * 32**2
+
+
+def test_weights_in_bf16_give_nearly_the_same() -> None:
+    model = model_of(**VARIANTS["all"])
+    x, t, y = torch.randn(2, 3, 10, 10), torch.tensor([0.2, 0.8]), torch.tensor([0, 1])
+    with torch.no_grad():
+        exact = model(x, t, y)
+        rounded = model.to(torch.bfloat16)(x.bfloat16(), t, y)
+    assert rounded.dtype == torch.bfloat16
+    assert float((rounded.float() - exact).abs().max()) < 0.1 * float(exact.abs().max())

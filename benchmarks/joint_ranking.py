@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from calibration_data import Normal, normal_mmd
+from calibration_data import SHARED, Normal, normal_mmd
 from scipy.optimize import brentq
 
 from cmmd_toolkit.estimation.gaussian import GaussianFit
@@ -30,7 +30,6 @@ from cmmd_toolkit.metrics.mmd import MmdReference
 Rows = np.ndarray
 Backbone = Callable[[Rows], Rows]
 HALF, SEEN = 8, 2  # dimensions of a half, and how many of the other half a backbone sees
-SHARED = math.sqrt(0.9)  # of a row, by the row of the other model that is its pair
 Found = dict[str, object]
 
 
@@ -219,9 +218,7 @@ def everywhere_line(case: Case, n: int, metric: str, draws: int) -> Found:
         random = np.random.default_rng([k, n, 29])
         x, models = case.draw(random, n)
         models = [models[0], *(fault(rows, 1, "shift", 1.5 * (i + 1), random) for i, rows in enumerate(models[1:]))]
-        views = [
-            [see[:, :HALF] for see in side] for side in zip(*(_halves(rows) for rows in (x, *models)), strict=True)
-        ]
+        views = [list(side) for side in zip(*(_halves(rows) for rows in (x, *models)), strict=True)]
         claims += any(test.p_adjusted <= 0.05 for test in judged(views, metric, case.paired)[3])
     return {"kind": "everywhere", "data": f"{case.name}; far apart on the second backbone", "metric": metric,
             "sets": len(case.halves), "n": n, "draws": draws, "claimed": claims / draws}  # fmt: skip

@@ -51,7 +51,8 @@ def main() -> None:
         if look.verdict == "worse":
             print(f"worse than {look.best}: stopped")
             break
-    print(f"the best, {watch.best}, is in {given.out}")
+    if watch.best is not None:
+        print(f"the best, {watch.best}, is in {given.out}")
 
 
 def load_pictures(folder: Path) -> np.ndarray:

@@ -16,7 +16,7 @@ from ..features.feature_set import FeatureSet
 from ..features.features import Features
 from ..features.unit_rows import SomeRows
 from ..metrics.mmd import Bandwidth
-from ..report.watching import Look, Watching, names_of
+from ..report.watching import Look, Watching
 from ..sets.embed_sets import EmbeddedSets, embed_set, embed_sets
 from ..sets.open_sets import open_sets
 from ..sets.recipes import find_recipe
@@ -100,15 +100,16 @@ class FolderWatch:
             lock.release()
 
     def _new(self) -> list[Path]:
-        return [path for path in self.folder.finished() if path.name not in self._known()]
+        return self.folder.finished(self._known())
 
     def _coming(self) -> bool:
         """Whether samples are there that will be whole once they have settled."""
-        return any(path.name not in self._known() for path in self.folder.settling())
+        return bool(self.folder.settling(self._known()))
 
     def _known(self) -> set[str]:
         """The names of what was scored or refused."""
-        return self._refused | (set() if self.record is None else names_of(self.record.looks))
+        record = self.record
+        return self._refused | ({look.name for look in record.looks} if record else set())
 
     def _scored(self, path: Path) -> Look | None:
         """The look, saved in the record; None, and a warning that says why, where its samples are at fault."""
@@ -123,7 +124,7 @@ class FolderWatch:
             assert self._watch is not None
             best = self._watch.best
             try:
-                look = self._watch.look(_rows(embedded, 1), path.name)
+                look = self._watch.look(embedded.mmd_rows(1), path.name)
             except CmmdError as error:
                 self._refuse(path, error)
                 return None
@@ -150,7 +151,7 @@ class FolderWatch:
     def _begin(self, embedded: EmbeddedSets) -> None:
         """The reference as embedded with the first look of this process, and the looks of an earlier one."""
         recipe, seed = embedded.recipe, self.run.seed
-        watch = Watch(_rows(embedded, 0), alpha=self.alpha, bandwidth=recipe.bandwidth_or(self.bandwidth), seed=seed)
+        watch = Watch(embedded.mmd_rows(0), alpha=self.alpha, bandwidth=recipe.bandwidth_or(self.bandwidth), seed=seed)
         self._made = embedded.provenance(["mmd"])
         if self._side.source is not None:
             self._embedded = _feature_set(embedded, 0)
@@ -206,14 +207,6 @@ class FolderWatch:
             text = warning.replace(generated, path.name)
             if text.replace(path.name, "") not in named:
                 self.warnings.append(text)
-
-
-def _rows(embedded: EmbeddedSets, side: int) -> dict[str, SomeRows]:
-    """The rows of one set as MMD takes them, by backbone."""
-    return {
-        name: embedded.recipe.mmd_rows(own)
-        for name, own in zip(embedded.backbones, embedded.features[side], strict=True)
-    }
 
 
 def _feature_set(embedded: EmbeddedSets, side: int) -> FeatureSet:

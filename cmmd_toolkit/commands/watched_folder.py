@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,13 +50,17 @@ class WatchedFolder:
         found = [Path(entry.path) for entry in os.scandir(self.path) if entry.name[0] != "." and _may_be_look(entry)]
         return sorted(found, key=lambda path: (step_of(path.name, -1), path.name))
 
-    def finished(self) -> list[Path]:
-        """Those not changed for `settle` seconds, by the clock of the disk or since they were first seen so."""
-        return [path for path in self.looks() if self._is_finished(path)]
+    def finished(self, known: Collection[str] = ()) -> list[Path]:
+        """Those not changed for `settle` seconds, by the clock of the disk or since they were first seen so.
 
-    def settling(self) -> list[Path]:
-        """Those that hold something and have changed too lately."""
-        return [path for path in self.looks() if not self._is_finished(path) and self._holds_something(path)]
+        Those whose names are `known` are neither looked into nor among them.
+        """
+        return [path for path in self.looks() if path.name not in known and self._is_finished(path)]
+
+    def settling(self, known: Collection[str] = ()) -> list[Path]:
+        """Those that hold something and have changed too lately; `known` as in `finished`."""
+        new = (path for path in self.looks() if path.name not in known)
+        return [path for path in new if not self._is_finished(path) and self._holds_something(path)]
 
     def unfinished(self) -> int:
         """How many entries are still being written, or have only just been."""

@@ -110,7 +110,7 @@ def _check_apart(named: str, place: Path, own: str) -> None:
 
 def _sets(typed: Mapping[str, Any]) -> list[str]:
     """The sets that were typed, by the names that commands have for them."""
-    found = [typed.get(name) for name in ("reference", "pilot", "images", "pictures", "generated")]
+    found = [typed.get(name) for name in ("reference", "pilot", "pictures", "generated")]
     return [name for own in found if own for name in ([own] if isinstance(own, str) else own)]
 
 

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
 
-from .text import printable, shortened
+from .text import printable, without_middle
 
 Advance = Callable[[float], None]
 ShowProgress = Callable[[str, int | None], AbstractContextManager[Advance]]
@@ -57,7 +57,7 @@ def show_progress(name: str, total: int | None) -> Iterator[Advance]:
 def _layout(name: str, width: int) -> tuple[str, int]:
     """The base name, shortened, and the width of the bar, so that count, rate and time left always fit beside them."""
     room = width - _STATE
-    (label,) = shortened([printable(PurePath(name).name or name)], max(_LEAST_NAME, room // 2))
+    label = without_middle(printable(PurePath(name).name or name), max(_LEAST_NAME, room // 2))
     bar = min(_BAR, room - len(label) - 2)
     return label, bar if bar >= _LEAST_BAR else 0
 

@@ -136,14 +136,8 @@ def first_line(error: BaseException) -> str:
     return next(filter(str.strip, said.splitlines()), type(error).__name__)
 
 
-def shortened(names: Sequence[str], most: int) -> list[str]:
-    """The names, long ones with the middle left out; where that would make two of them one, all are left whole."""
-    short = [_without_middle(name, most) for name in names]
-    return short if len(set(short)) == len(set(names)) else list(names)
-
-
-def _without_middle(text: str, most: int) -> str:
-    """The end tells more: it is where numbers stand."""
+def without_middle(text: str, most: int) -> str:
+    """A long name with its middle left out. The end tells more: it is where numbers stand."""
     if len(text) <= most:
         return text
     tail = (most - 1) * 2 // 3

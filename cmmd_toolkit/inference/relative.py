@@ -231,7 +231,8 @@ def _compare_frechet(first: AnyFrechet, second: AnyFrechet, paired: bool, altern
     difference = first.estimate.value - one.bias - (second.estimate.value - two.bias)
     deals = None
     if spread.remainder_share >= _NORMAL:
-        (x, y), (_, z) = first.rows_to_deal(), second.rows_to_deal()
+        x = first.rows_to_deal(of_reference=True)
+        y, z = (score.rows_to_deal(of_reference=False) for score in (first, second))
         deals = _deals(x, y, z, paired)
     own_variance = max(reference_variance - y_between - z_between, 0.0)
     facts = {"metric": "fd", "reference_variance": own_variance}

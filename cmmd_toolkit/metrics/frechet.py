@@ -71,9 +71,9 @@ class FrechetScore:
     generated: GaussianFit
     distinct: "FrechetScore | None" = None
 
-    def rows_to_deal(self) -> tuple[FrechetRows, FrechetRows]:
-        """Some rows of both sets, in a frame that all sets beside one reference share."""
-        return rows_by_reference(self.reference, self.reference), rows_by_reference(self.reference, self.generated)
+    def rows_to_deal(self, *, of_reference: bool) -> FrechetRows:
+        """Some rows of one of the sets, in a frame that all sets beside one reference share."""
+        return rows_by_reference(self.reference, self.reference if of_reference else self.generated)
 
     @property
     def unit(self) -> float:

@@ -12,6 +12,8 @@ from .verdict import joined
 ALPHA = 0.05
 EVERY = "all together"
 HEADINGS = ("Generated", "Backbone", "p-value", "Clearest at", "Generated pictures there", "Ref. n", "Gen. n")
+NAMES = (0, 1, 3, 4)  # columns that hold words
+TITLE = "Joint test: do the sets differ at all?"
 _WIDTHS = {2.0: "twice the median", 1.0: "the median", 0.5: "half the median", 0.25: "a quarter of the median"}
 _NO_ERROR = "it is the outcome of a test"
 
@@ -112,14 +114,13 @@ def joint_note(answers: Sequence[JointAnswer]) -> str:
 
 def joint_table(answers: Sequence[JointAnswer], short: Mapping[str, str]) -> PaperTable:
     """The same for a paper."""
-    headings = tuple(Heading(text, is_name=i in (0, 1, 3, 4)) for i, text in enumerate(HEADINGS))
-    names = (0, 1, 3, 4)
+    headings = tuple(Heading(text, is_name=i in NAMES) for i, text in enumerate(HEADINGS))
     rows = tuple(
-        tuple(name_cell(cell) if i in names else number_cell(cell) for i, cell in enumerate(row))
+        tuple(name_cell(cell) if i in NAMES else number_cell(cell) for i, cell in enumerate(row))
         for row in joint_rows(answers, short)
     )
     about = ("joint", *(own.generated for own in answers), *answers[0].test.p_by_backbone)
-    return PaperTable("Joint test: do the sets differ at all?", headings, rows, (joint_note(answers),), about)
+    return PaperTable(TITLE, headings, rows, (joint_note(answers),), about)
 
 
 def joint_tidy_rows(answers: Sequence[JointAnswer], columns: Sequence[str]) -> list[Row]:

@@ -191,15 +191,13 @@ def _order_lines(ranking: "Ranking", order: "Order") -> list[str]:
 
 def order_rows(ranking: "Ranking", order: "Order") -> list[tuple[str, ...]]:
     """The sets of a backbone as texts, the headings first."""
-    below = {(pair.better, pair.worse): pair for pair in order.pairs if pair.neighbours}
     more = ("p, every",) if ranking.is_average(order) else ()
     score = ranking.score_name(order)
     rows: list[tuple[str, ...]] = [
         ("Place", "Generated", score, "95 % interval", "n", "Group", "Difference to next (95 %)", "p", *more)
     ]
     for k, place in enumerate(order.places):
-        last = k + 1 == len(order.places)
-        pair = None if last else below.get((place.generated, order.places[k + 1].generated))
+        pair = orders.pair_with_next(order, k)
         p = "" if pair is None else p_text(pair.p_adjusted)
         difference = "" if pair is None else interval_text(pair.interval, pair.standard_error)
         interval = interval_text(place.interval, place.standard_error)

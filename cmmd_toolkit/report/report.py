@@ -10,9 +10,17 @@ from ..common.labels import short_labels
 from ..common.text import align, estimate_texts, in_lines, p_text
 from ..errors import ArgumentError
 from ..sets.metric_names import CLOSER, HIGHER, LOWER, METRICS
-from .document import NOT_SAVED, plain
+from .document import IF_KNOWN, NOT_SAVED, plain
 from .exhibit import NOT_ASKED, Exhibit
-from .joint import HEADINGS as JOINT_HEADINGS, JointAnswer, joint_lines, joint_note, joint_rows
+from .joint import (
+    HEADINGS as JOINT_HEADINGS,
+    NAMES as JOINT_NAMES,
+    TITLE as JOINT_TITLE,
+    JointAnswer,
+    joint_lines,
+    joint_note,
+    joint_rows,
+)
 from .paper import scores
 from .paper.panel import Panel
 from .paper.record import PaperRecord, drawn
@@ -101,7 +109,7 @@ class Report(PaperRecord):
     provenance: Mapping[str, Any] = field(compare=False)
     results_per_class: Mapping[str, tuple[Result, ...]] = field(default_factory=dict)
     verdicts: tuple[Verdict, ...] = ()
-    joint: tuple[JointAnswer, ...] = ()
+    joint: tuple[JointAnswer, ...] = field(default=(), metadata=IF_KNOWN)
     exhibit: Exhibit | str = field(default=NOT_ASKED, repr=False, compare=False, metadata=NOT_SAVED)
 
     def value(self, metric: str, *, backbone: str | None = None, generated: str | None = None) -> float:
@@ -140,7 +148,7 @@ class Report(PaperRecord):
             raise ValueError("results_per_class: expected a list of results, each with its class")
         for own in rows:
             classes.setdefault(own["class"], []).append(own)
-        return super().from_dict({"joint": [], **document, "results_per_class": classes})
+        return super().from_dict({**document, "results_per_class": classes})
 
     def check(self) -> None:
         """See `Document.check`."""
@@ -275,7 +283,7 @@ def _test_table(groups: Mapping[str, Sequence[Result]], short: Mapping[str, str]
 
 def _joint_table(report: Report, short: Mapping[str, str]) -> Table:
     rows, caption = joint_rows(report.joint, short), joint_note(report.joint)
-    return Table("Joint test: do the sets differ at all?", JOINT_HEADINGS, rows, (0, 1, 3, 4), caption)
+    return Table(JOINT_TITLE, JOINT_HEADINGS, rows, JOINT_NAMES, caption)
 
 
 def _in_classes(table: Table, groups: Mapping[str, Sequence[Result]]) -> Table:

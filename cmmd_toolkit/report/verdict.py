@@ -61,8 +61,10 @@ def everywhere_text(
     """Sentences about what holds on every backbone, and where two contradict each other; `names` in order."""
     known = dict(zip(combinations(range(len(names)), 2), tests, strict=True))
     sentences = list(_closer_than(names, known, alpha))
-    contradicted = [own for own in tests if not own.agree and _contradiction(own, by_backbone, alpha)]
-    sentences += [str(_contradiction(own, by_backbone, alpha)) for own in contradicted]
+    contradicted = {
+        own: text for own in tests if not own.agree and (text := _contradiction(own, by_backbone, alpha)) is not None
+    }
+    sentences += contradicted.values()
     open_pairs = [own for own in tests if own.p_adjusted >= alpha and own not in contradicted]
     if len(open_pairs) == 1:
         sentences.append(f"No order of {open_pairs[0].better} and {open_pairs[0].worse} is shown on all of them.")

@@ -1,6 +1,7 @@
 """The looks at a run, and their plain text."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ from .sound import check_known, check_level, require
 WORSE, BETTER, UNDECIDED, FIRST = VERDICTS = "worse", "better", "undecided", "first"
 _MOST, _LEAST = 10_000, 0.01  # evidence beyond is not told apart
 HEADINGS = ("Look", "Backbone", "n", "mmd", "s.e.", "Difference to best", "Evidence worse", "Verdict")
+LEFT = (0, 1, 7)  # columns that hold words
 
 
 @dataclass(frozen=True)
@@ -117,13 +119,12 @@ class Watching(Document):
     def __str__(self) -> str:
         lines = [f"Reference: {self.reference} ({self.n_reference:,} pictures)", ""]
         if self.looks:
-            lines += [*align([HEADINGS, *self.table_rows()], left=(0, 1, 7)), "", *notes(self), ""]
+            lines += [*align([HEADINGS, *self.table_rows()], left=LEFT), "", *notes(self), ""]
         return in_lines([*lines, *(f"warning: {text}" for text in self.warnings), *self.verdicts()])
 
-    def table_rows(self, last: int | None = None) -> list[tuple[str, ...]]:
-        """The (last) looks as texts, a row a backbone."""
-        looks = self.looks if last is None else self.looks[-last:]
-        return [row for look in looks for row in look_rows(look)]
+    def table_rows(self) -> list[tuple[str, ...]]:
+        """The looks as texts, a row a backbone."""
+        return [row for look in self.looks for row in look_rows(look)]
 
 
 def notes(watching: Watching) -> list[str]:
@@ -178,10 +179,5 @@ def _level(alpha: float) -> str:
 
 def step_of(name: str, otherwise: int) -> int:
     """The last number in a name, such as 500 of samples-000500.zip."""
-    digits = [part for part in "".join(c if c.isdecimal() and c.isascii() else " " for c in name).split() if part]
+    digits = re.findall(r"[0-9]+", name)
     return int(digits[-1][-18:]) if digits else otherwise
-
-
-def names_of(looks: Sequence[Look]) -> set[str]:
-    """Which looks were scored."""
-    return {look.name for look in looks}

@@ -29,10 +29,7 @@ def check_joint(test: Test | None, sets: OpenedSets) -> None:
 
 def joint_answers(sets: EmbeddedSets) -> tuple[list[JointAnswer], list[str]]:
     """One answer a generated set, p-values corrected for their number; and remarks."""
-    reference, *generated = [
-        {name: sets.recipe.mmd_rows(own) for name, own in zip(sets.backbones, features, strict=True)}
-        for features in sets.features
-    ]
+    reference, *generated = map(sets.mmd_rows, range(len(sets.features)))
     tests = [
         joint_test(reference=reference, generated=own, seed=sets.run.seed).among(len(generated)) for own in generated
     ]

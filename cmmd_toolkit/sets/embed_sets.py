@@ -18,6 +18,7 @@ from ..features.feature_set import FeatureSet
 from ..features.features import Features
 from ..features.origin import Origin
 from ..features.record import SetRecord
+from ..features.unit_rows import SomeRows
 from ..metrics.mmd import Bandwidth
 from ..store.networks import open_backbone
 from ..store.store import FeatureStore, keep_to_limit
@@ -50,6 +51,10 @@ class EmbeddedSets(OpenedSets):
     def features_on(self, backbone: int) -> list[Stored]:
         """Every set under one backbone, the reference first."""
         return [own[backbone] for own in self.features]
+
+    def mmd_rows(self, side: int) -> dict[str, SomeRows]:
+        """The rows of one set as MMD takes them, by backbone."""
+        return {name: self.recipe.mmd_rows(own) for name, own in zip(self.backbones, self.features[side], strict=True)}
 
     def descriptions(self) -> tuple[dict[str, Any], ...]:
         """Each set of known pictures, JSON-able: count, formats, sizes, conversions, skipped files."""

@@ -78,8 +78,8 @@ class ImageMetric(Metric):
         return self._scalar(float(found))
 
     def _scalar(self, value: float) -> Tensor:
-        no_double = self.device.type in NO_FLOAT64 and self.dtype == torch.float64
         wanted = self.dtype if self.dtype.is_floating_point else torch.get_default_dtype()
+        no_double = self.device.type in NO_FLOAT64 and wanted == torch.float64
         dtype = torch.float32 if no_double else wanted
         result = torch.tensor(value, dtype=dtype)
         if result.isinf():

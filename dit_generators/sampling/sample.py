@@ -16,7 +16,7 @@ from ..diffusion.flow import FLOW_SAMPLERS, euler, heun, ode_times, sde, sde_tim
 from ..diffusion.guidance import Guidance, guided
 from ..diffusion.noise import Draw, GivenNoise, ImageNoise, OfficialNoise, drawn_ahead, image_label, read_noise
 from ..diffusion.samplers import Predict, PredictByStep, Step, ddim, ddpm
-from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS, linear_schedule, respace, respaced_timesteps, schedule_of
+from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS, respace, respaced_timesteps, schedule_of
 from ..diffusion.solvers import SOLVERS, solve
 from ..errors import ArgumentError, SamplingError
 from ..network.model import DiT, check_labels
@@ -103,7 +103,7 @@ class SampleSettings:
         flow = sampler in FLOW_SAMPLERS
         if (flow or sampler in SOLVERS) and not self.steps.isdecimal():
             raise ArgumentError(f"steps: {sampler} takes a number of steps, got {self.steps}")
-        count = int(self.steps) if flow else len(respace(linear_schedule(), self.steps))
+        count = int(self.steps) if flow else len(respaced_timesteps(NUM_TRAIN_TIMESTEPS, self.steps))
         least = 2 if sampler in ("ddpm", "ddim", "sde") else 1
         if count < least:
             raise ArgumentError(f"steps: {sampler} needs {least} steps or more, got {self.steps}")
@@ -131,9 +131,9 @@ class SampleSettings:
         if interval is None or self.guidance.scale == 1 or sampler in SOLVERS:
             return
         if sampler in FLOW_SAMPLERS:
-            timesteps = [NUM_TRAIN_TIMESTEPS * time for time in self.times(sampler)[:-1]]
+            timesteps: Sequence[float] = [NUM_TRAIN_TIMESTEPS * time for time in self.times(sampler)[:-1]]
         else:
-            timesteps = respace(linear_schedule(), self.steps).timesteps.tolist()
+            timesteps = respaced_timesteps(NUM_TRAIN_TIMESTEPS, self.steps)
         if not any(interval[0] <= timestep <= interval[1] for timestep in timesteps):
             raise ArgumentError(
                 f"`guidance.interval={interval[0]},{interval[1]}`: none of the {len(timesteps)} steps lies in it; "

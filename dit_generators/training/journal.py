@@ -109,5 +109,5 @@ def memory_in_use(device: torch.device) -> int:
 
 
 def _rate_text(rate: float) -> str:
-    """Three digits, and never an exponent."""
+    """Three digits; large ones without an exponent."""
     return f"{float(f'{rate:.3g}'):,.0f}" if rate >= 99.95 else f"{rate:.3g}"

@@ -8,6 +8,7 @@ from ...common.progress import ShowProgress
 from ...common.text import fixed_text, interval_text, number_text, p_text
 from ..contrast import Contrast, differences_of
 from ..document import Document
+from ..exhibit import Exhibit
 from ..explanation import Explanation
 from ..modes import MODES_LEGEND, mode_rows, modes_title
 from ..order import Order
@@ -16,7 +17,7 @@ from ..ranking import Ranking
 from ..report import Report, Table, tables
 from ..section import Entry
 from ..verdict import Verdict, joined
-from ..watching import HEADINGS, Watching, notes
+from ..watching import HEADINGS, LEFT, Watching, notes
 from .facts import provenance_part, sets_part, warnings_part
 from .part import Page, Part
 from .pictures import picture_parts
@@ -81,13 +82,7 @@ def _(explanation: Explanation, progress: ShowProgress | None) -> Page:
         value = number_text(estimate.value, estimate.standard_error)
         known = "" if interval == "-" else f" (95 % interval {interval})"
         lead.append(f"On {section.backbone} the squared MMD of {generated} to {reference} is {value}{known}.")
-    parts = [] if isinstance(explanation.exhibit, str) else picture_parts(explanation.exhibit, progress)
-    if not parts:
-        parts = [
-            Part("lists", "Pictures", "tables", _entry_tables(_lists_of(explanation))),
-            *picture_parts(explanation.exhibit, None),
-        ]
-    parts += _mode_parts(explanation)
+    parts = [*_shown(explanation.exhibit, _lists_of(explanation), progress), *_mode_parts(explanation)]
     title = f"What tells {generated} from {reference}"
     return Page(title, lead, "Zero is no distance; the larger, the farther.", [*parts, *_facts(explanation)])
 
@@ -97,13 +92,8 @@ def _(contrast: Contrast, progress: ShowProgress | None) -> Page:
     short = short_labels((contrast.reference, contrast.first, contrast.second))
     names = short[contrast.reference], short[contrast.first], short[contrast.second]
     found = differences_of(contrast.sections, names)
-    parts = [] if isinstance(contrast.exhibit, str) else picture_parts(contrast.exhibit, progress)
-    if not parts:
-        lists = [(f"{own.backbone}: {listed.title}", listed.entries) for own in found for listed in own.lists]
-        parts = [
-            Part("lists", "Pictures", "tables", _entry_tables(lists)),
-            *picture_parts(contrast.exhibit, None),
-        ]
+    lists = [(f"{own.backbone}: {listed.title}", listed.entries) for own in found for listed in own.lists]
+    parts = _shown(contrast.exhibit, lists, progress)
     lead = [f"{names[1]} and {names[2]} against {names[0]} on {own.backbone}: {own.note}" for own in found]
     note = f"Difference: {names[1]} minus {names[2]}; below zero {names[1]} is closer."
     title = f"What tells {names[1]} from {names[2]}"
@@ -122,7 +112,7 @@ def _(plan: Plan, progress: ShowProgress | None) -> Page:
 @page_of.register
 def _(watching: Watching, progress: ShowProgress | None) -> Page:
     rows = [list(row) for row in watching.table_rows()]
-    table = Table("", HEADINGS, rows, (0, 1, 7), "\n".join(notes(watching)))
+    table = Table("", HEADINGS, rows, LEFT, "\n".join(notes(watching)))
     charts = [look_chart(watching, k) for k in range(len(watching.backbones))]
     parts = [
         Part("looks", "Looks", "tables", [table]),
@@ -221,6 +211,14 @@ def _mode_parts(explanation: Explanation) -> list[Part]:
             caption = f"{modes_title(section.modes)}. {MODES_LEGEND}"
             found.append(Table(section.backbone, headings, rows, (1, 5), caption))
     return [Part("shares", "Shares of the kinds", "tables", found)] if found else []
+
+
+def _shown(
+    exhibit: Exhibit | str, lists: Sequence[tuple[str, Sequence[Entry]]], progress: ShowProgress | None
+) -> list[Part]:
+    """The pictures of an exhibit, or the lists in words and why there is none."""
+    parts = [] if isinstance(exhibit, str) else picture_parts(exhibit, progress)
+    return parts or [Part("lists", "Pictures", "tables", _entry_tables(lists)), *picture_parts(exhibit, None)]
 
 
 def _lists_of(explanation: Explanation) -> list[tuple[str, Sequence[Entry]]]:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ...common.text import printable
-from ..watching import HEADINGS, WORSE, Look, Watching, sentence
+from ..watching import HEADINGS, LEFT, WORSE, Look, Watching, sentence
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,7 +62,7 @@ def looks_table(watching: Watching, most: int) -> "Table":
     rows = watching.table_rows()[-max(most, 3) :]
     table = Table(box=SIMPLE_HEAD, caption=Text("\n".join(map(printable, watching.verdicts()))), caption_justify="left")
     for place, heading in enumerate(HEADINGS):
-        table.add_column(Text(heading), justify="left" if place in (0, 1, 7) else "right", overflow="fold")
+        table.add_column(Text(heading), justify="left" if place in LEFT else "right", overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row), style="bold" if row[-1] == WORSE else None)
     return table

@@ -110,7 +110,7 @@ def test_worse_and_better_change_places_with_the_looks() -> None:
 
 
 def test_intervals_hold_the_true_difference_and_widen_with_the_level() -> None:
-    """The true difference from 4,000 rows a side; every interval at 20 % is one of 500 looks' worth of slack wide."""
+    """The true difference is that of 4,000 rows a side."""
     many = (
         RULER.score(gaussian(4000, 5, seed=9) + 0.7).estimate.value
         - RULER.score(gaussian(4000, 5, seed=10)).estimate.value
@@ -132,7 +132,7 @@ def test_the_level_of_all_pairs_of_looks_is_spent_once() -> None:
 
 
 def test_flat_runs_raise_no_alarm_and_falling_runs_do() -> None:
-    """100 short runs of each; what holds over 100 looks is simulated in benchmarks/watching.py."""
+    """25 short runs of each; what holds over 100 looks is simulated in benchmarks/watching.py."""
     random = np.random.default_rng(0)
     flat = falling = 0
     for _ in range(25):

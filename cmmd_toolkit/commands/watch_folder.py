@@ -1,9 +1,11 @@
 """`cmmd watch`: the looks in a run's folder, scored as they appear; a later process goes on from their record."""
 
 import glob
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -200,12 +202,15 @@ class FolderWatch:
         return record
 
     def _warn(self, embedded: EmbeddedSets, path: Path) -> None:
-        """What is odd about the sets, once for all looks of which it is the same."""
-        named = {warning.replace(path.name, "") for warning in self.warnings}
+        """What is odd about the sets, once for all looks of which it is the same but for their names."""
+        looks = () if self.record is None else self.record.looks
+        names = "|".join(re.escape(name) for name in {path.name, *(look.name for look in looks)})
+        nameless = partial(re.sub, rf"(?<!\w)({names})(?!\w)", "")
+        known = set(map(nameless, self.warnings))
         generated = embedded.sides[1].label
         for warning in embedded.warnings:
             text = warning.replace(generated, path.name)
-            if text.replace(path.name, "") not in named:
+            if nameless(text) not in known:
                 self.warnings.append(text)
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..common.text import interval_text
-
 _NAMED = 2  # pictures of a kind in the text
 
 
@@ -92,7 +90,7 @@ def percent(share: float) -> str:
 def difference(mode: Mode) -> str:
     """The interval of the difference in percentage points."""
     low, high = (100 * end for end in mode.interval)
-    return interval_text((low, high), None)
+    return f"{low:.1f} to {high:.1f}"
 
 
 def mode_sentence(mode: Mode, place: int) -> str:

@@ -69,7 +69,7 @@ class Ranking(PaperRecord):
         ]
         for backbone, pair in found:
             if pair.better != _known(self, better):
-                return False, f"on {backbone} {worse} is closer than {better} ({p_phrase(pair.p_adjusted)})"
+                return False, f"on {backbone} {worse} scored closer than {better} ({p_phrase(pair.p_adjusted)})"
             if pair.p_adjusted >= self.alpha:
                 return (
                     False,

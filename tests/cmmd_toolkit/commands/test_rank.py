@@ -138,7 +138,7 @@ def test_fail_unless_decides_the_exit_code(files: list[str], capsys: pytest.Capt
     assert call(capsys, "rank", *files, "--fail-unless", f"{near}<{far}")[0] == 0
     code, _, err = call(capsys, "rank", *files, "--fail-unless", f"{near} < {twin}")
     assert code == 1
-    assert f"is not significantly closer than {twin}" in err or f"{twin} is closer than {near}" in err
+    assert f"is not significantly closer than {twin}" in err or f"{twin} scored closer than {near}" in err
     code, _, err = call(capsys, "rank", *files, "--fail-unless", "near<elsewhere")
     assert code == 2
     assert err.count("\n") == 1

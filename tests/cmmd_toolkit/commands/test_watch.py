@@ -459,3 +459,17 @@ def test_a_terminal_shows_a_table_that_fits() -> None:
     Console(file=plain, width=100).print(looks_table(record, 3))
     assert "[bold]step 1[/]" not in plain.getvalue()  # only the last rows
     assert max(map(len, plain.getvalue().splitlines())) <= 100
+
+
+def test_what_is_odd_about_every_look_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also by a watch that goes on, and where one name is the beginning of another."""
+    real = write_pictures(tmp_path / "real", 100)
+    for count, name in ((30, "step-1"), (30, "step-10"), (30, "step-100"), (25, "step-200")):
+        write_pictures(tmp_path / "run" / name, count, first_seed=500)
+        assert watch(capsys, real, tmp_path / "run", "--backbone", "mini", "--once")[0] == 0
+    warnings = Watching.load(tmp_path / "run" / RECORD).warnings
+    unequal = [warning for warning in warnings if warning.startswith("very unequal sizes")]
+    assert [text.partition(":")[2].split(":")[0] for text in unequal] == [
+        " real has 100 pictures, step-1 30",
+        " real has 100 pictures, step-200 25",
+    ]

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from power_data import FAULTS
+
 Found = dict
 
 
@@ -29,10 +31,7 @@ TABLES = (
     Kind("level", ("data", "draws"), ("at 5%", "at 1%")),
     Kind("cost", ("rows", "backbones", "dim", "processor seconds"), ()),
 )
-FAULTS = (
-    *("none", "mean shift", "class missing", "correlation", "within-class collapse", "matched Gaussian"),
-    *("few originals plus noise", "copies of the reference plus noise"),
-)
+NAMES = [name for name, *_ in FAULTS]
 _LEFT_OUT = ("kind", "n", "draws")
 
 
@@ -52,7 +51,7 @@ def markdown(results: Sequence[Found]) -> str:
 
 def _place(found: Found) -> tuple:
     """Lines of one data set together, faults in their order."""
-    fault = FAULTS.index(found["fault"]) if "fault" in found else 0
+    fault = NAMES.index(found["fault"]) if "fault" in found else 0
     return found["kind"], str(found.get("data", "")), fault, found.get("rows", 0), found.get("backbones", 0)
 
 

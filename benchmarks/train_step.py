@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from diffusers import DDPMScheduler, DiTTransformer2DModel
 
 from dit_generators import DiT, DiTConfig
-from dit_generators.data.batches import make_batch, pixel_example
+from dit_generators.data.batches import PixelExamples, make_batch
 from dit_generators.training.loop import TrainSettings, TrainState, train
 from dit_generators.weights.names import diffusers_config
 
@@ -55,7 +55,7 @@ def main() -> None:
     torch.manual_seed(0)
 
     pixels = np.random.default_rng(0).integers(0, 256, (256, size, size, 3), dtype=np.uint8)
-    example, labels = pixel_example(pixels, size, flip=True), np.arange(256) % 10
+    example, labels = PixelExamples(pixels, size, flip=True), np.arange(256) % 10
     settings = TrainSettings(batch_size=batch)
     state = TrainState.start(DiT(config), settings)
     ours = train(

@@ -26,8 +26,8 @@ import torch
 from PIL import Image
 
 from dit_generators import DiT, DiTConfig, save_checkpoint
-from dit_generators.data.batches import Examples, make_batch, picture_at, pixel_example
-from dit_generators.data.latents import Latents, latent_example
+from dit_generators.data.batches import Examples, PixelExamples, make_batch, picture_at
+from dit_generators.data.latents import LatentExamples, Latents
 from dit_generators.data.pictures import load_pictures
 from dit_generators.data.pixels import take
 from dit_generators.data.reading import Reading
@@ -97,8 +97,8 @@ def batches(folder: Path) -> dict[str, Any]:
     pixels = random.integers(0, 256, (512, 32, 32, 3), dtype=np.uint8)
     latents = random.normal(size=(512, 2, 2, 4, 32, 32)).astype(np.float32)
     cases: dict[str, tuple[Examples, Callable[[int, torch.Generator], torch.Tensor]]] = {
-        "pixels 3 x 32 x 32": (pixel_example(pixels, 32, flip=True), by_row_of(pixels)),
-        "latents 4 x 32 x 32": (latent_example(Latents([latents]), flip=True), by_row_of_latents(latents)),
+        "pixels 3 x 32 x 32": (PixelExamples(pixels, 32, flip=True), by_row_of(pixels)),
+        "latents 4 x 32 x 32": (LatentExamples(Latents([latents]), flip=True), by_row_of_latents(latents)),
     }
     labels = np.zeros(512, dtype=np.int64)
     for name, (examples, example) in cases.items():

@@ -1,22 +1,24 @@
 """Many pairwise tests at once: Holm's correction, and groups that cannot be told apart."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from string import ascii_lowercase
+from typing import TypeVar
 
 Pair = tuple[int, int]
+Test = TypeVar("Test", bound=Hashable)
 
 
-def holm(p_values: Mapping[Pair, float]) -> dict[Pair, float]:
+def holm(p_values: Mapping[Test, float]) -> dict[Test, float]:
     """Adjusted p-values: rejecting those below alpha errs anywhere with a chance of at most alpha.
 
     Source: Holm 1979, Scandinavian Journal of Statistics 6.
     """
-    ordered = sorted(p_values, key=lambda pair: p_values[pair])
-    adjusted: dict[Pair, float] = {}
+    ordered = sorted(p_values, key=lambda test: p_values[test])
+    adjusted: dict[Test, float] = {}
     largest = 0.0
-    for rank, pair in enumerate(ordered):
-        largest = max(largest, min(1.0, (len(ordered) - rank) * p_values[pair]))
-        adjusted[pair] = largest
+    for rank, test in enumerate(ordered):
+        largest = max(largest, min(1.0, (len(ordered) - rank) * p_values[test]))
+        adjusted[test] = largest
     return adjusted
 
 

@@ -44,7 +44,7 @@ class SharedRows:
     """Counts of copies beside one reference (N, D), float32 or float64; everything about it is computed once."""
 
     def __init__(self, reference: Rows, seed: int = 0) -> None:
-        first = _first_of_each(_digests(reference))
+        first = first_of_each(_digests(reference))
         self._random = np.random.default_rng(seed)
         self.digests, self.distinct = first.keys(), _some(reference, list(first.values()))
         self.centre = centre_of(reference)
@@ -64,7 +64,7 @@ class SharedRows:
         counts = Counter(digests)
         single = np.array([counts[digest] == 1 for digest in digests])
         several = np.array([count > 1 for count in counts.values()])
-        firsts = np.array(list(_first_of_each(digests).values()))
+        firsts = np.array(list(first_of_each(digests).values()))
         distinct = _some(rows, np.concatenate([np.flatnonzero(single), firsts[several]]))
         radius = self.radius(len(rows) * max(1.0, len(rows) / len(self.distinct)))
         near = self._near(distinct[: int(single.sum())], distinct, radius, self._plant(distinct), 1)
@@ -176,7 +176,7 @@ def are_first(rows: SomeRows) -> NDArray[np.bool_]:
     kept, repeated = np.ones(len(rows), np.bool_), _may_repeat(rows)
     if len(repeated):
         kept[repeated] = False
-        kept[repeated[list(_first_of_each(_digests(taken(rows, repeated))).values())]] = True
+        kept[repeated[list(first_of_each(_digests(taken(rows, repeated))).values())]] = True
     return kept
 
 
@@ -211,7 +211,7 @@ def _digests(rows: SomeRows) -> list[bytes]:
     return [blake2b((row + 0.0).tobytes(), digest_size=16).digest() for part in parts for row in part]  # -0.0 is 0.0
 
 
-def _first_of_each(digests: list[bytes]) -> dict[bytes, int]:
+def first_of_each(digests: list[bytes]) -> dict[bytes, int]:
     """The first row of each kind, in their order."""
     first: dict[bytes, int] = {}
     for i, digest in enumerate(digests):

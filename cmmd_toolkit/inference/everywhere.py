@@ -10,7 +10,7 @@ is corrected for, by Holm's rule.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..estimation.groups import Pair, holm
+from ..estimation.groups import holm
 from .ordering import PairTest
 
 
@@ -34,13 +34,13 @@ class EveryTest:
 def every_tests(pairs: Sequence[tuple[str, str]], by_backbone: Sequence[Sequence[PairTest]]) -> tuple[EveryTest, ...]:
     """The tests of all pairs (better, worse), in their order; `by_backbone` has each backbone's tests of the same."""
     known = [{frozenset((own.better, own.worse)): own for own in tests} for tests in by_backbone]
-    p_values: dict[Pair, float] = {}
+    p_values: dict[int, float] = {}
     agreeing = []
     for number, (better, worse) in enumerate(pairs):
         tests = [own[frozenset((better, worse))] for own in known]
         agreeing.append(all(own.better == better for own in tests))
-        p_values[number, number] = max(own.p_value for own in tests) if agreeing[-1] else 1.0
+        p_values[number] = max(own.p_value for own in tests) if agreeing[-1] else 1.0
     adjusted = holm(p_values)
     return tuple(
-        EveryTest(better, worse, agreeing[i], p_values[i, i], adjusted[i, i]) for i, (better, worse) in enumerate(pairs)
+        EveryTest(better, worse, agreeing[i], p_values[i], adjusted[i]) for i, (better, worse) in enumerate(pairs)
     )

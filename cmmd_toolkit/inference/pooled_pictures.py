@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..errors import ArgumentError
 from ..estimation.blocks import blocks
 from ..estimation.kernels import centre_of, squared_distances
+from ..estimation.shared_rows import first_of_each
 from ..features.features import Features
 from ..features.unit_rows import SomeRows
 from ..metrics.median import median_of
@@ -35,7 +36,7 @@ class Sides(NamedTuple):
 
     def distinct(self) -> "Sides":
         """Each set without the copies within it."""
-        return Sides(*(taken(side, _first_of_each(side)) for side in self))
+        return Sides(*(taken(side, np.array(list(first_of_each(_digests(side)).values()), np.int64)) for side in self))
 
     def pooled(self) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_]]:
         """All pictures in the order of a hash of their rows, and which of them are the reference's (N,)."""
@@ -123,10 +124,3 @@ def _digests(side: ByBackbone) -> list[bytes]:
     every = [np.ascontiguousarray(rows + 0.0) for rows in side.values()]
     joined = (b"".join(rows[i].tobytes() for rows in every) for i in range(_count(side)))
     return [blake2b(row, digest_size=16).digest() for row in joined]
-
-
-def _first_of_each(side: ByBackbone) -> NDArray[np.int64]:
-    first: dict[bytes, int] = {}
-    for i, digest in enumerate(_digests(side)):
-        first.setdefault(digest, i)
-    return np.array(list(first.values()), np.int64)

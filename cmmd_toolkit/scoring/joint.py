@@ -33,12 +33,10 @@ def joint_answers(sets: EmbeddedSets) -> tuple[list[JointAnswer], list[str]]:
     tests = [
         joint_test(reference=reference, generated=own, seed=sets.run.seed).among(len(generated)) for own in generated
     ]
-    adjusted = holm({(0, i): test.p_value for i, test in enumerate(tests)})
+    adjusted = holm({i: test.p_value for i, test in enumerate(tests)})
     first, *others = sets.sides
     answers = [
-        JointAnswer(
-            first.label, side.label, adjusted[0, i], answer_text(first.short, side.short, test, adjusted[0, i]), test
-        )
+        JointAnswer(first.label, side.label, adjusted[i], answer_text(first.short, side.short, test, adjusted[i]), test)
         for i, (side, test) in enumerate(zip(others, tests, strict=True))
     ]
     remarks = [

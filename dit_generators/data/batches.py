@@ -126,11 +126,6 @@ class PixelExamples:
         return torch.from_numpy(cut).permute(0, 3, 1, 2).float().contiguous().div_(127.5).sub_(1)
 
 
-def pixel_example(pixels: Pixels, size: int, *, flip: bool) -> PixelExamples:
-    """Pictures uint8 (N, E, E, C) as float (C, size, size) in [-1, 1], at a random place where E > size."""
-    return PixelExamples(pixels, size, flip)
-
-
 @lru_cache(maxsize=2)
 def _permutation(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
     return np.random.default_rng(stream_seed(seed, _ORDER, epoch)).permutation(count)

@@ -140,11 +140,6 @@ class LatentExamples:
         return mean + deviation * torch.stack([noise for _, noise in draws])
 
 
-def latent_example(latents: Latents, *, flip: bool) -> LatentExamples:
-    """See `LatentExamples`."""
-    return LatentExamples(latents, flip)
-
-
 def _encode(pixels: Pixels, autoencoder: Autoencoder, device: torch.device, advance: Advance, rows: range) -> Tensor:
     """float32 (n, 2, 2, C, h, w) of these pictures, a few at once."""
     encoded = []

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from cmmd_toolkit.common.progress import ShowProgress, show_no_progress
 
 from ..common.types import check_record
-from ..data.batches import Batch, Examples, make_batch, pixel_example
-from ..data.latents import encode_pictures, latent_example
+from ..data.batches import Batch, Examples, PixelExamples, make_batch
+from ..data.latents import LatentExamples, encode_pictures
 from ..data.pictures import Pictures, load_pictures
 from ..data.pixels import Some
 from ..data.reading import Reading
@@ -215,13 +215,13 @@ def _examples(
     show_progress: ShowProgress,
 ) -> Examples:
     if autoencoder is None:
-        return pixel_example(data.pixels, config.input_size, flip=options.flip)
+        return PixelExamples(data.pixels, config.input_size, flip=options.flip)
     cache = Path(options.latents or _beside(out, ".latents"))
     processes = processes_of(accelerator)
     latents = encode_pictures(
         data.pixels, autoencoder, cache, accelerator.device, show_progress, digest=data.sha256, processes=processes
     )
-    return latent_example(latents, flip=options.flip)
+    return LatentExamples(latents, flip=options.flip)
 
 
 def _beside(out: Path, suffix: str) -> Path:

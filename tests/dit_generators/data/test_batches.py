@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from dit_generators.data.batches import make_batch, picture_at, pixel_example
-from dit_generators.data.latents import Latents, latent_example
+from dit_generators.data.batches import PixelExamples, make_batch, picture_at
+from dit_generators.data.latents import LatentExamples, Latents
 from dit_generators.diffusion.noise import stream_seed
 
 LABELS = np.arange(9) % 4
@@ -29,8 +29,8 @@ def latent_by_itself(index: int, generator: torch.Generator) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("examples", "by_itself"),
     [
-        (pixel_example(PIXELS, 16, flip=True), pixel_by_itself),
-        (latent_example(Latents([LATENTS]), flip=True), latent_by_itself),
+        (PixelExamples(PIXELS, 16, flip=True), pixel_by_itself),
+        (LatentExamples(Latents([LATENTS]), flip=True), latent_by_itself),
     ],
 )
 def test_a_batch_is_what_each_position_gives_by_itself(examples, by_itself) -> None:

@@ -14,7 +14,7 @@ from dit_models import assert_refused, dit_gen
 from pictures import smooth_picture, write_pictures
 from training_runs import SMALL, assert_same_end, small_run
 
-from dit_generators.data.batches import make_batch, pixel_example
+from dit_generators.data.batches import PixelExamples, make_batch
 from dit_generators.data.pictures import Pictures, load_pictures
 from dit_generators.data.pixels import StreamedPixels
 from dit_generators.data.reading import Reading
@@ -113,11 +113,11 @@ def test_batches_are_equal_for_any_number_of_workers_and_after_a_resume(tmp_path
     labels = np.zeros(COUNT, dtype=np.int64)
     expected = load_pictures(folder, EDGE, crop="random")
     whole = make_batch(
-        1, range(30), pixel_example(expected.pixels, EDGE, flip=True), labels, num_timesteps=9, dropout=0.5
+        1, range(30), PixelExamples(expected.pixels, EDGE, flip=True), labels, num_timesteps=9, dropout=0.5
     )
     for workers in (0, 1, 3):
         found = streamed(folder, tmp_path, crop="random", workers=workers)
-        examples = pixel_example(found.pixels, EDGE, flip=True)
+        examples = PixelExamples(found.pixels, EDGE, flip=True)
         for first, last in ((0, 30), (13, 21)):
             part = make_batch(1, range(first, last), examples, labels, num_timesteps=9, dropout=0.5)
             for name in ("x_0", "noise", "timesteps", "labels", "drop"):

@@ -17,7 +17,7 @@ from dit_models import assert_refused, dit_gen, save_kl
 from PIL import Image
 from safetensors.torch import load_file
 
-from dit_generators.data.batches import make_batch, picture_at, pixel_example
+from dit_generators.data.batches import PixelExamples, make_batch, picture_at
 from dit_generators.data.pictures import load_pictures
 from dit_generators.errors import DataError, TrainingError
 from dit_generators.training.loop import TrainSettings
@@ -306,7 +306,7 @@ def test_every_epoch_holds_every_picture_once() -> None:
 def test_a_position_gives_the_same_example_in_any_batch() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (9, 18, 18, 3), dtype=np.uint8)
     labels = np.arange(9)
-    example = pixel_example(pixels, 16, flip=True)
+    example = PixelExamples(pixels, 16, flip=True)
     whole = make_batch(0, range(20), example, labels, num_timesteps=1000, dropout=0.3)
     part = make_batch(0, range(5, 8), example, labels, num_timesteps=1000, dropout=0.3)
     for name in ("x_0", "noise", "timesteps", "labels", "drop"):

@@ -15,7 +15,7 @@ from PIL import Image
 from training_runs import SMALL, assert_same_end, small_run
 
 from dit_generators import TrainOptions, load_checkpoint, make_run, save_checkpoint
-from dit_generators.data.batches import make_batch, pixel_example
+from dit_generators.data.batches import PixelExamples, make_batch
 from dit_generators.errors import ArgumentError, CheckpointError
 from dit_generators.network.process import Diffusion, Flow
 from dit_generators.training.curve import draw_curve
@@ -82,7 +82,7 @@ def test_a_run_of_an_earlier_version_goes_on(tmp_path: Path, capfd: Any, picture
 
 def test_times_are_uniform_between_picture_and_noise() -> None:
     pixels = np.zeros((4, 4, 4, 3), np.uint8)
-    example, labels = pixel_example(pixels, 4, flip=False), np.zeros(4, np.int64)
+    example, labels = PixelExamples(pixels, 4, flip=False), np.zeros(4, np.int64)
     times = make_batch(0, range(2000), example, labels, num_timesteps=None, dropout=0.0).timesteps
     assert times.dtype == torch.float32
     counts = torch.histc(times, 10, 0, 1)

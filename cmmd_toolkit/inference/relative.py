@@ -153,13 +153,16 @@ def _compare_mmd(first: MmdScore, second: MmdScore, paired: bool, alternative: A
     deals = None
     if first.rows is not None and second.rows is not None and spread.remainder_share >= _NORMAL:
         (reference, one), (_, two) = first.rows, second.rows
-        deals = _deals(reference, *((one, two) if difference < 0 else (two, one)), paired)
+        deals = _deals(reference, one, two, difference, paired)
     return _tested(difference, spread, deals, (n, m, r), paired, alternative, facts)
 
 
-def _deals(reference: DealtRows, first: DealtRows, second: DealtRows, paired: bool) -> Deals | None:
+def _deals(
+    reference: DealtRows, first: DealtRows, second: DealtRows, difference: float, paired: bool
+) -> Deals | None:
     """The statistic over deals, None where they would take too long. The closer set comes first, so that the test of
     b and a is that of a and b."""
+    first, second = (first, second) if difference < 0 else (second, first)
     m = len(first)
     count = affordable_deals(len(reference), m + len(second))
     if not count:
@@ -233,7 +236,7 @@ def _compare_frechet(first: AnyFrechet, second: AnyFrechet, paired: bool, altern
     if spread.remainder_share >= _NORMAL:
         x = first.rows_to_deal(of_reference=True)
         y, z = (score.rows_to_deal(of_reference=False) for score in (first, second))
-        deals = _deals(x, y, z, paired)
+        deals = _deals(x, y, z, difference, paired)
     own_variance = max(reference_variance - y_between - z_between, 0.0)
     facts = {"metric": "fd", "reference_variance": own_variance}
     return _tested(difference, spread, deals, (n, m, r), paired, alternative, facts)

@@ -31,6 +31,18 @@ def test_the_relative_test_is_antisymmetric_and_equals_the_difference(metric: st
 
 @pytest.mark.parametrize("metric", ["mmd", "fd"])
 @pytest.mark.parametrize("paired", [False, True])
+def test_near_zero_too_it_does_not_matter_which_set_is_named_first(metric: str, paired: bool) -> None:
+    x, y, z = gaussian(120, 5, seed=1), gaussian(90, 5, seed=2), gaussian(90 if paired else 100, 5, seed=3)
+    there, back = (
+        relative_test(reference=x, first=one, second=two, metric=metric, paired=paired) for one, two in ((y, z), (z, y))
+    )
+    assert there.parameters["deals"] > 0
+    assert there.p_value == pytest.approx(back.p_value, rel=1e-9)
+    assert there.interval == pytest.approx((-back.interval[1], -back.interval[0]), rel=1e-9)
+
+
+@pytest.mark.parametrize("metric", ["mmd", "fd"])
+@pytest.mark.parametrize("paired", [False, True])
 def test_the_relative_test_keeps_its_level(metric: str, paired: bool) -> None:
     p_values = []
     for k in range(120):

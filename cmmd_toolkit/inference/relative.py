@@ -157,9 +157,7 @@ def _compare_mmd(first: MmdScore, second: MmdScore, paired: bool, alternative: A
     return _tested(difference, spread, deals, (n, m, r), paired, alternative, facts)
 
 
-def _deals(
-    reference: DealtRows, first: DealtRows, second: DealtRows, difference: float, paired: bool
-) -> Deals | None:
+def _deals(reference: DealtRows, first: DealtRows, second: DealtRows, difference: float, paired: bool) -> Deals | None:
     """The statistic over deals, None where they would take too long. The closer set comes first, so that the test of
     b and a is that of a and b."""
     first, second = (first, second) if difference < 0 else (second, first)

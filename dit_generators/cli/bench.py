@@ -6,6 +6,7 @@ from typing import cast
 import click
 from rich.console import Console
 
+from ..attention.neighbours import Border
 from ..bench.chart import draw_bench
 from ..bench.measure import measure
 from ..bench.results import device_name, explain, to_table, write_results
@@ -26,6 +27,7 @@ def bench_settings(
     attention: str,
     level: str,
     window: int,
+    border: Border,
     precision: str,
     tf32: bool,
     backward: bool,
@@ -37,7 +39,7 @@ def bench_settings(
     """The record of what click gives."""
     return BenchSettings(
         name=model,
-        config=DiTConfig.preset(model, input_size=input_size, window=window),
+        config=DiTConfig.preset(model, input_size=input_size, window=window, window_border=border),
         attention=tuple(attention.split(",")),
         batch_sizes=parse_list(batch_size, "--batch-size", int),
         levels=cast(tuple[Level, ...], tuple(level.split(","))),

@@ -291,7 +291,8 @@ def train(pictures: str, out: str, **given: Any) -> int:
     default=1.0,
     show_default=True,
     metavar="M",
-    help="For timing it in the whole model, at batches of 10 to 200; what would take longer is left out. 0 is without.",
+    help="For timing it alone, and as much again in the whole model, at batches of 10 to 200; what takes longer is "
+    "left out. 0 times nothing.",
 )
 @shape_options
 @training_options
@@ -398,6 +399,13 @@ def convert(source: str, target: str, autoencoder: str | None, **reading: Any) -
     show_default=True,
     metavar="K",
     help="Edge of the window of swa in tokens, odd.",
+)
+@click.option(
+    "--border",
+    type=click.Choice(["shift", "truncate"]),
+    default="shift",
+    show_default=True,
+    help="What the window of swa does at the border.",
 )
 @click.option(
     "--precision",

@@ -20,6 +20,7 @@ from ..weights.checkpoint import Checkpoint, build_model, read_checkpoint
 from ..weights.family import Family
 from ..weights.hub import bundled_file
 from ..weights.latent_stats import with_latent_stats
+from ..weights.young import young_checkpoint
 from .given import check_window_options
 
 _DEFAULT_CHANNELS = 4  # of the latents of the default autoencoder
@@ -123,6 +124,8 @@ def load_model(
     source = asked.checkpoint or default_checkpoint(attention)
     checkpoint = read_checkpoint(source, num_heads=asked.num_heads, weights=asked.weights, family=asked.family)
     model = build_model(checkpoint)
+    if young := young_checkpoint(checkpoint.path):
+        say(f"warning: {young}--weights model, or train it for longer")
     device = pick_device(asked.device)
     if asked.tf32 and device.type == "cpu":
         say("--tf32: says nothing on a CPU, which multiplies in float32")

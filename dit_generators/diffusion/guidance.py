@@ -10,6 +10,7 @@ from ..attention.settings import AttentionSettings
 from ..common.types import check_types
 from ..errors import ArgumentError
 from ..network.model import DiT
+from ..network.process import Flow
 from .samplers import Predict, PredictByStep
 from .schedule import NUM_TRAIN_TIMESTEPS
 
@@ -43,8 +44,9 @@ class Guidance:
             raise ArgumentError(f"guidance.scale: expected a finite number, got {self.scale}")
         if self.interval is not None and not 0 <= self.interval[0] <= self.interval[1]:
             raise ArgumentError(f"guidance.interval: expected LOW,HIGH with 0 <= LOW <= HIGH, got {self._interval}")
-        if self.interval is not None and self.interval[0] >= NUM_TRAIN_TIMESTEPS:
-            raise ArgumentError(f"guidance.interval: expected timesteps of 0 to 999, got {self._interval}")
+        most = NUM_TRAIN_TIMESTEPS if isinstance(model.process, Flow) else NUM_TRAIN_TIMESTEPS - 1  # all noise
+        if self.interval is not None and self.interval[0] > most:
+            raise ArgumentError(f"guidance.interval: expected timesteps of 0 to {most}, got {self._interval}")
         if self.scale == 1:
             return
         if self.by == "window":

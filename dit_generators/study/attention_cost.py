@@ -1,6 +1,7 @@
-"""What attention costs on the machine of a study: the operation and a block, and the whole model within a time."""
+"""What attention costs on the machine of a study: the operation and a block, and the whole model, within a time."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ _REPEATS = 2  # of the whole model
 
 
 def operation_and_block(options: StudyOptions, device: torch.device, chart: Path, say: Say) -> dict[str, Any]:
-    """The results as JSON values, and their chart."""
+    """The results as JSON values, and their chart, for at most `bench_minutes`; none of them for 0."""
     settings = BenchSettings(
         name=options.bench_model,
         config=DiTConfig.preset(options.bench_model),
@@ -29,9 +30,12 @@ def operation_and_block(options: StudyOptions, device: torch.device, chart: Path
         batch_sizes=_BATCHES,
         levels=("operation", "block"),
         device=device,
+        limit_seconds=60 * options.bench_minutes,
     )
-    results = _measured(settings, say)
-    draw_bench(settings, results, chart)
+    results = _measured(settings, say) if options.bench_minutes else []
+    chart.unlink(missing_ok=True)
+    if results:
+        draw_bench(settings, results, chart)
     return to_dict(settings, results)
 
 
@@ -52,7 +56,7 @@ def whole_model(options: StudyOptions, device: torch.device, operation: Mapping[
         repeats=_REPEATS,
         limit_seconds=60 * options.bench_minutes,
     )
-    results = _measured(settings, say) if options.bench_minutes else []
+    results = _measured(settings, say) if options.bench_minutes and ran else []
     return to_dict(settings, results) | {"minutes": options.bench_minutes}
 
 
@@ -64,17 +68,28 @@ def precisions_of(trained: Precision, device: torch.device) -> tuple[str, ...]:
 
 
 def _measured(settings: BenchSettings, say: Say) -> Sequence[Measurement]:
-    results, left_out = [], set()
-    for result in measure(settings):
-        results.append(result)
-        place = f"bench, {result.level}, {result.precision}, batch {result.batch_size}"
-        if result.seconds is not None:
-            say(f"{place}, {result.attention}")
-            continue
-        reason = f"bench, {result.attention} is not measured: {result.note}"
-        if settings.limit_seconds is not None:  # it is of all kinds
-            reason = f"{place}, is not measured: {result.note}"
-        if reason not in left_out:
-            left_out.add(reason)
-            say(reason)
+    """Of every batch its cells; why some are left out is said once."""
+    results: list[Measurement] = []
+    said: set[str] = set()
+    for place, found in itertools.groupby(measure(settings), lambda r: (r.level, r.precision, r.batch_size)):
+        cells = list(found)
+        results += cells
+        named = "bench, {}, {}, batch {}".format(*place)
+        if len(notes := {cell.note for cell in cells if cell.seconds is None}) == 1 and not _ran(cells):
+            lines = [f"{named}, is not measured: {notes.pop()}"]
+        else:
+            lines = [
+                f"bench, {cell.attention} is not measured: {cell.note}"
+                if cell.seconds is None
+                else f"{named}, {cell.attention}"
+                for cell in cells
+            ]
+        for line in lines:
+            if line not in said:
+                say(line)
+        said.update(lines)
     return results
+
+
+def _ran(cells: Iterable[Measurement]) -> bool:
+    return any(cell.seconds is not None for cell in cells)

@@ -48,7 +48,8 @@ class StudyOptions:
             are found by themselves. One whose weights are not here is left out, and that is said.
         dims: of the features of inception, 64, 192, 768 or 2048; None is 2048.
         bench_model: whose attention is timed, DiT-S/8 to DiT-XL/2.
-        bench_minutes: for timing it in the whole model; what would take longer is left out, and 0 is without.
+        bench_minutes: for timing it alone, and as much again in the whole model; what takes longer is left out, and
+            0 times nothing.
 
     Raises ArgumentError for a value that cannot be.
     """

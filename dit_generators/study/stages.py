@@ -130,12 +130,12 @@ class Study:
 
     def _attention_cost(self) -> tuple[Any, Any]:
         options, device, say = self.options, self.device, self.say
-        asked: dict[str, Any] = {"model": options.bench_model, "device": str(device)}
+        asked = {"model": options.bench_model, "device": str(device), "minutes": options.bench_minutes}
         chart = self.path / "bench.png"
         bench = self._stage("bench.json", asked, lambda: operation_and_block(options, device, chart, say))
         precisions = precisions_of(options.training.settings.precision, device)
-        asked |= {"precisions": list(precisions), "minutes": options.bench_minutes}
-        return bench, self._stage("whole_model.json", asked, lambda: whole_model(options, device, bench, say))
+        whole = asked | {"precisions": list(precisions)}
+        return bench, self._stage("whole_model.json", whole, lambda: whole_model(options, device, bench, say))
 
     def _stage(self, name: str, asked: Mapping[str, Any], work: Callable[[], Any]) -> Any:
         """The stage's result: from its file where that answers the same question, else from work."""

@@ -9,6 +9,7 @@ import torch
 from ..errors import ArgumentError, CheckpointError, UnsaidError
 from ..network.autoencoder_record import AutoencoderRecord
 from ..network.config import DiTConfig
+from ..network.embeddings import position_table
 from ..network.model import DiT
 from ..network.process import DIT_PROCESS, Diffusion, Flow, Process
 from ..weights.autoencoder import Autoencoder, check_latents
@@ -16,7 +17,7 @@ from ..weights.checkpoint import Checkpoint, build_model, read_checkpoint
 from ..weights.digest import weights_digest
 from .options import TrainOptions
 
-_OWN = ("pos_embed", "feat_rope.freqs_cos", "feat_rope.freqs_sin")  # tables that the configuration decides
+_TABLES = ("pos_embed", "feat_rope.freqs_cos", "feat_rope.freqs_sin")  # of positions, for one size of the input
 _LABELS = "y_embedder."
 
 
@@ -48,9 +49,14 @@ class Initial:
         if self.checkpoint is not None:
             with torch.no_grad():
                 for name, value in model.state_dict().items():
-                    if name not in _OWN and not (name.startswith(_LABELS) and self.labels_start_anew):
+                    if not self._starts_anew(name):
                         value.copy_(self.checkpoint.state[name])
         return model
+
+    def _starts_anew(self, name: str) -> bool:
+        if name in _TABLES:
+            return self.checkpoint is None or self.checkpoint.config.grid != self.config.grid
+        return name.startswith(_LABELS) and self.labels_start_anew
 
     @property
     def labels_start_anew(self) -> bool:
@@ -74,10 +80,18 @@ class Initial:
         if before.attention_settings != now.attention_settings:
             changes.append(f"attention {before.attention_settings.describe()} -> {now.attention_settings.describe()}")
         if before.input_size != now.input_size:
-            changes.append(f"input {before.input_size} -> {now.input_size}")
+            own = "" if _has_sines(self.checkpoint) else ", whose positions are sines and cosines and no longer its own"
+            changes.append(f"input {before.input_size} -> {now.input_size}{own}")
         if self.labels_start_anew:
             changes.append(f"{before.num_classes} -> {now.num_classes} classes, whose vectors start anew")
         return f"starts from {self.checkpoint.path}" + (f" ({'; '.join(changes)})" if changes else "")
+
+
+def _has_sines(checkpoint: Checkpoint) -> bool:
+    """Whether its table of positions is the published one, up to the rounding of half precision."""
+    config = checkpoint.config
+    table = torch.from_numpy(position_table(config.hidden_size, config.grid)).float()
+    return torch.allclose(checkpoint.state["pos_embed"][0].float(), table, rtol=0, atol=0.01)
 
 
 def read_initial(source: str | Path, autoencoder: Autoencoder | None) -> Checkpoint:

@@ -20,6 +20,7 @@ from ..data.pixels import StreamedPixels, quiet_pillow
 from ..errors import CheckpointError, NotFiniteError, SamplingError, TrainingError
 from ..sampling.quiet import Say
 from ..weights.autoencoder import Autoencoder
+from ..weights.young import young_average
 from .accelerator import processes_of
 from .curve import draw_curve
 from .evaluation import Evaluation, samples, shared_rows
@@ -32,7 +33,6 @@ from .options import TrainOptions
 from .stopping import stop_signals
 
 _SHEET_IMAGES = 16
-_YOUNG = 0.05  # share of an average that its start still has
 
 
 @dataclass
@@ -271,15 +271,10 @@ class TrainRun:
 
     def _warn_of_a_young_average(self, step: int) -> None:
         """Once: its samples and scores show the random weights it started from, whatever the model has learned."""
-        share = self.settings.ema_decay**step
-        if self.young or self.settings.ema_warmup or self.initial.checkpoint is not None or share < _YOUNG:
-            return
-        self.young = True
-        self.say(
-            f"warning: after {step} steps {100 * share:.3g} % of the average are the random weights it started from "
-            f"(decay {self.settings.ema_decay:g}), so its samples and scores show little of what is learned; take "
-            "`ema_warmup`, a smaller `ema_decay` or more steps"
-        )
+        found = None if self.young else young_average(step, self.folder.settings)
+        if found is not None:
+            self.young = True
+            self.say(f"warning: {found}`ema_warmup`, a smaller `ema_decay` or more steps")
 
     def _describe(self) -> str:
         config, classes = self.state.model.config, len(self.pictures.classes)

@@ -131,20 +131,31 @@ def _read_pictures(source: Any, options: TrainOptions, reading: Reading) -> tupl
     )
     held_out = None
     if options.eval_every is not None:
-        count = round(len(found) * options.held_out)
-        if count < LEAST_SCORED:
+        chosen = _held_out(found.labels, options.held_out, options.seed)
+        if len(chosen) < LEAST_SCORED:
             raise DataError(
-                f"{name}: `held_out={options.held_out}` of {len(found)} pictures leaves {count} to score with"
+                f"{name}: `held_out={options.held_out}` of {len(found)} pictures leaves {len(chosen)} to score with"
             )
-        order = np.random.default_rng(options.seed).permutation(len(found)).tolist()
-        skipped, held_out = found.skipped, found.subset(sorted(order[:count]))
-        found = dataclasses.replace(found.subset(sorted(order[count:])), skipped=skipped)
+        left = sorted({*range(len(found))} - {*chosen})
+        skipped, held_out = found.skipped, found.subset(chosen)
+        found = dataclasses.replace(found.subset(left), skipped=skipped)
     if len(found) < options.batch_size:
         raise DataError(
             f"{name}: {len(found)} pictures are too few for a batch of {options.batch_size}; "
             "take a smaller `batch_size`"
         )
     return found, held_out
+
+
+def _held_out(labels: NDArray[np.int64], share: float, seed: int) -> list[int]:
+    """Places of a random share of the pictures, rising; the last picture of a class is left to train on."""
+    order, wanted = np.random.default_rng(seed).permutation(len(labels)).tolist(), round(len(labels) * share)
+    left, chosen = np.bincount(labels), list[int]()
+    for place in order:
+        if len(chosen) < wanted and left[labels[place]] > 1:
+            left[labels[place]] -= 1
+            chosen.append(place)
+    return sorted(chosen)
 
 
 def _load_autoencoder(options: TrainOptions, device: torch.device) -> Autoencoder:

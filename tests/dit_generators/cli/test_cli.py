@@ -525,6 +525,15 @@ def test_bench_prints_a_table_and_writes_numbers_and_a_chart(tmp_path, capfd) ->
         assert chart.width > 800
 
 
+def test_bench_measures_the_window_that_fits_no_grid_as_its_message_says(capfd) -> None:
+    command = ["bench", "--model", "DiT-S/8", "--batch-size", "1", "--level", "operation", "--attention", "swa"]
+    command += ["--repeats", 1, "--device", "cpu", "--window", 5]
+    assert_refused(dit_gen(capfd, *command), "take a smaller window, border truncate, or attention full")
+    finished = dit_gen(capfd, *command, "--border", "truncate")
+    assert finished.code == 0, finished.err
+    assert "swa" in finished.out
+
+
 def test_bench_measures_backward(tmp_path, capfd) -> None:
     command = ["bench", "--model", "DiT-S/4", "--batch-size", "1", "--level", "block", "--attention", "full,swa"]
     assert dit_gen(capfd, *command, "--backward", "--repeats", 1).code == 0

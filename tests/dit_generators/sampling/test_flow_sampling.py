@@ -1,6 +1,7 @@
 """Models of a velocity: guidance, independence of the batch, settings that say nothing, and the folder of a run."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,16 @@ def test_guidance_acts_inside_its_interval_as_in_repa() -> None:
     torch.testing.assert_close(states[-1].x, x, rtol=1e-4, atol=1e-5)
 
 
+def test_a_flow_is_guided_at_pure_noise_alone_by_an_interval_that_is_1000() -> None:
+    model, settings = flow_model(), SampleSettings(steps="4", labels=(2,))
+    plain = [step.x for step in sample_states(model, settings, [0])]
+    settings = replace(settings, guidance=Guidance(3.0, interval=(1000, 1000)))
+    first = next(iter(sample_states(model, settings, [0]))).x
+    always = next(iter(sample_states(model, replace(settings, guidance=Guidance(3.0)), [0]))).x
+    assert torch.equal(first, always)
+    assert not torch.equal(first, plain[0])
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -78,6 +89,7 @@ def test_guidance_acts_inside_its_interval_as_in_repa() -> None:
         (SampleSettings(timestep_shift=float("nan")), "timestep_shift: expected a number above 0"),
         (SampleSettings("sde", official_batch=4), "official_batch: is the noise of DiT's script"),
         (SampleSettings(steps="4", guidance=Guidance(2.0, interval=(260, 490))), "none of the 4 steps lies in it"),
+        (SampleSettings(guidance=Guidance(2.0, interval=(1001, 1001))), "expected timesteps of 0 to 1000, got 1001"),
     ],
 )
 def test_settings_that_a_flow_cannot_run(settings: SampleSettings, message: str) -> None:

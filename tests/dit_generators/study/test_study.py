@@ -18,7 +18,7 @@ from PIL import Image
 from dit_generators import OutputError, study_report
 from dit_generators.common.files import locked
 from dit_generators.study import attention_cost
-from dit_generators.study.attention_cost import precisions_of, whole_model
+from dit_generators.study.attention_cost import operation_and_block, precisions_of, whole_model
 from dit_generators.study.options import StudyModel, StudyOptions
 from dit_generators.study.page import score_table, whole_model_table, write_report
 from dit_generators.study.scores import pairwise_verdict, score_models
@@ -75,7 +75,7 @@ def test_a_study_writes_results_tables_figures_and_a_page(tmp_path, capfd, pictu
     assert {len(cells) for cells in results["sweeps"].values()} == {4}
     assert results["bench"]["model"] == "DiT-S/8"
     page = (out / "index.html").read_text()
-    for name in ("scores.png", "bench.png", "samples/full.contact-sheet.png", "sweeps/swa/sweep.png"):
+    for name in ("scores.png", "samples/full.contact-sheet.png", "sweeps/swa/sweep.png"):
         assert name in page
         with Image.open(out / name) as image:
             assert image.width > 100
@@ -149,16 +149,6 @@ def test_several_runs_of_each_method_compare_the_methods(tmp_path, capfd, pictur
     assert "over 2 training runs of each" in (out / "index.html").read_text()
 
 
-def test_it_says_which_engines_cannot_be_measured_and_goes_on_without_them(tmp_path, capfd, pictures) -> None:
-    finished = study(capfd, pictures, tmp_path / "study", "--backbone", "mini")
-    assert finished.code == 0
-    (line,) = [line for line in finished.err.splitlines() if "xformers is not measured" in line]
-    assert "kernels for CUDA GPUs only and this runs on cpu" in line
-    cells = json.loads((tmp_path / "study" / "bench.json").read_text())["result"]["results"]
-    assert {cell["attention"] for cell in cells if cell["seconds"] is None} == {"xformers"}
-    assert all("CUDA GPUs only" in cell["note"] for cell in cells if cell["attention"] == "xformers")
-
-
 @pytest.mark.slow
 def test_damaged_results_of_a_stage_are_made_anew_and_rests_of_killed_runs_go(tmp_path, capfd, pictures) -> None:
     out = tmp_path / "study"
@@ -198,6 +188,27 @@ def test_the_whole_model_is_timed_as_long_as_the_time_allows(monkeypatch) -> Non
     nothing = whole_model(replace(options, bench_minutes=0.0), cpu, operation, said.append)
     assert nothing["results"] == []
     assert whole_model_table(nothing) is None
+    assert whole_model(options, cpu, {"results": []}, said.append)["results"] == []
+
+
+def test_attention_alone_keeps_to_the_time_too_and_nothing_is_timed_in_none(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(attention_cost, "_BATCHES", (1, 10_000_000))
+    said: list[str] = []
+    options, cpu, chart = (
+        StudyOptions(bench_model="DiT-S/8", bench_minutes=5.0),
+        torch.device("cpu"),
+        tmp_path / "b.png",
+    )
+    found = operation_and_block(options, cpu, chart, said.append)["results"]
+    ran = {cell["attention"] for cell in found if cell["batch_size"] == 1 and cell["seconds"] is not None}
+    assert ran == {"naive", "full", "swa"}
+    assert all("of the 300 seconds for this" in cell["note"] for cell in found if cell["batch_size"] > 1)
+    assert sum("batch 10000000, is not measured: would take" in line for line in said) == 2  # levels
+    (line,) = [line for line in said if "xformers is not measured" in line]
+    assert "kernels for CUDA GPUs only and this runs on cpu" in line
+    assert chart.exists()
+    assert operation_and_block(replace(options, bench_minutes=0.0), cpu, chart, said.append)["results"] == []
+    assert not chart.exists()
 
 
 def test_autocast_is_timed_where_it_is_used() -> None:

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from dit_models import dit_gen, random_model
@@ -131,7 +132,7 @@ def test_a_schedule_ends_where_it_was_begun_to_end(tmp_path, pictures) -> None:
 @pytest.mark.parametrize(
     ("changes", "warned"), [({}, True), ({"ema_warmup": True}, False), ({"ema_decay": 0.01}, False)]
 )
-def test_an_average_younger_than_its_memory_is_named_once(tmp_path, pictures, changes, warned) -> None:
+def test_an_average_younger_than_its_memory_is_named_once(tmp_path, capfd, pictures, changes, warned) -> None:
     shape = {"hidden_size": 16, "depth": 1, "num_heads": 2, "sample_every": 1, "sample_steps": 2, **changes}
     said: list[str] = []
     assert make_run(
@@ -141,3 +142,52 @@ def test_an_average_younger_than_its_memory_is_named_once(tmp_path, pictures, ch
     assert len(found) == warned
     if warned:
         assert found[0].startswith("warning: after 1 steps 99.9 % of the average")
+    (tmp_path / "run" / "samples").rename(tmp_path / "sheets")
+    step = tmp_path / "run" / "checkpoints" / "00000002"
+    for source in (tmp_path / "run", step, step / "ema.safetensors"):
+        done = dit_gen(capfd, "sample", "--checkpoint", source, "--num", 1, "--steps", 2, "--out", tmp_path / "a")
+        assert done.code == 0, done.err
+        assert ("warning: after 2 steps 99.8 % of the average are the random weights" in done.err) == warned
+        assert ("take --weights model, or train it for longer" in done.err) == warned
+    weights = ["--weights", "model", "--out", tmp_path / "b"]
+    assert (
+        "of the average" not in dit_gen(capfd, "sample", "--checkpoint", step, "--num", 1, "--steps", 2, *weights).err
+    )
+
+
+def test_a_checkpoints_own_table_of_positions_is_kept_at_its_size_and_named_at_another(tmp_path, pictures) -> None:
+    model = random_model(input_size=16, patch_size=4)
+    with torch.no_grad():
+        model.pos_embed.mul_(2)
+    save_checkpoint(model, tmp_path / "own.safetensors")
+    said: list[str] = []
+    run = make_run(pictures, tmp_path / "a", started_from(tmp_path / "own.safetensors"), say=said.append)
+    assert torch.equal(run.state.model.pos_embed, model.pos_embed)
+    smaller = started_from(tmp_path / "own.safetensors", image_size=8)
+    make_run(pictures, tmp_path / "b", smaller, say=said.append).run()
+    assert "input 16 -> 8, whose positions are sines and cosines and no longer its own" in said[0]
+    half = random_model(input_size=16, patch_size=4)
+    half.pos_embed.data = half.pos_embed.data.half().float()
+    save_checkpoint(half, tmp_path / "half.safetensors")
+    make_run(pictures, tmp_path / "c", started_from(tmp_path / "half.safetensors", image_size=8), say=said.append).run()
+    assert not any("no longer its own" in line for line in said[1:])
+
+
+def test_no_class_is_held_out_whole_and_the_order_is_that_of_the_seed(tmp_path) -> None:
+    for name, count in {"cats": 2, "dogs": 9, "hens": 1}.items():
+        write_pictures(tmp_path / "classes" / name, count)
+    shape = {"hidden_size": 16, "depth": 1, "num_heads": 2, "conditional": True, "eval_every": 5, "eval_images": 4}
+    for seed in range(6):
+        options = TrainOptions.preset("small", **{**PIXELS, **shape, "seed": seed, "batch_size": 2, "held_out": 0.67})
+        run = make_run(tmp_path / "classes", tmp_path / f"{seed}", options)
+        assert sorted(set(run.pictures.labels.tolist())) == [0, 1, 2]
+        assert run.evaluation is not None
+        assert len(run.evaluation.reference) == 8
+        assert len(run.pictures) == 4
+        again = make_run(tmp_path / "classes", tmp_path / f"{seed}", options)
+        assert again.pictures.files == run.pictures.files
+    plain = TrainOptions.preset("small", **{**PIXELS, **shape, "conditional": False, "held_out": 0.5})
+    run = make_run(tmp_path / "classes", tmp_path / "plain", plain)  # as ever, where there are no classes
+    order = np.random.default_rng(plain.seed).permutation(12)
+    files = sorted(path.relative_to(tmp_path / "classes").as_posix() for path in (tmp_path / "classes").rglob("*.png"))
+    assert list(run.pictures.files) == [files[i] for i in sorted(order[6:])]

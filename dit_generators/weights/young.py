@@ -1,0 +1,33 @@
+"""How much of the average that a training run samples is still what it started from."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..common.files import read_json
+
+_MOST = 0.05  # share of the start that says nothing
+
+
+def young_average(step: int, settings: Mapping[str, Any]) -> str | None:
+    """What to say of the average after a step of a run with these settings; None where it is old enough.
+
+    An average that warms up, or starts from a checkpoint, is old enough from the first step.
+    """
+    decay = settings.get("ema_decay", 0.0)
+    share = decay**step
+    if settings.get("ema_warmup") or settings.get("initial_weights_sha256") or share < _MOST:
+        return None
+    return (
+        f"after {step} steps {100 * share:.3g} % of the average are the random weights it started from (decay "
+        f"{decay:g}), so its samples and scores show little of what is learned; take "
+    )
+
+
+def young_checkpoint(file: Path) -> str | None:
+    """The same of a file of weights, by checkpoint.json beside it; None for any other file."""
+    record = read_json(file.with_name("checkpoint.json")) if file.name == "ema.safetensors" else None
+    try:
+        return young_average(int(record["step"]), record["settings"])
+    except (TypeError, KeyError, ValueError, AttributeError):  # no checkpoint of a run, or one that does not tell
+        return None

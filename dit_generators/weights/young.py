@@ -26,7 +26,7 @@ def young_average(step: int, settings: Mapping[str, Any]) -> str | None:
 
 def young_checkpoint(file: Path) -> str | None:
     """The same of a file of weights, by checkpoint.json beside it; None for any other file."""
-    record = read_json(file.with_name("checkpoint.json")) if file.name == "ema.safetensors" else None
+    record: Any = read_json(file.with_name("checkpoint.json")) if file.name == "ema.safetensors" else None
     try:
         return young_average(int(record["step"]), record["settings"])
     except (TypeError, KeyError, ValueError, AttributeError):  # no checkpoint of a run, or one that does not tell

@@ -174,10 +174,16 @@ def test_flex_without_a_compiler_says_so(monkeypatch) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="FlexAttention needs a C++ compiler")
 def test_flex_equals_the_others_and_says_that_it_has_no_gradient_on_a_cpu() -> None:
+    from torch._dynamo.utils import counters
+
     tensors = inputs((16, 16), width=16, dtype=torch.float32)
     expected = window_attention(*tensors, grid=16, window=5, border="truncate", engine="masked")
     with torch.no_grad():
         out = window_attention(*tensors, grid=16, window=5, border="truncate", engine="flex")
+        compiled = counters["stats"]["unique_graphs"]
+        more = [torch.cat([x, x, x[:1]]) for x in tensors]
+        window_attention(*more, grid=16, window=5, border="truncate", engine="flex")
+    assert counters["stats"]["unique_graphs"] == compiled
     torch.testing.assert_close(out, expected, rtol=1e-5, atol=1e-5)
     leaves = [x.requires_grad_() for x in tensors]
     with pytest.raises(AttentionError, match="no gradient on a CPU"):

@@ -9,6 +9,7 @@ from dit_models import random_model
 from torch import Tensor, nn
 
 from dit_generators import Guidance
+from dit_generators.attention.engines import flex
 from dit_generators.attention.window import window_attention
 from dit_generators.diffusion.guidance import guided
 from dit_generators.network.model import DiT
@@ -129,6 +130,32 @@ def test_a_window_function_by_itself_is_one_graph_for_every_engine(graphs: Graph
         result = torch.compile(attend, backend=graphs, fullgraph=True)(query)
         torch.testing.assert_close(result, attend(query), rtol=1e-5, atol=1e-6)
     assert not graphs.operators() & MAKES_TABLES
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_flex_attention_is_compiled_once_for_all_windows_and_batches_of_two_or_more(
+    graphs: Graphs, monkeypatch
+) -> None:
+    """As the engine itself compiles it, but for the kernels."""
+    from torch.nn.attention.flex_attention import flex_attention
+
+    monkeypatch.setattr(flex, "_compiled", lambda: torch.compile(flex_attention, dynamic=False, backend=graphs))
+    monkeypatch.setattr(flex, "check_flex", lambda *_: None)  # which compiles a tiny one
+    generator = torch.Generator().manual_seed(0)
+
+    def attend(batch: int, window: int = 3) -> None:
+        query = torch.randn(batch, 2, 64, 8, generator=generator)
+        result = window_attention(query, query, query, grid=8, window=window, engine="flex")
+        torch.testing.assert_close(result, window_attention(query, query, query, grid=8, window=window))
+
+    with torch.no_grad():
+        for batch in (3, 2, 8, 5, 17):
+            attend(batch)
+        assert len(graphs) == 1
+        attend(1)  # a size of 1 is never taken for one that varies
+        assert len(graphs) == 2
+        attend(4, window=5)  # the window's masks go into the graph
+    assert len(graphs) == 2
 
 
 def test_a_graph_holds_the_tables_of_several_windows() -> None:

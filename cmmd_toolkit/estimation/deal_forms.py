@@ -9,7 +9,7 @@ constant, on which no difference of two sets depends: what is summed is small, a
 float32 where that leaves 1e-4 or less in the exponents; sums over blocks are float64.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import exp
 from typing import Any, Literal
@@ -24,6 +24,7 @@ from .kernel_device import device_of_kernels
 Rows = NDArray[np.floating[Any]]
 Matrix = NDArray[np.float64]
 Family = Literal["gaussian", "laplace"]
+Advance = Callable[[float], None]
 _WIDE = 0.1
 _MOST_EXPONENT = 1000.0  # |a|^2 / w^2 of a scaled row, for float32: 1000 * 1e-7 is left in an exponent
 
@@ -75,21 +76,25 @@ class Forms:
     squares: Matrix
 
 
-def forms_of(rows: ScaledRows, kernels: Sequence[Kernel], signs: NDArray[np.float32]) -> Forms:
-    """The forms of all kernels and deals; `signs` is (N, P), +1 or -1."""
+def forms_of(
+    rows: ScaledRows, kernels: Sequence[Kernel], signs: NDArray[np.float32], advance: Advance = lambda _share: None
+) -> Forms:
+    """The forms of all kernels and deals; `signs` is (N, P), +1 or -1. `advance` takes the share of each part done."""
     multiplications = len(rows) ** 2 / 2 * (rows.rows.shape[1] + len(kernels) * signs.shape[1])
     device = device_of_kernels(rows.rows.dtype, multiplications)
     if device is None:
-        forms, row_sums, squares = _forms(rows, kernels, signs)
+        forms, row_sums, squares = _forms(rows, kernels, signs, advance)
     else:
         from .device_forms import forms_on
 
-        forms, row_sums, squares = forms_on(device, rows, kernels, signs)
+        forms, row_sums, squares = forms_on(device, rows, kernels, signs, advance)
     current_processes().sum(forms, row_sums, squares)
     return Forms(forms, row_sums, squares)
 
 
-def _forms(rows: ScaledRows, kernels: Sequence[Kernel], signs: NDArray[np.float32]) -> tuple[Matrix, Matrix, Matrix]:
+def _forms(
+    rows: ScaledRows, kernels: Sequence[Kernel], signs: NDArray[np.float32], advance: Advance
+) -> tuple[Matrix, Matrix, Matrix]:
     """This process's part."""
     count = len(kernels)
     forms, squares = np.zeros((count, signs.shape[1])), np.zeros(count)
@@ -102,7 +107,10 @@ def _forms(rows: ScaledRows, kernels: Sequence[Kernel], signs: NDArray[np.float3
         distances = np.sqrt(2 * halves) if any(kernel.family == "laplace" for kernel in kernels) else halves
         return pair, [_sums(_block(kernel, halves, distances, i == j), signs[i], signs[j]) for kernel in kernels]
 
-    for (i, j), found in in_parallel(one, upper_pairs(blocks(len(rows)))):
+    pairs = upper_pairs(blocks(len(rows)))
+    own = len(list(current_processes().share(pairs)))
+    for (i, j), found in in_parallel(one, pairs):
+        advance(1 / own)
         both = 1 if i == j else 2
         for k, (form, by_row, by_column, square) in enumerate(found):
             forms[k] += both * form

@@ -11,7 +11,7 @@ from ..common.processes import current_processes
 from ..common.text import first_line
 from ..errors import DeviceError
 from .blocks import BLOCK, parts, upper_pairs
-from .deal_forms import Kernel, Matrix, ScaledRows
+from .deal_forms import Advance, Kernel, Matrix, ScaledRows
 from .device_rows import as_tensor
 from .device_sums import full_products
 
@@ -22,12 +22,24 @@ _LEAST_HEIGHT = 128
 
 
 def forms_on(
-    device: str, rows: ScaledRows, kernels: Sequence[Kernel], signs: NDArray[np.float32], height: int = 4 * BLOCK
+    device: str,
+    rows: ScaledRows,
+    kernels: Sequence[Kernel],
+    signs: NDArray[np.float32],
+    advance: Advance = lambda _share: None,
+    height: int = 4 * BLOCK,
 ) -> tuple[Matrix, Matrix, Matrix]:
     """This process's part of `Forms`, in blocks of `height` rows, which are halved where a device has no memory."""
+    done = 0.0
+
+    def counted(share: float) -> None:
+        nonlocal done
+        done += share
+        advance(share)
+
     try:
         with full_products(device):
-            return _Forms(device, rows, kernels, signs).summed(height)
+            return _Forms(device, rows, kernels, signs).summed(height, counted)
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
@@ -36,7 +48,8 @@ def forms_on(
                 f"device {device}: not enough memory for blocks of {height} x {height} pairs and {signs.shape[1]:,} "
                 f"deals ({first_line(error)}); free some of it, or give `device='cpu'`"
             ) from error
-    return forms_on(device, rows, kernels, signs, height // 2)
+    advance(-done)  # that part begins again
+    return forms_on(device, rows, kernels, signs, advance, height // 2)
 
 
 class _Forms:
@@ -48,14 +61,15 @@ class _Forms:
         self.signs = as_tensor(signs).to(device).to(self.rows.dtype)
         self.kernels = kernels
 
-    def summed(self, height: int) -> tuple[Matrix, Matrix, Matrix]:
+    def summed(self, height: int, advance: Advance) -> tuple[Matrix, Matrix, Matrix]:
         """Forms, sums of rows, sums of squares."""
         import torch
 
         count, (total, deals) = len(self.kernels), self.signs.shape
         shapes = (count, deals), (count, total), (count,)
         forms, row_sums, squares = (torch.zeros(shape, dtype=torch.float64, device=self.home) for shape in shapes)
-        for i, j in current_processes().share(upper_pairs(parts(slice(0, total), height))):
+        pairs = list(current_processes().share(upper_pairs(parts(slice(0, total), height))))
+        for i, j in pairs:
             both, halves = 1 if i == j else 2, self._half_squares(i, j)
             for k, kernel in enumerate(self.kernels):
                 block = self._block(kernel, halves, is_diagonal=i == j)
@@ -66,6 +80,7 @@ class _Forms:
                 row_sums[k, i] += block.sum(1, dtype=torch.float64)
                 if i != j:
                     row_sums[k, j] += block.sum(0, dtype=torch.float64)
+            advance(1 / len(pairs))
         return tuple(own.cpu().numpy() for own in (forms, row_sums, squares))  # type: ignore[return-value]
 
     def _half_squares(self, i: slice, j: slice) -> "Tensor":

@@ -90,7 +90,7 @@ class GaussianRows:
 class PolynomialRows:
     """Rows with the kernel of KID; blocks of k."""
 
-    def __init__(self, rows: Rows, degree: int, gamma: float, coef0: float) -> None:
+    def __init__(self, rows: Sliced, degree: int, gamma: float, coef0: float) -> None:
         self.rows, self.degree, self.gamma, self.coef0 = rows, degree, gamma, coef0
 
     def __len__(self) -> int:
@@ -98,10 +98,12 @@ class PolynomialRows:
 
     @property
     def products(self) -> Products:
-        return self.rows.dtype, self.rows.shape[1]
+        first = self.rows[slice(0, 1)]
+        return first.dtype, first.shape[1]
 
     def diagonal(self) -> float:
-        return float(((self.gamma * _squared_norms(self.rows) + self.coef0) ** self.degree).sum(dtype=np.float64))
+        squares = np.concatenate([_squared_norms(self.rows[part]) for part in blocks(len(self))])
+        return float(((self.gamma * squares + self.coef0) ** self.degree).sum(dtype=np.float64))
 
     def block(self, i: slice, other: "PolynomialRows", j: slice) -> Rows:
         block: Rows = self.rows[i] @ other.rows[j].T

@@ -20,10 +20,12 @@ from typing import Any
 import numpy as np
 
 from ..common.arguments import MOST_REPEATS, check_seed, whole_number
+from ..common.progress import ShowProgress, show_no_progress
 from ..common.text import p_phrase
 from ..errors import ArgumentError
-from ..estimation.deal_forms import Family, Kernel, ScaledRows, forms_of
+from ..estimation.deal_forms import Advance, Family, Kernel, ScaledRows, forms_of
 from ..estimation.kernels import centre_of
+from ..metrics.mmd_cost import warn_of_deals
 from ..pictures.sources import subset_rows
 from .dealt_kernels import DealtKernels, step_down
 from .pooled_pictures import Sides, by_backbone, checked_sides, deals, nearest_of, ruler_of, taken
@@ -118,7 +120,13 @@ class JointTest:
 
 
 def joint_test(
-    *, reference: Any, generated: Any, permutations: int = PERMUTATIONS, max_rows: int = MOST_ROWS, seed: int = 0
+    *,
+    reference: Any,
+    generated: Any,
+    permutations: int = PERMUTATIONS,
+    max_rows: int = MOST_ROWS,
+    seed: int = 0,
+    progress: ShowProgress | None = None,
 ) -> JointTest:
     """Do two sets of pictures differ under any of several backbones, at any width of kernel? One exact p-value.
 
@@ -132,6 +140,8 @@ def joint_test(
         max_rows: pictures used in all, at least 40. Of more, a seeded subset of the larger set is taken, and the
             smaller is kept whole unless it has more than half of them.
         seed: of the deals, of the subset and of the median distance.
+        progress: shows how far it is, in pictures; None shows nothing. More than 10^12 multiplications warn
+            (CostWarning) of what they take.
 
     Returns:
         JointTest; a small p_value says that the sets differ. A large one does not say that they are equal. Where a set
@@ -160,12 +170,19 @@ def joint_test(
     caveats += _too_few(*counts)
     chosen = (taken(side, subset_rows(size, few, seed)) for side, size, few in zip(given, sizes, counts, strict=True))
     sides = Sides(*chosen)
-    every, distinct = _test(sides, permutations, seed, caveats), sides.distinct()
-    if distinct.counts == counts:
-        return every
+    pools, distinct = [_Pool(sides, seed)], sides.distinct()
     if min(distinct.counts) < 2:
-        return replace(every, caveats=(*every.caveats, "all pictures of a set are copies of one"))
-    return _larger(every, _test(distinct, permutations, seed, caveats))
+        caveats.append("all pictures of a set are copies of one")
+    elif distinct.counts != counts:
+        pools.append(_Pool(distinct, seed))
+    passes = [own for pool in pools for own in pool.passes]
+    warn_of_deals(*counts, passes, permutations + 1)
+    with (progress or show_no_progress)("joint test", sum(counts)) as advance:
+        tests = [
+            _test(pool, permutations, seed, caveats, lambda share: advance(share * sum(counts) / len(passes)))
+            for pool in pools
+        ]
+    return _larger(*tests) if len(tests) > 1 else tests[0]
 
 
 def _too_few(n: int, m: int) -> list[str]:
@@ -193,23 +210,44 @@ def _larger(every: JointTest, distinct: JointTest) -> JointTest:
     return replace(larger, caveats=(*larger.caveats, f"copies within a set: {counts}; {readings}; the larger is given"))
 
 
-def _test(sides: Sides, permutations: int, seed: int, caveats: Sequence[str]) -> JointTest:
-    """The test of these rows."""
-    pooled, is_reference = sides.pooled()
-    signs = deals(is_reference, permutations, seed)
-    rulers: dict[str, float] = {}
-    dealt: list[DealtKernels] = []
-    where: list[tuple[str, Kernel]] = []
-    for backbone, given in pooled.items():
-        rows = given.astype(np.float64)
-        if (ruler := ruler_of(rows, seed)) is not None:
-            rulers[backbone] = ruler
-            kernels = kernels_for(nearest_of(rows, ruler, seed))
-            scaled = ScaledRows(rows, centre_of(rows), ruler, min(kernel.width for kernel in kernels))
-            dealt.append(DealtKernels.of(forms_of(scaled, kernels, signs), signs))
-            where += [(backbone, kernel) for kernel in kernels]
-    if not dealt:
-        raise ArgumentError(f"all pictures have the same features on {', '.join(pooled)}; there is nothing to compare")
+class _Pool:
+    """The pictures of both sets, pooled, and what measures them under each backbone that tells any two apart."""
+
+    def __init__(self, sides: Sides, seed: int) -> None:
+        self.counts = sides.counts
+        self.rows, self.is_reference = sides.pooled()
+        self.rulers: dict[str, float] = {}
+        self.kernels: dict[str, tuple[Kernel, ...]] = {}
+        for backbone, given in self.rows.items():
+            rows = given.astype(np.float64)
+            if (ruler := ruler_of(rows, seed)) is not None:
+                self.rulers[backbone] = ruler
+                self.kernels[backbone] = kernels_for(nearest_of(rows, ruler, seed))
+        if not self.rulers:
+            raise ArgumentError(
+                f"all pictures have the same features on {', '.join(self.rows)}; there is nothing to compare"
+            )
+
+    @property
+    def passes(self) -> list[tuple[int, int]]:
+        """Feature dimensions and number of kernels of each backbone."""
+        return [(self.rows[backbone].shape[1], len(kernels)) for backbone, kernels in self.kernels.items()]
+
+    def scaled(self, backbone: str) -> ScaledRows:
+        """The rows under a backbone, in units of its ruler."""
+        rows = self.rows[backbone].astype(np.float64)
+        narrowest = min(kernel.width for kernel in self.kernels[backbone])
+        return ScaledRows(rows, centre_of(rows), self.rulers[backbone], narrowest)
+
+
+def _test(pool: _Pool, permutations: int, seed: int, caveats: Sequence[str], advance: Advance) -> JointTest:
+    """The test of these pictures; `advance` takes the share done of each backbone."""
+    signs, rulers = deals(pool.is_reference, permutations, seed), pool.rulers
+    where = [(backbone, kernel) for backbone, kernels in pool.kernels.items() for kernel in kernels]
+    dealt = [
+        DealtKernels.of(forms_of(pool.scaled(backbone), kernels, signs, advance), signs)
+        for backbone, kernels in pool.kernels.items()
+    ]
     differences = np.concatenate([own.differences for own in dealt])
     contrasts = np.concatenate([own.contrasts for own in dealt])
     p_value, adjusted = step_down(np.concatenate([differences, np.abs(contrasts)]))
@@ -219,8 +257,8 @@ def _test(sides: Sides, permutations: int, seed: int, caveats: Sequence[str]) ->
             where, differences[:, 0], contrasts[:, 0], *adjusted.reshape(2, -1), strict=True
         )
     )
-    if blind := [backbone for backbone in pooled if backbone not in rulers]:
+    if blind := [backbone for backbone in pool.rows if backbone not in rulers]:
         caveats = [*caveats, f"all pictures have the same features on {', '.join(blind)}, which is left out"]
     found = {name: min(own.p_value for own in findings if own.backbone == name) for name in rulers}
     parameters = {"seed": seed, "median_distance": rulers}
-    return JointTest(p_value, found, findings, *sides.counts, permutations, parameters, tuple(caveats))
+    return JointTest(p_value, found, findings, *pool.counts, permutations, parameters, tuple(caveats))

@@ -4,8 +4,9 @@
     unbiased  mean_{i!=j} k(x_i, x_j) + mean_{i!=j} k(y_i, y_j) - 2 mean_{ij} k(x_i, y_j)
     biased    the same means with the diagonals included
 
-By default the whole sets are used once: subsets add noise and cost more. The recipes average over random
-subsets as the tools do whose numbers they reproduce.
+By default the whole sets are used once: subsets add noise and cost more. Rows are float64, made block by block where a
+copy of a set would take more than 256 MiB. The recipes average over random subsets as the tools do whose numbers they
+reproduce.
 
     torch-fidelity   100 subsets of 1,000, RandomState(2020), reference rows drawn first, ddof 0
     torchmetrics     100 subsets of 1,000, torch's generator, reference first, ddof 0; the tool does not seed
@@ -21,12 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..common.arguments import MOST_REPEATS, check_seed, real_number, text, whole_number
+from ..common.row_collector import IN_MEMORY
 from ..errors import ArgumentError
 from ..estimation.estimate import Estimate
 from ..estimation.intervals import covering_copies, distance_estimate
 from ..estimation.kernel_device import device_of_kernels, kernels_beside
-from ..estimation.kernels import PolynomialRows, sums_between, sums_within
+from ..estimation.kernels import PolynomialRows, Sliced, sums_between, sums_within
 from ..estimation.shared_rows import without_copies
+from ..estimation.streamed_rows import ScaledRows
 from ..estimation.subset_sums import Draw, subset_values
 from ..estimation.ustatistics import Term, biased_value_of
 from .mmd import BIASED
@@ -105,7 +108,7 @@ def kernel_distance(
     parameters = {"recipe": recipe, "estimator": estimator, **kernel._asdict()}
     if recipe == "default":
         with kernels_beside(reference, generated):
-            return _whole(x.astype(np.float64), y.astype(np.float64), kernel, estimator, parameters)
+            return _whole(x, y, kernel, estimator, parameters)
     count = whole_number(_SUBSETS if subsets is None else subsets, "subsets", 1, MOST_REPEATS)
     wanted = whole_number(SUBSET_SIZE if subset_size is None else subset_size, "subset_size", 2)
     seed = None if seed is None else check_seed(seed)
@@ -120,8 +123,8 @@ class Kernel(NamedTuple):
     gamma: float
     coef0: float
 
-    def terms(self, x: Float, y: Float) -> tuple[Term, Term, Term]:
-        rows, others = PolynomialRows(x, *self), PolynomialRows(y, *self)
+    def terms(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[Term, Term, Term]:
+        rows, others = (PolynomialRows(_float64(own), *self) for own in (x, y))
         return (
             Term(1.0, sums_within(rows), "reference"),
             Term(1.0, sums_within(others), "generated"),
@@ -129,7 +132,14 @@ class Kernel(NamedTuple):
         )
 
 
-def _whole(x: Float, y: Float, kernel: Kernel, estimator: str, parameters: dict[str, Any]) -> Estimate:
+def _float64(rows: NDArray[Any]) -> Sliced:
+    """The rows in float64: a copy, or made block by block where that would be large."""
+    if rows.size * 8 <= IN_MEMORY:
+        return rows.astype(np.float64, copy=False)
+    return ScaledRows(rows, np.zeros(rows.shape[1]), np.float64, 1.0)
+
+
+def _whole(x: NDArray[Any], y: NDArray[Any], kernel: Kernel, estimator: str, parameters: dict[str, Any]) -> Estimate:
     terms, n, m = kernel.terms(x, y), len(x), len(y)
     estimate = distance_estimate(terms, n, m, parameters)
     a, b = without_copies(x), without_copies(y)

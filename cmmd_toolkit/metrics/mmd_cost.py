@@ -1,7 +1,8 @@
-"""What the exact squared MMD of large sets takes, measured on one block and said before it begins."""
+"""What the exact squared MMD and the joint test of large sets take, measured on one block and said before it begins."""
 
 import time
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -29,6 +30,24 @@ def warn_of_cost(n: int, m: int, dim: int, instead: str) -> None:
     warnings.warn(
         f"squared MMD of {n:,} and {m:,} pictures in {dim:,} dimensions takes {count:.1e} multiplications, about "
         f"{duration_text(seconds)} here; {instead}",
+        CostWarning,
+        stacklevel=3,
+    )
+
+
+def warn_of_deals(n: int, m: int, passes: Sequence[tuple[int, int]], deals: int) -> None:
+    """Warn, with CostWarning, of a joint test of n and m pictures of more than 10^12 multiplications; `passes` are the
+    feature dimensions and the number of kernels of each backbone."""
+    pairs = (n + m) ** 2 / 2
+    count = pairs * sum(dim + kernels * deals for dim, kernels in passes)
+    if count <= LARGE:
+        return
+    blocks = pairs / (BLOCK * BLOCK) / current_processes().count
+    of_deals = seconds_of_block(deals)  # a product with all deals, for each kernel
+    seconds = blocks * sum(seconds_of_block(dim) + kernels * of_deals for dim, kernels in passes)
+    warnings.warn(
+        f"the joint test of {n:,} and {m:,} pictures under {len(passes)} backbone{'s' * (len(passes) > 1)} takes "
+        f"{count:.1e} multiplications, about {duration_text(seconds)} here; half as many pictures take a quarter of it",
         CostWarning,
         stacklevel=3,
     )

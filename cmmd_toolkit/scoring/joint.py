@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from ..common.processes import current_processes
+from ..common.progress import ShowProgress
 from ..errors import ArgumentError
 from ..estimation.groups import holm
 from ..features.features import rows_needed
@@ -9,6 +11,7 @@ from ..inference.joint import joint_test
 from ..report.joint import JointAnswer, answer_text
 from ..sets.embed_sets import EmbeddedSets
 from ..sets.open_sets import OpenedSets
+from ..sets.run import Run
 
 Test = Literal["joint"]
 TESTS = ("joint",)
@@ -30,11 +33,14 @@ def check_joint(test: Test | None, sets: OpenedSets) -> None:
 def joint_answers(sets: EmbeddedSets) -> tuple[list[JointAnswer], list[str]]:
     """One answer a generated set, p-values corrected for their number; and remarks."""
     reference, *generated = map(sets.mmd_rows, range(len(sets.features)))
+    first, *others = sets.sides
     tests = [
-        joint_test(reference=reference, generated=own, seed=sets.run.seed).among(len(generated)) for own in generated
+        joint_test(
+            reference=reference, generated=own, seed=sets.run.seed, progress=_progress(sets.run, side.short)
+        ).among(len(generated))
+        for own, side in zip(generated, others, strict=True)
     ]
     adjusted = holm({i: test.p_value for i, test in enumerate(tests)})
-    first, *others = sets.sides
     answers = [
         JointAnswer(first.label, side.label, adjusted[i], answer_text(first.short, side.short, test, adjusted[i]), test)
         for i, (side, test) in enumerate(zip(others, tests, strict=True))
@@ -45,3 +51,11 @@ def joint_answers(sets: EmbeddedSets) -> tuple[list[JointAnswer], list[str]]:
         for caveat in test.caveats
     ]
     return answers, remarks
+
+
+def _progress(run: Run, name: str) -> ShowProgress | None:
+    """That of the run, with the name of the set; of several processes one shows its part."""
+    if run.progress is None or not current_processes().is_main:
+        return None
+    show = run.progress
+    return lambda title, total: show(f"{title} of {name}", total)

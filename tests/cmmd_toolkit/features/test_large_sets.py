@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from pictures import gaussian, smooth_picture, write_pictures
 
-from cmmd_toolkit import Features, InputError, compare, embed, frechet_distance, rank, squared_mmd
+from cmmd_toolkit import Features, InputError, compare, embed, frechet_distance, kernel_distance, rank, squared_mmd
 from cmmd_toolkit.common import row_collector, safetensors_file
 from cmmd_toolkit.common.row_collector import RowCollector, empty_rows, gathered, row_blocks
 from cmmd_toolkit.features import matrices, unit_rows
-from cmmd_toolkit.metrics import mmd
+from cmmd_toolkit.metrics import kid, mmd
 
 MIB = 2**20
 
@@ -24,7 +24,7 @@ MIB = 2**20
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every limit so low that the sets of these tests are large."""
-    for module in (row_collector, matrices, unit_rows, mmd):
+    for module in (row_collector, matrices, unit_rows, kid, mmd):
         monkeypatch.setattr(module, "IN_MEMORY", 1000)
     monkeypatch.setattr(safetensors_file, "_MAPPED", 1000)
 
@@ -120,12 +120,26 @@ def test_streamed_kernel_rows_give_the_same_sums(
     assert estimates[0] == estimates[1]
 
 
+@pytest.mark.parametrize("estimator", ["unbiased", "biased"])
+def test_whole_set_kid_in_blocks_has_the_same_value(estimator: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = (gaussian(rows, 7, seed=rows).astype(np.float32) for rows in (2500, 1100))
+    x[3] = x[4]
+    estimates = []
+    for limit in (row_collector.IN_MEMORY, 100):
+        monkeypatch.setattr(kid, "IN_MEMORY", limit)
+        estimates.append(kernel_distance(reference=x, generated=y, estimator=estimator))
+    assert estimates[0] == estimates[1]
+
+
 @pytest.mark.slow
-def test_streamed_kernel_rows_hold_no_copy_of_a_set(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("metric", ["mmd", "kid"])
+def test_streamed_kernel_rows_hold_no_copy_of_a_set(metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = (gaussian(rows, 512, seed=rows).astype(np.float32) for rows in (16_000, 1000))  # 31 MiB, 62 as float64
 
     def peak(limit: int) -> int:
-        monkeypatch.setattr(mmd, "IN_MEMORY", limit)
+        monkeypatch.setattr(kid if metric == "kid" else mmd, "IN_MEMORY", limit)
+        if metric == "kid":
+            return peak_of(lambda: kernel_distance(reference=x, generated=y))
         return peak_of(lambda: squared_mmd(reference=x, generated=y, bandwidth=30.0))
 
     peak(100)  # imports

@@ -1,16 +1,20 @@
 """Laws of the joint test: moments over all deals, exactness, who sees what, and what is refused."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import combinations
 
 import numpy as np
 import pytest
+import torch
 
-from cmmd_toolkit import ArgumentError, Features, joint_test, two_sample_test
-from cmmd_toolkit.estimation import deal_forms
+from cmmd_toolkit import ArgumentError, CostWarning, Features, joint_test, two_sample_test
+from cmmd_toolkit.estimation import deal_forms, device_forms
 from cmmd_toolkit.estimation.deal_forms import ScaledRows, forms_of
 from cmmd_toolkit.estimation.device_forms import forms_on
 from cmmd_toolkit.inference.dealt_kernels import DealtKernels, step_down
 from cmmd_toolkit.inference.joint import kernels_for
+from cmmd_toolkit.metrics import mmd_cost
 
 Rows = np.ndarray
 KERNELS = kernels_for(nearest=0.2)
@@ -226,3 +230,54 @@ def test_products_of_float32_leave_what_float64_finds(monkeypatch: pytest.Monkey
     double = DealtKernels.of(forms_of(ScaledRows(rows, np.zeros(64), 11.3, 0.2), KERNELS, labels), labels)
     assert np.abs(single.differences - double.differences).max() < 1e-3
     assert np.abs(single.contrasts - double.contrasts).max() < 1e-3
+
+
+# ---- what it takes --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("copies", [0, 9])
+def test_progress_goes_from_nothing_to_all_pictures(copies: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cmmd_toolkit.estimation.blocks.BLOCK", 64)
+    x, y = draws(150, 3, seed=1), draws(120, 3, seed=2)
+    x[:copies] = x[0]
+    shown: list[float] = []
+
+    @contextmanager
+    def progress(name: str, total: int | None) -> Iterator[object]:
+        assert (name, total) == ("joint test", 270)
+        yield shown.append
+
+    sides = [{"one": rows, "two": rows[:, :2], "blind": np.ones((len(rows), 2))} for rows in (x, y)]
+    joint_test(reference=sides[0], generated=sides[1], permutations=19, progress=progress)
+    assert len(shown) > 20
+    assert min(shown) > 0
+    assert sum(shown) == pytest.approx(270)
+
+
+def test_progress_goes_back_where_a_device_begins_again_with_smaller_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, labels = ScaledRows(draws(600, 3, seed=1), np.zeros(3), 3.0, 0.2), np.sign(draws(600, 9, seed=2))
+    whole, made, shown = device_forms._Forms._block, [], []
+
+    def block(self: object, kernel: object, halves: torch.Tensor, *, is_diagonal: bool) -> torch.Tensor:
+        made.append(kernel)
+        if len(halves) == 256 and len(made) > 2 * len(KERNELS):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole(self, kernel, halves, is_diagonal=is_diagonal)
+
+    monkeypatch.setattr(device_forms._Forms, "_block", block)
+    forms_on("cpu", rows, KERNELS, labels.astype(np.float32), shown.append, height=256)
+    assert min(shown) < 0
+    assert sum(shown) == pytest.approx(1)
+
+
+def test_a_long_test_is_said_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mmd_cost, "LARGE", 1e6)
+    x, y = draws(60, 5, seed=1), draws(40, 5, seed=2)
+    text = (
+        r"the joint test of 60 and 40 pictures under 1 backbone takes 8\.2e\+05 multiplications, "
+        r"about \d+ seconds? here; half as many pictures take a quarter of it"
+    )
+    joint_test(reference=x, generated=y, permutations=19)  # warns of nothing
+    monkeypatch.setattr(mmd_cost, "LARGE", 8e5)
+    with pytest.warns(CostWarning, match=text):
+        joint_test(reference=x, generated=y, permutations=19)

@@ -9,6 +9,7 @@ from dit_models import random_model
 from torch import Tensor, nn
 
 from dit_generators import Guidance
+from dit_generators.attention.choose import views_of_qkv
 from dit_generators.attention.engines import flex
 from dit_generators.attention.window import window_attention
 from dit_generators.diffusion.guidance import guided
@@ -141,12 +142,11 @@ def test_flex_attention_is_compiled_once_for_all_windows_and_batches_of_two_or_m
 
     monkeypatch.setattr(flex, "_compiled", lambda: torch.compile(flex_attention, dynamic=False, backend=graphs))
     monkeypatch.setattr(flex, "check_flex", lambda *_: None)  # which compiles a tiny one
-    generator = torch.Generator().manual_seed(0)
 
     def attend(batch: int, window: int = 3) -> None:
-        query = torch.randn(batch, 2, 64, 8, generator=generator)
-        result = window_attention(query, query, query, grid=8, window=window, engine="flex")
-        torch.testing.assert_close(result, window_attention(query, query, query, grid=8, window=window))
+        views = views_of_qkv((batch, 2, 64, 8), torch.zeros(1))
+        result = window_attention(*views, grid=8, window=window, engine="flex")
+        torch.testing.assert_close(result, window_attention(*views, grid=8, window=window))
 
     with torch.no_grad():
         for batch in (3, 2, 8, 5, 17):

@@ -205,7 +205,7 @@ def _show(record: "PaperRecord") -> None:
 
     from ..report.terminal import print_report
 
-    print_report(record, Console(highlight=False), lambda text: in_flags(text, root_command()))
+    print_report(record, Console(highlight=False), with_flags)
 
 
 def say(sentences: Iterable[str]) -> None:
@@ -224,9 +224,9 @@ def fitting(sentence: str) -> str:
     return "\n".join(wrapped(sentence, console.width)) if console.is_terminal else sentence
 
 
-def root_command() -> click.Command:
-    """The command that is running, the whole of `cmmd` as a rule."""
-    return click.get_current_context().find_root().command
+def with_flags(text: str) -> str:
+    """A sentence in which arguments are named as they are typed, in the command that is running."""
+    return in_flags(text, click.get_current_context().find_root().command)
 
 
 def command_line() -> str:

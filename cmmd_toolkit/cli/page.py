@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..common.flags import in_flags
-from .options import root_command
+from .options import with_flags
 
 if TYPE_CHECKING:
     from ..report.contrast import Contrast
@@ -35,21 +34,27 @@ def page_from(given: dict[str, Any], *, with_exhibit: bool = True) -> Callable[[
     if file is None:
         return lambda _document: []
 
-    from ..common.files import check_writable, path_of
     from ..common.progress import show_progress
+
+    check_page(file)
+    return lambda document: [lambda: in_typed_words(document).save_html(file, progress=show_progress)]
+
+
+def check_page(file: str) -> None:
+    """Raise ArgumentError or InputError unless a page can be written there."""
+    from ..common.files import check_writable, path_of
     from ..report.page.page import check_page_name
 
     check_page_name(path_of(file))
     check_writable(path_of(file))
-    return lambda document: [lambda: in_typed_words(document).save_html(file, progress=show_progress)]
 
 
 def in_typed_words(document: "Named") -> "Named":
     """The record as its page is read by who typed a command: warnings and remarks name flags."""
     from ..report.plan import Plan
 
-    typed = tuple(in_flags(text, root_command()) for text in document.warnings)
+    typed = tuple(map(with_flags, document.warnings))
     if isinstance(document, Plan):
-        needs = tuple(replace(need, remark=in_flags(need.remark, root_command())) for need in document.needs)
+        needs = tuple(replace(need, remark=with_flags(need.remark)) for need in document.needs)
         document = replace(document, needs=needs)
     return replace(document, warnings=typed)

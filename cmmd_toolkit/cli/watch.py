@@ -1,14 +1,25 @@
 """`cmmd watch`."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..common.completion import FILE
 from ..common.examples import examples
+from ..common.streams import kept_for_results
 from ..common.text import in_lines
 from ..errors import ArgumentError
-from .options import bandwidth_option, command_line, network_options, parse_shared, picture_options, say
+from .options import (
+    bandwidth_option,
+    command_line,
+    network_options,
+    parse_shared,
+    picture_options,
+    say,
+    with_flags,
+)
+from .page import check_page
 
 if TYPE_CHECKING:
     from ..commands.watch_folder import FolderWatch
@@ -81,21 +92,23 @@ def watch(reference: str, folder: str, **given: Any) -> int:
     parse_shared(given)
     ways = {name: given.pop(name) for name in ("once", "every", "idle")}
     stops, board_folder = given.pop("stop_when") is not None, given.pop("tensorboard")
-    html = _checked_page(given.pop("html_file"))
-    watched = _opened(reference, folder, 0.0 if ways["once"] else given.pop("settle"), given)
+    if (html := given.pop("html_file")) is not None:
+        check_page(html)
+    with kept_for_results():
+        watched = _opened(reference, folder, 0.0 if ways["once"] else given.pop("settle"), given)
 
     from rich.console import Console
 
     from ..report.screen.live import shown_looks
 
-    console = Console(highlight=False)
+    console = Console(file=sys.stdout, highlight=False)
     board = _board(board_folder, watched.record)
     alarmed = stops and watched.record is not None and watched.record.alarm is not None
     warned: set[str] = set()
-    with shown_looks(console, watched.record) as shown:
+    with shown_looks(console, watched.record) as shown, kept_for_results():
         for new in () if alarmed else watched.looks(**ways):
             if isinstance(new, str):
-                shown.update(watched.record, _in_flags(new))
+                shown.update(watched.record, with_flags(new))
                 warned.add(new)
                 continue
             record = watched.record
@@ -127,16 +140,6 @@ def _opened(reference: str, folder: str, settle: float, given: dict[str, Any]) -
     return FolderWatch(reference, watched, run, file, alpha, bandwidth)
 
 
-def _checked_page(name: str | None) -> str | None:
-    if name is not None:
-        from ..common.files import check_writable, path_of
-        from ..report.page.page import check_page_name
-
-        check_page_name(path_of(name))
-        check_writable(path_of(name))
-    return name
-
-
 def _board(folder: str | None, record: "Watching | None") -> Any:
     if folder is None:
         return None
@@ -154,14 +157,6 @@ def _written(record: "Watching", look: "Look", html: str | None, board: Any) -> 
         board.add(look)
 
 
-def _in_flags(text: str) -> str:
-    """The options in a sentence as they are typed."""
-    from ..common.flags import in_flags
-    from .options import root_command
-
-    return in_flags(text, root_command())
-
-
 def _told(watched: "FolderWatch", live: bool, alarmed: bool, warned: set[str]) -> int:
     """What the run shows, at its end; a terminal has the table already, and what it was `warned` of."""
     record, waiting = watched.record, watched.folder.unfinished()
@@ -170,7 +165,7 @@ def _told(watched: "FolderWatch", live: bool, alarmed: bool, warned: set[str]) -
     elif not live:
         click.echo(in_lines(record.verdicts()), nl=False)
     if record is not None and live:
-        left = [_in_flags(warning) for warning in record.warnings if warning not in warned]
+        left = [with_flags(warning) for warning in record.warnings if warning not in warned]
         click.echo(in_lines(f"warning: {warning}" for warning in left), nl=False, err=True)
     if waiting:
         sets, them = ("1 set of samples was", "it") if waiting == 1 else (f"{waiting} sets of samples were", "them")

@@ -32,7 +32,7 @@ from ..sets.named import as_sources
 from ..sets.open_sets import open_sets
 from ..sets.run import Backbones, Paths, Run, StorePath
 from ..sets.side import check_rows
-from .joint import joint_of, placed
+from .over_backbones import over_backbones, placed
 
 Metric = Literal["mmd", "fd"]
 
@@ -110,7 +110,7 @@ def rank(
         sets = rankable_sets(reference, generated, run, spec, paired, bandwidth)
         scores = [_scores(sets, k, number, bandwidth, paired) for k in range(len(sets.backbones))]
         orders = [_order(sets, k, number, own, paired, alpha) for k, own in enumerate(scores)]
-        joint = joint_of(sets, scores, orders, paired, alpha) if len(orders) > 1 else None
+        joint = over_backbones(sets, scores, orders, paired, alpha) if len(orders) > 1 else None
         ranking = _ranking(sets, orders, joint, alpha, paired)
         return replace(ranking, exhibit=exhibit_of(sets, exhibit, bandwidth))
 

@@ -8,10 +8,9 @@ from ..errors import ArgumentError
 from ..features.unit_rows import SomeRows
 from ..inference.checkpoints import LEAST_ROWS
 from ..inference.looks import Compared, Looks
+from ..inference.pooled_pictures import BARE, by_backbone, check_same_pictures
 from ..metrics.mmd import Bandwidth, MmdReference, MmdScore, check_bandwidth
-from ..report.watching import FIRST, Look, LookScore, Watching, step_of
-
-ONE = "features"  # what the backbone of bare features is called
+from ..report.watching import FIRST, Look, LookScore, Watching, best_of, step_of
 
 
 class Watch:
@@ -38,11 +37,10 @@ class Watch:
         self._looks = Looks(alpha)
         self._rulers = {
             backbone: MmdReference(rows, bandwidth, "unbiased", seed)
-            for backbone, rows in _by_backbone(reference).items()
+            for backbone, rows in _by_backbone(reference, "reference").items()
         }
         _check_counts({backbone: len(ruler.rows) for backbone, ruler in self._rulers.items()}, "reference")
         self._seen: list[Look] = []
-        self._best: str | None = None
 
     def look(self, samples: Any, name: str | None = None) -> Look:
         """Score the samples of one checkpoint.
@@ -59,7 +57,7 @@ class Watch:
         Raises:
             ArgumentError: other backbones or another width, too few rows, NaN or infinity, a name for the second time.
         """
-        given = _by_backbone(samples)
+        given = _by_backbone(samples, "samples")
         if set(given) != set(self._rulers):
             raise ArgumentError(
                 f"samples: expected features of {', '.join(self._rulers)}, got {', '.join(map(str, given))}"
@@ -71,11 +69,7 @@ class Watch:
         _check_counts(
             {own: score.estimate.n_generated or 0 for own, score in zip(self._rulers, scores, strict=True)}, name
         )
-        before = self._best
-        compared = self._looks.add(scores)
-        if self._looks.best == tuple(scores):
-            self._best = name
-        self._seen.append(self._result(name, scores, compared, before))
+        self._seen.append(self._result(name, scores, self._looks.add(scores)))
         return self._seen[-1]
 
     def record(
@@ -98,17 +92,18 @@ class Watch:
     @property
     def best(self) -> str | None:
         """The name of the look with the least squared MMD so far, on the first backbone."""
-        return self._best
+        best = best_of(self._seen)
+        return None if best is None else best.name
 
     def go_on(self, record: Watching, best: Any) -> None:
         """Take up the looks of an earlier process before the first of this one; `best` are the features of its best."""
         assert record.best is not None
-        given = _by_backbone(best)
+        given = _by_backbone(best, "best")
         scores = tuple(ruler.score(given[backbone], record.best.name) for backbone, ruler in self._rulers.items())
         self._looks = Looks(self._looks.alpha, len(record.looks), scores)
-        self._seen, self._best = list(record.looks), record.best.name
+        self._seen = list(record.looks)
 
-    def _result(self, name: str, scores: Sequence[MmdScore], compared: Compared | None, before: str | None) -> Look:
+    def _result(self, name: str, scores: Sequence[MmdScore], compared: Compared | None) -> Look:
         found = []
         for k, (backbone, score) in enumerate(zip(self._rulers, scores, strict=True)):
             difference = None if compared is None else compared.tests[k].difference
@@ -120,20 +115,16 @@ class Watch:
             step_of(name, self._looks.count),
             scores[0].estimate.n_generated or 0,
             tuple(found),
-            before,
+            self.best,
             None if compared is None else compared.worse,
             None if compared is None else compared.better,
             FIRST if compared is None else compared.verdict,
         )
 
 
-def _by_backbone(features: Any) -> Mapping[str, SomeRows]:
+def _by_backbone(features: Any, name: str) -> Mapping[str, SomeRows]:
     """A mapping as it is, anything else as the one backbone there is."""
-    if not isinstance(features, Mapping):
-        return {ONE: features}
-    if not features:
-        raise ArgumentError("expected features by the names of backbones, got none")
-    return features
+    return by_backbone(features, name) if isinstance(features, Mapping) else {BARE: features}
 
 
 def _check_counts(counts: Mapping[str, int], name: str) -> None:
@@ -141,6 +132,4 @@ def _check_counts(counts: Mapping[str, int], name: str) -> None:
     least = min(counts.values())
     if least < LEAST_ROWS:
         raise ArgumentError(f"{name}: watching takes at least {LEAST_ROWS} pictures a side, got {least}")
-    if max(counts.values()) > least:
-        found = ", ".join(f"{count:,} on {backbone}" for backbone, count in counts.items())
-        raise ArgumentError(f"{name}: expected the same pictures under every backbone, got {found}")
+    check_same_pictures(counts, name)

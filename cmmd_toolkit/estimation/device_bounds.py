@@ -8,7 +8,7 @@ from ..common.devices import memory_of
 from .blocks import Pair
 from .device_rows import Uploaded, as_tensor
 from .pair_distances import Bounds, Float, Index, Near, Pairs
-from .streamed_rows import ScaledRows
+from .streamed_rows import StreamedRows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +28,7 @@ class DeviceBounds(Bounds):
             self.placed_lows = [as_tensor(own).to(device) for own in self.lows]
 
     def _placed(self, rows: Any) -> Uploaded:
-        return Uploaded(ScaledRows(rows, self.centre.astype(np.float64), self.dtype, self.scale), self.device)
+        return Uploaded(StreamedRows(rows, self.centre.astype(np.float64), self.dtype, self.scale), self.device)
 
     def block(self, part: Pair) -> "Tensor":
         i, j = part

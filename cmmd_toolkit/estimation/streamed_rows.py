@@ -13,7 +13,7 @@ from .kernels import GaussianRows, Rows, Vector
 _KEPT = 6  # blocks: a row of blocks uses its first factor again and again
 
 
-class ScaledRows:
+class StreamedRows:
     """Rows less the centre, times a factor, made whenever a slice is looked at."""
 
     def __init__(self, rows: SomeRows, centre: Vector, dtype: type[np.floating[Any]], factor: float) -> None:
@@ -42,6 +42,6 @@ class StreamedGaussianRows(GaussianRows):
     """`GaussianRows` without a scaled copy of the rows: the same blocks to the last bit."""
 
     def __init__(self, rows: SomeRows, centre: Vector, dtype: type[np.floating[Any]], gamma: float) -> None:
-        self.scaled = ScaledRows(rows, centre, dtype, float(np.sqrt(2.0 * gamma)))
+        self.scaled = StreamedRows(rows, centre, dtype, float(np.sqrt(2.0 * gamma)))
         own = (self.scaled[part] for part in blocks(len(rows)))
         self.half_norms = np.concatenate([np.einsum("ij,ij->i", part, part) for part in own]) / 2

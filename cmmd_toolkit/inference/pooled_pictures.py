@@ -73,11 +73,15 @@ def checked_sides(
         except ArgumentError as error:
             raise ArgumentError(f"{backbone}: {error}" if len(reference) > 1 else str(error)) from error
     for name, side in zip(Sides._fields, sides, strict=True):
-        counts = {backbone: len(rows) for backbone, rows in side.items()}
-        if len(set(counts.values())) > 1:
-            found = ", ".join(f"{count:,} on {backbone}" for backbone, count in counts.items())
-            raise ArgumentError(f"{name}: expected the same pictures under every backbone, got {found}")
+        check_same_pictures({backbone: len(rows) for backbone, rows in side.items()}, name)
     return sides
+
+
+def check_same_pictures(counts: Mapping[str, int], name: str) -> None:
+    """Raise ArgumentError where the numbers of pictures differ from backbone to backbone."""
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{count:,} on {backbone}" for backbone, count in counts.items())
+        raise ArgumentError(f"{name}: expected the same pictures under every backbone, got {found}")
 
 
 def taken(side: Mapping[str, SomeRows], chosen: NDArray[np.int64]) -> dict[str, NDArray[Any]]:

@@ -83,6 +83,12 @@ class Contrast(PaperRecord):
     )
     exhibit: Exhibit | str = field(default=NOT_ASKED, repr=False, compare=False, metadata=NOT_SAVED)
 
+    @property
+    def short_names(self) -> tuple[str, str, str]:
+        """Of the reference, the first and the second set, as `short_labels` makes them."""
+        short = short_labels((self.reference, self.first, self.second))
+        return short[self.reference], short[self.first], short[self.second]
+
     def save_sheet(self, path: str | Path) -> None:
         """Write the listed pictures as a contact sheet, a PNG; as `Explanation.save_sheet`."""
         from .sheet import contrast_blocks, save_blocks
@@ -111,11 +117,9 @@ class Contrast(PaperRecord):
 
     def __str__(self) -> str:
         lines = [f"Reference: {self.reference}   First: {self.first}   Second: {self.second}"]
-        short = short_labels((self.reference, self.first, self.second))
-        names = short[self.reference], short[self.first], short[self.second]
         for section in self.sections:
             lines += ["", section_title(section)]
-            for entries, title in contrast_lists(section, names):
+            for entries, title in contrast_lists(section, self.short_names):
                 lines += ["", title, *align(entry_rows(entries), left=(1, 4))]
         return in_lines([*lines, "", *LEGEND.split("\n"), *self.remarks()])
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..common.files import path_of
+from ..common.labels import short_labels
 from ..common.text import align, fixed_text, in_lines, interval_text, number_text
 from .document import NOT_SAVED
 from .exhibit import NOT_ASKED, Exhibit
@@ -52,6 +53,12 @@ class Explanation(PaperRecord):
         default=(IN_A_FILE, IN_A_FILE), repr=False, compare=False, metadata=NOT_SAVED
     )
     exhibit: Exhibit | str = field(default=NOT_ASKED, repr=False, compare=False, metadata=NOT_SAVED)
+
+    @property
+    def short_names(self) -> tuple[str, str]:
+        """Of the reference and the generated set, as `short_labels` makes them."""
+        short = short_labels((self.reference, self.generated))
+        return short[self.reference], short[self.generated]
 
     def save_sheet(self, path: str | Path) -> None:
         """Write the listed pictures as a contact sheet, a PNG, atomically; each is read again from its set.

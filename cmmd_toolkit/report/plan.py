@@ -67,6 +67,11 @@ class Need:
     both: bool
     remark: str = ""
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What its numbers of pictures are headed by."""
+        return ("Pictures per set",) if self.both else ("Same way", "Different ways")
+
 
 @dataclass(frozen=True)
 class Plan(PaperRecord):
@@ -187,11 +192,10 @@ def _error(need: "Need") -> float | None:
 
 def size_rows(need: "Need") -> list[tuple[str, ...]]:
     """The differences as texts, the headings first."""
-    columns = ("Pictures per set",) if need.both else ("Same way", "Different ways")
-    rows: list[tuple[str, ...]] = [("Difference", "", *columns)]
+    rows: list[tuple[str, ...]] = [("Difference", "", *need.columns)]
     for size in need.sizes:
-        rows.append((difference_text(size.difference), size.about, *size.counts[: len(columns)]))
-    return rows if need.sizes else [*rows, ("-", "none to plan for", *("-" for _ in columns))]
+        rows.append((difference_text(size.difference), size.about, *size.counts[: len(need.columns)]))
+    return rows if need.sizes else [*rows, ("-", "none to plan for", *("-" for _ in need.columns))]
 
 
 def count_text(n: int | None, as_many: int) -> str:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw, ImageFont
 
 from ..common.files import atomic_path
-from ..common.labels import short_labels
 from ..common.text import fixed_text, number_text, printable
 from ..errors import ArgumentError, InputError
 from .modes import mode_sentence
@@ -70,24 +69,24 @@ def check_sheet_name(path: Path) -> None:
 def explanation_blocks(explanation: "Explanation") -> list[Block]:
     """For each backbone over-represented generated pictures, under-represented reference ones, strays, and modes."""
     (reference, generated), blocks = explanation.pictures, []
-    short = short_labels((explanation.reference, explanation.generated))
+    real, made = explanation.short_names
     for section in explanation.sections:
         value = f"Squared MMD {number_text(section.squared_mmd.value, section.squared_mmd.standard_error)}"
         blocks += [
             _block(
-                f"{section.backbone}: over-represented generated pictures, {short[explanation.generated]}",
+                f"{section.backbone}: over-represented generated pictures, {made}",
                 f"Lowest witness: far from the reference, crowded by generated pictures. {value}.",
                 section.alien,
                 generated,
             ),
             _block(
-                f"{section.backbone}: under-represented reference pictures, {short[explanation.reference]}",
+                f"{section.backbone}: under-represented reference pictures, {real}",
                 "Highest witness: real pictures where generated ones are rare.",
                 section.uncovered,
                 reference,
             ),
             _block(
-                f"{section.backbone}: strays among the generated pictures, {short[explanation.generated]}",
+                f"{section.backbone}: strays among the generated pictures, {made}",
                 "Farthest from every real picture. A few of them hardly move squared MMD.",
                 section.strays,
                 generated,
@@ -104,22 +103,19 @@ def explanation_blocks(explanation: "Explanation") -> list[Block]:
 
 def _mode_block(explanation: "Explanation", backbone: str, place: int, mode: "Mode") -> Block:
     """A row of pictures of the set that has more of a kind."""
-    reference, generated = explanation.pictures
-    pictures, name = (generated, explanation.generated) if mode.shows_generated else (reference, explanation.reference)
+    reference, generated = zip(explanation.pictures, explanation.short_names, strict=True)
+    pictures, name = generated if mode.shows_generated else reference
     title = f"{backbone}: {mode_sentence(mode, place)}"
     if isinstance(pictures, str):
         return Block(title, f"Not shown: {pictures}", ())
-    short = short_labels((explanation.reference, explanation.generated))[name]
     cells = [Cell(pictures[own.row], own.name, "") for own in mode.typical]
-    return Block(title, f"Typical pictures of {short}, which has more of them here. Below each: name.", cells)
+    return Block(title, f"Typical pictures of {name}, which has more of them here. Below each: name.", cells)
 
 
 def contrast_blocks(contrast: "Contrast") -> list[Block]:
     """Four blocks for each backbone: the worst pictures of both sets, and reference pictures nearer to either."""
     from .contrast import contrast_lists, section_title
 
-    short = short_labels((contrast.reference, contrast.first, contrast.second))
-    names = short[contrast.reference], short[contrast.first], short[contrast.second]
     reference, first, second = contrast.pictures
     sides = first, second, reference, reference
     return [
@@ -130,7 +126,7 @@ def contrast_blocks(contrast: "Contrast") -> list[Block]:
             sides[place],
         )
         for section in contrast.sections
-        for place, (entries, title) in enumerate(contrast_lists(section, names))
+        for place, (entries, title) in enumerate(contrast_lists(section, contrast.short_names))
     ]
 
 

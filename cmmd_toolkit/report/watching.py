@@ -1,7 +1,7 @@
 """The looks at a run, and their plain text."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -98,7 +98,7 @@ class Watching(Document):
     @property
     def best(self) -> Look | None:
         """The look with the least squared MMD on the first backbone, None before any."""
-        return min(self.looks, key=lambda look: look.scores[0].value, default=None)
+        return best_of(self.looks)
 
     @property
     def alarm(self) -> Look | None:
@@ -148,6 +148,11 @@ def look_rows(look: Look) -> list[tuple[str, ...]]:
         facts = (look.name, own.backbone, f"{look.n:,}", *numbers, interval_text(own.difference_interval, error))
         rows.append((*facts, _evidence(look.evidence_worse), look.verdict) if k == 0 else (*facts, "", ""))
     return rows
+
+
+def best_of(looks: Sequence[Look]) -> Look | None:
+    """The first look with the least squared MMD on the first backbone, None of none."""
+    return min(looks, key=lambda look: look.scores[0].value, default=None)
 
 
 def sentence(look: Look) -> str:

@@ -12,6 +12,7 @@ from ..exhibit import Exhibit
 from ..explanation import Explanation
 from ..modes import MODES_LEGEND, mode_rows, modes_title
 from ..order import Order
+from ..paper.pictures import lists_of
 from ..plan import Need, Plan, answer, plan_notes, plan_title, size_rows
 from ..ranking import Ranking
 from ..report import Report, Table, tables
@@ -73,8 +74,7 @@ def _(ranking: Ranking, progress: ShowProgress | None) -> Page:
 
 @page_of.register
 def _(explanation: Explanation, progress: ShowProgress | None) -> Page:
-    short = short_labels((explanation.reference, explanation.generated))
-    reference, generated = short[explanation.reference], short[explanation.generated]
+    reference, generated = explanation.short_names
     lead = []
     for section in explanation.sections:
         estimate = section.squared_mmd
@@ -89,8 +89,7 @@ def _(explanation: Explanation, progress: ShowProgress | None) -> Page:
 
 @page_of.register
 def _(contrast: Contrast, progress: ShowProgress | None) -> Page:
-    short = short_labels((contrast.reference, contrast.first, contrast.second))
-    names = short[contrast.reference], short[contrast.first], short[contrast.second]
+    names = contrast.short_names
     found = differences_of(contrast.sections, names)
     lists = [(f"{own.backbone}: {listed.title}", listed.entries) for own in found for listed in own.lists]
     parts = _shown(contrast.exhibit, lists, progress)
@@ -222,11 +221,10 @@ def _shown(
 
 
 def _lists_of(explanation: Explanation) -> list[tuple[str, Sequence[Entry]]]:
-    names = {"over-represented": "alien", "under-represented": "uncovered", "strays": "strays"}
     return [
-        (f"{section.backbone}: {name}", getattr(section, own))
+        (f"{section.backbone}: {name}", entries)
         for section in explanation.sections
-        for name, own in names.items()
+        for name, entries in lists_of(section).items()
     ]
 
 

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from ...common.labels import short_labels
 from .panel import Dots, Point
 from .pictures import entry_rows, picture_cells
 from .rows import Row
@@ -53,8 +52,7 @@ def tables_of(contrast: "Contrast", section: "ContrastSection") -> list[PaperTab
     )
     headings = [Heading(name, is_name=True) for name in ("List", "Picture")]
     headings += [Heading("Witness"), Heading("Change"), Heading("Nearest", is_name=True), Heading("Distance")]
-    short = short_labels((contrast.reference, contrast.first, contrast.second))
-    first, second = short[contrast.first], short[contrast.second]
+    _, first, second = contrast.short_names
     lists = lists_of(section, *((first, second) if first != second else ("the first", "the second")))
     rows = [picture_cells(name, own) for name, entries in lists.items() for own in entries]
     about = ("explain", section.backbone, contrast.reference, contrast.first, contrast.second)

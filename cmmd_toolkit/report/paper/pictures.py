@@ -26,7 +26,8 @@ _NOTE = (
 )
 
 
-def _lists(section: "Section") -> dict[str, tuple["Entry", ...]]:
+def lists_of(section: "Section") -> dict[str, tuple["Entry", ...]]:
+    """The lists by their names in words."""
     return {words: getattr(section, name) for name, words in _LISTS.items()}
 
 
@@ -36,7 +37,7 @@ def tidy_rows(explanation: "Explanation") -> list[Row]:
     return [
         row
         for section in explanation.sections
-        for row in entry_rows({**sides, "backbone": section.backbone}, _lists(section))
+        for row in entry_rows({**sides, "backbone": section.backbone}, lists_of(section))
     ]
 
 
@@ -75,7 +76,7 @@ def _table(explanation: "Explanation", section: "Section") -> PaperTable:
     )
     headings = [Heading(name, is_name=True) for name in ("List", "Picture")]
     headings += [Heading("Witness"), Heading("Change"), Heading("Nearest", is_name=True), Heading("Distance")]
-    rows = tuple(picture_cells(name, entry) for name, entries in _lists(section).items() for entry in entries)
+    rows = tuple(picture_cells(name, entry) for name, entries in lists_of(section).items() for entry in entries)
     about = ("explain", section.backbone, explanation.reference, explanation.generated)
     return PaperTable(caption, tuple(headings), rows, (_NOTE,), about)
 

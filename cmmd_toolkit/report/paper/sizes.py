@@ -63,8 +63,7 @@ def size_tables(plan: "Plan") -> list[PaperTable]:
 
 
 def _table(plan: "Plan", need: "Need") -> PaperTable:
-    columns = ("Pictures per set",) if need.both else ("Same way", "Different ways")
-    headings = (Heading("Difference"), Heading("", is_name=True), *map(Heading, columns))
+    headings = (Heading("Difference"), Heading("", is_name=True), *map(Heading, need.columns))
     caption = (
         f"Pictures in each generated set that show a difference in {need.metric} on {need.backbone} with a power of "
         f"{plan.power:.0%} at level {plan.alpha:.0%} (two-sided): {need.about}."
@@ -80,7 +79,7 @@ def _table(plan: "Plan", need: "Need") -> PaperTable:
 
 def _cells(need: "Need", size: "Size") -> tuple[Cell, ...]:
     counts = [_count(size.alike, size.reference_alike), _count(size.unlike, size.reference_unlike)]
-    return number_cell(difference_text(size.difference)), name_cell(size.about), *counts[: 1 if need.both else 2]
+    return number_cell(difference_text(size.difference)), name_cell(size.about), *counts[: len(need.columns)]
 
 
 def _count(n: int | None, reference: int) -> Cell:

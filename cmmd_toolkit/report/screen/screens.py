@@ -79,22 +79,22 @@ def _need_table(need: Need) -> Table:
 
 
 def _of_contrast(contrast: Contrast) -> Screen:
-    names = short_labels([contrast.reference, contrast.first, contrast.second])
-    own = names[contrast.reference], names[contrast.first], names[contrast.second]
-    sides = f"Reference: {own[0]}   First: {own[1]}   Second: {own[2]}"
+    names = contrast.short_names
+    sides = f"Reference: {names[0]}   First: {names[1]}   Second: {names[2]}"
     found: list[Table] = []
     for section in contrast.sections:
         lead = f"{sides}\n{section_title(section)}"
-        for entries, title in contrast_lists(section, own):
+        for entries, title in contrast_lists(section, names):
             headings, *rows = entry_rows(entries)
             found.append(Table("\n\n".join(filter(None, (lead, title))), headings, rows, (1, 4), ""))
             lead = ""
-    return Screen(tuple(found), (CONTRAST_LEGEND,), contrast.warnings, (), frozenset({*names, *names.values()}))
+    words = frozenset({*names, contrast.reference, contrast.first, contrast.second})
+    return Screen(tuple(found), (CONTRAST_LEGEND,), contrast.warnings, (), words)
 
 
 def _of_explanation(explanation: Explanation) -> Screen:
-    names = short_labels([explanation.reference, explanation.generated])
-    sides = f"Reference: {names[explanation.reference]}   Generated: {names[explanation.generated]}"
+    names = explanation.short_names
+    sides = f"Reference: {names[0]}   Generated: {names[1]}"
     found: list[Table] = []
     for section in explanation.sections:
         estimate = section.squared_mmd
@@ -109,5 +109,5 @@ def _of_explanation(explanation: Explanation) -> Screen:
         if section.modes is not None:
             headings, *rows = mode_rows(section.modes)
             found.append(Table(modes_title(section.modes), headings, rows, (1, 5), ""))
-    words = frozenset({*names, *names.values()})
+    words = frozenset({*names, explanation.reference, explanation.generated})
     return Screen(tuple(found), (legend(explanation),), explanation.warnings, (), words)

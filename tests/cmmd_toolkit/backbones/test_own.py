@@ -2,6 +2,7 @@
 
 import functools
 import json
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -98,6 +99,7 @@ class Waiting:
 
 callable_later = Waiting()
 
+print("the file")
 def chatty(images):
     print("a line")
     return colours(images)
@@ -257,6 +259,16 @@ def test_what_a_network_prints_stands_in_no_result(
     said = capsys.readouterr()
     assert json.loads(said.out)["kind"] == "report"
     assert "a line" in said.err
+
+
+def test_what_a_network_prints_stands_beside_no_look(file: Path, tmp_path: Path) -> None:
+    real = write_pictures(tmp_path / "real", 20)
+    write_pictures(tmp_path / "run" / "step-1", 20, first_seed=30)
+    command = [sys.executable, "-m", "cmmd_toolkit", "watch", real, tmp_path / "run", "--once"]
+    told = subprocess.run([*command, "--backbone", f"{file}:chatty"], capture_output=True, text=True, check=True)
+    assert "step-1: squared MMD" in told.stdout
+    assert not {"the file", "a line"} & set(told.stdout.splitlines())
+    assert {"the file", "a line"} <= set(told.stderr.splitlines())
 
 
 @pytest.mark.parametrize("code", ["raise SystemExit(3)", "import no_such_package", "def f(:", "1 / 0"])

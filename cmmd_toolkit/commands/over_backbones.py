@@ -18,7 +18,7 @@ from ..report.verdict import everywhere_text, ordered_text
 from ..sets.embed_sets import EmbeddedSets
 
 
-def joint_of(
+def over_backbones(
     sets: EmbeddedSets, scores: Sequence[Sequence[Score]], orders: Sequence[Order], paired: bool, alpha: float
 ) -> Joint | str:
     """The average over backbones and the tests on every one of them, or why there are none.

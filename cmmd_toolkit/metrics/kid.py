@@ -29,7 +29,7 @@ from ..estimation.intervals import covering_copies, distance_estimate
 from ..estimation.kernel_device import device_of_kernels, kernels_beside
 from ..estimation.kernels import PolynomialRows, Sliced, sums_between, sums_within
 from ..estimation.shared_rows import without_copies
-from ..estimation.streamed_rows import ScaledRows
+from ..estimation.streamed_rows import StreamedRows
 from ..estimation.subset_sums import Draw, subset_values
 from ..estimation.ustatistics import Term, biased_value_of
 from .mmd import BIASED
@@ -136,7 +136,7 @@ def _float64(rows: NDArray[Any]) -> Sliced:
     """The rows in float64: a copy, or made block by block where that would be large."""
     if rows.size * 8 <= IN_MEMORY:
         return rows.astype(np.float64, copy=False)
-    return ScaledRows(rows, np.zeros(rows.shape[1]), np.float64, 1.0)
+    return StreamedRows(rows, np.zeros(rows.shape[1]), np.float64, 1.0)
 
 
 def _whole(x: NDArray[Any], y: NDArray[Any], kernel: Kernel, estimator: str, parameters: dict[str, Any]) -> Estimate:

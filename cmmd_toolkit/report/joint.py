@@ -7,6 +7,7 @@ from ..common.text import number_text, p_phrase, p_text
 from ..inference.joint import JointFinding, JointTest
 from .paper.rows import Row, Value
 from .paper.table import Heading, PaperTable, name_cell, number_cell
+from .sound import require
 from .verdict import joined
 
 ALPHA = 0.05
@@ -35,6 +36,15 @@ class JointAnswer:
     p_adjusted: float
     text: str
     test: JointTest
+
+
+def check_answers(answers: Sequence[JointAnswer]) -> None:
+    """Raise ValueError unless every backbone of every answer has findings, from which its rows are made."""
+    for own in answers:
+        backbones = own.test.p_by_backbone
+        require(bool(backbones), "joint.test.p_by_backbone", "one backbone or more")
+        found = {finding.backbone for finding in own.test.findings}
+        require(found == set(backbones), "joint.test.findings", f"some of each of {', '.join(backbones)} and no other")
 
 
 def answer_text(reference: str, generated: str, test: JointTest, p_adjusted: float) -> str:

@@ -17,6 +17,7 @@ from .joint import (
     NAMES as JOINT_NAMES,
     TITLE as JOINT_TITLE,
     JointAnswer,
+    check_answers,
     joint_lines,
     joint_note,
     joint_rows,
@@ -168,6 +169,7 @@ class Report(PaperRecord):
             check_known([verdict.backbone], backbones, "verdicts")
             check_known([verdict.metric], metrics, "verdicts")
             check_level(verdict.alpha, "verdicts")
+        check_answers(self.joint)
 
     def rows(self) -> list[Row]:
         """See `PaperRecord.rows`."""

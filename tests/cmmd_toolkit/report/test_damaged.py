@@ -15,6 +15,7 @@ from cmmd_toolkit import (
     Contrast,
     Explanation,
     Features,
+    FeatureSet,
     InputError,
     Plan,
     Ranking,
@@ -36,8 +37,17 @@ VALUES = [GONE, None, [], {}, "x", "", -1, 0, 1.5, True, float("nan"), float("in
 CHANGES = 60  # of each record, drawn with a seed
 NAMES = tuple(f"{label}/{i}.png" for label in ("cat", "dog") for i in range(15))
 X, Y, Z = (Features(gaussian(30, 4, seed=k, shift=0.4 * k), {"source": f"/data/{k}"}, NAMES) for k in range(3))
+
+
+def several(k: int) -> FeatureSet:
+    """Features of the same pictures by two backbones."""
+    rows = {name: gaussian(30, 4, seed=10 * k + i, shift=0.4 * k) for i, name in enumerate(("mini", "clip"))}
+    return FeatureSet({name: Features(own, {"source": f"/data/{k}"}, NAMES) for name, own in rows.items()})
+
+
 MADE: dict[str, tuple[type[PaperRecord], Callable[[], PaperRecord]]] = {
     "report": (Report, lambda: compare(X, [Y, Z], metric=["mmd", "fd", "recall", "p-value"], per_class=True)),
+    "joint test": (Report, lambda: compare(several(0), [several(1), several(2)], metric="mmd", test="joint")),
     "ranking": (Ranking, lambda: rank(X, [Y, Z])),
     "plan": (Plan, lambda: plan(X, Y, differences=["10%", 1.5])),
     "explanation": (Explanation, lambda: explain(X, Y, top=2)),
@@ -112,6 +122,21 @@ def test_a_refusal_names_the_place(tmp_path: Path) -> None:
         (tmp_path / "r.json").write_text(json.dumps(changed(document, path, value)))
         with pytest.raises(InputError, match=rf"r\.json: expected a report .*make it again \(.*{words}"):
             Report.load(tmp_path / "r.json")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("findings",), []),
+        (("findings", 0, "backbone"), "dinov2"),
+        (("p_by_backbone",), {"mini": 0.1, "clip": 0.1, "dinov2": 0.1}),
+    ],
+)
+def test_a_joint_test_without_the_findings_of_its_backbones_is_refused(path: Any, value: Any, tmp_path: Path) -> None:
+    document = json.loads(MADE["joint test"][1]().to_json())
+    (tmp_path / "r.json").write_text(json.dumps(changed(document, ("joint", 0, "test", *path), value)))
+    with pytest.raises(InputError, match=r"r\.json: expected a report .*joint\.test\.findings: expected some of each"):
+        Report.load(tmp_path / "r.json")
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])

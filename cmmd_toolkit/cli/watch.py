@@ -106,6 +106,7 @@ def watch(reference: str, folder: str, **given: Any) -> int:
     alarmed = stops and watched.record is not None and watched.record.alarm is not None
     warned: set[str] = set()
     with shown_looks(console, watched.record) as shown, kept_for_results():
+        _shown_before(watched.record, html, board)
         for new in () if alarmed else watched.looks(**ways):
             if isinstance(new, str):
                 shown.update(watched.record, with_flags(new))
@@ -148,6 +149,14 @@ def _board(folder: str | None, record: "Watching | None") -> Any:
 
     last = None if record is None or not record.looks else record.looks[-1].step + 1
     return Board(path_of(folder), last)
+
+
+def _shown_before(record: "Watching | None", html: str | None, board: Any) -> None:
+    """What an earlier process saw, on the page and in curves that do not have it yet."""
+    if record is not None and html is not None:
+        record.save_html(html)
+    if record is not None and board is not None:
+        board.add_known(record.looks)
 
 
 def _written(record: "Watching", look: "Look", html: str | None, board: Any) -> None:

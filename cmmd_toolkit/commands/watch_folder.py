@@ -199,6 +199,9 @@ class FolderWatch:
                 f"{self.file}: is the record of a run at alpha {record.alpha}, not {self.alpha}; the level of a run is "
                 "fixed before its first look: give the same, or name another file"
             )
+        size = self._side.size if self.run.on_error == "fail" else None  # else some may be left out
+        if record.looks and size is not None:
+            _check_one(self.file, "size of the reference", record.n_reference, size)
         return record
 
     def _warn(self, embedded: EmbeddedSets, path: Path) -> None:
@@ -227,12 +230,15 @@ def _check_same(file: Path, before: Watching, now: Watching) -> None:
         ("n_reference", "size of the reference"),
         ("bandwidths", "bandwidths"),
     ):
-        was, has = getattr(before, name), getattr(now, name)
-        if was != has:
-            raise InputError(
-                f"{file}: is the record of a run with other {what}, {was} and not {has}; give the same options and "
-                "reference, or name another file"
-            )
+        _check_one(file, what, getattr(before, name), getattr(now, name))
+
+
+def _check_one(file: Path, what: str, was: Any, has: Any) -> None:
+    if was != has:
+        raise InputError(
+            f"{file}: is the record of a run with other {what}, {was} and not {has}; give the same options and "
+            "reference, or name another file"
+        )
 
 
 def _wait(seconds: float) -> None:

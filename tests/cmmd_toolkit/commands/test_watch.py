@@ -169,6 +169,21 @@ def test_pictures_a_page_and_curves(tmp_path, capsys) -> None:
     assert record["provenance"]["backbones"]["mini"]
 
 
+def test_what_an_earlier_process_saw_is_on_a_new_page_and_in_new_curves(tmp_path, reference, capsys) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder = write_looks(tmp_path / "run", 0, 1)
+    assert watch(capsys, reference, folder, "--once")[0] == 0
+    options = ["--once", "--html", tmp_path / "w.html", "--tensorboard", tmp_path / "board"]
+    for looks, extra in ((2, []), (2, []), (3, [2])):  # nothing new, twice, and one more
+        write_looks(folder, *extra)
+        assert watch(capsys, reference, folder, *options)[0] == 0
+        assert f"{looks} looks at a run" in (tmp_path / "w.html").read_text()
+        curves = EventAccumulator(str(tmp_path / "board")).Reload()
+        steps = [point.step for point in curves.Scalars("watch/features/squared_mmd")]
+        assert steps == [100 * look for look in range(looks)]
+
+
 def test_samples_that_cannot_be_read_are_named_and_do_not_end_the_watch(tmp_path, reference, capsys) -> None:
     folder = write_looks(tmp_path / "run", 0, 2)
     (folder / "step-0100.npy").write_bytes(b"no array")
@@ -304,6 +319,8 @@ def test_another_reference_is_refused(tmp_path, reference, capsys) -> None:
     code, _, err = watch(capsys, reference, folder, "--once")
     assert code == 2
     assert "other size of the reference, 150 and not 140" in err
+    (folder / "step-0100.npy").unlink()  # nor where nothing is new, and the reference is not embedded
+    assert watch(capsys, reference, folder, "--once")[::2] == (2, err)
 
 
 @pytest.mark.parametrize(
@@ -342,6 +359,7 @@ def test_bad_places_are_refused_in_a_line(tmp_path, reference, capsys) -> None:
         ((reference, tmp_path / "no"), "no such folder"),
         ((reference, reference), "is no folder"),
         ((tmp_path / "no.npy", tmp_path), "no such file"),
+        ((reference, tmp_path, "--tensorboard", reference), "is a file, and the curves are written into a folder"),
     ):
         code, _, err = watch(capsys, *arguments, "--once")
         assert code == 2

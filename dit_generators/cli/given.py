@@ -33,6 +33,13 @@ def check_guidance_options(settings: SampleSettings, scales: Sequence[float]) ->
         )
 
 
+def check_adaptive_options(settings: SampleSettings, *, sweeps: bool) -> None:
+    """Raise ArgumentError for numbers of steps where dopri5 finds its own."""
+    if settings.sampler == "dopri5" and (sweeps or is_given("steps")):
+        told = "a sweep compares numbers of steps; take euler or heun" if sweeps else "leave out --steps"
+        raise ArgumentError(f"--sampler dopri5: takes the steps that its --rtol and --atol ask for; {told}")
+
+
 def check_window_options(model: DiT, kinds: Sequence[str | None]) -> None:
     """Raise ArgumentError for options of the window where no layer of any of the kinds has one."""
     patterns = [model.config.attention if kind in (None, "auto") else str(kind) for kind in kinds]

@@ -105,12 +105,13 @@ def sample(
     from ..sampling.difference import difference_from_fp32
     from ..sampling.folder import SampleFolder
     from ..sampling.run import SampleRun, run_sampling
-    from .given import check_guidance_options
+    from .given import check_adaptive_options, check_guidance_options
     from .sampling import SamplingKeywords, load_model
 
     asked = SamplingKeywords(**given)
     settings = asked.settings(steps, guidance_scale, num)
     check_guidance_options(settings, [guidance_scale])
+    check_adaptive_options(settings, sweeps=False)
     with joined_processes() as processes, float32_products(tf32=asked.tf32):
         model, autoencoder, source = load_model(asked, attention, settings)
         run = SampleRun(model, settings, Path(out), num, asked.batch_size, source, autoencoder, preview_every)
@@ -174,7 +175,7 @@ def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[
     from ..common.processes import joined_processes
     from ..sampling.run import SampleRun
     from ..sampling.sweep import Sweep, run_sweep
-    from .given import check_guidance_options
+    from .given import check_adaptive_options, check_guidance_options
     from .sampling import SamplingKeywords, load_model
 
     kinds = attention if len(attention) > 1 else tuple(attention[0].split(",")) if attention else (None,)
@@ -182,6 +183,7 @@ def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[
     asked = SamplingKeywords(**given)
     settings = asked.settings(plan.steps[0], 1.0, num)
     check_guidance_options(settings, plan.scales)
+    check_adaptive_options(settings, sweeps=True)
     with joined_processes() as processes, float32_products(tf32=asked.tf32):
         model, autoencoder, source = load_model(asked, None, settings, kinds)
         base = SampleRun(model, settings, Path(out), num, asked.batch_size, source, autoencoder)

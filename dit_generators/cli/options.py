@@ -71,10 +71,12 @@ def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
         command,
         _choice(
             "--sampler",
-            ["ddpm", "ddim", "dpm-solver++", "unipc", "euler", "heun", "sde"],
-            help="How noise becomes an image: the first four for models of noise, the others for models of a velocity. "
-            "[default: ddpm; euler for a velocity]",
+            ["ddpm", "ddim", "dpm-solver++", "unipc", "euler", "heun", "dopri5", "sde"],
+            help="How noise becomes an image: the first four for models of noise, the others for models of a velocity; "
+            "dopri5 finds its steps by itself. [default: ddpm; euler for a velocity]",
         ),
+        _float("--rtol", metavar="X", default=1e-3, help="Relative error that dopri5 allows in a step."),
+        _float("--atol", metavar="X", default=1e-6, help="Absolute error that dopri5 allows in a step."),
         _float("--eta", default=0.0, help="Noise that ddim adds in each step, 0 to 1."),
         _float(
             "--timestep-shift",
@@ -201,6 +203,13 @@ def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
             ["noise", "velocity"],
             help="What the network learns: noise, as DiT, or a velocity, as SiT. [default: noise; with --init its own]",
         ),
+        _choice(
+            "--timestep-sampling",
+            ["uniform", "logit-normal"],
+            default="uniform",
+            help="At which times a velocity is learned; logit-normal, more of the middle, as SD3 and LightningDiT.",
+        ),
+        _flag("--direction-loss", help="Of a velocity: learn its direction, too, as LightningDiT."),
         _flag("--qk-norm", help="Normalise queries and keys: steadier at large learning rates."),
         click.option(
             "--learn-sigma/--no-learn-sigma",

@@ -35,6 +35,8 @@ class SamplingKeywords:
     num_heads: int | None
     family: Family | None
     sampler: str | None
+    rtol: float
+    atol: float
     eta: float
     timestep_shift: float
     guidance_by: Literal["label", "window"]
@@ -84,6 +86,8 @@ class SamplingKeywords:
             noise=self.noise,
             labels=self._labels(),
             precision=self.precision,
+            rtol=self.rtol,
+            atol=self.atol,
         )
 
     def switch(self, model: DiT, attention: str | None, *, guided: bool = False) -> None:

@@ -5,7 +5,7 @@ noise, dropped label) follows from (seed, p), so a run resumes exactly where it 
 in one process or several.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
@@ -73,10 +73,11 @@ def make_batch(
     *,
     num_timesteps: int | None,
     dropout: float,
+    times: Callable[[Tensor], Tensor] = lambda uniform: uniform,
 ) -> Batch:
     """The batch at these positions: each has a generator of its own, and all else is done for the batch at once.
 
-    Timesteps are uniform below `num_timesteps`, or in [0, 1) where it is None.
+    Timesteps are uniform below `num_timesteps`; where it is None, what `times` makes of uniform numbers in [0, 1).
     """
     count = len(positions)
     noise = torch.empty(count, *examples.shape)
@@ -92,6 +93,8 @@ def make_batch(
         torch.rand((), generator=generator, out=chance[row])
         draws.append(examples.draw(generator))
         torch.randn(examples.shape, generator=generator, out=noise[row])
+    if num_timesteps is None:
+        timesteps = times(timesteps)
     indices = [picture_at(seed, position, len(labels)) for position in positions]
     return Batch(examples.make(indices, draws), noise, timesteps, torch.from_numpy(labels[indices]), chance < dropout)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..network.process import Flow
@@ -15,26 +16,32 @@ from .paths import point_at, velocity_of
 from .samplers import Draw, Predict, Step, model_at
 from .schedule import NUM_TRAIN_TIMESTEPS
 
-FLOW_SAMPLERS = ("euler", "heun", "sde")
+FLOW_SAMPLERS = ("euler", "heun", "dopri5", "sde")
+_LAST_OF_VP = 1e-3
 _LAST_TIME = 0.04  # where the SDE's last step, which draws no noise, begins: SiT and REPA
 
 
-def ode_times(num_steps: int, shift: float = 1.0) -> list[float]:
-    """`num_steps` + 1 times from 1 to 0, evenly spaced before the shift."""
-    return _shifted(np.linspace(1, 0, num_steps + 1), shift)
+def last_time(flow: Flow) -> float:
+    """Where its ODE ends: 0, but for the path "vp", whose velocity grows without bound there (SiT's scripts)."""
+    return _LAST_OF_VP if flow.path == "vp" else 0.0
 
 
-def sde_times(num_steps: int, shift: float = 1.0) -> list[float]:
+def ode_times(num_steps: int, shift: float = 1.0, end: float = 0.0) -> list[float]:
+    """`num_steps` + 1 times from 1 to `end`, evenly spaced before the shift, none below `end`."""
+    return _shifted(np.linspace(1, end, num_steps + 1), shift, end)
+
+
+def sde_times(num_steps: int, shift: float = 1.0, end: float = 0.0) -> list[float]:
     """The same for the SDE: the last step is the one from 0.04 to 0, the others are even."""
-    return _shifted(np.append(np.linspace(1, _LAST_TIME, num_steps), 0), shift)
+    return [*_shifted(np.linspace(1, _LAST_TIME, num_steps), shift, end), 0.0]
 
 
-def _shifted(times: "np.ndarray[tuple[int], np.dtype[np.float64]]", shift: float) -> list[float]:
+def _shifted(times: NDArray[np.float64], shift: float, end: float) -> list[float]:
     """t / (s (1 - t) + t): s (1 - t) / (1 + (s - 1)(1 - t)) in LightningDiT's time towards data (arXiv 2501.01423).
 
     A shift below 1 takes smaller steps near the noise; Stable Diffusion 3 calls 1 / s its shift (2403.03206, eq. 23).
     """
-    moved: list[float] = (times / (shift * (1 - times) + times)).tolist()
+    moved: list[float] = np.maximum(times / (shift * (1 - times) + times), end).tolist()
     return moved
 
 

@@ -20,28 +20,37 @@ _PROBABILITY_FLOOR = 1e-12
 
 @dataclass(frozen=True)
 class Loss:
-    """Per image, float32 (B,): `mse` of noise or velocity; `vb` in bits a dimension, None without learned variance."""
+    """Per image, float32 (B,), what is there.
+
+    Attributes:
+        mse: of noise or velocity.
+        vb: of a learned variance, in bits a dimension.
+        direction: of a velocity, 1 - cos of its angle.
+    """
 
     mse: Tensor
-    vb: Tensor | None
+    vb: Tensor | None = None
+    direction: Tensor | None = None
 
     @property
     def total(self) -> Tensor:
-        """mse + vb, what is minimised."""
-        return self.mse if self.vb is None else self.mse + self.vb
+        """Their sum, what is minimised."""
+        return sum((part for part in (self.vb, self.direction) if part is not None), start=self.mse)
 
 
 LossFunction = Callable[[Predict, Tensor, Tensor, Tensor], Loss]
 
 
-def loss_of(process: Process) -> LossFunction:
+def loss_of(process: Process, *, direction: bool = False) -> LossFunction:
     """The loss of a process: a function of the network, x_0, timesteps (times of a flow) and noise."""
     if isinstance(process, Flow):
-        return partial(velocity_loss, flow=process)
+        return partial(velocity_loss, flow=process, direction=direction)
     return partial(diffusion_loss, schedule=linear_schedule())
 
 
-def velocity_loss(predict: Predict, x_0: Tensor, times: Tensor, noise: Tensor, flow: Flow) -> Loss:
+def velocity_loss(
+    predict: Predict, x_0: Tensor, times: Tensor, noise: Tensor, flow: Flow, *, direction: bool = False
+) -> Loss:
     """|velocity - output|^2, the mean over each image (SiT, arXiv 2401.08740, section 2.1).
 
     Args:
@@ -50,10 +59,13 @@ def velocity_loss(predict: Predict, x_0: Tensor, times: Tensor, noise: Tensor, f
         times: float (B,), 0 (clean) to 1 (noise), on the device of x_0.
         noise: like x_0, standard normal.
         flow: the path, and which way the network counts time.
+        direction: add 1 - cos of the angle between both over the channels (LightningDiT, arXiv 2501.01423).
     """
     point = point_at(flow, times.reshape(-1, 1, 1, 1))
     output = velocity_of(predict, point.state(x_0, noise), times, flow)
-    return Loss(_mean((point.velocity(x_0, noise) - output) ** 2), None)
+    velocity = point.velocity(x_0, noise)
+    angle = _mean(1 - torch.cosine_similarity(output, velocity, dim=1)) if direction else None
+    return Loss(_mean((velocity - output) ** 2), direction=angle)
 
 
 def add_noise(x_0: Tensor, noise: Tensor, schedule: Schedule, index: Tensor) -> Tensor:
@@ -77,7 +89,7 @@ def diffusion_loss(predict: Predict, x_0: Tensor, index: Tensor, noise: Tensor, 
     # L_simple, Ho et al. eq. 14: the squared error of the noise.
     mse = _mean((noise - output[:, :channels]) ** 2)
     if output.shape[1] == channels:
-        return Loss(mse, None)
+        return Loss(mse)
     # The bound trains the variance only: it sends no gradient into the noise.
     frozen = torch.cat([output[:, :channels].detach(), output[:, channels:]], dim=1)
     return Loss(mse, variational_bound(frozen, x_0, x_t, schedule, index))

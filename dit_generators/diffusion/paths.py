@@ -2,13 +2,17 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from ..network.process import Flow
 from .samplers import Predict
+
+TimestepSampling = Literal["uniform", "logit-normal"]
+_BETA_MIN, _BETA_MAX = 0.1, 20.0  # of the path "vp"
+_FIRST_OF_VP = 1e-5  # its velocity grows without bound at 0
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,32 @@ def point_at(flow: Flow, time: Any) -> Point:
     """The path at a time in [0, 1], a number or a tensor: 0 is the picture, 1 the noise."""
     if flow.path == "linear":
         return Point(1 - time, time, -1.0, 1.0)
+    if flow.path == "vp":
+        return _variance_preserving(time)
     sine, cosine = (torch.sin, torch.cos) if isinstance(time, Tensor) else (math.sin, math.cos)
     quarter = math.pi / 2
     alpha, sigma = cosine(quarter * time), sine(quarter * time)
     return Point(alpha, sigma, -quarter * sigma, quarter * alpha)
+
+
+def _variance_preserving(time: Any) -> Point:
+    """log alpha = -t^2 (20 - 0.1) / 4 - 0.1 t / 2, sigma^2 = 1 - alpha^2 (Song et al., arXiv 2011.13456, eq. 33)."""
+    library: Any = torch if isinstance(time, Tensor) else math
+    log_alpha = -(time**2) * (_BETA_MAX - _BETA_MIN) / 4 - time * _BETA_MIN / 2
+    alpha, sigma = library.exp(log_alpha), library.sqrt(-library.expm1(2 * log_alpha))
+    alpha_rate = -alpha * (time * (_BETA_MAX - _BETA_MIN) + _BETA_MIN) / 2
+    return Point(alpha, sigma, alpha_rate, -alpha * alpha_rate / sigma)
+
+
+def training_times(uniform: Tensor, flow: Flow, sampling: TimestepSampling = "uniform") -> Tensor:
+    """The times (B,) that a flow is trained at, from uniform numbers in [0, 1).
+
+    As they are; or "logit-normal", 1 / (1 + exp(-z)) with z standard normal, more of them in the middle (Stable
+    Diffusion 3, arXiv 2403.03206, eq. 19; LightningDiT). The path "vp" begins at 1e-5, as in SiT's code.
+    """
+    normal = torch.special.ndtri(uniform.double())
+    times = torch.sigmoid(normal).to(uniform.dtype) if sampling == "logit-normal" else uniform
+    return _FIRST_OF_VP + (1 - _FIRST_OF_VP) * times if flow.path == "vp" else times
 
 
 def velocity_of(predict: Predict, x_t: Tensor, times: Tensor, flow: Flow) -> Tensor:

@@ -74,7 +74,8 @@ class Flow:
 
     Attributes:
         path: "linear", alpha = 1 - t and sigma = t; "cosine", alpha = cos(pi t / 2) and sigma = sin(pi t / 2), which
-            SiT's code calls GVP.
+            SiT's code calls GVP; "vp", that of DDPM in continuous time, alpha^2 = exp(-19.9 t^2 / 2 - 0.1 t) and
+            sigma^2 = 1 - alpha^2.
         time_towards: what the network is told: "noise", the t of the paper, as in REPA's code; "data", 1 - t, and its
             output is the velocity towards the data, as in the code of SiT and LightningDiT.
 
@@ -82,11 +83,11 @@ class Flow:
     """
 
     objective: ClassVar[str] = "velocity"
-    path: Literal["linear", "cosine"] = "linear"
+    path: Literal["linear", "cosine", "vp"] = "linear"
     time_towards: Literal["noise", "data"] = "noise"
 
     def __post_init__(self) -> None:
-        _check_choice(self, "path", ("linear", "cosine"))
+        _check_choice(self, "path", ("linear", "cosine", "vp"))
         _check_choice(self, "time_towards", ("noise", "data"))
 
 

@@ -45,6 +45,8 @@ _WAS = {
     "ema_warmup": False,
     "process": process_fields(DIT_PROCESS),
     "timestep_shift": 1.0,
+    "timestep_sampling": "uniform",
+    "direction_loss": False,
     "qk_norm": False,
     "norm": "layer",
     "feed_forward": "gelu",

@@ -67,7 +67,9 @@ class SampleRun:
         if isinstance(self.settings.labels, tuple | list):
             settings["labels"] = list(self.settings.labels)
         noise = settings.pop("noise")
-        settings["sampler"] = self.settings.sampler_for(self.model.process)
+        settings["sampler"] = sampler = self.settings.sampler_for(self.model.process)
+        for name in ("steps",) if sampler == "dopri5" else ("rtol", "atol"):  # which says nothing
+            del settings[name]
         settings["noise_sha256"] = noise and sha256(Path(noise))
         interval = self.settings.guidance.interval
         settings["guidance"]["interval"] = None if interval is None else list(interval)
@@ -141,9 +143,11 @@ def _fill(run: SampleRun, folder: SampleFolder, processes: Processes, show_progr
 
 
 def _make_batch(run: SampleRun, folder: SampleFolder, indices: list[int], advance: Advance) -> NDArray[np.uint8]:
+    done = 0.0  # share of the steps, whose number may be a guess
     for steps, step in enumerate(sample_states(run.model, run.settings, indices), start=1):
-        last = step.index == 0
-        advance(len(indices) / (steps + step.index))
+        last, before = step.index == 0, done
+        done = max(done, steps / (steps + step.index))
+        advance(len(indices) * (done - before))
         if run.preview_every and not last and steps % run.preview_every == 0:
             folder.write_preview(list(to_pixels(step.x_0, run.autoencoder)))
     return to_pixels(step.x, run.autoencoder)

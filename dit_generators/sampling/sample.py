@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ..common.precision import Precision, autocast, kept_casts
 from ..common.types import check_types
-from ..diffusion.flow import FLOW_SAMPLERS, euler, heun, ode_times, sde, sde_times
+from ..diffusion.adaptive import dopri5
+from ..diffusion.flow import FLOW_SAMPLERS, euler, heun, last_time, ode_times, sde, sde_times
 from ..diffusion.guidance import Guidance, guided
 from ..diffusion.noise import Draw, GivenNoise, ImageNoise, OfficialNoise, drawn_ahead, image_label, read_noise
 from ..diffusion.samplers import Predict, PredictByStep, Step, ddim, ddpm
@@ -27,6 +28,7 @@ SAMPLERS = ("ddpm", "ddim", *SOLVERS)  # of models of noise
 _PIXEL_CHANNELS = (1, 3)
 _LARGEST_SEED = 2**63
 _MOST_STEPS = 100_000  # of a flow
+_ABOUT = 100  # evaluations of dopri5, which nobody knows before
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,10 @@ class SampleSettings:
     """All that decides an image besides the model and its number.
 
     Attributes:
-        sampler: ddpm, ddim, dpm-solver++ or unipc for a model of noise; euler, heun or sde for one of a velocity; None
-            is ddpm or euler.
+        sampler: ddpm, ddim, dpm-solver++ or unipc for a model of noise; euler, heun, dopri5 or sde for one of a
+            velocity; None is ddpm or euler.
         steps: how many of the 1000 training steps are taken, or into how many a flow is cut; also "ddimS" and "a,b,c"
-            for ddpm and ddim.
+            for ddpm and ddim. dopri5 takes the steps that it needs, whatever is given here.
         eta: noise of ddim; 0 is deterministic, 1 as much as ddpm.
         timestep_shift: of a flow, above 0: below 1 takes smaller steps near the noise; LightningDiT takes 0.3.
         guidance: see `Guidance`.
@@ -47,6 +49,7 @@ class SampleSettings:
         noise: an .npy file of the noise to start from, (N, C, H, W), or of all draws, (N, steps + 1, C, H, W).
         labels: classes that the images take in turn; "all" is every class in turn, None draws one for each image.
         precision: fp32, or bf16 or fp16 by autocast, which change images.
+        rtol, atol: relative and absolute error that dopri5 allows in a step, above 0.
     """
 
     sampler: str | None = None
@@ -59,6 +62,8 @@ class SampleSettings:
     noise: str | None = None
     labels: tuple[int, ...] | Literal["all"] | None = None
     precision: Precision = "fp32"
+    rtol: float = 1e-3
+    atol: float = 1e-6
 
     def check(self, model: DiT) -> None:
         """Raise ArgumentError for settings that this model cannot run."""
@@ -70,6 +75,7 @@ class SampleSettings:
                 f"sampler: expected {', '.join(known)} for a model of {model.process.objective}, got {sampler!r}"
             )
         self._check_steps(sampler)
+        self._check_tolerances(sampler)
         if not 0 < self.timestep_shift < math.inf:
             raise ArgumentError(f"timestep_shift: expected a number above 0, got {self.timestep_shift}")
         if self.timestep_shift != 1 and sampler not in FLOW_SAMPLERS:
@@ -95,11 +101,15 @@ class SampleSettings:
     def num_evaluations(self, process: Process) -> int:
         """Passes through the network for one image, without guidance."""
         sampler = self.sampler_for(process)
+        if sampler == "dopri5":
+            return _ABOUT
         if sampler in ("ddpm", "ddim"):
             return len(respaced_timesteps(NUM_TRAIN_TIMESTEPS, self.steps))
         return 2 * int(self.steps) - 1 if sampler == "heun" else int(self.steps)
 
     def _check_steps(self, sampler: str) -> None:
+        if sampler == "dopri5":
+            return
         flow = sampler in FLOW_SAMPLERS
         if (flow or sampler in SOLVERS) and not self.steps.isdecimal():
             raise ArgumentError(f"steps: {sampler} takes a number of steps, got {self.steps}")
@@ -109,6 +119,16 @@ class SampleSettings:
             raise ArgumentError(f"steps: {sampler} needs {least} steps or more, got {self.steps}")
         if count > _MOST_STEPS:
             raise ArgumentError(f"steps: expected at most {_MOST_STEPS:,}, got {self.steps}")
+
+    def _check_tolerances(self, sampler: str) -> None:
+        for name in ("rtol", "atol"):
+            value = getattr(self, name)
+            if not 0 < value < math.inf:
+                raise ArgumentError(f"{name}: expected a number above 0, got {value}")
+            if sampler != "dopri5" and value != getattr(SampleSettings, name):
+                raise ArgumentError(f"{name}: is for `sampler='dopri5'`, not {sampler}")
+        if sampler == "dopri5" and self.timestep_shift != 1:
+            raise ArgumentError("timestep_shift: dopri5 finds its steps by itself; take euler or heun")
 
     def _check_official(self, sampler: str) -> None:
         if self.official_batch is None:
@@ -130,6 +150,8 @@ class SampleSettings:
         interval = self.guidance.interval
         if interval is None or self.guidance.scale == 1 or sampler in SOLVERS:
             return
+        if sampler == "dopri5":
+            raise ArgumentError("guidance.interval: dopri5 has times of its own for each image; take euler or heun")
         if sampler in FLOW_SAMPLERS:
             timesteps: Sequence[float] = [NUM_TRAIN_TIMESTEPS * time for time in self.times(sampler)[:-1]]
         else:
@@ -140,9 +162,11 @@ class SampleSettings:
                 "take a wider one"
             )
 
-    def times(self, sampler: str) -> list[float]:
-        """The times of a flow's steps, from 1 to 0."""
-        return (sde_times if sampler == "sde" else ode_times)(int(self.steps), self.timestep_shift)
+    def times(self, sampler: str, end: float = 0.0) -> list[float]:
+        """The times of a flow's steps, from 1 to 0, or to where its ODE ends."""
+        if sampler == "sde":
+            return sde_times(int(self.steps), self.timestep_shift, end)
+        return ode_times(int(self.steps), self.timestep_shift, end)
 
     def labels_in_turn(self, num_classes: int) -> Sequence[int]:
         """The labels that the images take in turn; none where they are drawn."""
@@ -209,7 +233,10 @@ def _given_noise(path: str, num: int, shape: tuple[int, ...]) -> NDArray[Any]:
 
 def _flow_states(predict: Predict, noise: Draw, settings: SampleSettings, flow: Flow) -> Iterator[Step]:
     x_t, sampler = noise(), settings.sampler_for(flow)
-    times = settings.times(sampler)
+    if sampler == "dopri5":
+        yield from dopri5(predict, x_t, flow, settings.rtol, settings.atol)
+        return
+    times = settings.times(sampler, last_time(flow))
     if sampler == "sde":
         with drawn_ahead(noise) as draw:
             yield from sde(predict, x_t, times, flow, draw)

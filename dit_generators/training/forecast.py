@@ -42,7 +42,7 @@ def forecast(model: DiT, settings: TrainSettings, make: MakeBatch, steps: int, a
 
     def step() -> None:
         with accelerator.autocast():
-            loss = _loss(state.model, batch, recompute=settings.recompute)
+            loss = _loss(state.model, batch, settings, recompute=settings.recompute)
         loss.backward()
 
     memory = peak_bytes(step, accelerator.device) + _COPIES * 4 * weights
@@ -53,9 +53,10 @@ def forecast(model: DiT, settings: TrainSettings, make: MakeBatch, steps: int, a
     )
 
 
-def _loss(model: DiT, batch: Batch, *, recompute: bool) -> Tensor:
+def _loss(model: DiT, batch: Batch, settings: TrainSettings, *, recompute: bool) -> Tensor:
     conditional = model.config.num_classes > 0
-    return batch_loss(model, batch, loss_of(model.process), conditional=conditional, recompute=recompute).total.mean()
+    loss = loss_of(model.process, direction=settings.direction_loss)
+    return batch_loss(model, batch, loss, conditional=conditional, recompute=recompute).total.mean()
 
 
 @torch.no_grad()
@@ -64,9 +65,9 @@ def _difference(model: DiT, batch: Batch, settings: TrainSettings, accelerator: 
     if settings.precision == "fp32" and not settings.tf32:
         return ""
     with accelerator.autocast():
-        reduced = float(_loss(model, batch, recompute=False))
+        reduced = float(_loss(model, batch, settings, recompute=False))
     with float32_products(tf32=False):
-        exact = float(_loss(model, batch, recompute=False))
+        exact = float(_loss(model, batch, settings, recompute=False))
     name = settings.precision if settings.precision != "fp32" else "tf32"
     return f"; {name} moves the loss of the first batch by {100 * (reduced / exact - 1):+.2g} %"
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..common.precision import Precision
 from ..data.batches import Batch
 from ..diffusion.loss import Loss, LossFunction, loss_of
+from ..diffusion.paths import TimestepSampling
 from ..errors import ArgumentError, NotFiniteError
 from ..network.model import DiT
 from .ema import copy_model, update_average
@@ -37,6 +38,8 @@ class TrainSettings:
         accumulate: parts that a process's share of a batch is cut into.
         precision: fp32, or bf16 or fp16 by autocast.
         tf32: let GPUs multiply float32 in TF32.
+        timestep_sampling: of a velocity, at which times it is learned: see `training_times`.
+        direction_loss: of a velocity, add 1 - cos of its direction over the channels, the mean over each image.
         recompute: keep no activations of the blocks, compute them again in the backward pass: less memory, more time.
     """
 
@@ -51,6 +54,8 @@ class TrainSettings:
     precision: Precision = "fp32"
     tf32: bool = False
     recompute: bool = False
+    timestep_sampling: TimestepSampling = "uniform"
+    direction_loss: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -138,7 +143,10 @@ def train(
     Raises NotFiniteError when the loss or its gradient is not finite; the weights are as before the step.
     """
     rank, count = accelerator.process_index, accelerator.num_processes
-    loss_function, conditional = loss_of(state.model.process), state.model.config.num_classes > 0
+    loss_function, conditional = (
+        loss_of(state.model.process, direction=settings.direction_loss),
+        state.model.config.num_classes > 0,
+    )
     with ThreadPoolExecutor(1) as background:
 
         def made(positions: Sequence[int]) -> Batch:

@@ -13,6 +13,7 @@ from ..common.precision import Precision
 from ..common.types import check_types
 from ..data.pictures import Crop
 from ..data.reading import OnError
+from ..diffusion.paths import TimestepSampling
 from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS
 from ..errors import ArgumentError
 from ..network.config import DiTConfig
@@ -33,6 +34,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "on_error": ("fail", "skip"),
     "precision": ("fp32", "bf16", "fp16"),
     "objective": ("noise", "velocity", None),
+    "timestep_sampling": ("uniform", "logit-normal"),
     "device": ("auto", "cpu"),
 }
 # Beside the defaults, those of the report that docs/study.md compares with: "small" is for two cores and an hour.
@@ -75,7 +77,7 @@ class TrainOptions:
             the attention may be another: full becomes a window, say. None starts from random weights.
         steps, epochs: how long training goes on, in steps or in passes over the pictures; None and None is 100 passes.
         batch_size, learning_rate, warmup, learning_rate_schedule, ema_decay, ema_warmup, clip, accumulate, precision,
-            tf32, recompute, seed: see `TrainSettings`.
+            tf32, recompute, timestep_sampling, direction_loss, seed: see `TrainSettings`.
         compiled: by torch.compile.
         log_every, save_every: steps from one line of the log, one checkpoint, to the next, 1 or more.
         sample_every, eval_every: the same for a sheet of samples and for a score; None is never.
@@ -126,6 +128,8 @@ class TrainOptions:
     precision: Precision = "fp32"
     tf32: bool = False
     recompute: bool = False
+    timestep_sampling: TimestepSampling = "uniform"
+    direction_loss: bool = False
     compiled: bool = False
     seed: int = 0
     log_every: int = 50

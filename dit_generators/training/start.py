@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 from cmmd_toolkit.common.progress import ShowProgress, show_no_progress
 
 from ..common.types import check_record
-from ..data.batches import Batch, Examples, PixelExamples, make_batch
+from ..data.batches import Examples, PixelExamples, make_batch
 from ..data.latents import LatentExamples, encode_pictures
 from ..data.pictures import Pictures, load_pictures
 from ..data.pixels import Some
 from ..data.reading import Reading
+from ..diffusion.paths import training_times
 from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS
-from ..errors import CheckpointError, DataError
+from ..errors import ArgumentError, CheckpointError, DataError
 from ..network.autoencoder_record import AutoencoderRecord
 from ..network.config import DiTConfig
-from ..network.process import Flow, process_fields
+from ..network.process import Flow, Process, process_fields
 from ..sampling.quiet import Say, say_nothing
 from ..weights.autoencoder import DEFAULT as DEFAULT_AUTOENCODER, Autoencoder, load_autoencoder
 from .accelerator import make_accelerator, processes_of
@@ -92,6 +93,7 @@ def make_run(
         autoencoder = _load_autoencoder(options, accelerator.device)
     initial = _initial(options, data, autoencoder)
     config = initial.config
+    _check_flow(options, initial.process, config.in_channels)
     run_folder = RunFolder(out, _identity(initial, options, data))
     state = TrainState.start(initial(), options.settings)
     config.attention_settings.build(config.depth, config.grid, accelerator.device)  # or it cannot run here
@@ -102,7 +104,7 @@ def make_run(
         pictures=data,
         options=options,
         state=state,
-        make=_batches(options.seed, examples, data, initial),
+        make=_batches(options, examples, data, initial),
         initial=initial,
         folder=run_folder,
         accelerator=accelerator,
@@ -183,14 +185,29 @@ def _initial(options: TrainOptions, data: Pictures, autoencoder: Autoencoder | N
     return Initial(config, options.seed, checkpoint, record, initial_process(checkpoint, options))
 
 
-def _batches(seed: int, examples: Examples, data: Pictures, initial: Initial) -> MakeBatch:
-    num_timesteps = None if isinstance(initial.process, Flow) else NUM_TRAIN_TIMESTEPS
-    dropout = initial.config.class_dropout_prob
+def _batches(options: TrainOptions, examples: Examples, data: Pictures, initial: Initial) -> MakeBatch:
+    seed, dropout, flow = options.seed, initial.config.class_dropout_prob, initial.process
+    if not isinstance(flow, Flow):
+        count = NUM_TRAIN_TIMESTEPS
+        return lambda positions: make_batch(
+            seed, positions, examples, data.labels, num_timesteps=count, dropout=dropout
+        )
+    times = partial(training_times, flow=flow, sampling=options.timestep_sampling)
+    return lambda positions: make_batch(
+        seed, positions, examples, data.labels, num_timesteps=None, dropout=dropout, times=times
+    )
 
-    def make(positions: Sequence[int]) -> Batch:
-        return make_batch(seed, positions, examples, data.labels, num_timesteps=num_timesteps, dropout=dropout)
 
-    return make
+def _check_flow(options: TrainOptions, process: Process, channels: int) -> None:
+    """Raise ArgumentError for options of a velocity where the network learns noise, or there is no direction."""
+    if not isinstance(process, Flow):
+        for name in ("timestep_sampling", "direction_loss"):
+            if getattr(options, name) != getattr(TrainOptions, name):
+                raise ArgumentError(
+                    f'{name}: is for `objective="velocity"`, and this network learns noise; leave it out'
+                )
+    if options.direction_loss and channels == 1:
+        raise ArgumentError("direction_loss: one channel has no direction; leave it out")
 
 
 def _identity(initial: Initial, options: TrainOptions, data: Pictures) -> dict[str, Any]:

@@ -24,11 +24,12 @@ _DIT_NAME = re.compile(r"(?<![a-z])DiT(?![a-z])", re.IGNORECASE)
 _FILE_NAME = re.compile(rf"(?:^|[-_.]){_NAMES}[-_](?:S|B|L|XL)[-_/]?\d", re.IGNORECASE)
 _OF_REPA = ("proj_coeff", "enc_type", "projector_embed_dims")
 _OF_FLOWS = ("transport", "path_type", "loss_weight", "train_eps", "sample_eps")
-_PATHS: dict[str, Literal["linear", "cosine"]] = {
+_PATHS: dict[str, Literal["linear", "cosine", "vp"]] = {
     "linear": "linear",
     "Linear": "linear",
     "cosine": "cosine",
     "GVP": "cosine",
+    "VP": "vp",
 }
 _VELOCITY = ("velocity", "v")
 _TIME_TOWARDS: dict[Family, Literal["noise", "data"] | None] = {
@@ -113,7 +114,7 @@ def process_of(family: Family, told: Told, where: str) -> Process:
     path = _PATHS.get(told.path or "linear")
     if path is None:
         raise CheckpointError(
-            f"{where}: its arguments say path_type {told.path}; linear and cosine (GVP) are known here"
+            f"{where}: its arguments say path_type {told.path}; linear, cosine (GVP) and VP are known here"
         )
     return Flow(path=path, time_towards=_TIME_TOWARDS[family] or "data")
 

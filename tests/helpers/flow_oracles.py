@@ -16,7 +16,7 @@ from torch import Tensor
 from dit_generators.network.process import Flow
 
 Array = NDArray[np.float64]
-FLOWS = [Flow(path, towards) for path in ("linear", "cosine") for towards in ("noise", "data")]
+FLOWS = [Flow(path, towards) for path in ("linear", "cosine", "vp") for towards in ("noise", "data")]
 PUBLISHED: dict[str, Any] = {"hidden_size": 384, "num_heads": 6, "depth": 1, "patch_size": 8, "input_size": 16}
 
 
@@ -24,6 +24,10 @@ def weights(path: str, time: float) -> tuple[float, float, float, float]:
     """alpha, sigma and their rates of change at a time, 0 the picture and 1 the noise."""
     if path == "linear":
         return 1 - time, time, -1.0, 1.0
+    if path == "vp":  # beta(t) = 0.1 + 19.9 t; d alpha = - beta / 2 alpha, d sigma^2 = beta alpha^2
+        beta, alpha_2 = 0.1 + 19.9 * time, math.exp(-0.1 * time - 19.9 * time**2 / 2)
+        sigma = math.sqrt(1 - alpha_2)
+        return math.sqrt(alpha_2), sigma, -beta / 2 * math.sqrt(alpha_2), beta * alpha_2 / (2 * sigma)
     angle = math.pi * time / 2
     return math.cos(angle), math.sin(angle), -math.pi / 2 * math.sin(angle), math.pi / 2 * math.cos(angle)
 
@@ -38,9 +42,11 @@ def gaussian_velocity(x: Array, time: float, mean: Array, deviation: float, path
     return alpha_rate * expected_x_0 + sigma_rate * expected_noise
 
 
-def exact_solution(noise: Array, mean: Array, deviation: float) -> Array:
+def exact_solution(noise: Array, mean: Array, deviation: float, path: str = "linear", end: float = 0.0) -> Array:
     """Where the ODE of Gaussian data leads from x_1 = noise: it keeps (x_t - alpha mean) / its deviation."""
-    return mean + deviation * noise
+    (first, first_sigma), (last, last_sigma) = (weights(path, time)[:2] for time in (1.0, end or 1e-12))
+    kept = (noise - first * mean) / math.hypot(first * deviation, first_sigma)
+    return last * mean + kept * math.hypot(last * deviation, last_sigma)
 
 
 def gaussian_network(flow: Flow, mean: Array, deviation: float) -> Callable[[Tensor, Tensor], Tensor]:

@@ -7,11 +7,15 @@ import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler
 from flow_oracles import FLOWS, exact_solution, gaussian_network, gaussian_velocity, weights
+from numpy.typing import NDArray
+from scipy.integrate import solve_ivp
 
-from dit_generators.diffusion.flow import euler, heun, ode_times, sde, sde_times
+from dit_generators.diffusion.adaptive import dopri5
+from dit_generators.diffusion.flow import euler, heun, last_time, ode_times, sde, sde_times
 from dit_generators.diffusion.loss import loss_of
 from dit_generators.diffusion.paths import point_at
-from dit_generators.errors import ArgumentError
+from dit_generators.diffusion.samplers import Predict
+from dit_generators.errors import ArgumentError, SamplingError
 from dit_generators.network.process import (
     DIT_PROCESS,
     Diffusion,
@@ -33,16 +37,68 @@ def start(rows: int, size: int = 4, seed: int = 0) -> torch.Tensor:
 @pytest.mark.parametrize("flow", FLOWS, ids=IDS)
 def test_the_ode_leads_gaussian_noise_to_where_it_does_in_closed_form(flow: Flow) -> None:
     noise, predict = start(5), gaussian_network(flow, MEAN, DEVIATION)
-    exact = exact_solution(noise.numpy(), MEAN, DEVIATION)
+    exact = exact_solution(noise.numpy(), MEAN, DEVIATION, flow.path, last_time(flow))
     errors = {}
     for solver in (euler, heun):
         for steps in (40, 80):
-            *_, last = solver(predict, noise, ode_times(steps), flow)
+            *_, last = solver(predict, noise, ode_times(steps, end=last_time(flow)), flow)
             errors[solver, steps] = float(np.abs(last.x.numpy() - exact).max())
     assert errors[euler, 80] < 0.1
     assert errors[heun, 80] < 0.01
     assert 1.6 < errors[euler, 40] / errors[euler, 80] < 2.4  # first order
     assert errors[heun, 40] / errors[heun, 80] > 2.0  # of second, but for its last step
+
+
+def row_by_row(flow: Flow, called: list[int]) -> Predict:
+    """The perfect network of each row's own time; how many rows it was called with."""
+    predict = gaussian_network(flow, MEAN, DEVIATION)
+
+    def each(x_t: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+        called.append(len(x_t))
+        return torch.cat([predict(x_t[i : i + 1], told[i : i + 1]) for i in range(len(x_t))])
+
+    return each
+
+
+@pytest.mark.parametrize("flow", FLOWS, ids=IDS)
+def test_dopri5_comes_as_close_to_the_closed_form_as_it_is_asked(flow: Flow) -> None:
+    noise = start(3)
+    exact = exact_solution(noise.numpy(), MEAN, DEVIATION, flow.path, last_time(flow))
+    evaluations = []
+    for tolerance in (1e-3, 1e-6, 1e-9):
+        called: list[int] = []
+        *_, last = dopri5(row_by_row(flow, called), noise, flow, tolerance, tolerance)
+        assert last.index == 0
+        assert float(np.abs(last.x.numpy() - exact).max()) < 100 * tolerance  # of each step
+        evaluations.append(len(called))
+    assert evaluations == sorted(set(evaluations))
+
+
+@pytest.mark.parametrize("flow", FLOWS, ids=IDS)
+def test_dopri5_takes_the_steps_of_scipy_for_every_image(flow: Flow) -> None:
+    noise, end = start(3), last_time(flow)
+    noise[1] *= 30  # whose first steps are refused
+    *_, together = dopri5(row_by_row(flow, []), noise, flow, 1e-4, 1e-7)
+    for row in range(3):
+        called: list[int] = []
+        *_, alone = dopri5(row_by_row(flow, called), noise[row : row + 1], flow, 1e-4, 1e-7)
+
+        def slope(time: float, x: NDArray[np.float64]) -> NDArray[np.float64]:
+            return gaussian_velocity(x.reshape((*MEAN.shape[:2], 4, 4)), time, MEAN, DEVIATION, flow.path).ravel()
+
+        found = solve_ivp(slope, (1.0, end), noise[row].numpy().ravel(), "RK45", rtol=1e-4, atol=1e-7)
+        assert len(called) == found.nfev
+        np.testing.assert_allclose(alone.x.numpy().ravel(), found.y[:, -1], rtol=1e-9, atol=1e-9)
+        assert torch.equal(alone.x[0], together.x[row])
+
+
+def test_dopri5_ends_where_no_step_is_small_enough_and_where_nothing_is_finite() -> None:
+    noise = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(SamplingError, match=r"dopri5: no step is small enough .* rtol 0.001 .* or heun"):
+        list(dopri5(lambda x, _: 1e5 * torch.randn_like(x), noise, Flow()))
+    steps = list(dopri5(lambda x, _: torch.full_like(x, float("nan")), noise, Flow()))
+    assert len(steps) < 20
+    assert steps[-1].x.isnan().all()
 
 
 @pytest.mark.parametrize("flow", FLOWS, ids=IDS)
@@ -116,8 +172,8 @@ def test_the_shift_is_lightningdits_and_its_inverse_that_of_stable_diffusion_3()
 def test_no_shift_leads_to_what_is_not_finite(flow: Flow, shift: float) -> None:
     noise, predict = start(2), gaussian_network(flow, MEAN, DEVIATION)
     for steps in (
-        sde(predict, noise, sde_times(8, shift), flow, lambda: noise),
-        heun(predict, noise, ode_times(8, shift), flow),
+        sde(predict, noise, sde_times(8, shift, last_time(flow)), flow, lambda: noise),
+        heun(predict, noise, ode_times(8, shift, last_time(flow)), flow),
     ):
         *_, last = steps
         assert torch.isfinite(last.x).all()
@@ -126,7 +182,7 @@ def test_no_shift_leads_to_what_is_not_finite(flow: Flow, shift: float) -> None:
 @pytest.mark.parametrize("flow", FLOWS, ids=IDS)
 def test_state_and_velocity_give_back_picture_and_noise(flow: Flow) -> None:
     x_0, noise = start(2, seed=1), start(2, seed=2)
-    for time in (0.0, 0.04, 0.5, 1.0, torch.tensor([0.2, 0.9]).double().reshape(2, 1, 1, 1)):
+    for time in (last_time(flow), 0.04, 0.5, 1.0, torch.tensor([0.2, 0.9]).double().reshape(2, 1, 1, 1)):
         point = point_at(flow, time)
         x_t, velocity = point.state(x_0, noise), point.velocity(x_0, noise)
         torch.testing.assert_close(point.x_0(x_t, velocity), x_0)
@@ -135,7 +191,7 @@ def test_state_and_velocity_give_back_picture_and_noise(flow: Flow) -> None:
 
 @pytest.mark.parametrize("flow", FLOWS, ids=IDS)
 def test_the_loss_is_the_squared_error_of_the_velocity(flow: Flow) -> None:
-    x_0, noise, times = start(4, seed=1), start(4, seed=2), torch.tensor([0.0, 0.3, 0.7, 1.0]).double()
+    x_0, noise, times = start(4, seed=1), start(4, seed=2), torch.tensor([last_time(flow), 0.3, 0.7, 1.0]).double()
     seen = []
 
     def predict(x_t: torch.Tensor, told: torch.Tensor) -> torch.Tensor:

@@ -37,7 +37,8 @@ def last(model: DiT, settings: SampleSettings, indices: Any) -> Tensor:
 @pytest.mark.parametrize("guidance", [Guidance(), Guidance(3.0), Guidance(2.0, by="window")], ids=["1", "3", "window"])
 def test_an_image_has_the_same_bits_whatever_stands_beside_it(sampler: str, guidance: Guidance) -> None:
     model = flow_model(Flow("cosine", "data"), input_size=16)
-    settings = SampleSettings(sampler=sampler, steps="5", guidance=guidance, timestep_shift=0.5)
+    shift = 1.0 if sampler == "dopri5" else 0.5
+    settings = SampleSettings(sampler=sampler, steps="5", guidance=guidance, timestep_shift=shift)
     whole = last(model, settings, range(9))
     for indices in ([0], [4], [8, 0], [7, 6, 5, 4, 3]):
         assert torch.equal(last(model, settings, indices), whole[indices])
@@ -78,12 +79,16 @@ def test_a_flow_is_guided_at_pure_noise_alone_by_an_interval_that_is_1000() -> N
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (SampleSettings("ddpm"), "sampler: expected euler, heun, sde for a model of velocity, got 'ddpm'"),
-        (SampleSettings("unipc"), "expected euler, heun, sde"),
+        (SampleSettings("ddpm"), "sampler: expected euler, heun, dopri5, sde for a model of velocity, got 'ddpm'"),
+        (SampleSettings("unipc"), "expected euler, heun, dopri5, sde"),
         (SampleSettings(steps="ddim50"), "steps: euler takes a number of steps, got ddim50"),
         (SampleSettings(steps="0"), "steps: euler needs 1 steps or more, got 0"),
         (SampleSettings("sde", steps="1"), "steps: sde needs 2 steps or more, got 1"),
         (SampleSettings(steps="10000000"), "steps: expected at most 100,000"),
+        (SampleSettings("euler", rtol=0.1), "rtol: is for `sampler='dopri5'`, not euler"),
+        (SampleSettings("dopri5", atol=0.0), "atol: expected a number above 0, got 0.0"),
+        (SampleSettings("dopri5", timestep_shift=0.3), "timestep_shift: dopri5 finds its steps by itself"),
+        (SampleSettings("dopri5", guidance=Guidance(2.0, interval=(0, 500))), "dopri5 has times of its own"),
         (SampleSettings(eta=0.5), "eta: is for `sampler='ddim'`, not euler"),
         (SampleSettings(timestep_shift=0.0), "timestep_shift: expected a number above 0"),
         (SampleSettings(timestep_shift=float("nan")), "timestep_shift: expected a number above 0"),
@@ -123,6 +128,26 @@ def test_the_record_says_process_and_sampler_and_the_folder_of_another_is_refuse
     model.process = Flow("cosine")
     save_checkpoint(model, tmp_path / "m.safetensors")
     assert_refused(dit_gen(capfd, "sample", *given), 'process.path` was "linear", now "cosine"')
+
+
+def test_dopri5_records_its_tolerances_and_no_steps_and_resumes(tmp_path: Path, capfd: Any) -> None:
+    save_checkpoint(flow_model(in_channels=3), tmp_path / "m.safetensors")
+    given = ["sample", "--checkpoint", tmp_path / "m.safetensors", "--sampler", "dopri5", "--batch-size", 2]
+    given += ["--labels", "all", "--guidance-scale", 2]
+    assert dit_gen(capfd, *given, "--num", 5, "--out", tmp_path / "one").code == 0
+    record = json.loads((tmp_path / "one" / "samples.json").read_text())["run"]
+    assert (record["rtol"], record["atol"]) == (1e-3, 1e-6)
+    assert "steps" not in record
+    for num in (1, 5):
+        assert dit_gen(capfd, *given, "--num", num, "--out", tmp_path / "two").code == 0
+    for picture in (tmp_path / "one").glob("*.png"):
+        assert picture.read_bytes() == (tmp_path / "two" / picture.name).read_bytes()
+    finer = dit_gen(capfd, *given, "--rtol", 1e-4, "--out", tmp_path / "one")
+    assert_refused(finer, "--rtol was 0.001, now 0.0001")
+    assert_refused(dit_gen(capfd, *given, "--steps", 9, "--out", tmp_path / "x"), "leave out --steps")
+    sweep = ["sweep", *given[1:], "--out", tmp_path / "x"]
+    sweep[sweep.index("--guidance-scale") + 1] = "1"
+    assert_refused(dit_gen(capfd, *sweep), "a sweep compares numbers of steps")
 
 
 def test_a_folder_of_an_earlier_version_goes_on(tmp_path: Path, capfd: Any) -> None:

@@ -1,6 +1,7 @@
 """Training of a velocity: resumed to the bit, recorded, and sampled as what it is."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from training_runs import SMALL, assert_same_end, small_run
 
 from dit_generators import TrainOptions, load_checkpoint, make_run, save_checkpoint
 from dit_generators.data.batches import PixelExamples, make_batch
+from dit_generators.diffusion.loss import velocity_loss
+from dit_generators.diffusion.paths import training_times
 from dit_generators.errors import ArgumentError, CheckpointError
 from dit_generators.network.process import Diffusion, Flow
 from dit_generators.training.curve import draw_curve
@@ -88,6 +91,69 @@ def test_times_are_uniform_between_picture_and_noise() -> None:
     counts = torch.histc(times, 10, 0, 1)
     assert float(counts.min()) > 140
     assert float(times.max()) < 1
+
+
+def test_logit_normal_times_have_the_quantiles_of_a_logistic_of_a_normal() -> None:
+    uniform = torch.tensor([0.0, 0.0228, 0.1587, 0.5, 0.8413, 0.9772])
+    times = training_times(uniform, Flow(), "logit-normal")
+    assert times.dtype == torch.float32
+    expected = [0.0, *(1 / (1 + math.exp(-z)) for z in (-2, -1, 0, 1, 2))]  # quantiles of the normal
+    torch.testing.assert_close(times, torch.tensor(expected), rtol=0, atol=5e-4)
+    drawn = training_times(torch.rand(20_000, generator=torch.Generator().manual_seed(0)), Flow(), "logit-normal")
+    assert abs(float(drawn.mean()) - 0.5) < 0.01
+    assert abs(float(torch.logit(drawn.double()).std()) - 1) < 0.02
+    ends = training_times(torch.tensor([0.0, 0.5]), Flow("vp"))
+    assert torch.equal(training_times(ends, Flow("cosine")), ends)
+    torch.testing.assert_close(ends, torch.tensor([1e-5, 0.500005]), rtol=1e-6, atol=0)
+
+
+def test_the_direction_loss_is_one_minus_the_cosine_over_channels() -> None:
+    generator = np.random.default_rng(0)
+    x_0, noise, output = (torch.from_numpy(generator.standard_normal((2, 3, 2, 2))) for _ in range(3))
+    loss = velocity_loss(lambda *_: output, x_0, torch.tensor([0.2, 0.7]).double(), noise, Flow(), direction=True)
+    velocity, made = (noise - x_0).numpy(), output.numpy()
+    for i in range(2):
+        cosines = [
+            velocity[i, :, r, c]
+            @ made[i, :, r, c]
+            / np.linalg.norm(velocity[i, :, r, c])
+            / np.linalg.norm(made[i, :, r, c])
+            for r in range(2)
+            for c in range(2)
+        ]
+        assert float(loss.direction[i]) == pytest.approx(1 - np.mean(cosines), rel=1e-9)
+    torch.testing.assert_close(loss.total, loss.mse + loss.direction)
+
+
+def test_a_run_learns_times_and_direction_as_asked_and_says_so(tmp_path: Path, capfd: Any, pictures: Path) -> None:
+    options = ["--objective", "velocity", "--timestep-sampling", "logit-normal", "--direction-loss", "--log-every", 1]
+    command = ["train", pictures, "--out", tmp_path / "run", *SMALL, "--steps", 2]
+    finished = dit_gen(capfd, *command, *options)
+    assert finished.code == 0, finished.err
+    entry = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[0])
+    assert 0.5 < entry["loss"] - entry["mse"] < 1.5  # a direction without any sense
+    plain = dit_gen(capfd, *command, "--objective", "velocity", "--direction-loss")
+    assert_refused(plain, '--timestep-sampling was "logit-normal", now "uniform"')
+    for given, message in (
+        (["--timestep-sampling", "logit-normal"], "--timestep-sampling: is for `objective"),
+        (["--direction-loss"], "--direction-loss: is for"),
+        (["--objective", "velocity", "--direction-loss", "--channels", 1], "one channel has no direction"),
+    ):
+        refused = dit_gen(capfd, "train", pictures, "--out", tmp_path / "other", *SMALL, "--steps", 1, *given)
+        assert refused.code == 2
+        assert message.replace("`objective", "--objective") in refused.err or message in refused.err
+
+
+def test_weights_of_a_variance_preserving_path_are_trained_on_and_stay_finite(tmp_path: Path, pictures: Path) -> None:
+    model = random_model(input_size=16, patch_size=4, learn_sigma=False)
+    model.process = Flow("vp", "data")
+    save_checkpoint(model, tmp_path / "vp.safetensors")
+    options = TrainOptions(
+        space="pixel", image_size=16, batch_size=4, steps=2, init=tmp_path / "vp.safetensors", device="cpu"
+    )
+    run = make_run(pictures, tmp_path / "run", options)
+    assert run.run()
+    assert load_checkpoint(tmp_path / "run").process == Flow("vp", "data")
 
 
 def test_a_velocity_has_no_variance_to_learn() -> None:

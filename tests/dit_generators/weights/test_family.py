@@ -22,7 +22,7 @@ SIT, REPA = Flow(time_towards="data"), Flow(time_towards="noise")
 
 @pytest.mark.parametrize(
     ("path_type", "expected"),
-    [("Linear", "linear"), ("GVP", "cosine")],
+    [("Linear", "linear"), ("GVP", "cosine"), ("VP", "vp")],
 )
 def test_a_checkpoint_of_sit_says_its_path(tmp_path: Path, path_type: str, expected: Any) -> None:
     model = load_checkpoint(sit_checkpoint(tmp_path / "0050000.pt", path_type=path_type))
@@ -105,8 +105,8 @@ def test_the_first_checkpoints_of_repa_count_their_last_blocks_anew(tmp_path: Pa
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ({"path_type": 3}, "path_type 3; linear and cosine"),
-        ({"path_type": "VP"}, "path_type VP; linear and cosine"),
+        ({"path_type": 3}, "path_type 3; linear, cosine"),
+        ({"path_type": "VE"}, "path_type VE; linear, cosine"),
         ({"prediction": "score"}, "predicts score; of flows only a velocity"),
         ({"prediction": "noise"}, "predicts noise; of flows only a velocity"),
     ],

@@ -128,8 +128,6 @@ def load_model(
     source = asked.checkpoint or default_checkpoint(attention)
     checkpoint = read_checkpoint(source, num_heads=asked.num_heads, weights=asked.weights, family=asked.family)
     model = build_model(checkpoint)
-    if young := young_checkpoint(checkpoint.path):
-        say(f"warning: {young}--weights model, or train it for longer")
     device = pick_device(asked.device)
     if asked.tf32 and device.type == "cpu":
         say("--tf32: says nothing on a CPU, which multiplies in float32")
@@ -139,6 +137,16 @@ def load_model(
     settings.check(model)
     if asked.compiled:
         model.compile()
+    autoencoder = _autoencoder_for(asked, checkpoint, model, device)
+    if young := young_checkpoint(checkpoint.path):
+        say(f"warning: {young}--weights model, or train it for longer")
+    return model, autoencoder, source
+
+
+def _autoencoder_for(
+    asked: SamplingKeywords, checkpoint: Checkpoint, model: DiT, device: torch.device
+) -> Autoencoder | None:
+    """None where the model makes pixels, with which no option of an autoencoder goes."""
     if makes_pixels(model):
         if asked.autoencoder:
             raise ArgumentError("--autoencoder: the model makes pixels and needs none")
@@ -146,7 +154,7 @@ def load_model(
             raise ArgumentError("--latent-stats: the model makes pixels and has no latents")
         if asked.vae_precision != "fp32":
             raise ArgumentError("--vae-precision: the model makes pixels and has no autoencoder")
-        return model, None, source
+        return None
     autoencoder = replace(find_autoencoder(checkpoint, asked.autoencoder, device), precision=asked.vae_precision)
     if asked.latent_stats:
         autoencoder = with_latent_stats(autoencoder, asked.latent_stats)
@@ -156,7 +164,7 @@ def load_model(
             f"--latent-stats nor {autoencoder.source} has them"
         )
     check_latents(model, autoencoder)
-    return model, autoencoder, source
+    return autoencoder
 
 
 def _wants_stats(checkpoint: Checkpoint) -> bool:

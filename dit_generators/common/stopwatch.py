@@ -7,9 +7,9 @@ import torch
 
 
 def seconds_of(call: Callable[[], object], device: torch.device) -> float:
-    """Seconds of one call: on CUDA between two events of its stream, elsewhere by the clock of this process.
+    """Seconds of one call: on CUDA between two events of its stream, before and after which the device is idle.
 
-    The device has finished what came before, and the call, whichever clock is used.
+    Elsewhere by the clock, which is right where a call has ended when it returns, as on a CPU.
     """
     if device.type != "cuda":
         start = time.perf_counter()

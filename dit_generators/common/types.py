@@ -27,6 +27,12 @@ def check_types(record: Any) -> None:
             raise ArgumentError(f"{name}: expected {_in_words(declared)}, got {value!r}")
 
 
+def check_choice(record: Any, name: str, expected: Sequence[object]) -> None:
+    """Raise ArgumentError for a field that holds none of the values expected."""
+    if (value := getattr(record, name)) not in expected:
+        raise ArgumentError(f"{name}: expected one of {', '.join(map(str, expected))}, got {value!r}")
+
+
 def check_record(name: str, value: Any, kind: type) -> None:
     """Raise ArgumentError for an argument that is of another class than `kind`."""
     if not isinstance(value, kind):

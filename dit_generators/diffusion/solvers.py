@@ -12,7 +12,7 @@ from .samplers import Predict, Step, limited, model_at
 from .schedule import Schedule, schedule_of
 
 SOLVERS = ("dpm-solver++", "unipc")
-_PREDICTIONS = {"noise": "epsilon", "v": "v_prediction", "x_0": "sample"}
+PREDICTION_TYPES = {"noise": "epsilon", "v": "v_prediction", "x_0": "sample"}
 
 
 def solve(
@@ -62,7 +62,7 @@ def _scheduler(solver: str, schedule: Schedule, process: Diffusion) -> Any:
         num_train_timesteps=len(schedule),
         trained_betas=schedule_of(plain).betas if process.zero_snr else schedule.betas,
         rescale_betas_zero_snr=process.zero_snr,
-        prediction_type=_PREDICTIONS[process.prediction],
+        prediction_type=PREDICTION_TYPES[process.prediction],
         thresholding=bool(process.clip or process.threshold),
         dynamic_thresholding_ratio=process.threshold or 1.0,
         sample_max_value=process.threshold_max if process.threshold else 1.0,

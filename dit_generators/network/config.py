@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ..attention.neighbours import Border
 from ..attention.settings import AttentionSettings
+from ..common.types import check_choice
 from ..errors import ArgumentError
 
 # depth, hidden size, heads: Peebles & Xie, arXiv 2212.09748, table 1.
@@ -94,8 +95,7 @@ class DiTConfig:
 
     def _check_layers(self) -> None:
         for name, expected in _CHOICES.items():
-            if getattr(self, name) not in expected:
-                raise ArgumentError(f"{name}: expected {' or '.join(expected)}, got {getattr(self, name)!r}")
+            check_choice(self, name, expected)
         if self.rotary and self.head_dim % 4:
             raise ArgumentError(f"rotary: expected heads of a multiple of 4 channels, got {self.head_dim}")
 

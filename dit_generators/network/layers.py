@@ -33,6 +33,8 @@ def norm(config: DiTConfig) -> nn.Module:
 
 def qk_norm(config: DiTConfig) -> nn.Module:
     """Of each head's queries or keys (Dehghani et al., arXiv 2302.05442, section 2), by the same norm with weights."""
+    if not config.qk_norm:
+        return nn.Identity()
     if config.norm == "rms":
         return RMSNorm(config.head_dim, eps=_NORM_EPS)
     return nn.LayerNorm(config.head_dim, eps=_QK_NORM_EPS)
@@ -58,15 +60,13 @@ class SelfAttention(nn.Module):
         super().__init__()
         self.num_heads = config.num_heads
         self.qkv = nn.Linear(config.hidden_size, 3 * config.hidden_size)
-        self.q_norm = qk_norm(config) if config.qk_norm else None
-        self.k_norm = qk_norm(config) if config.qk_norm else None
+        self.q_norm, self.k_norm = qk_norm(config), qk_norm(config)
         self.proj = nn.Linear(config.hidden_size, config.hidden_size)
 
     def forward(self, x: Tensor, attend: Attend, positions: nn.Module | None = None) -> Tensor:
         """Queries and keys are normalised, then turned by `positions`; both in the type of the values."""
         query, key, value = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
-        if self.q_norm is not None and self.k_norm is not None:
-            query, key = self.q_norm(query), self.k_norm(key)
+        query, key = self.q_norm(query), self.k_norm(key)
         if positions is not None:
             query, key = positions(query), positions(key)
         attended = attend(query.to(value.dtype), key.to(value.dtype), value)

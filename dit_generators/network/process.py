@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from ..common.types import check_choice
 from ..errors import ArgumentError
 
 
@@ -42,9 +43,9 @@ class Diffusion:
     variance: Literal["learned", "small", "large"] = "learned"
 
     def __post_init__(self) -> None:
-        _check_choice(self, "betas", ("linear", "scaled_linear", "cosine"))
-        _check_choice(self, "prediction", ("noise", "v", "x_0"))
-        _check_choice(self, "variance", ("learned", "small", "large"))
+        check_choice(self, "betas", ("linear", "scaled_linear", "cosine"))
+        check_choice(self, "prediction", ("noise", "v", "x_0"))
+        check_choice(self, "variance", ("learned", "small", "large"))
         if not 0 < self.beta_start <= self.beta_end < 1:
             raise ArgumentError(
                 f"beta_start, beta_end: expected 0 < start <= end < 1, got {self.beta_start:g} and {self.beta_end:g}"
@@ -87,13 +88,8 @@ class Flow:
     time_towards: Literal["noise", "data"] = "noise"
 
     def __post_init__(self) -> None:
-        _check_choice(self, "path", ("linear", "cosine", "vp"))
-        _check_choice(self, "time_towards", ("noise", "data"))
-
-
-def _check_choice(record: object, name: str, expected: tuple[str, ...]) -> None:
-    if getattr(record, name) not in expected:
-        raise ArgumentError(f"{name}: expected {' or '.join(expected)}, got {getattr(record, name)!r}")
+        check_choice(self, "path", ("linear", "cosine", "vp"))
+        check_choice(self, "time_towards", ("noise", "data"))
 
 
 Process = Diffusion | Flow

@@ -26,7 +26,7 @@ from ..weights.autoencoder import Autoencoder
 
 SAMPLERS = ("ddpm", "ddim", *SOLVERS)  # of models of noise
 _PIXEL_CHANNELS = (1, 3)
-_LARGEST_SEED = 2**63
+_SEEDS = 2**64  # of torch's generators
 _MOST_STEPS = 100_000  # of a flow
 _ABOUT = 100  # evaluations of dopri5, which nobody knows before
 
@@ -137,8 +137,8 @@ class SampleSettings:
             raise ArgumentError("official_batch: is the noise of DiT's script, which knows no sde; leave it out")
         if self.official_batch < 1:
             raise ArgumentError(f"official_batch: expected 1 or more, got {self.official_batch}")
-        if self.seed >= _LARGEST_SEED:
-            raise ArgumentError(f"seed: the official script takes numbers below 2^63, got {self.seed}")
+        if self.seed >= _SEEDS:
+            raise ArgumentError(f"seed: the official script takes numbers below 2^64, got {self.seed}")
 
     def _check_labels(self, model: DiT) -> None:
         if isinstance(self.labels, tuple | list):

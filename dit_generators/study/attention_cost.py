@@ -76,7 +76,7 @@ def _measured(settings: BenchSettings, say: Say) -> Sequence[Measurement]:
         results += cells
         named = "bench, {}, {}, batch {}".format(*place)
         if len(notes := {cell.note for cell in cells if cell.seconds is None}) == 1 and not _ran(cells):
-            lines = [f"{named}, is not measured: {notes.pop()}"]
+            lines = [f"{named} is not measured: {notes.pop()}"]
         else:
             lines = [
                 f"bench, {cell.attention} is not measured: {cell.note}"

@@ -1,4 +1,4 @@
-"""Scores of the average's samples while training, through the public names of cmmd_toolkit."""
+"""Scores of the average's samples while training, by cmmd_toolkit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -101,20 +101,19 @@ def features_of(pictures: Pixels, backbone: str, *, size: int | None = None, **o
     """
     from cmmd_toolkit import embed  # what only samples need nobody else waits for
 
-    def rgb(index: int) -> Picture:
-        return Picture(np.ascontiguousarray(np.broadcast_to(pictures[index], (*pictures.shape[1:3], 3))), "array")
-
-    def middle(index: int) -> Picture:
-        whole = rgb(index)
-        start = (whole.pixels.shape[0] - (size or whole.pixels.shape[0])) // 2
-        end = start + (size or whole.pixels.shape[0])
-        return Picture(np.ascontiguousarray(whole.pixels[start:end, start:end]), "array")
-
-    items = [(f"{index:06d}", of_pixels(partial(middle, index))) for index in range(len(pictures))]
+    items = [(f"{index:06d}", of_pixels(partial(_middle, pictures, index, size))) for index in range(len(pictures))]
     try:
         return embed(ImageSource("pictures", items), backbone=backbone, store=False, **options).values
     except CmmdError as error:
         raise EvaluationError(str(error)) from error
+
+
+def _middle(pictures: Pixels, index: int, size: int | None) -> Picture:
+    whole = pictures[index]
+    size = size or len(whole)
+    start = (len(whole) - size) // 2
+    middle = whole[start : start + size, start : start + size]
+    return Picture(np.ascontiguousarray(np.broadcast_to(middle, (*middle.shape[:2], 3))), "array")
 
 
 def unit_rows(features: NDArray[np.float32]) -> Rows:

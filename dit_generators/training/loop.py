@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..common.precision import Precision
+from ..common.types import check_choice
 from ..data.batches import Batch
 from ..diffusion.loss import Loss, LossFunction, loss_of
 from ..diffusion.paths import TimestepSampling
@@ -65,10 +66,7 @@ class TrainSettings:
         for name in ("warmup", "clip", "seed"):
             if getattr(self, name) < 0:
                 raise ArgumentError(f"{name}: expected 0 or more, got {getattr(self, name)}")
-        if self.learning_rate_schedule not in ("constant", "linear", "cosine"):
-            raise ArgumentError(
-                f"learning_rate_schedule: expected constant, linear or cosine, got {self.learning_rate_schedule!r}"
-            )
+        check_choice(self, "learning_rate_schedule", ("constant", "linear", "cosine"))
         if not 0 <= self.ema_decay < 1:
             raise ArgumentError(f"ema_decay: expected 0 to 1, got {self.ema_decay}")
 

@@ -10,7 +10,7 @@ from cmmd_toolkit.pictures.decode import MAX_PIXELS
 
 from ..attention.neighbours import Border
 from ..common.precision import Precision
-from ..common.types import check_types
+from ..common.types import check_choice, check_types
 from ..data.pictures import Crop
 from ..data.reading import OnError
 from ..diffusion.paths import TimestepSampling
@@ -164,9 +164,7 @@ class TrainOptions:
     def __post_init__(self) -> None:
         check_types(self)
         for name, expected in _CHOICES.items():
-            if getattr(self, name) not in expected:
-                choices = ", ".join(map(str, expected))
-                raise ArgumentError(f"{name}: expected one of {choices}, got {getattr(self, name)!r}")
+            check_choice(self, name, expected)
         _ = self.settings  # checks its own
         self._check_numbers()
         if self.crop == "random" and self.space == "latent":

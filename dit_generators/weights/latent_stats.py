@@ -13,8 +13,6 @@ from cmmd_toolkit.common.text import first_line
 from ..errors import CheckpointError
 from .autoencoder import Autoencoder, per_channel
 
-_NAMES = ("mean", "std")
-
 
 def with_latent_stats(autoencoder: Autoencoder, path: str | Path) -> Autoencoder:
     """The same, between whose latents z and those of the model is (z - mean) / std of each channel.
@@ -47,8 +45,8 @@ def _read(path: Path) -> tuple[Tensor, Tensor]:
         )
     except Exception as error:  # damage shows as any exception of any reader
         raise CheckpointError(f"{path}: not readable ({first_line(error)}); fetch it again") from error
-    found = [content.get(name) for name in _NAMES] if isinstance(content, dict) else [None]
-    mean, deviation = found if len(found) == 2 else (None, None)
+    named = content if isinstance(content, dict) else {}
+    mean, deviation = named.get("mean"), named.get("std")
     if not (isinstance(mean, Tensor) and isinstance(deviation, Tensor)):
         raise CheckpointError(f"{path}: expected a dict with the tensors mean and std")
     return mean.double(), deviation.double()

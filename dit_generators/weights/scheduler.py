@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS
+from ..diffusion.solvers import PREDICTION_TYPES
 from ..errors import ArgumentError, CheckpointError
 from ..network.process import DIT_PROCESS, Diffusion
 
@@ -12,7 +13,7 @@ _BETAS: dict[Any, Literal["linear", "scaled_linear", "cosine"]] = {
     "scaled_linear": "scaled_linear",
     "squaredcos_cap_v2": "cosine",
 }
-_PREDICTIONS: dict[Any, Literal["noise", "v", "x_0"]] = {"epsilon": "noise", "v_prediction": "v", "sample": "x_0"}
+_PREDICTIONS = {theirs: own for own, theirs in PREDICTION_TYPES.items()}
 _VARIANCES: dict[Any, Literal["learned", "small", "large"]] = {
     "fixed_small": "small",
     "fixed_small_log": "small",

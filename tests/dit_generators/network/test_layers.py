@@ -153,8 +153,8 @@ def test_presets_are_the_published_shapes() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"norm": "batch"}, "norm: expected layer or rms, got 'batch'"),
-        ({"feed_forward": "relu"}, "feed_forward: expected gelu or swiglu"),
+        ({"norm": "batch"}, "norm: expected one of layer, rms, got 'batch'"),
+        ({"feed_forward": "relu"}, "feed_forward: expected one of gelu, swiglu"),
         (
             {"rotary": True, "hidden_size": 36, "num_heads": 6},
             "rotary: expected heads of a multiple of 4 channels",

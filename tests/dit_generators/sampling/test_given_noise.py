@@ -92,5 +92,5 @@ def test_noise_that_is_not_finite_and_a_seed_too_large_leave_no_folder(tmp_path,
     command = ["sample", "--checkpoint", checkpoint, "--num", 2, "--steps", 2, "--out", tmp_path / "out"]
     noise = saved(tmp_path / "noise.npy", array)
     assert_refused(dit_gen(capfd, *command, "--noise", noise), "holds NaN or infinity for image 1")
-    assert_refused(dit_gen(capfd, *command, "--rng", "official", "--seed", 2**64), "takes numbers below 2^63")
+    assert_refused(dit_gen(capfd, *command, "--rng", "official", "--seed", 2**64), "takes numbers below 2^64")
     assert not (tmp_path / "out").exists()

@@ -28,6 +28,7 @@ class Found:
         labels: int64, of each row; 0 where there are no classes.
         classes: names by label; empty where there are none.
         skipped: why pictures are left out that could not even be copied, or that are of no class.
+        numbers: gives the class of each picture where the set says it beside its names: `.cls` of tars.
     """
 
     name: str
@@ -37,22 +38,37 @@ class Found:
     labels: NDArray[np.int64]
     classes: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    numbers: Callable[[], Sequence[int | None]] | None = None
 
     def with_classes(self) -> "Found":
-        """The first folders of the names as classes, in alphabetical order; pictures outside of them are skipped."""
+        """The first folders of the names as classes, in alphabetical order, or what `.cls` says, in that of numbers.
+
+        Pictures without a class are skipped.
+        """
         own = [class_of(self.names[row]) for row in self.rows.tolist()]
-        classes = sorted({name for name in own if name})
+        classes, where = sorted({name for name in own if name}), "lies in no class folder"
+        if len(classes) < 2 and (numbered := self._numbered()):
+            own, where = numbered, "has no .cls"
+            classes = sorted({name for name in own if name}, key=int)
         if len(classes) < 2:
             raise DataError(
-                f"{self.name}: has {len(classes)} class folders with pictures, `conditional` needs two or more; leave "
-                "it out"
+                f"{self.name}: has {len(classes)} class folders with pictures, `conditional` needs two or more, or the "
+                ".cls files of an uncompressed tar here; leave it out"
             )
         labels = {name: label for label, name in enumerate(classes)}
         inside = [place for place, name in enumerate(own) if name]
         numbers = np.array([labels[own[place]] for place in inside], dtype=np.int64)
         outside = [self.names[row] for row, name in zip(self.rows.tolist(), own, strict=True) if not name]
-        skipped = (*self.skipped, *(f"{self.name}: {name} lies in no class folder" for name in outside))
+        skipped = (*self.skipped, *(f"{self.name}: {name} {where}" for name in outside))
         return replace(self, rows=self.rows[inside], labels=numbers, classes=tuple(classes), skipped=skipped)
+
+    def _numbered(self) -> list[str]:
+        """The classes that `.cls` files say, "" for a picture without one."""
+        try:
+            numbers = [] if self.numbers is None else self.numbers()
+        except CmmdError as error:
+            raise DataError(str(error)) from error
+        return ["" if numbers[row] is None else str(numbers[row]) for row in self.rows.tolist()] if numbers else []
 
 
 def open_found(source: Any, max_pixels: int, on_error: OnError, reading: Reading) -> Found:
@@ -73,8 +89,9 @@ def open_found(source: Any, max_pixels: int, on_error: OnError, reading: Reading
             # of a copy: it is to be mended where it came from
             raise DataError(str(error).replace(str(copy_in(reading.folder)), opened.name)) from error
 
-    count = len(names)
-    return Found(opened.name, names, read, np.arange(count), np.zeros(count, dtype=np.int64), skipped=skipped)
+    count, numbers = len(names), getattr(opened.items, "class_numbers", None)
+    labels = np.zeros(count, dtype=np.int64)
+    return Found(opened.name, names, read, np.arange(count), labels, skipped=skipped, numbers=numbers)
 
 
 def pixels_of(load: Load) -> NDArray[np.uint8]:

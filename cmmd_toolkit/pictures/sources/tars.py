@@ -26,6 +26,7 @@ _MAX_MEMBER_BYTES = 1 << 30
 _LARGE_BLOCK = 4 << 20  # of a tar that is read through: one request of a remote one
 _MOST_MEMBERS = 1 << 40  # of one tar
 _BLOCK = tarfile.BLOCKSIZE
+_LABEL, _LONGEST_LABEL = ".cls", 20  # bytes
 _GZIP = b"\x1f\x8b"
 
 
@@ -61,6 +62,24 @@ class _Indexed(Sequence[Item]):
         self._starts.append(member.offset_data)
         self._sizes.append(member.size)
 
+    def class_numbers(self) -> list[int | None]:
+        """The number in the `.cls` of each picture's sample, as WebDataset keeps labels; None where it has none.
+
+        Raises InputError for one that holds no number.
+        """
+        found: list[int | None] = []
+        for file, end in zip(self._files, self._ends, strict=True):
+            with file.path.open("rb") as stream:
+                numbers = {
+                    _sample(member.name): _number(
+                        file.read(member.offset_data, min(member.size, _LONGEST_LABEL)), f"{file.name}:{member.name}"
+                    )
+                    for member in _members(stream, file.name)
+                    if member.name.endswith(_LABEL)
+                }
+            found += [numbers.get(_sample(name)) for name in self._names[len(found) : end]]
+        return found
+
     def __len__(self) -> int:
         return len(self._names)
 
@@ -79,6 +98,18 @@ class _Indexed(Sequence[Item]):
         file = self._files[bisect_right(self._ends, row)]
         name, prefix = self._names[row], _prefix(file, self._files)
         return prefix + name, _by_offset(file, name, self._starts[row], self._sizes[row], self._how)
+
+
+def _sample(name: str) -> str:
+    """What the files of one sample of WebDataset share: their path up to the first dot of the name."""
+    folder, slash, last = name.rpartition("/")
+    return folder + slash + last.partition(".")[0]
+
+
+def _number(content: bytes, name: str) -> int:
+    if not content.strip().isdigit():
+        raise InputError(f"{name}: expected a class as a whole number, got {content!r}")
+    return int(content)
 
 
 class _Tars(Stream):

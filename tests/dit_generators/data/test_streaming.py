@@ -178,6 +178,29 @@ def test_classes_are_the_first_folders_of_the_names(tmp_path, folder) -> None:
         streamed(parquet(folder), tmp_path, conditional=True)
 
 
+@pytest.mark.parametrize("memory", [None, 0])
+def test_the_cls_files_of_webdataset_are_classes_in_the_order_of_their_numbers(tmp_path, memory) -> None:
+    files, numbers = list(contents(write_pictures(tmp_path / "set", 6)).values()), (10, 9, 10, 2, 9, 10)
+    for shard, rows in enumerate((range(2), range(2, 6))):
+        samples: dict[str, bytes] = {}
+        for row in rows:
+            label = {f"a/{row:04d}.cls": f"{numbers[row]}\n".encode()}  # before or after its picture
+            picture = {f"a/{row:04d}.png": files[row], f"a/{row:04d}.json": b"{}"}
+            samples |= {**label, **picture} if row % 2 else {**picture, **label}
+        if shard:
+            samples["a/extra.png"] = files[0]
+        write_tar(tmp_path / f"train-{shard}.tar", samples)
+    reading = Reading(memory=memory, folder=tmp_path / "known")
+    found = load_pictures(str(tmp_path / "train-{0..1}.tar"), EDGE, conditional=True, reading=reading)
+    assert found.classes == ("2", "9", "10")
+    assert [found.classes[label] for label in found.labels.tolist()] == [str(number) for number in numbers]
+    assert found.skipped == (f"{tmp_path}/train-{{0..1}}.tar: train-1.tar:a/extra.png has no .cls",)
+    assert len(load_pictures(str(tmp_path / "train-{0..1}.tar"), EDGE, reading=reading).classes) == 0
+    wrong = write_tar(tmp_path / "wrong.tar", {"1.png": files[0], "1.cls": b"cat"})
+    with pytest.raises(DataError, match=r"wrong\.tar:1\.cls: expected a class as a whole number, got b'cat'"):
+        load_pictures(wrong, EDGE, conditional=True, reading=reading)
+
+
 @pytest.mark.parametrize("memory", [0, 10**9])
 def test_a_class_of_which_no_picture_is_usable_is_refused(tmp_path, memory) -> None:
     for name in ("ant", "dog", "hen"):

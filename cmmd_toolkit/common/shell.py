@@ -110,7 +110,8 @@ class Shell(click.Group):
         if isinstance(error, OSError):
             where = f"{error.filename}: " if error.filename else ""
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            return self._line(f"{where}{error.strerror or error}{self._kept() if full else ''}")
+            room = f"; make room{self._kept()}" if full else ""
+            return self._line(f"{where}{error.strerror or error}{room}")
         if isinstance(error, (CmmdError, *self.errors)):
             return self._line(in_flags(str(error), self._running or self))
         if isinstance(error, MemoryError) or _is_out_of_memory(error):

@@ -71,6 +71,10 @@ def _temporary_folder(target: Path) -> Iterator[Path]:
             break  # or another process has just taken it for a leftover
     try:
         yield folder
+    except OSError as error:
+        if error.filename is None or str(error.filename).startswith(str(folder)):  # of a write, or of the temporary
+            error.filename = str(target)
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(handle)

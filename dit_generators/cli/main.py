@@ -102,9 +102,10 @@ def sample(
 
     from ..common.precision import float32_products
     from ..common.processes import joined_processes
+    from ..common.shell import say
     from ..sampling.difference import difference_from_fp32
     from ..sampling.folder import SampleFolder
-    from ..sampling.run import SampleRun, run_sampling
+    from ..sampling.run import SampleRun, remarks, run_sampling
     from .given import check_adaptive_options, check_guidance_options
     from .sampling import SamplingKeywords, load_model
 
@@ -126,6 +127,8 @@ def sample(
         if processes.is_main:
             found = f", {result.found} were there already" if result.found else ""
             click.echo(printable(f"{out}: {result.made} images made in {result.seconds:.1f} s{found}"))
+            for told in remarks(run, result):
+                say(told)
             for path in written:
                 click.echo(path)
             if result.made and asked.is_reduced:

@@ -121,6 +121,16 @@ def run_sampling(
         return result
 
 
+def remarks(run: SampleRun, result: SampleResult) -> list[str]:
+    """What whoever scores the folder has to know: more images than were asked for, classes of unequal number."""
+    found, classes = [], run.model.config.num_classes
+    if (there := result.folder.recorded_images) > run.num:
+        found.append(f"warning: {run.out}: holds {there} images, {there - run.num} more than `num`; a score takes all")
+    if run.settings.labels == "all" and (more := run.num % classes):
+        found.append(f"warning: {run.num} is no multiple of {classes} classes: the first {more} have one image more")
+    return found
+
+
 def _fill(run: SampleRun, folder: SampleFolder, processes: Processes, show_progress: ShowProgress) -> SampleResult:
     """Make this process's share of what is missing."""
     processes.wait()

@@ -82,6 +82,23 @@ def _fail_while_writing(target: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
+def test_a_write_that_fails_names_the_file_that_was_to_be_written(tmp_path) -> None:
+    target = tmp_path / "x.png"
+    with (
+        pytest.raises(OSError, match="No space left") as full,
+        replacing(target),
+        Path("/dev/full").open("w") as stream,
+    ):
+        stream.write("x")
+    assert full.value.filename == str(target)
+    with pytest.raises(FileNotFoundError) as absent, replacing(target) as temporary:
+        temporary.read_bytes()
+    assert absent.value.filename == str(target)
+    with pytest.raises(FileNotFoundError) as other, replacing(target):
+        (tmp_path / "elsewhere").read_bytes()
+    assert other.value.filename == str(tmp_path / "elsewhere")
+
+
 def test_a_folder_appears_whole_or_not_at_all_and_vanishes_at_once(tmp_path) -> None:
     with replacing_folder(tmp_path / "new") as temporary:
         (temporary / "inner").mkdir()

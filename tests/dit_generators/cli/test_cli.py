@@ -393,7 +393,7 @@ def test_a_full_disk_keeps_the_finished_pictures(tmp_path, capfd, pixels, monkey
     monkeypatch.setattr(folder, "save_image", failing)
     finished = make(capfd, pixels, tmp_path / "out", "--batch-size", 2)
     assert finished.code == 2
-    assert finished.err.splitlines()[-1].endswith("No space left on device; what is finished is kept")
+    assert finished.err.splitlines()[-1].endswith("No space left on device; make room; what is finished is kept")
     kept = sorted(pngs(tmp_path / "out"))  # a batch is written in threads: either picture of the second came first
     assert kept[:2] == ["000000.png", "000001.png"]
     assert len(kept) == 3

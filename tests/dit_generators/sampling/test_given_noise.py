@@ -79,9 +79,14 @@ def test_files_that_hold_no_noise_for_the_model(tmp_path, content, message) -> N
 def test_all_labels_are_balanced(tmp_path, capfd) -> None:
     checkpoint = saved_model(tmp_path / "labelled.safetensors", num_classes=3)
     command = ["sample", "--checkpoint", checkpoint, "--num", 7, "--steps", 2, "--out", tmp_path / "out"]
-    assert dit_gen(capfd, *command, "--labels", "all").code == 0
+    done = dit_gen(capfd, *command, "--labels", "all")
+    assert done.code == 0
+    assert "warning: 7 is no multiple of 3 classes: the first 1 have one image more" in done.err
     images = json.loads((tmp_path / "out" / "samples.json").read_text())["images"]
     assert [image["label"] for image in images] == [0, 1, 2, 0, 1, 2, 0]
+    fewer = dit_gen(capfd, *command, "--labels", "all", "--num", 6)
+    assert "no multiple" not in fewer.err
+    assert f"{tmp_path / 'out'}: holds 7 images, 1 more than --num; a score takes all" in fewer.err
     with pytest.raises(ArgumentError, match='labels: expected numbers of classes, or "all"'):
         SampleSettings(labels="every").check(random_model(num_classes=3))
 

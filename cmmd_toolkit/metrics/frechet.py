@@ -150,8 +150,11 @@ def _check_width(reference: GaussianFit, generated: GaussianFit) -> None:
 def _trace_sqrt_fast(
     reference: GaussianFit, generated: GaussianFit, scale: float, squares: Matrix | None
 ) -> float | None:
-    """tr (S_x S_y)^(1/2) by Cholesky and a symmetric eigensolver, None where rounding would show."""
+    """tr (S_x S_y)^(1/2) by Cholesky and a symmetric eigensolver, None where rounding would show, or a covariance that
+    was given may be none."""
     if not (reference.has_full_rank and generated.has_full_rank) or reference.cholesky is None:
+        return None
+    if generated.given_cov is not None and generated.cholesky is None:
         return None
     if squares is None:
         product, _ = lapack.dsygst(generated.cov, reference.cholesky, itype=2, lower=1)  # L^T S_y L

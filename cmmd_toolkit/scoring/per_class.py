@@ -71,7 +71,8 @@ def _score_class(task: Task, label: str, usable: Sequence[Rows], gaps: dict[str,
         few = ", ".join(name for name, own in needed.items() if own == least)
         _note(gaps, f"{few} takes at least {least:,} pictures per side", label)
     names = [name for name, least in needed.items() if least <= enough]
-    passes = run_passes(task.scorer_input(reference), names, (), parts)
+    labels = [side.label for side in task.sets.sides]
+    passes = run_passes(task.scorer_input(reference), names, (), parts, labels)
     for problem in passes.problems:
         _note(gaps, f"{', '.join(problem.metrics)} on {task.name}: {problem.reason}", label)
     return [task.result(i, name, own[name]) for i, own in passes.estimates.items() for name in names if name in own]

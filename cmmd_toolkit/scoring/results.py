@@ -109,7 +109,8 @@ def _score(task: Task) -> tuple[list[list[Result]], list[str], Verdict | None]:
     names = task.selection.names
     decisive = verdict_metric(names)
     numbered = dict(enumerate(generated, start=1))
-    found = run_passes(task.scorer_input(reference), names, task.selection.asked, numbered, decisive)
+    labels = [side.label for side in task.sets.sides]
+    found = run_passes(task.scorer_input(reference), names, task.selection.asked, numbered, labels, decisive)
     results = [[task.result(i, name, own[name]) for name in names if name in own] for i, own in found.estimates.items()]
     flat = [result for own in results for result in own]
     if not flat:
@@ -134,9 +135,12 @@ def run_passes(
     names: Sequence[str],
     required: Collection[str],
     sets: Mapping[int, Stored],
+    labels: Sequence[str],
     kept: str | None = None,
 ) -> Passes:
     """The metrics of every set, each pass over all sets before the next one; the scores of the metric `kept` stay.
+
+    `labels` are those of all sides, by which problems name them.
 
     Raises ArgumentError when a set does not allow a required metric; the others are left out, with the problem.
     """
@@ -149,11 +153,18 @@ def run_passes(
                 score = score or scorer_named(scorer)(given)
                 found = score(generated)
             except ArgumentError as error:
+                named = ArgumentError(_named(str(error), {"reference": labels[0], "generated": labels[i]}))
                 if not set(own).isdisjoint(required):
-                    raise
-                passes.problems.append(Problem(own, str(error)))
+                    raise named from error
+                passes.problems.append(Problem(own, str(named)))
             else:
                 passes.estimates[i].update({name: found.estimates[METRICS[name].number] for name in own})
                 if kept in own and found.score is not None:
                     passes.scores[i] = found.score
     return passes
+
+
+def _named(message: str, labels: Mapping[str, str]) -> str:
+    """What a function says of its argument, said of the set."""
+    argument, colon, rest = message.partition(": ")
+    return f"{labels[argument]}: {rest}" if colon and argument in labels else message

@@ -145,6 +145,22 @@ def test_refuses_a_covariance_with_negative_eigenvalues() -> None:
     broken = GaussianStatistics(np.zeros(2), np.diag([1.0, -1.0]))
     with pytest.raises(ArgumentError, match="negative eigenvalue"):
         frechet_distance(reference=broken, generated=broken)
+    whole = GaussianStatistics(np.zeros(2), np.diag([1.0, 1e-9]))
+    tilted = GaussianStatistics(np.zeros(2), np.diag([1.0, -1e-3]))  # hardly seen in the product of both
+    for other in (whole, gaussian(50, 2, seed=0)):
+        for given in (broken, tilted):
+            with pytest.raises(ArgumentError, match="generated: the covariance has a negative eigenvalue"):
+                frechet_distance(reference=other, generated=given)
+        with pytest.raises(ArgumentError, match="reference: the covariance has a negative eigenvalue"):
+            frechet_distance(reference=tilted, generated=other)
+
+
+def test_a_singular_covariance_that_is_given_is_one_all_the_same() -> None:
+    flat = GaussianStatistics(np.zeros(3), np.diag([1.0, 4.0, 0.0]))
+    full = GaussianStatistics(np.ones(3), np.diag([4.0, 1.0, 9.0]))
+    expected = 3 + 5 + 14 - 2 * (2 + 2)
+    for sides in ((flat, full), (full, flat)):
+        assert float(frechet_distance(reference=sides[0], generated=sides[1])) == pytest.approx(expected, rel=1e-12)
 
 
 def test_reaches_every_recorded_value() -> None:

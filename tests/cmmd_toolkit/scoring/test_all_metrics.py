@@ -247,6 +247,19 @@ def test_all_goes_on_where_one_metric_is_undefined() -> None:
 # ---- pictures --------------------------------------------------------------------------------------
 
 
+def test_what_a_set_does_not_allow_is_said_with_its_name() -> None:
+    x, y, z = (Features(gaussian(30, 4, seed=k), {"source": f"{name}.npy"}) for k, name in enumerate("xyz"))
+    z.values[7] = 0
+    with pytest.raises(ArgumentError, match=r"^z\.npy: expected rows with a direction, got zeros in row 7"):
+        compare(x, [y, z], metric="vendi")
+    left_out = compare(x, [y, z], metric="all").warnings
+    assert any("vendi, vendi-truncated on features left out: z.npy: expected rows" in warning for warning in left_out)
+    broken = GaussianStatistics(np.zeros(4), -np.eye(4), provenance={"source": "broken.npz"})
+    for sides in ((x, [y, broken]), (broken, [y])):
+        with pytest.raises(ArgumentError, match=r"^broken\.npz: the covariance has a negative eigenvalue"):
+            compare(*sides, metric="fd")
+
+
 def test_copied_pictures_are_found_and_no_name_comes_twice(tmp_path: Path) -> None:
     train = write_pictures(tmp_path / "train", 9)
     generated = write_pictures(tmp_path / "generated", 2, first_seed=50)

@@ -6,6 +6,7 @@ import click
 
 from ..common.completion import FILE
 from ..common.examples import examples
+from ..common.options import text
 from ..common.outputs import Outputs, output_options
 from ..common.streams import kept_for_results
 from ..errors import ArgumentError, InputError
@@ -30,10 +31,8 @@ from .page import html_option, page_from
 )
 @click.argument("reference", type=FILE)
 @click.argument("generated", nargs=-1, required=True, type=FILE)
-@click.option(
-    "--top", type=click.IntRange(min=1), default=16, show_default=True, metavar="N", help="Pictures per list."
-)
-@click.option(
+@text("--top", type=click.IntRange(min=1), default=16, metavar="N", help="Pictures per list.")
+@text(
     "--modes",
     type=click.IntRange(min=0, max=50),
     metavar="K",
@@ -42,9 +41,7 @@ from .page import html_option, page_from
 @network_options
 @bandwidth_option(", or median-pooled (of both sets)")
 @picture_options
-@click.option(
-    "--sheet", "sheet_file", metavar="FILE.png", type=FILE, help="Write the listed pictures as a contact sheet."
-)
+@text("--sheet", "sheet_file", metavar="FILE.png", type=FILE, help="Write the listed pictures as a contact sheet.")
 @output_options
 @html_option
 def explain(reference: str, generated: tuple[str, ...], sheet_file: str | None, **given: Any) -> int:

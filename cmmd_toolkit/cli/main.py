@@ -10,6 +10,7 @@ from ..common.completion import FILE, names
 from ..common.cost import CostWarning
 from ..common.examples import examples
 from ..common.freed_memory import keep_freed_memory
+from ..common.options import choice, flag, text
 from ..common.outputs import Outputs, check_places, output_options
 from ..common.processes import current_processes
 from ..common.shell import Shell
@@ -95,26 +96,20 @@ main.add_command(cache)
 @click.argument("reference", type=FILE)
 @click.argument("generated", nargs=-1, required=True, type=FILE)
 @network_options
-@click.option(
-    "--metric",
-    multiple=True,
-    metavar="NAME",
-    help=_METRIC_HELP,
-    shell_complete=names(lambda: (*METRICS, ALL)),
-)
-@click.option(
+@text("--metric", multiple=True, metavar="NAME", help=_METRIC_HELP, shell_complete=names(lambda: (*METRICS, ALL)))
+@choice(
     "--test",
-    type=click.Choice(["joint"]),
+    ["joint"],
     help="joint: do the sets differ at all? One exact p-value over all backbones and many widths of kernel.",
 )
-@click.option("--per-class", is_flag=True, help="Also score each class folder (dog/ on both sides) by itself.")
+@flag("--per-class", help="Also score each class folder (dog/ on both sides) by itself.")
 @bandwidth_option(", or median-pooled (of both sets)")
 @mmd_method_options
 @picture_options
 @output_options
 @html_option
-@click.option(ABOVE, multiple=True, metavar=FORM, help="Repeatable: exit with code 1 when a result is above.")
-@click.option(BELOW, multiple=True, metavar=FORM, help="The same where higher is better, and for p-value and joint.")
+@text(ABOVE, multiple=True, metavar=FORM, help="Repeatable: exit with code 1 when a result is above.")
+@text(BELOW, multiple=True, metavar=FORM, help="The same where higher is better, and for p-value and joint.")
 def compare(reference: str, generated: tuple[str, ...], **given: Any) -> int:
     """Score GENERATED sets against REFERENCE.
 
@@ -155,10 +150,8 @@ def compare(reference: str, generated: tuple[str, ...], **given: Any) -> int:
 @click.argument("input", metavar="INPUT", type=FILE)
 @network_options
 @picture_options
-@click.option(
-    "--out", required=True, metavar="FILE", type=FILE, help=".safetensors, or .npz (mu, sigma) for pytorch-fid."
-)
-@click.option("--stats", is_flag=True, help="Write mean and covariance only; .npz always does.")
+@text("--out", required=True, metavar="FILE", type=FILE, help=".safetensors, or .npz (mu, sigma) for pytorch-fid.")
+@flag("--stats", help="Write mean and covariance only; .npz always does.")
 def embed(input: str, out: str, stats: bool, **given: Any) -> int:
     """Write the features of INPUT, or their mean and covariance, to FILE for later comparisons.
 
@@ -222,9 +215,7 @@ def _widths(features: "FeatureSet") -> str:
 @main.command(
     short_help="Try it on real pictures, offline.", epilog=examples("cmmd demo", "cmmd demo --html demo.html")
 )
-@click.option(
-    "--json", "json_file", default="cmmd-demo.json", show_default=True, metavar="FILE", help="The report; - is stdout."
-)
+@text("--json", "json_file", default="cmmd-demo.json", metavar="FILE", help="The report; - is stdout.")
 @html_option
 def demo(json_file: str, **given: Any) -> int:
     """Score real pictures offline, in seconds: handwritten digits against copies with known faults."""

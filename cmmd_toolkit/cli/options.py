@@ -10,6 +10,7 @@ import click
 
 from ..common.completion import FILE, names
 from ..common.flags import in_flags
+from ..common.options import choice, flag, text, whole, with_options
 from ..common.outputs import Outputs
 from ..common.processes import current_processes
 from ..common.text import in_lines, printable
@@ -31,102 +32,86 @@ def _backbone_names() -> list[str]:
 
 def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that name networks."""
-    return _with(
+    return with_options(
         command,
-        click.option(
+        text(
             "--backbone",
             multiple=True,
             metavar="NAME",
             help="Repeatable; see `cmmd backbones`, or path/to/file.py:function. [default: the recipe's, else clip]",
             shell_complete=names(_backbone_names),
         ),
-        click.option(
+        text(
             "--weights",
             multiple=True,
             metavar="[NAME=]PATH",
             type=FILE,
             help="Local weights; repeat as NAME=PATH for several backbones.",
         ),
-        click.option("--model", multiple=True, metavar="[NAME=]ID", help="Another published model; repeat as NAME=ID."),
+        text("--model", multiple=True, metavar="[NAME=]ID", help="Another published model; repeat as NAME=ID."),
     )
 
 
 def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that `compare` and `embed` share."""
-    return _with(
+    return with_options(
         command,
-        click.option("--dims", type=int, metavar="N", help="Inception's dimensions: 64, 192, 768 or 2048 (default)."),
-        click.option("--batch-size", type=int, default=32, show_default=True, metavar="N", help="Pictures per batch."),
-        click.option("--workers", type=int, metavar="N", help="Decoding threads. [default: one per core, at most 8]"),
-        click.option(
-            "--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda, cuda:1, mps."
-        ),
-        click.option(
+        whole("--dims", metavar="N", help="Inception's dimensions: 64, 192, 768 or 2048 (default)."),
+        whole("--batch-size", default=32, metavar="N", help="Pictures per batch."),
+        whole("--workers", metavar="N", help="Decoding threads. [default: one per core, at most 8]"),
+        text("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps."),
+        choice(
             "--precision",
-            type=click.Choice(["fp32", "bf16", "fp16"]),
+            ["fp32", "bf16", "fp16"],
             default="fp32",
-            show_default=True,
             help="Of the products in the networks; the report says what bf16 and fp16 change in the score.",
         ),
-        click.option("--max-images", type=int, metavar="N", help="Use a random subset of N pictures per set."),
-        click.option("--seed", type=int, default=0, show_default=True, metavar="S", help="Seed of every draw."),
-        click.option(
+        whole("--max-images", metavar="N", help="Use a random subset of N pictures per set."),
+        whole("--seed", default=0, metavar="S", help="Seed of every draw."),
+        text(
             "--recipe",
             metavar="NAME",
             help=f"Compute exactly as another tool does: {', '.join(_RECIPE_NAMES)}.",
             shell_complete=names(lambda: _RECIPE_NAMES),
         ),
-        click.option(
+        choice(
             "--on-error",
-            type=click.Choice(["fail", "skip"]),
+            ["fail", "skip"],
             default="fail",
-            show_default=True,
             help="At an unusable picture: stop, or leave it out and list it in the report.",
         ),
-        click.option(
+        whole(
             "--max-pixels",
-            type=int,
             default=_MAX_PIXELS,
-            show_default=True,
             metavar="N",
             help="Refuse a picture of more pixels (rows times columns) before it is decoded.",
         ),
-        click.option(
-            "--store",
-            metavar="DIR",
-            type=FILE,
-            help="Folder that keeps features. [default: the user's cache folder]",
+        text(
+            "--store", metavar="DIR", type=FILE, help="Folder that keeps features. [default: the user's cache folder]"
         ),
-        click.option("--no-store", is_flag=True, help="Compute every feature anew and keep none."),
-        click.option("--recursive/--no-recursive", default=True, show_default=True, help="Search folders recursively."),
+        flag("--no-store", help="Compute every feature anew and keep none."),
+        text("--recursive/--no-recursive", default=True, help="Search folders recursively."),
     )
 
 
 def bandwidth_option(more: str = "") -> Callable[..., Any]:
     """The width of the MMD kernel."""
     about = f"Width of the MMD kernel: a number, or median (of the distances within the reference; the default){more}."
-    return click.option("--bandwidth", metavar="VALUE", help=about)
+    return text("--bandwidth", metavar="VALUE", help=about)
 
 
 def mmd_method_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """How squared MMD is computed."""
-    return _with(
+    return with_options(
         command,
-        click.option(
+        choice(
             "--mmd-method",
-            type=click.Choice(["exact", "random-features"]),
+            ["exact", "random-features"],
             default="exact",
-            show_default=True,
             help="MMD over every pair, or by random Fourier features: linear time, with an error of their own.",
         ),
-        click.option("--mmd-frequencies", type=int, metavar="L", help="Of random-features. [default: 4096]"),
+        whole("--mmd-frequencies", metavar="L", help="Of random-features. [default: 4096]"),
     )
-
-
-def _with(command: Callable[..., Any], *options: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 def parse_named(values: tuple[str, ...], title: str) -> str | dict[str, str] | None:

@@ -7,6 +7,7 @@ import click
 from ..common.completion import FILE
 from ..common.examples import examples
 from ..common.labels import short_labels
+from ..common.options import flag, number, text
 from ..common.outputs import Outputs, output_options
 from ..common.streams import kept_for_results
 from ..errors import ArgumentError
@@ -34,17 +35,15 @@ NOT_SO = 1
 )
 @click.argument("reference", type=FILE)
 @click.argument("generated", nargs=-1, required=True, type=FILE)
-@click.option(
-    "--metric", default="mmd", show_default=True, metavar="NAME", help="What is ranked: mmd (cmmd) or fd (fid)."
-)
-@click.option("--paired", is_flag=True, help="Pictures of the same name were made from the same seed in every set.")
-@click.option("--alpha", type=float, default=0.05, show_default=True, help="Significance level of the groups.")
+@text("--metric", default="mmd", metavar="NAME", help="What is ranked: mmd (cmmd) or fd (fid).")
+@flag("--paired", help="Pictures of the same name were made from the same seed in every set.")
+@number("--alpha", default=0.05, help="Significance level of the groups.")
 @bandwidth_option()
 @network_options
 @picture_options
 @output_options
 @html_option
-@click.option(
+@text(
     "--fail-unless",
     multiple=True,
     metavar="A<B",
@@ -93,7 +92,7 @@ def _parse_order(text: str, generated: tuple[str, ...]) -> tuple[str, str]:
 )
 @click.argument("pilot", type=FILE)
 @click.argument("generated", nargs=-1, type=FILE)
-@click.option(
+@text(
     "--difference",
     "differences",
     multiple=True,
@@ -101,10 +100,10 @@ def _parse_order(text: str, generated: tuple[str, ...]) -> tuple[str, str]:
     help="Repeatable: a number, or a share such as 10% of the distance (with two sets of their difference). "
     "[default: 50%, 20%, 10%, 5%; with two sets first what they show]",
 )
-@click.option("--power", type=float, default=0.8, show_default=True, help="The chance to detect it.")
-@click.option("--alpha", type=float, default=0.05, show_default=True, help="Level of the two-sided test.")
-@click.option("--metric", metavar="NAME", help="mmd (cmmd) or fd (fid). [default: mmd; for a report, all in it]")
-@click.option("--paired", is_flag=True, help="With two sets: pictures of the same name were made from the same seed.")
+@number("--power", default=0.8, help="The chance to detect it.")
+@number("--alpha", default=0.05, help="Level of the two-sided test.")
+@text("--metric", metavar="NAME", help="mmd (cmmd) or fd (fid). [default: mmd; for a report, all in it]")
+@flag("--paired", help="With two sets: pictures of the same name were made from the same seed.")
 @bandwidth_option()
 @network_options
 @picture_options

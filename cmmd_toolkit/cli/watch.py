@@ -7,6 +7,7 @@ import click
 
 from ..common.completion import FILE
 from ..common.examples import examples
+from ..common.options import choice, flag, number, text
 from ..common.streams import kept_for_results
 from ..common.text import in_lines
 from ..errors import ArgumentError
@@ -52,30 +53,27 @@ _SECONDS = _Seconds(min=0)
 )
 @click.argument("reference", type=FILE)
 @click.argument("folder", metavar="RUN_FOLDER", type=FILE)
-@click.option("--once", is_flag=True, help="Score what is there, taken as finished, and end.")
-@click.option("--every", type=_SECONDS, default=30.0, show_default=True, metavar="SECONDS", help="Between two visits.")
-@click.option(
+@flag("--once", help="Score what is there, taken as finished, and end.")
+@text("--every", type=_SECONDS, default=30.0, metavar="SECONDS", help="Between two visits.")
+@text(
     "--settle",
     type=_SECONDS,
     default=20.0,
-    show_default=True,
     metavar="SECONDS",
     help="Samples are finished when nothing in them has changed for so long.",
 )
-@click.option("--idle", type=_SECONDS, metavar="SECONDS", help="End when nothing new came for so long.")
-@click.option("--stop-when", type=click.Choice(["worse"]), help="End at an alarm, with exit code 1.")
-@click.option(
-    "--alpha", type=float, default=0.05, show_default=True, help="The chance of any false alarm, over all looks."
-)
-@click.option(
+@text("--idle", type=_SECONDS, metavar="SECONDS", help="End when nothing new came for so long.")
+@choice("--stop-when", ["worse"], help="End at an alarm, with exit code 1.")
+@number("--alpha", default=0.05, help="The chance of any false alarm, over all looks.")
+@text(
     "--json",
     "json_file",
     metavar="FILE",
     type=FILE,
     help="The record, from which a later watch goes on. [default: RUN_FOLDER/cmmd-watch.json]",
 )
-@click.option("--html", "html_file", metavar="FILE.html", type=FILE, help="Write a page anew after each look.")
-@click.option("--tensorboard", metavar="DIR", type=FILE, help="Write curves for TensorBoard.")
+@text("--html", "html_file", metavar="FILE.html", type=FILE, help="Write a page anew after each look.")
+@text("--tensorboard", metavar="DIR", type=FILE, help="Write curves for TensorBoard.")
 @bandwidth_option()
 @network_options
 @picture_options

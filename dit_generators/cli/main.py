@@ -8,6 +8,7 @@ import click
 
 from cmmd_toolkit.common.completion import FILE
 from cmmd_toolkit.common.examples import examples
+from cmmd_toolkit.common.options import choice, flag, number, text, whole
 from cmmd_toolkit.common.outputs import Outputs, output_options
 from cmmd_toolkit.common.text import printable
 
@@ -15,7 +16,7 @@ from ..common.shell import INTERRUPTED, DitShell, parse_list
 from .options import (
     checkpoint_options,
     family_option,
-    folder_of_results,
+    out_option,
     sampling_options,
     shape_options,
     training_options,
@@ -48,41 +49,26 @@ def main() -> None:
     ),
 )
 @checkpoint_options
-@click.option(
+@text(
     "--attention",
     metavar="KIND",
     help="naive, full, xformers, swa (a sliding window), or a pattern over the layers such as swa*3,full. auto "
     "measures what computes the same as the checkpoint's attention and takes the fastest. Without --checkpoint, swa "
     "chooses the bundled landscapes-swa, all others landscapes-full. [default: the checkpoint's]",
 )
-@click.option("--num", type=int, default=32, show_default=True, metavar="N", help="Images to make.")
-@click.option(
+@whole("--num", default=32, metavar="N", help="Images to make.")
+@text(
     "--steps",
     default="50",
-    show_default=True,
     metavar="S",
     help="Sampling steps, 2 to 1000; of a velocity any number. More take longer. ddim50 is 50 at the even spacing of "
     "the DDIM paper.",
 )
-@click.option(
-    "--guidance-scale", type=float, default=1.0, show_default=True, metavar="W", help="Strength of guidance; 1 is none."
-)
+@number("--guidance-scale", default=1.0, metavar="W", help="Strength of guidance; 1 is none.")
 @sampling_options
-@click.option("--npz", is_flag=True, help="Also write DIR.npz for the ADM evaluator.")
-@click.option(
-    "--preview-every",
-    type=int,
-    metavar="STEPS",
-    help="Write the unfinished batch to DIR.preview.png every so many steps.",
-)
-@click.option(
-    "--out",
-    required=True,
-    callback=folder_of_results,
-    type=FILE,
-    metavar="DIR",
-    help="Folder for 000000.png, ... and samples.json.",
-)
+@flag("--npz", help="Also write DIR.npz for the ADM evaluator.")
+@whole("--preview-every", metavar="STEPS", help="Write the unfinished batch to DIR.preview.png every so many steps.")
+@out_option("DIR", "Folder for 000000.png, ... and samples.json.")
 def sample(
     out: str,
     num: int,
@@ -144,28 +130,17 @@ def sample(
     ),
 )
 @checkpoint_options
-@click.option(
+@text(
     "--attention",
     multiple=True,
     metavar="KIND,...",
     help="Kinds to compare; repeat the option for patterns with a comma. [default: the checkpoint's]",
 )
-@click.option(
-    "--steps", default="50,250,500", show_default=True, metavar="S,...", help="Numbers of sampling steps, 2 to 1000."
-)
-@click.option(
-    "--guidance-scale", default="1", show_default=True, metavar="W,...", help="Strengths of guidance; 1 is none."
-)
-@click.option("--num", type=int, default=4, show_default=True, metavar="N", help="Images in each cell.")
+@text("--steps", default="50,250,500", metavar="S,...", help="Numbers of sampling steps, 2 to 1000.")
+@text("--guidance-scale", default="1", metavar="W,...", help="Strengths of guidance; 1 is none.")
+@whole("--num", default=4, metavar="N", help="Images in each cell.")
 @sampling_options
-@click.option(
-    "--out",
-    required=True,
-    callback=folder_of_results,
-    type=FILE,
-    metavar="DIR",
-    help="Folder for sweep.png, sweep.json and a folder per cell.",
-)
+@out_option("DIR", "Folder for sweep.png, sweep.json and a folder per cell.")
 def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[str, ...], **given: Any) -> int:
     """Make the same N images, from the same noise, for every combination of attention, guidance scale and steps.
 
@@ -205,18 +180,10 @@ def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[
     ),
 )
 @click.argument("pictures", type=FILE)
-@click.option(
-    "--out",
-    required=True,
-    callback=folder_of_results,
-    type=FILE,
-    metavar="RUN",
-    help="Folder of the run; the same command resumes it.",
-)
-@click.option(
+@out_option("RUN", "Folder of the run; the same command resumes it.")
+@text(
     "--attention",
     default="full",
-    show_default=True,
     metavar="KIND",
     help="full, swa (a sliding window), or a pattern over the layers such as swa*3,full.",
 )
@@ -247,54 +214,24 @@ def train(pictures: str, out: str, **given: Any) -> int:
     ),
 )
 @click.argument("pictures", type=FILE)
-@click.option(
-    "--out",
-    required=True,
-    callback=folder_of_results,
-    type=FILE,
-    metavar="STUDY",
-    help="Folder of the study; the same command resumes it.",
-)
-@click.option(
+@out_option("STUDY", "Folder of the study; the same command resumes it.")
+@whole(
     "--runs",
-    type=int,
     default=1,
-    show_default=True,
     metavar="K",
     help="Training runs of each, with seeds of their own; 5 or more tell methods apart, not two networks.",
 )
-@click.option(
-    "--samples", type=int, default=512, show_default=True, metavar="N", help="Samples per model that are scored."
-)
-@click.option(
-    "--guidance-scale", default="0,1,4,10", show_default=True, metavar="W,...", help="Guidance scales of the sweep."
-)
-@click.option(
-    "--sweep-steps", default="50,250,500", show_default=True, metavar="S,...", help="Sampling steps of the sweep."
-)
-@click.option(
-    "--sweep-images", type=int, default=4, show_default=True, metavar="N", help="Images in each cell of the sweep."
-)
-@click.option(
-    "--draws",
-    type=int,
-    default=100,
-    show_default=True,
-    metavar="N",
-    help="Random draws of 32 samples, to show how much their score varies.",
-)
-@click.option(
-    "--backbone", multiple=True, metavar="NAME[=PATH]", help="Repeatable. [default: all whose weights are here]"
-)
-@click.option("--dims", type=int, default=2048, show_default=True, metavar="N", help="Inception's dimensions.")
-@click.option(
-    "--bench-model", default="DiT-XL/4", show_default=True, metavar="NAME", help="Model whose attention is timed."
-)
-@click.option(
+@whole("--samples", default=512, metavar="N", help="Samples per model that are scored.")
+@text("--guidance-scale", default="0,1,4,10", metavar="W,...", help="Guidance scales of the sweep.")
+@text("--sweep-steps", default="50,250,500", metavar="S,...", help="Sampling steps of the sweep.")
+@whole("--sweep-images", default=4, metavar="N", help="Images in each cell of the sweep.")
+@whole("--draws", default=100, metavar="N", help="Random draws of 32 samples, to show how much their score varies.")
+@text("--backbone", multiple=True, metavar="NAME[=PATH]", help="Repeatable. [default: all whose weights are here]")
+@whole("--dims", default=2048, metavar="N", help="Inception's dimensions.")
+@text("--bench-model", default="DiT-XL/4", metavar="NAME", help="Model whose attention is timed.")
+@number(
     "--bench-minutes",
-    type=float,
     default=1.0,
-    show_default=True,
     metavar="M",
     help="For timing it alone, and as much again in the whole model, at batches of 10 to 200; what takes longer is "
     "left out. 0 times nothing.",
@@ -336,17 +273,10 @@ def study(pictures: str, out: str, **given: Any) -> int:
 )
 @click.argument("source", metavar="IN", type=FILE)
 @click.argument("target", metavar="OUT", type=FILE)
-@click.option(
-    "--weights", type=click.Choice(["ema", "model"]), help="Which weights of a training checkpoint. [default: ema]"
-)
-@click.option(
-    "--num-heads",
-    type=int,
-    metavar="N",
-    help="Number of heads, for an official file of another width than the presets.",
-)
+@choice("--weights", ["ema", "model"], help="Which weights of a training checkpoint. [default: ema]")
+@whole("--num-heads", metavar="N", help="Number of heads, for an official file of another width than the presets.")
 @family_option
-@click.option("--autoencoder", metavar="PATH", help="Folder of the autoencoder to put into a diffusers folder.")
+@text("--autoencoder", metavar="PATH", help="Folder of the autoencoder to put into a diffusers folder.")
 def convert(source: str, target: str, autoencoder: str | None, **reading: Any) -> int:
     """Convert the checkpoint IN to OUT: a .safetensors file (ours, with the configuration inside), a .pt file
     (official) or a new folder (diffusers, as facebook/DiT-XL-2-256)."""
@@ -371,78 +301,41 @@ def convert(source: str, target: str, autoencoder: str | None, **reading: Any) -
         "dit-gen bench --model DiT-B/4 --batch-size 8,32 --out bench",
     ),
 )
-@click.option(
-    "--model",
-    default="DiT-XL/4",
-    show_default=True,
-    metavar="NAME",
-    help="A preset: DiT-S/8 to DiT-XL/2, or of LightningDiT.",
-)
-@click.option(
-    "--input-size",
-    type=int,
-    default=32,
-    show_default=True,
-    metavar="N",
-    help="Edge of the input; 32 is 256 pixels as latents.",
-)
-@click.option("--batch-size", default="10,50,100,200", show_default=True, metavar="B,...", help="Batch sizes.")
-@click.option(
-    "--attention", default="naive,full,xformers,swa", show_default=True, metavar="KIND,...", help="Kinds of attention."
-)
-@click.option(
+@text("--model", default="DiT-XL/4", metavar="NAME", help="A preset: DiT-S/8 to DiT-XL/2, or of LightningDiT.")
+@whole("--input-size", default=32, metavar="N", help="Edge of the input; 32 is 256 pixels as latents.")
+@text("--batch-size", default="10,50,100,200", metavar="B,...", help="Batch sizes.")
+@text("--attention", default="naive,full,xformers,swa", metavar="KIND,...", help="Kinds of attention.")
+@text(
     "--level",
     default="operation,block,model",
-    show_default=True,
     metavar="L,...",
     help="What is timed; image, too: pictures from noise, all --steps of them, without an autoencoder.",
 )
-@click.option(
-    "--window",
-    type=int,
-    default=3,
-    show_default=True,
-    metavar="K",
-    help="Edge of the window of swa in tokens, odd.",
-)
-@click.option(
-    "--border",
-    type=click.Choice(["shift", "truncate"]),
-    default="shift",
-    show_default=True,
-    help="What the window of swa does at the border.",
-)
-@click.option(
+@whole("--window", default=3, metavar="K", help="Edge of the window of swa in tokens, odd.")
+@choice("--border", ["shift", "truncate"], default="shift", help="What the window of swa does at the border.")
+@text(
     "--precision",
     default="fp32",
-    show_default=True,
     metavar="P,...",
     help="Arithmetic, for every kind alike, one after the other: fp32, tf32 (fp32 with TF32 on), bf16, fp16, and "
     "bf16-autocast, fp16-autocast as sample and train compute.",
 )
-@click.option("--tf32", is_flag=True, help="Let GPUs multiply in TF32 in every precision.")
-@click.option("--backward", is_flag=True, help="Time forward and backward together.")
-@click.option(
+@flag("--tf32", help="Let GPUs multiply in TF32 in every precision.")
+@flag("--backward", help="Time forward and backward together.")
+@whole(
     "--repeats",
-    type=int,
     default=5,
-    show_default=True,
     metavar="N",
     help="Calls of each; the fastest is taken, mean and standard deviation stand beside it.",
 )
-@click.option(
-    "--steps", type=int, default=50, show_default=True, metavar="S", help="Sampling steps of --level image, 2 to 1000."
-)
-@click.option(
+@whole("--steps", default=50, metavar="S", help="Sampling steps of --level image, 2 to 1000.")
+@number(
     "--limit-minutes",
-    type=float,
     metavar="M",
     help="Leave out, and say so, what would take longer than this in all. [default: no limit]",
 )
-@click.option(
-    "--device", default="auto", show_default=True, metavar="NAME", help="auto (a GPU if there is one), cpu, cuda:1."
-)
-@click.option("--out", metavar="NAME", type=FILE, help="Also write NAME.json and NAME.png.")
+@text("--device", default="auto", metavar="NAME", help="auto (a GPU if there is one), cpu, cuda:1.")
+@text("--out", metavar="NAME", type=FILE, help="Also write NAME.json and NAME.png.")
 def bench(out: str | None, **given: Any) -> int:
     """Time every kind of attention, as the operation alone, in one block, and in the whole model.
 

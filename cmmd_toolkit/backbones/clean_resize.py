@@ -14,11 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..estimation.thread_memory import ThreadMemory
+
 Values = NDArray[np.float32]
 TurnsFirst = Callable[[int, int, int], bool]
+_memory = ThreadMemory()
 _REACH = 2  # of the bicubic kernel, in pixels of the coarser grid
 _LONGEST = 1 << 14  # of a longer side the weights take much memory
-_PART = 1 << 15  # values of a part
+_PART = 40_000  # values of a part
+_MOST_LINES = 72  # of a part: with a power of two its columns would share places of the cache
 _TRIED = 8  # outputs for which the sums are tried
 
 
@@ -112,18 +116,16 @@ def _two_passes(pixels: NDArray[np.uint8], along_rows: Any, along_columns: Any) 
     height, width = pixels.shape[:2]
     size = along_rows.shape[0]
     resized = np.empty((3, size, size), np.float32)
-    between = np.empty((height, size), np.float32)
+    between = _memory.empty("between", (height, size), np.float64)
+    step = min(_MOST_LINES, max(8, _PART // width))
     for channel in range(3):
-        for part in _parts(height, width):
-            between[part] = (along_rows @ pixels[part, :, channel].T.astype(np.float64, order="C")).T
-        for part in _parts(size, height):
-            resized[channel, :, part] = along_columns @ between[:, part].astype(np.float64)
+        for start in range(0, height, step):
+            lines = pixels[start : start + step, :, channel]
+            part = _memory.empty("part", (width, len(lines)), np.float64)
+            part[:] = lines.T
+            between[start : start + step] = (along_rows @ part).astype(np.float32).T
+        resized[channel] = along_columns @ between
     return resized
-
-
-def _parts(lines: int, length: int) -> list[slice]:
-    step = max(8, _PART // length)
-    return [slice(start, start + step) for start in range(0, lines, step)]
 
 
 def _cancelling(matrix: Any) -> Values:

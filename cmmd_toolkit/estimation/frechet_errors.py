@@ -118,9 +118,19 @@ def why_no_errors(reference: GaussianFit, generated: GaussianFit) -> str | None:
 
 
 def joint_spectrum(reference: GaussianFit, generated: GaussianFit) -> tuple[Matrix, Matrix]:
-    """Eigenvalues s^2, rising, and eigenvectors of L^T S_y L, where S_x = L L^T."""
+    """Eigenvalues s^2, rising, of L^T S_y L, where S_x = L L^T, and its eigenvectors (float32, as errors need no more).
+
+    By a tridiagonal matrix, whose vectors its reflections turn back in float32: at D = 2048 a third less time.
+    """
     product, _ = lapack.dsygst(generated.cov, reference.cholesky, itype=2, lower=1)
-    squares, vectors = scipy.linalg.eigh(product, lower=True, check_finite=False, driver="evd", overwrite_a=True)
+    work, _ = lapack.dsytrd_lwork(len(product), lower=1)
+    reflections, diagonal, beside, factors, _ = lapack.dsytrd(product, lower=1, lwork=int(work), overwrite_a=1)
+    squares, vectors = scipy.linalg.eigh_tridiagonal(diagonal, beside, check_finite=False)
+    vectors = vectors.astype(np.float32, order="F")
+    if len(factors):  # the reflections leave the first coordinate as it is
+        below, turns = np.tril(reflections[1:, :-1], -1).astype(np.float32, order="F"), factors.astype(np.float32)
+        _, work, _ = lapack.sormqr("L", "N", below, turns, vectors[1:], -1)
+        vectors[1:] = lapack.sormqr("L", "N", below, turns, vectors[1:], int(work[0]))[0]
     return squares, vectors
 
 
@@ -214,12 +224,14 @@ def _joint_basis(reference: GaussianFit, squares: Matrix, vectors: Matrix) -> tu
     square root of the largest s and in float32: an error needs no more digits."""
     first = int(np.searchsorted(squares, _SMALLEST_ROOT**2 * squares[-1], side="right"))
     roots, vectors = np.sqrt(squares[first:]), vectors[:, first:]
+    assert reference.cholesky is not None
+    lower = reference.cholesky.astype(np.float32, order="F")
     # L diag(s)^(-1/2) and, since S_y L V = L^-T V diag(s)^2, L^-T V diag(s)^(1/2)
-    to_y: Matrix = blas.dtrmm(1.0, reference.cholesky, vectors, lower=1)
-    to_x: Matrix = blas.dtrsm(1.0, reference.cholesky, vectors, lower=1, trans_a=1)
+    to_y: Matrix = blas.strmm(1.0, lower, vectors, lower=1)
+    to_x: Matrix = blas.strsm(1.0, lower, vectors, lower=1, trans_a=1)
     to_x *= np.sqrt(roots / roots[-1])
     to_y /= np.sqrt(roots * roots[-1])
-    return roots, to_x.astype(np.float32), to_y.astype(np.float32)
+    return roots, to_x, to_y
 
 
 def _pair_factor(roots: Matrix) -> Matrix:

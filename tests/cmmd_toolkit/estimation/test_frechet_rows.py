@@ -75,11 +75,14 @@ def test_the_factor_of_pairs_is_small_and_right_for_every_spectrum(lowest: float
     np.testing.assert_allclose(factor @ factor.T, 1 / (2 * (roots[:, None] + roots)), rtol=1e-4)
 
 
-def test_influences_and_moments_are_those_of_the_definition() -> None:
-    x, y = gaussian(300, 6, seed=1), 1.2 * gaussian(200, 6, seed=2) + 0.3
+@pytest.mark.parametrize(("n", "dim", "least"), [(300, 6, 1.0), (64, 48, 1e-2), (80, 1, 1.0)])
+def test_influences_and_moments_are_those_of_the_definition(n: int, dim: int, least: float) -> None:
+    """Nearly singular covariances of few pictures, too: eigenvectors are float32."""
+    scales = np.geomspace(1, least, dim)
+    x, y = gaussian(n, dim, seed=1) * scales, (1.2 * gaussian(200, dim, seed=2) + 0.3) * scales
     reference, generated = GaussianFit.of(x, "x"), GaussianFit.of(y, "y")
     found = frechet_errors(reference, generated)
-    cov_x, cov_y = np.cov(x.T), np.cov(y.T)
+    cov_x, cov_y = (np.atleast_2d(np.cov(own.T)) for own in (x, y))
     root = sqrtm(cov_x)
     inverse = np.linalg.inv(root)
     transport = inverse @ sqrtm(root @ cov_y @ root) @ inverse  # of x to y
@@ -102,6 +105,6 @@ def _bias(x: np.ndarray, y: np.ndarray, cov_x: np.ndarray, cov_y: np.ndarray) ->
         products = joint[:, :, None] * joint[:, None, :]
         second += (np.square(products).mean(axis=0) - np.diag(roots**2)) / len(rows) / (2 * (roots[:, None] + roots))
     crowding = (second / roots[:, None]).sum(axis=1)
-    mean = (crowding[:, None] + crowding) / 2
+    mean = np.minimum((crowding[:, None] + crowding) / 2, 0.9)
     traces = np.trace(cov_x) / len(x) + np.trace(cov_y) / len(y)
     return float(traces + second.sum() + (second * mean / (1 - mean)).sum())

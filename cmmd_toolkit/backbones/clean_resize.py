@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..estimation.thread_memory import ThreadMemory
+from ..common.thread_memory import ThreadMemory
 
 Values = NDArray[np.float32]
 TurnsFirst = Callable[[int, int, int], bool]

@@ -32,11 +32,11 @@ import scipy.linalg
 from scipy.linalg import blas, lapack
 
 from ..common.processes import current_processes
+from ..common.thread_memory import ThreadMemory
 from .blocks import blocks
 from .frechet_rows import FrechetRows, sample_rows
 from .gaussian import GaussianFit, Matrix
 from .kernels import KernelRows, sums_between, sums_within
-from .thread_memory import ThreadMemory
 from .ustatistics import Spread, distance_interval, zeta_of_pair, zeta_of_set
 
 LEAST_ROWS = 50

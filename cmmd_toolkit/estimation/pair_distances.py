@@ -17,11 +17,11 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..common.thread_memory import ThreadMemory
 from ..features.matrices import column_range
 from .blocks import Pair, blocks
 from .kernel_device import device_of_kernels
 from .kernels import centre_of
-from .thread_memory import ThreadMemory
 
 Float = NDArray[np.float64]
 Index = NDArray[np.int64]

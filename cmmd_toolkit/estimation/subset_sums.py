@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..common.processes import current_processes
+from ..common.thread_memory import ThreadMemory
 from .blocks import Pair, blocks, in_parallel, upper_pairs
 from .kernels import Rows
-from .thread_memory import ThreadMemory
 
 Float = NDArray[np.float64]
 Index = NDArray[np.int64]

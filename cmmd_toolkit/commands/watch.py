@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..common.arguments import check_seed
+from ..common.arguments import check_seed, text
 from ..errors import ArgumentError
 from ..features.unit_rows import SomeRows
 from ..inference.checkpoints import LEAST_ROWS
@@ -55,14 +55,15 @@ class Watch:
             Look, whose `verdict` is "first", "worse", "better" or "undecided".
 
         Raises:
-            ArgumentError: other backbones or another width, too few rows, NaN or infinity, a name for the second time.
+            ArgumentError: other backbones or another width, too few rows, NaN or infinity, a name for the second time
+                or of another type.
         """
         given = _by_backbone(samples, "samples")
         if set(given) != set(self._rulers):
             raise ArgumentError(
                 f"samples: expected features of {', '.join(self._rulers)}, got {', '.join(map(str, given))}"
             )
-        name = f"look {self._looks.count + 1}" if name is None else name
+        name = f"look {self._looks.count + 1}" if name is None else text(name, "name")
         if any(look.name == name for look in self._seen):
             raise ArgumentError(f"name: {name} was scored already; give each look a name of its own")
         scores = [ruler.score(given[backbone], name) for backbone, ruler in self._rulers.items()]

@@ -157,7 +157,7 @@ def joint_test(
     """
     whole_number(permutations, "permutations", 19, MOST_REPEATS)
     whole_number(max_rows, "max_rows", 40)
-    check_seed(seed)
+    seed = check_seed(seed)
     given = checked_sides(by_backbone(reference, "reference"), by_backbone(generated, "generated"), seed)
     sizes = [len(next(iter(side.values()))) for side in given]
     counts = kept_rows(sizes[0], sizes[1], max_rows)

@@ -82,7 +82,8 @@ def two_sample_test(
 
     Source: Gretton et al. 2012 (JMLR 13), section 5; eq. 3 for the statistic.
     """
-    _check_options(bandwidth, permutations, max_rows, seed)
+    _check_options(bandwidth, permutations, max_rows)
+    seed = check_seed(seed)
     checked = MmdReference(reference, bandwidth, "unbiased", seed)
     every = checked.rows, checked.checked(generated, "generated")
     counts = kept_rows(len(every[0]), len(every[1]), max_rows)
@@ -102,7 +103,7 @@ def two_sample_test(
     return TwoSampleTest(float(statistics[0]), p_value, len(x), len(y), int(permutations), parameters, caveats)
 
 
-def _check_options(bandwidth: Bandwidth, permutations: int, max_rows: int, seed: int) -> None:
+def _check_options(bandwidth: Bandwidth, permutations: int, max_rows: int) -> None:
     if check_bandwidth(bandwidth) == "median":
         raise ArgumentError(
             "bandwidth: expected a number or median-pooled, since a permutation test must not know the "
@@ -110,7 +111,6 @@ def _check_options(bandwidth: Bandwidth, permutations: int, max_rows: int, seed:
         )
     whole_number(permutations, "permutations", 19, MOST_REPEATS)
     whole_number(max_rows, "max_rows", 40)
-    check_seed(seed)
 
 
 def kept_rows(n: int, m: int, most: int) -> tuple[int, int]:

@@ -89,6 +89,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
         ({"clip": gaussian(30, 6)}, None, "^samples: expected features of features, got clip$"),
         ({}, None, "got none$"),
         (gaussian(30, 6), "one", "^name: one was scored already"),
+        (gaussian(30, 6), 500, "^name: expected a name, got int 500"),
     ],
 )
 def test_what_is_no_look_is_refused_and_costs_nothing(rows: object, name: str | None, words: str) -> None:
@@ -113,6 +114,7 @@ def test_all_backbones_have_the_same_pictures() -> None:
     ("options", "words"),
     [
         ({"alpha": 0}, "^alpha: expected"),
+        ({"alpha": "x"}, "^alpha: expected a number between 0 and 1, got 'x'"),
         ({"bandwidth": "median-pooled"}, "^bandwidth: median-pooled"),
         ({"bandwidth": -1.0}, "^bandwidth: expected"),
     ],

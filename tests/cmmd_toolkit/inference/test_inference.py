@@ -1,13 +1,14 @@
 """Laws of standard errors, intervals, tests and sample sizes."""
 
 from itertools import permutations, product
+from typing import Any
 
 import numpy as np
 import pytest
 from bootstrap import bootstrap, mmd_of_counts
 from pictures import gaussian
 
-from cmmd_toolkit import ArgumentError, frechet_distance, squared_mmd, two_sample_test
+from cmmd_toolkit import ArgumentError, frechet_distance, joint_test, squared_mmd, two_sample_test
 from cmmd_toolkit.estimation import blocks
 from cmmd_toolkit.estimation.frechet_errors import frechet_errors
 from cmmd_toolkit.estimation.gaussian import GaussianFit
@@ -259,6 +260,15 @@ def test_the_two_sample_test_refuses(change: dict, message: str) -> None:
     given = {"reference": gaussian(30, 3), "generated": gaussian(30, 3, seed=1), **change}
     with pytest.raises(ArgumentError, match=message):
         two_sample_test(**given)
+
+
+@pytest.mark.parametrize("test", [two_sample_test, joint_test])
+def test_a_seed_is_a_whole_number_of_any_type(test: Any) -> None:
+    x, y = gaussian(60, 3), gaussian(60, 3, seed=1)
+    found = [
+        test(reference=x, generated=y, permutations=19, seed=seed).p_value for seed in (3, np.float64(3), np.int8(3))
+    ]
+    assert found[0] == found[1] == found[2]
 
 
 def test_holm_is_the_step_down_rule() -> None:

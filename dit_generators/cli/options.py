@@ -37,6 +37,14 @@ family_option = choice(
 )
 
 
+latent_stats_option = text(
+    "--latent-stats",
+    metavar="FILE",
+    type=FILE,
+    help="Mean and std of each channel by which the model sees latents: LightningDiT's latents_stats.pt.",
+)
+
+
 def checkpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Which weights, and how their file is read."""
     return with_options(
@@ -125,12 +133,7 @@ def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="PATH|ID",
             help="Decodes latents. [default: the checkpoint's own; for official ones stabilityai/sd-vae-ft-ema]",
         ),
-        text(
-            "--latent-stats",
-            metavar="FILE",
-            type=FILE,
-            help="Mean and std of each channel by which the model sees latents: LightningDiT's latents_stats.pt.",
-        ),
+        latent_stats_option,
         text("--device", metavar="NAME", default="auto", help="auto (a GPU if there is one), cpu, cuda:1."),
         choice(
             "--precision",
@@ -250,6 +253,7 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
         choice("--crop", ["centre", "random"], default="centre", help="Which square."),
         text("--flip/--no-flip", default=True, help="Mirror half of the pictures."),
         text("--autoencoder", metavar="PATH|ID", help="Makes latents. [default: stabilityai/sd-vae-ft-ema]"),
+        latent_stats_option,
         text("--latents", metavar="DIR", help="Folder that caches latents. [default: RUN.latents]"),
         whole("--log-every", metavar="N", default=50, help="Steps between two lines of the log."),
         whole("--save-every", metavar="N", help="Steps between two checkpoints. [default: 1000; small: 200]"),

@@ -19,7 +19,7 @@ from ..weights.autoencoder import DEFAULT as DEFAULT_AUTOENCODER, Autoencoder, c
 from ..weights.checkpoint import Checkpoint, build_model, read_checkpoint
 from ..weights.family import Family
 from ..weights.hub import bundled_file
-from ..weights.latent_stats import with_latent_stats
+from ..weights.latent_stats import lacks_stats, with_latent_stats
 from ..weights.young import young_checkpoint
 from .given import check_window_options
 
@@ -158,18 +158,10 @@ def _autoencoder_for(
     autoencoder = replace(find_autoencoder(checkpoint, asked.autoencoder, device), precision=asked.vae_precision)
     if asked.latent_stats:
         autoencoder = with_latent_stats(autoencoder, asked.latent_stats)
-    elif _wants_stats(checkpoint) and not isinstance(autoencoder.scale, tuple):
-        say(
-            "warning: LightningDiT's published models see latents by mean and std of each channel, and neither "
-            f"--latent-stats nor {autoencoder.source} has them"
-        )
+    elif told := lacks_stats(checkpoint, autoencoder):
+        say(told)
     check_latents(model, autoencoder)
     return autoencoder
-
-
-def _wants_stats(checkpoint: Checkpoint) -> bool:
-    """Whether it came from LightningDiT, whose layers its weights show, and not from a run here."""
-    return checkpoint.config.rotary and checkpoint.record is None and not checkpoint.trained_here
 
 
 def find_autoencoder(checkpoint: Checkpoint, given: str | None, device: torch.device) -> Autoencoder:
@@ -189,7 +181,9 @@ def find_autoencoder(checkpoint: Checkpoint, given: str | None, device: torch.de
         say(f"autoencoder: {DEFAULT_AUTOENCODER}, that of the official checkpoints")
         return load_autoencoder(DEFAULT_AUTOENCODER, device)
     try:
-        return load_autoencoder(checkpoint.record.source, device)
+        found, record = load_autoencoder(checkpoint.record.source, device), checkpoint.record
+        is_normalised = isinstance(record.scale, tuple)  # by statistics from beside the autoencoder, perhaps
+        return replace(found, scale=record.scale, shift=record.shift) if is_normalised else found
     except CheckpointError as error:
         raise CheckpointError(
             f"the model was trained with the autoencoder {checkpoint.record.source}, which cannot be read here "

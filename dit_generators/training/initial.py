@@ -135,6 +135,7 @@ def initial_config(
             f"{checkpoint.path}: the model sees {checkpoint.config.in_channels} channels, the pictures have {channels} "
             f'in `space="{options.space}"`; take another checkpoint, `space` or `channels`'
         )
+    options.check_patches(input_size, checkpoint.config.patch_size)
     return replace(
         checkpoint.config,
         input_size=input_size,

@@ -72,6 +72,7 @@ class TrainOptions:
         crop: "centre", or "random" squares of pixels.
         flip: mirror half of the pictures.
         autoencoder: a folder or an id on the hub, for latents; None is stabilityai/sd-vae-ft-ema.
+        latent_stats: a file of the mean and std of each channel, by which the model sees latents; see LightningDiT.
         latents: folder that keeps the encoded pictures; None is the run's folder with .latents at its end.
         init: a checkpoint whose weights training starts from, as `load_checkpoint` reads it; its shape is the model's,
             the attention may be another: full becomes a window, say. None starts from random weights.
@@ -113,6 +114,7 @@ class TrainOptions:
     crop: Crop = "centre"
     flip: bool = True
     autoencoder: str | Path | None = None
+    latent_stats: str | Path | None = None
     latents: str | Path | None = None
     init: str | Path | None = None
     steps: int | None = None
@@ -169,9 +171,10 @@ class TrainOptions:
         self._check_numbers()
         if self.crop == "random" and self.space == "latent":
             raise ArgumentError('`crop="random"`: latents are encoded once, from the centre; take `crop="centre"`')
-        if self.autoencoder and self.space == "pixel":
-            raise ArgumentError('`autoencoder`: is for `space="latent"`')
-        if self.space == "pixel":
+        for name in ("autoencoder", "latent_stats"):
+            if getattr(self, name) and self.space == "pixel":
+                raise ArgumentError(f'`{name}`: is for `space="latent"`')
+        if self.space == "pixel" and self.init is None:  # else the checkpoint says its patches
             self.config(self.image_size, self.channels, num_classes=0)
         if self.objective == "velocity" and self.learn_sigma:
             raise ArgumentError("`learn_sigma`: a velocity has no variance to learn; leave it out")
@@ -221,15 +224,18 @@ class TrainOptions:
         """Of the samples of sheets and scores."""
         return SampleSettings(steps=str(self.sample_steps), seed=self.seed)
 
+    def check_patches(self, input_size: int, patch_size: int) -> None:
+        """Raise ArgumentError where no whole number of patches makes the input of these pictures."""
+        if patch_size > 0 and input_size % patch_size:
+            seen = "" if self.space == "pixel" else f"its latents have {input_size} rows, "
+            raise ArgumentError(
+                f"`image_size={self.image_size}`: {seen}no multiple of `patch_size` {patch_size}; take another size"
+            )
+
     def config(self, input_size: int, in_channels: int, num_classes: int) -> DiTConfig:
         """The model's configuration for inputs (in_channels, input_size, input_size)."""
         shape = {name: getattr(self, name) for name in _SHAPE if getattr(self, name) is not None}
-        patch = self.patch_size or DiTConfig.preset(self.model).patch_size
-        if patch > 0 and input_size % patch:
-            seen = "" if self.space == "pixel" else f"its latents have {input_size} rows, "
-            raise ArgumentError(
-                f"`image_size={self.image_size}`: {seen}no multiple of `patch_size` {patch}; take another size"
-            )
+        self.check_patches(input_size, self.patch_size or DiTConfig.preset(self.model).patch_size)
         return DiTConfig.preset(
             self.model,
             input_size=input_size,

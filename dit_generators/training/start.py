@@ -26,6 +26,7 @@ from ..network.config import DiTConfig
 from ..network.process import Flow, Process, process_fields
 from ..sampling.quiet import Say, say_nothing
 from ..weights.autoencoder import DEFAULT as DEFAULT_AUTOENCODER, Autoencoder, load_autoencoder
+from ..weights.latent_stats import lacks_stats, with_latent_stats
 from .accelerator import make_accelerator, processes_of
 from .evaluation import Evaluation, features_of, shared_rows, unit_rows
 from .folder import RunFolder
@@ -92,6 +93,13 @@ def make_run(
     if options.space == "latent":
         autoencoder = _load_autoencoder(options, accelerator.device)
     initial = _initial(options, data, autoencoder)
+    if (
+        initial.checkpoint
+        and autoencoder
+        and processes.is_main
+        and (told := lacks_stats(initial.checkpoint, autoencoder))
+    ):
+        say(told)
     config = initial.config
     _check_flow(options, initial.process, config.in_channels)
     run_folder = RunFolder(out, _identity(initial, options, data))
@@ -162,12 +170,13 @@ def _held_out(labels: NDArray[np.int64], share: float, seed: int) -> list[int]:
 
 def _load_autoencoder(options: TrainOptions, device: torch.device) -> Autoencoder:
     try:
-        return load_autoencoder(options.autoencoder or DEFAULT_AUTOENCODER, device)
+        found = load_autoencoder(options.autoencoder or DEFAULT_AUTOENCODER, device)
     except CheckpointError as error:
         raise CheckpointError(
             f"{error}; the latents need an autoencoder: give `autoencoder=PATH`, or train in pixels with "
             "`space='pixel'`, as `preset=small` does"
         ) from error
+    return with_latent_stats(found, options.latent_stats) if options.latent_stats else found
 
 
 def _initial(options: TrainOptions, data: Pictures, autoencoder: Autoencoder | None) -> Initial:

@@ -31,7 +31,9 @@ AUTOENCODER_KEY = "dit_autoencoder"
 PROCESS_KEY = "dit_process"
 CHECKSUM_KEY = "dit_sha256"
 PICKLED = (".pt", ".pth", ".bin", ".ckpt")
-_CODE = re.compile(r"Unsupported (?:global|class)|not an allowed global|reduce for unrecognized|nstantiat|Can only")
+_CODE = re.compile(
+    r"[Uu]nsupported (?:global|GLOBAL|class)|not an allowed global|reduce for unrecognized|nstantiat|Can only"
+)
 
 
 @dataclass(frozen=True)

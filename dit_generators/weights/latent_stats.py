@@ -12,6 +12,7 @@ from cmmd_toolkit.common.text import first_line
 
 from ..errors import CheckpointError
 from .autoencoder import Autoencoder, per_channel
+from .checkpoint import Checkpoint
 
 
 def with_latent_stats(autoencoder: Autoencoder, path: str | Path) -> Autoencoder:
@@ -32,6 +33,20 @@ def with_latent_stats(autoencoder: Autoencoder, path: str | Path) -> Autoencoder
         )
     scale, shift = per_channel(mean.flatten().tolist(), deviation.flatten().tolist(), 1.0, str(path))
     return replace(autoencoder, scale=scale, shift=shift)
+
+
+def lacks_stats(checkpoint: Checkpoint, autoencoder: Autoencoder) -> str | None:
+    """What to say of latents without mean and std of each channel where the weights came from LightningDiT.
+
+    Its layers tell that, where no run here wrote them.
+    """
+    own = checkpoint.config.rotary and checkpoint.record is None and not checkpoint.trained_here
+    if not own or isinstance(autoencoder.scale, tuple):
+        return None
+    return (
+        "warning: LightningDiT's published models see latents by mean and std of each channel, and neither "
+        f"`latent_stats` nor {autoencoder.source} has them"
+    )
 
 
 def _read(path: Path) -> tuple[Tensor, Tensor]:

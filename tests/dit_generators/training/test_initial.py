@@ -61,6 +61,15 @@ def test_other_classes_and_another_size_start_with_vectors_and_positions_of_thei
     assert "10 -> 3 classes, whose vectors start anew" in said[0]
 
 
+def test_a_size_that_the_checkpoints_patches_do_not_fill_is_named(tmp_path, pictures) -> None:
+    options = started_from(saved(tmp_path / "full.safetensors"), image_size=18)
+    with pytest.raises(ArgumentError, match="`image_size=18`: no multiple of `patch_size` 4; take another size"):
+        make_run(pictures, tmp_path / "run", options)
+    save_checkpoint(random_model(input_size=16, patch_size=2), tmp_path / "two.safetensors")
+    run = make_run(pictures, tmp_path / "run", started_from(tmp_path / "two.safetensors", image_size=18))
+    assert run.state.model.config.num_tokens == 81
+
+
 @pytest.mark.parametrize("named", [{"depth": 2}, {"model": "DiT-S/2"}, {"patch_size": 2}])
 def test_the_shape_is_the_checkpoints(tmp_path, named) -> None:
     with pytest.raises(ArgumentError, match=f"`{next(iter(named))}`: the shape of the model is that of `init`"):

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -210,10 +211,15 @@ class _Evil:
         return Path.touch, (self.target,)
 
 
+class _Shell(_Evil):
+    def __reduce__(self) -> Any:
+        return os.system, (f"touch {self.target}",)
+
+
 def test_a_pickle_with_code_in_it_is_refused_and_not_run(tmp_path: Path, capfd: Any) -> None:
     trap = tmp_path / "trap"
-    for name in ("evil.pt", "evil.bin"):
-        torch.save({"ema": {"x": _Evil(trap)}}, tmp_path / name)
+    for name, kind in (("evil.pt", _Evil), ("evil.bin", _Evil), ("shell.pt", _Shell)):
+        torch.save({"ema": {"x": kind(trap)}}, tmp_path / name)
         finished = dit_gen(capfd, "sample", "--checkpoint", tmp_path / name, "--out", tmp_path / "out")
         assert_refused(finished, "could run code; it was not opened")
     assert not trap.exists()

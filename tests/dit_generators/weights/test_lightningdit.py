@@ -10,6 +10,7 @@ import pytest
 import torch
 from dit_models import assert_refused, dit_gen, random_model
 from flow_oracles import LIGHTNING, lightning_checkpoint, official_state
+from pictures import write_pictures
 from safetensors.torch import save_file
 from slow_dit import slow_forward
 
@@ -141,6 +142,29 @@ def test_latents_are_decoded_by_their_statistics(tmp_path: Path, capfd: Any, kin
     finished = dit_gen(capfd, "sample", *given, "--latent-stats", path, "--attention", "swa")
     assert finished.code == 0
     assert "runs with swa (window 3, shift)" in finished.err
+
+
+def test_latents_are_trained_on_and_sampled_by_their_statistics(tmp_path: Path, capfd: Any) -> None:
+    vae, stats = save_vae(tmp_path / "vae"), tmp_path / "latents_stats.pt"
+    torch.save({"mean": torch.full((32,), 0.5), "std": torch.full((32,), 2.0)}, stats)
+    command = ["train", write_pictures(tmp_path / "set", 4), "--init", lightning_checkpoint(tmp_path / "m.pt", {})]
+    command += ["--autoencoder", vae, "--image-size", 16, "--batch-size", 2, "--steps", 1, "--device", "cpu"]
+    plain = dit_gen(capfd, *command, "--out", tmp_path / "plain")
+    assert plain.code == 0, plain.err
+    assert f"neither --latent-stats nor {vae} has them" in plain.err
+    finished = dit_gen(capfd, *command, "--latent-stats", stats, "--out", tmp_path / "run")
+    assert finished.code == 0, finished.err
+    assert "neither" not in finished.err
+    record = json.loads((tmp_path / "run" / "run.json").read_text())["autoencoder"]
+    assert (record["scale"], record["shift"]) == ([0.5] * 32, [0.5] * 32)
+    sampled = ["sample", "--checkpoint", tmp_path / "run", "--num", 1, "--steps", 2, "--out", tmp_path / "s"]
+    assert dit_gen(capfd, *sampled).code == 0
+    made = json.loads((tmp_path / "s" / "samples.json").read_text())["run"]["autoencoder"]
+    assert made["scale"] == [0.5] * 32
+    refused = dit_gen(
+        capfd, "train", tmp_path / "set", "--preset", "small", "--latent-stats", stats, "--out", tmp_path / "p"
+    )
+    assert_refused(refused, "--latent-stats: is for --space latent")
 
 
 def test_an_autoencoder_that_says_its_statistics_is_normalised_and_recorded(tmp_path: Path) -> None:

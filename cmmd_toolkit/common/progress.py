@@ -30,7 +30,7 @@ def show_progress(name: str, total: int | None) -> Iterator[Advance]:
     if bar:
         columns.insert(1, BarColumn(bar_width=bar))
     start = last_line = time.perf_counter()
-    done = 0.0
+    done, is_live = 0.0, console.is_terminal
 
     def state() -> str:
         seconds = max(time.perf_counter() - start, 1e-9)
@@ -38,19 +38,20 @@ def show_progress(name: str, total: int | None) -> Iterator[Advance]:
         left = "" if total is None or not 0 < done < total else f", {_time_text(seconds * (total - done) / done)} left"
         return f"{int(done + 1e-6)}{of_total} images, {_rate_text(done / seconds)} images/s{left}"
 
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+    with Progress(*columns, console=console, disable=not is_live) as bars:
         task = bars.add_task(label, total=total, state="")
 
         def advance(count: float) -> None:
             nonlocal done, last_line
             done += count
-            bars.update(task, advance=count, state=state())
-            if not console.is_terminal and time.perf_counter() - last_line > _SECONDS_BETWEEN_LINES:
+            if is_live:
+                bars.update(task, advance=count, state=state())
+            elif time.perf_counter() - last_line > _SECONDS_BETWEEN_LINES:
                 last_line = time.perf_counter()
                 print(f"{printable(name)}: {state()}", file=sys.stderr)
 
         yield advance
-    if not console.is_terminal:
+    if not is_live:
         print(f"{printable(name)}: {state()}", file=sys.stderr)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+import torch
 from launches import LAUNCHER, rows_in, torchrun, wait_for_rows
 from pictures import write_pictures
 
@@ -70,6 +71,30 @@ def test_processes_that_hold_different_things_are_told_before_anything_is_mixed(
         "features": "reference: the processes find different sets there; give every machine the same files",
         "again": "0 1",
     }
+
+
+LATER = """
+import os
+from accelerate import Accelerator
+from cmmd_toolkit import shared_work
+before = dict(os.environ)
+with shared_work() as processes:
+    main = processes.is_main
+unchanged = dict(os.environ) == before
+own = Accelerator()
+if main:
+    print(unchanged, own.num_processes, own.device.type, own.distributed_type.value)
+own.end_training()
+"""
+
+
+def test_an_accelerator_of_the_program_is_as_without_shared_work(tmp_path: Path) -> None:
+    """It chooses its device and its processes for itself."""
+    (tmp_path / "later.py").write_text(LATER)
+    finished = torchrun(2, tmp_path / "later.py")
+    assert finished.returncode == 0, finished.stderr
+    alone = "2 cuda MULTI_GPU" if torch.cuda.is_available() else "1 cpu NO"
+    assert finished.stdout == f"True {alone}\n"
 
 
 def test_one_that_dies_before_all_have_met_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,6 +191,7 @@ def start_machines(folder: Path, command: list[str]) -> list[subprocess.Popen[st
         place.mkdir(exist_ok=True)
         launcher = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--node-rank", str(rank)]
         launcher += ["--nproc-per-node", "1", "--rdzv-backend", "c10d", "--rdzv-endpoint", f"localhost:{port}"]
+        launcher += ["--rdzv-conf", f"is_host={int(rank == 0)}"]  # the first holds the store, whose end says nothing
         machines.append(
             subprocess.Popen(
                 [*launcher, "-m", "cmmd_toolkit", *command],

@@ -270,6 +270,16 @@ def test_progress_goes_back_where_a_device_begins_again_with_smaller_blocks(monk
     assert sum(shown) == pytest.approx(1)
 
 
+def test_a_last_bit_changes_the_deals_and_nothing_else() -> None:
+    x, y = draws(40, 5, seed=1), draws(40, 5, seed=2) + 0.15
+    found = [joint_test(reference=np.nextafter(x, end), generated=y, permutations=999) for end in (-np.inf, np.inf)]
+    (first, second), p = found, found[0].p_value
+    assert 0.01 < p < 0.9
+    assert second.p_value == pytest.approx(p, abs=4 * np.sqrt(2 * p * (1 - p) / 999))
+    for one, other in zip(first.findings, second.findings, strict=True):
+        assert (one.difference, one.contrast) == pytest.approx((other.difference, other.contrast), abs=1e-4)
+
+
 def test_a_long_test_is_said_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mmd_cost, "LARGE", 1e6)
     x, y = draws(60, 5, seed=1), draws(40, 5, seed=2)

@@ -1,4 +1,4 @@
-"""The tables of docs/inference.md from the results of calibration.py."""
+"""The tables of docs/calibration.md from the results of calibration.py."""
 
 from collections.abc import Callable, Iterable, Sequence
 

@@ -41,10 +41,10 @@ from .ustatistics import Spread, distance_interval, zeta_of_pair, zeta_of_set
 
 LEAST_ROWS = 50
 _MOST_CROWDED = 0.9
-_DOUBT = 0.4  # of the third-order bias: what it misses, by simulation (docs/inference.md)
+_DOUBT = 0.4  # of the third-order bias: what it misses, by simulation (docs/calibration.md)
 _MOST_GROWTH = 4.0  # third-order bias in standard errors up to which an interval is given
 _MOST_UNLIKE = 1e12  # ratio of the traces, whose squares and their sums float32 still holds
-_LEAST_EFFECTIVE = 20  # by simulation (docs/inference.md)
+_LEAST_EFFECTIVE = 20  # by simulation (docs/calibration.md)
 _SMALLEST_ROOT = 1e-6  # of the largest s: below it the division by s has no digits left
 _PAIR_TOLERANCE = 1e-8  # of a matrix with 1/4 on its diagonal
 

@@ -5,45 +5,17 @@ from typing import Any
 
 from ...common.labels import short_labels
 from ..report import Table
+from ..warning_kinds import warning_kinds
 from .part import Part
 
-_OTHER = "Remarks"
-_GROUPS = {
-    "Copies: the sets are not independent": (
-        "exact duplicates",
-        "equal features",
-        "repeated pictures",
-        "repeated features",
-        "compared with itself",
-    ),
-    "How many pictures there are": ("very unequal sizes", "fewer pictures", "no more pictures", "too few", "at least "),
-    "How the pictures are stored": (
-        "JPEG against lossless",
-        "different resolutions",
-        "mixed resolutions",
-        "converted:",
-        "unusable",
-    ),
-    "How sure the numbers are": ("no interval", "no error", "negative ", "random frequencies", "cannot be told apart"),
-    "Classes": ("per class:",),
-}
 _MOST_SIZES = 4
 
 
-def grouped_warnings(warnings: Iterable[str]) -> dict[str, list[str]]:
-    """The sentences under what they are about, in the order of the groups."""
-    groups: dict[str, list[str]] = {name: [] for name in (*_GROUPS, _OTHER)}
-    for warning in warnings:
-        about = (name for name, words in _GROUPS.items() if any(word in warning for word in words))
-        groups[next(about, _OTHER)].append(warning)
-    return {name: own for name, own in groups.items() if own}
-
-
-def warnings_part(warnings: Sequence[str]) -> Part:
-    """What one must know to trust the numbers."""
+def warnings_part(warnings: Sequence[str], words: Iterable[str]) -> Part:
+    """What one must know to trust the numbers; `words` are the names that those of one kind differ in."""
     if not warnings:
         return Part("warnings", "Warnings", "note", "None: nothing odd was found about these sets and numbers.")
-    return Part("warnings", f"Warnings ({len(warnings)})", "warnings", grouped_warnings(warnings))
+    return Part("warnings", f"Warnings ({len(warnings)})", "warnings", warning_kinds(warnings, words))
 
 
 def sets_part(sets: Sequence[Mapping[str, Any]]) -> Part:

@@ -18,6 +18,7 @@ from ..ranking import Ranking
 from ..report import Report, Table, tables
 from ..section import Entry
 from ..verdict import Verdict, joined
+from ..warning_kinds import words_of
 from ..watching import HEADINGS, LEFT, Watching, notes
 from .facts import provenance_part, sets_part, warnings_part
 from .part import Page, Part
@@ -116,7 +117,7 @@ def _(watching: Watching, progress: ShowProgress | None) -> Page:
     parts = [
         Part("looks", "Looks", "tables", [table]),
         Part("chart", "Values and 95 % intervals", "charts", charts),
-        warnings_part(watching.warnings),
+        warnings_part(watching.warnings, words_of(watching)),
         provenance_part(watching.provenance),
     ]
     looks = "1 look" if len(watching.looks) == 1 else f"{len(watching.looks)} looks"
@@ -124,7 +125,8 @@ def _(watching: Watching, progress: ShowProgress | None) -> Page:
 
 
 def _facts(document: Report | Ranking | Explanation | Contrast | Plan) -> list[Part]:
-    return [warnings_part(document.warnings), sets_part(document.sets), provenance_part(document.provenance)]
+    warnings = warnings_part(document.warnings, words_of(document))
+    return [warnings, sets_part(document.sets), provenance_part(document.provenance)]
 
 
 def _lead(verdicts: Sequence[Verdict]) -> tuple[list[str], str]:

@@ -13,6 +13,7 @@ from ..plan import Need, Plan, plan_notes, plan_title, size_rows
 from ..ranking import Ranking, joint_lines, order_rows, ranking_notes
 from ..report import Report, Span, Table, answer_lines, tables
 from ..verdict import verdict_lines
+from ..warning_kinds import words_of
 
 
 @dataclass(frozen=True)
@@ -41,19 +42,15 @@ def screen_of(record: PaperRecord) -> Screen:
 
 
 def _of_report(report: Report) -> Screen:
-    words = {word for own in report.results for word in (own.reference, own.generated, own.backbone, own.metric)}
-    words |= {*short_labels(words).values(), *report.results_per_class}
     verdicts = tuple(answer_lines(report))
-    return Screen(tuple(tables(report, base_names=True)), (), report.warnings, verdicts, frozenset(words))
+    return Screen(tuple(tables(report, base_names=True)), (), report.warnings, verdicts, words_of(report))
 
 
 def _of_ranking(ranking: Ranking) -> Screen:
-    words = {place.generated for order in ranking.orders for place in order.places}
-    words |= {ranking.reference, *(word for order in ranking.orders for word in (order.backbone, order.metric))}
     found = tuple(_order_table(ranking, order) for order in ranking.every_order)
     agreement = (f"{one} and {two}: rank correlation {tau:.2f} (Kendall)" for one, two, tau in ranking.agreement)
     verdicts = (*verdict_lines(ranking.verdicts), *joint_lines(ranking))
-    return Screen(found, (*ranking_notes(ranking), *agreement), ranking.warnings, verdicts, frozenset(words))
+    return Screen(found, (*ranking_notes(ranking), *agreement), ranking.warnings, verdicts, words_of(ranking))
 
 
 def _order_table(ranking: Ranking, order: Order) -> Table:
@@ -69,8 +66,7 @@ def _order_table(ranking: Ranking, order: Order) -> Table:
 def _of_plan(plan: Plan) -> Screen:
     found = tuple(_need_table(need) for need in plan.needs)
     remarks = [f"{need.about}: {need.remark}" for need in plan.needs if need.remark]
-    words = frozenset(word for need in plan.needs for word in (need.backbone, need.metric, need.about))
-    return Screen(found, tuple(plan_notes(plan)), tuple(dict.fromkeys([*remarks, *plan.warnings])), (), words)
+    return Screen(found, tuple(plan_notes(plan)), tuple(dict.fromkeys([*remarks, *plan.warnings])), (), words_of(plan))
 
 
 def _need_table(need: Need) -> Table:
@@ -88,8 +84,7 @@ def _of_contrast(contrast: Contrast) -> Screen:
             headings, *rows = entry_rows(entries)
             found.append(Table("\n\n".join(filter(None, (lead, title))), headings, rows, (1, 4), ""))
             lead = ""
-    words = frozenset({*names, contrast.reference, contrast.first, contrast.second})
-    return Screen(tuple(found), (CONTRAST_LEGEND,), contrast.warnings, (), words)
+    return Screen(tuple(found), (CONTRAST_LEGEND,), contrast.warnings, (), words_of(contrast))
 
 
 def _of_explanation(explanation: Explanation) -> Screen:
@@ -109,5 +104,4 @@ def _of_explanation(explanation: Explanation) -> Screen:
         if section.modes is not None:
             headings, *rows = mode_rows(section.modes)
             found.append(Table(modes_title(section.modes), headings, rows, (1, 5), ""))
-    words = frozenset({*names, explanation.reference, explanation.generated})
-    return Screen(tuple(found), (legend(explanation),), explanation.warnings, (), words)
+    return Screen(tuple(found), (legend(explanation),), explanation.warnings, (), words_of(explanation))

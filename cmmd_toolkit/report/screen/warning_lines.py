@@ -1,14 +1,13 @@
 """Warnings on a terminal: an entry of three lines at most for each kind, five entries at most, the rest counted."""
 
-import re
 from collections.abc import Iterable, Sequence
 
+from ..warning_kinds import warning_kinds
 from .cells import in_one_line, wrapped
 
 MOST = 5
 MOST_LINES = 3
 FULL = "Full warnings: `json_file=FILE`"
-_NUMBER = re.compile(r"\d[\d.,]*")
 
 
 def warning_entries(warnings: Sequence[str], words: Iterable[str], width: int) -> tuple[list[list[str]], bool]:
@@ -16,11 +15,7 @@ def warning_entries(warnings: Sequence[str], words: Iterable[str], width: int) -
 
     Warnings that differ in `words` (names) and numbers only are of one kind.
     """
-    kinds: dict[str, list[str]] = {}
-    named = _pattern(words)
-    for warning in warnings:
-        kinds.setdefault(_NUMBER.sub("#", named.sub("#", warning)), []).append(warning)
-    shown = list(kinds.values())[:MOST]
+    shown = [kind for kinds in warning_kinds(warnings, words).values() for kind in kinds][:MOST]
     entries, cut = [], False
     for own in shown:
         lines, whole = _entry(own, width)
@@ -41,8 +36,3 @@ def _entry(own: Sequence[str], width: int) -> tuple[list[str], bool]:
     first = wrapped(own[0], width)
     kept = first[: MOST_LINES - 1]
     return [*kept, in_one_line(" ".join(first[MOST_LINES - 1 :]), width, end)], False
-
-
-def _pattern(words: Iterable[str]) -> re.Pattern[str]:
-    ordered = sorted(filter(None, set(words)), key=len, reverse=True)
-    return re.compile("|".join(rf"(?<!\w){re.escape(word)}(?!\w)" for word in ordered) or "(?!)")

@@ -36,9 +36,10 @@ from cmmd_toolkit.cli import main as cli
 from cmmd_toolkit.common.text import interval_text, number_text, printable
 from cmmd_toolkit.estimation.principal import plane_of
 from cmmd_toolkit.report.page.charts import WIDTH, Mark, Row, chart, name_width, ticks_of
-from cmmd_toolkit.report.page.facts import grouped_warnings
 from cmmd_toolkit.report.page.thumbnails import COLUMNS, EDGE, TILE, Thumbnail, Unreadable, read_set
 from cmmd_toolkit.report.plan import answer
+from cmmd_toolkit.report.screen.warning_lines import warning_entries
+from cmmd_toolkit.report.warning_kinds import warning_kinds, words_of
 from cmmd_toolkit.scoring import exhibit as exhibits
 
 HOSTILE = (
@@ -453,11 +454,23 @@ def test_the_plane_of_rows_is_their_two_principal_components() -> None:
 
 
 def test_every_warning_is_in_one_group(report: Report) -> None:
-    groups = grouped_warnings([*report.warnings, "something nobody thought of"])
-    assert sorted(text for own in groups.values() for text in own) == sorted(
-        [*report.warnings, "something nobody thought of"]
-    )
-    assert groups["Remarks"][-1] == "something nobody thought of"
+    warnings = [*report.warnings, "something nobody thought of"]
+    groups = warning_kinds(warnings, words_of(report))
+    assert sorted(text for kinds in groups.values() for kind in kinds for text in kind) == sorted(warnings)
+    assert groups["Remarks"][-1] == ["something nobody thought of"]
+
+
+def test_a_page_folds_warnings_of_one_kind_as_a_terminal_does(report: Report, tmp_path: Path) -> None:
+    names = dict.fromkeys(result.generated for result in report.results)
+    odd = [f"something odd about {name}, {n} times" for n, name in enumerate(names, 3)]
+    own = replace(report, warnings=(*odd, "something else"))
+    own.save_html(tmp_path / "page.html")
+    page = unescape((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert all(text in page for text in own.warnings)
+    assert page.count("<summary>and ") == 1
+    assert f"and {len(odd) - 1} like it" in page
+    entries, _ = warning_entries(own.warnings, words_of(own), 1000)
+    assert entries == [[f"{odd[0]} (and {len(odd) - 1} like it)"], ["something else"]]
 
 
 @pytest.mark.slow

@@ -1,32 +1,49 @@
-"""Every code block of README and docs/ runs: commands in this process, on small sets, as a reader with offline caches.
+"""Every code block of README and docs/ runs, on small sets, as a reader with offline caches.
 
-What cannot run here says so in the source (tests/helpers/documents.py); its options and imports are checked.
+Commands run in this process; those of slow blocks in bash, with smaller numbers (tests/helpers/smaller.py).
 """
 
 import ast
 import importlib
+import os
 import re
 import shlex
+import subprocess
 import sys
-from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import takewhile
 from pathlib import Path
 from typing import NoReturn
 
 import click
+import fsspec
 import pytest
-from doc_world import make_checkpoints, make_hub_cache, make_sets, make_shards, make_weights
-from documents import REASONS, ROOT, RUN_LANGUAGES, SHOWN_LANGUAGES, Block, blocks_of, pages
+from doc_world import (
+    CLIP_336,
+    copy_package,
+    make_checkpoints,
+    make_digits,
+    make_environment,
+    make_hub_cache,
+    make_sets,
+    make_shards,
+    make_weights,
+    snapshot,
+)
+from documents import ROOT, RUN_LANGUAGES, SHOWN_LANGUAGES, Block, blocks_of, pages
+from hub_server import serving_hub
+from s3_server import ACCOUNT, serving_s3
+from smaller import SHARED, smaller_commands, smaller_python
 
 from cmmd_toolkit.backbones.files import INCEPTION_NAME
+from cmmd_toolkit.backbones.registry import SPECS
 from cmmd_toolkit.cli.main import main as cmmd
 from dit_generators.cli.main import main as dit_gen
 from examples import run_example
 
 PROGRAMS = {"cmmd": cmmd, "dit-gen": dit_gen, "cmmd_toolkit": cmmd, "dit_generators": dit_gen}
 SMALL_PAGES = ("reproduce", "offline")  # they run Inception: fewer pictures
-# A block that is not run is a promise that nobody keeps: each is counted here, and a new one is a choice to defend.
-NOT_RUN = {"hours": 8, "install": 5, "network": 3, "processes": 4}
 
 
 @pytest.fixture(scope="module")
@@ -54,19 +71,17 @@ def reader(caches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 @pytest.mark.parametrize("page", pages())
 def test_the_blocks_of_a_page_run(page: str, reader: Path, caches: Path) -> None:
-    run_page([block for block in blocks_of(page) if not block.slow], reader, caches)
+    """Of its slow blocks, that their commands would be understood and that what they import is there."""
+    blocks = blocks_of(page)
+    for block in (own for own in blocks if own.slow):
+        check_commands(block) if block.language == "bash" else check_imports(block)
+    run_page([block for block in blocks if not block.slow], reader, caches)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in pages() if any(block.slow for block in blocks_of(page))])
 def test_the_slow_blocks_of_a_page_run(page: str, reader: Path, caches: Path) -> None:
     run_page(blocks_of(page), reader, caches)
-
-
-def test_what_is_not_run_is_counted() -> None:
-    blocks = [block for page in pages() for block in blocks_of(page)]
-    assert [block.place for block in blocks if block.not_run and block.not_run not in REASONS] == []
-    assert Counter(block.not_run for block in blocks if block.not_run) == NOT_RUN
 
 
 def test_every_block_has_a_language() -> None:
@@ -77,38 +92,94 @@ def test_every_block_has_a_language() -> None:
 def run_page(blocks: list[Block], folder: Path, caches: Path) -> None:
     """All blocks of a page in order, in one folder; its Python blocks share their names."""
     todo = [block for block in blocks if block.language in RUN_LANGUAGES]
-    if any(not block.not_run for block in todo):
-        text = "".join(block.text for block in todo)
-        make_sets(folder, 5 if any(part in todo[0].page for part in SMALL_PAGES) else 24, text)
-        make_checkpoints(folder)
-        make_weights(folder, caches)
-        if "shards/" in text:
-            make_shards(folder)
-    names: dict[str, object] = {"__name__": "__page__"}
-    for block in todo:
-        if block.language == "bash":
-            run_commands(block)
-        elif block.not_run:
-            check_imports(block)
-        else:
-            exec(compile(block.text, block.place, "exec"), names)
+    if not todo:
+        return
+    text = "".join(block.text for block in todo)
+    make_world(folder, caches, text, 5 if any(part in todo[0].page for part in SMALL_PAGES) else 24)
+    with ExitStack() as servers:
+        environment = surroundings(text, folder, caches, servers) if any(block.slow for block in todo) else {}
+        names: dict[str, object] = {"__name__": "__page__"}
+        for block in todo:
+            if block.language == "python":
+                exec(compile(smaller_python(block.text) if block.slow else block.text, block.place, "exec"), names)
+            elif block.slow:
+                run_in_bash(block, environment)
+            else:
+                run_commands(block)
+
+
+def make_world(folder: Path, caches: Path, text: str, count: int) -> None:
+    """All that the text speaks of."""
+    make_sets(folder, count, text.replace("PICTURES", "pictures/"))
+    make_checkpoints(folder)
+    make_weights(folder, caches, text)
+    if "shards/" in text:
+        make_shards(folder)
+    if "digits/" in text:
+        make_digits(folder)
+    if "pip install" in text:
+        copy_package(folder)
+    (folder / "home" / ".config" / "fish" / "completions").mkdir(parents=True)
+    for name in ("benchmarks", "examples"):
+        (folder / name).symlink_to(ROOT / name)
+
+
+def surroundings(text: str, folder: Path, caches: Path, servers: ExitStack) -> dict[str, str]:
+    """What a command of a slow block finds: a home, caches, the servers that the text asks, this package or none."""
+    found = {**os.environ, "HOME": str(folder / "home"), "HF_HUB_CACHE": str(caches / "hub")}
+    found |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    if "pip install" in text:
+        found |= make_environment(folder)
+        if not re.search(r"pip install (-e )?'?\.[\s\[]", text):  # a reader who installed it before
+            subprocess.run(["pip", "install", "--quiet", "."], env=found, check=True)
+    if "s3://" in text:
+        found |= ACCOUNT | {"AWS_ENDPOINT_URL": servers.enter_context(serving_s3())}
+        fill_bucket(folder / "real", found["AWS_ENDPOINT_URL"])
+    if "hf download" in text:
+        models = (SPECS["clip"].default_model, CLIP_336)
+        hub = {f"models/{model}": snapshot(caches / "hub", model) for model in models}
+        found |= {"HF_ENDPOINT": servers.enter_context(serving_hub(hub)), "HF_HUB_OFFLINE": "0"}
+    return found
+
+
+def fill_bucket(real: Path, address: str) -> None:
+    system = fsspec.filesystem("s3", key="a", secret="b", endpoint_url=address)
+    system.mkdir("bucket")
+    system.put(str(real), "bucket/real", recursive=True)
+
+
+def run_in_bash(block: Block, environment: dict[str, str]) -> None:
+    if "DATA" in block.text and not SHARED.is_dir():
+        pytest.skip("needs the shared data (set CMMD_SHARED)")
+    script = smaller_commands(block.text)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{block.place}: {script}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
 
 
 def run_commands(block: Block) -> None:
+    for words in commands_of(block):
+        run_command(words, block)
+
+
+def commands_of(block: Block) -> Iterator[list[str]]:
     for line in re.sub(r"\\\n\s*", " ", block.text).splitlines():
         for command in line.split(" && "):
-            words = shlex.split(command, comments=True)
-            if words and block.not_run:
-                check_options(words, block)
-            elif words:
-                run_command(words, block)
+            if words := shlex.split(command, comments=True):
+                yield words
+
+
+def check_commands(block: Block) -> None:
+    for words in commands_of(block):
+        check_options(words, block)
 
 
 def run_command(words: list[str], block: Block) -> None:
     """Run `cmmd ...`, `dit-gen ...` or an example; what has a limit may end with 1, which is what it is for."""
     program, *arguments = words
     is_example = program == "python" and arguments[0].startswith("examples/")
-    assert is_example or program in PROGRAMS, f"{block.place}: {program} is no command of this package; why not run?"
+    assert is_example or program in PROGRAMS, f"{block.place}: run {program} with -m slow"
     with pytest.raises(SystemExit) as stopped:
         (run_example if is_example else in_process)(*words)
     limited = any(word.startswith("--fail-") or word.endswith("ci_gate.py") for word in words)
@@ -121,7 +192,7 @@ def in_process(program: str, *arguments: str) -> NoReturn:
 
 
 def check_options(words: list[str], block: Block) -> None:
-    """That a command which is not run would be understood."""
+    """That a command would be understood."""
     missing = [word for word in words if word.endswith(".py") and not (ROOT / word).is_file()]
     assert not missing, f"{block.place}: there is no {missing[0]}"
     start = next((i for i, word in enumerate(words) if word in PROGRAMS), len(words))

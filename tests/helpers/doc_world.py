@@ -1,12 +1,19 @@
 """What the pages of the documentation speak of: sets of pictures by name, and a cache with small published networks."""
 
+import os
+import re
+import runpy
 import shutil
+import subprocess
+import sys
+import sysconfig
 import tarfile
 from pathlib import Path
 from typing import Any
 
 from checkpoints import SAVERS, save_clip
 from dit_models import save_kl, saved_model
+from documents import ROOT
 from pictures import smooth_picture
 from PIL import ImageEnhance
 
@@ -75,10 +82,11 @@ def snapshot(cache: Path, model: str) -> Path:
     return folder
 
 
-def make_weights(folder: Path, caches: Path) -> None:
-    """The same weights in folders and files that a reader has brought along."""
+def make_weights(folder: Path, caches: Path, text: str) -> None:
+    """The same weights in folders and files that a reader has brought along; what a page downloads is not there yet."""
     for name, model in {"clip": SPECS["clip"].default_model, "clip-336": CLIP_336}.items():
-        (folder / name).symlink_to(snapshot(caches / "hub", model))
+        if f"--local-dir {name}/" not in text:
+            (folder / name).symlink_to(snapshot(caches / "hub", model))
     (folder / INCEPTION_NAME).symlink_to(caches / "torch" / "hub" / "checkpoints" / INCEPTION_NAME)
 
 
@@ -86,3 +94,36 @@ def make_checkpoints(folder: Path) -> None:
     """DiTs by the names that the pages use."""
     saved_model(folder / "my.safetensors", num_classes=10)
     saved_model(folder / "DiT-XL-2-256x256.pt", **LATENT)
+
+
+def make_digits(folder: Path) -> None:
+    """The pictures of the study on digits, by the script that it names."""
+    write_digits = runpy.run_path(str(ROOT / "benchmarks" / "train_bundled.py"), run_name="benchmark")["write_digits"]
+    write_digits(folder / "digits")
+
+
+def copy_package(folder: Path) -> None:
+    """What pip installs from a clone, and the scripts that a clone has."""
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    for name in ("cmmd_toolkit", "dit_generators", "tests/example_package"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "build"))
+
+
+def make_environment(folder: Path) -> dict[str, str]:
+    """A virtual environment without this package, which finds what it depends on where this process does."""
+    dependencies = folder / "dependencies"
+    dependencies.mkdir()
+    for site in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
+        for path in Path(site).iterdir():
+            if not re.match(r"cmmd|dit_generators|__editable__|pip\b|__pycache__", path.name):
+                (dependencies / path.name).symlink_to(path)
+    subprocess.run([sys.executable, "-m", "venv", folder / "environment"], check=True)
+    path = f"{folder / 'environment' / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    pip = {
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_COMPILE": "1",
+    }  # 0: without it
+    return {"PATH": path, "PYTHONPATH": str(dependencies), **pip}

@@ -1,9 +1,11 @@
 """The pages of the documentation, and the fenced blocks in them.
 
-A block is run by the tests unless the line above it says why not, in a comment that every reader of the source sees:
+Every block is run by the tests; one that takes long, or starts what reaches beyond this process, by the slow ones,
+as the comment above it says:
 
-    <!-- not run: network -->          one of REASONS; its options are checked all the same
-    <!-- run with -m slow: 20 s -->    run with the slow tests
+    <!-- run with -m slow: 20 s -->
+
+There its numbers are smaller ones (tests/helpers/smaller.py).
 """
 
 import re
@@ -13,29 +15,21 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-REASONS = {
-    "install": "changes the reader's environment; .ci/run installs in a fresh one",
-    "network": "fetches from the internet",
-    "gpu": "needs a GPU",
-    "processes": "starts several processes or machines; test_processes.py does",
-    "hours": "takes hours, or data that are no part of the repository",
-}
 RUN_LANGUAGES = ("bash", "python")
 SHOWN_LANGUAGES = ("text", "math", "json", "yaml", "toml", "latex")  # what is printed, files, formulas
 
 _FENCE = re.compile(r"^( *)(```+)\s*(\S*)")
-_MARK = re.compile(r"<!-- (not run|run with -m slow): (.*?) -->")
+_MARK = re.compile(r"<!-- run with -m slow: .+ -->")
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, text, line, and what the comment above it says."""
+    """A fenced block: its language, text and line, and whether the slow tests run it."""
 
     page: str
     line: int
     language: str
     text: str
-    not_run: str | None
     slow: bool
 
     @property
@@ -61,11 +55,8 @@ def _blocks(page: str, lines: list[str]) -> Iterator[Block]:
             number += 1
             continue
         end = next(i for i in range(number + 1, len(lines)) if lines[i].strip() == opened[2])
-        mark = _MARK.fullmatch(_line_above(lines, number))
-        said, reason = mark.groups() if mark else ("", None)
         text = "\n".join(line.removeprefix(opened[1]) for line in lines[number + 1 : end])
-        not_run = reason if said == "not run" else None
-        yield Block(page, number + 1, opened[3], text, not_run, said.startswith("run with"))
+        yield Block(page, number + 1, opened[3], text, bool(_MARK.fullmatch(_line_above(lines, number))))
         number = end + 1
 
 

@@ -1,8 +1,8 @@
-"""The part of the Hugging Face Hub's API by which its file system lists and reads a data set, on this machine."""
+"""The part of the Hugging Face Hub's API by which its clients list, read and download repositories, on this machine."""
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,34 +15,43 @@ COMMIT = "0" * 40
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """`/api/datasets/NAME/...` describes the files of a folder, `/datasets/NAME/resolve/...` gives them."""
+    """`/api/models/NAME/...` describes the files of a folder, `/NAME/resolve/...` gives them; datasets alike."""
 
-    def __init__(self, folder: Path, *arguments: Any) -> None:
-        self._folder = folder
+    def __init__(self, folders: Mapping[str, Path], *arguments: Any) -> None:
+        self._folders = folders
         super().__init__(*arguments)
 
     def do_GET(self) -> None:
         where = urlsplit(self.path)
         path = unquote(where.path)
-        for prefix, answer in (
-            (f"/api/datasets/{NAME}/tree/", self._tree),
-            (f"/datasets/{NAME}/resolve/", self._file),
-            (f"/api/datasets/{NAME}", self._about),
-        ):
-            if path.startswith(prefix):
-                answer(path.removeprefix(prefix).partition("/")[2], parse_qs(where.query))
-                return
+        for name, folder in self._folders.items():
+            self._name, self._folder = name.partition("/")[2], folder
+            for prefix, answer in (
+                (f"/api/{name}/tree/", self._tree),
+                (f"/{name.removeprefix('models/')}/resolve/", self._file),
+                (f"/api/{name}", self._about),
+            ):
+                if path.startswith(prefix):
+                    answer(path.removeprefix(prefix).partition("/")[2], parse_qs(where.query))
+                    return
         self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def do_POST(self) -> None:
         """paths-info: of the paths that are there."""
+        name = urlsplit(self.path).path.removeprefix("/api/").partition("/paths-info/")[0]
+        self._folder = self._folders[name]
         sent = self.rfile.read(int(self.headers["Content-Length"])).decode()
         asked = json.loads(sent)["paths"] if sent.startswith("{") else parse_qs(sent)["paths"]
         found = [self._folder / path for path in asked]
         self._send_json([self._described(path) for path in found if path.exists()])
 
     def _about(self, _: str, __: Any) -> None:
-        self._send_json({"id": NAME, "sha": COMMIT, "siblings": [], "tags": [], "downloads": 0, "private": False})
+        files = [{"rfilename": path.name} for path in sorted(self._folder.iterdir()) if path.is_file()]
+        about = {"id": self._name, "sha": COMMIT, "siblings": files, "tags": [], "downloads": 0, "private": False}
+        self._send_json(about)
 
     def _tree(self, inside: str, query: dict[str, list[str]]) -> None:
         folder = self._folder / inside
@@ -77,16 +86,21 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {**headers, "Content-Length": str(len(content))}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     def log_message(self, *_: Any) -> None:
         """Nothing."""
 
 
 @contextmanager
-def serving_hub(folder: Path) -> Iterator[str]:
-    """The endpoint of a hub with one data set, `NAME`, which holds the files of a folder, for the time of the block."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, folder))
+def serving_hub(folders: Path | Mapping[str, Path]) -> Iterator[str]:
+    """The endpoint of a hub for the time of the block: with repositories, or with one data set, `NAME`, of a folder.
+
+    `folders` is from "models/OWNER/NAME" and "datasets/OWNER/NAME" to what each holds.
+    """
+    held = {f"datasets/{NAME}": folders} if isinstance(folders, Path) else folders
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, held))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import pytest
 from archives import contents, write_parquet, write_tar
 from hub_server import serving_hub
 from pictures import names_of, pixels_of, write_pictures
+from s3_server import ACCOUNT, serving_s3
 from web_server import Server, serving
 
 from cmmd_toolkit import InputError, PictureError, compare, embed, explain, plan
@@ -90,22 +90,13 @@ def test_every_kind_is_read_from_memory(own: str, places: Path) -> None:
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
     """The address of an S3 server of this machine."""
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-p", "0"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    )
-    try:
-        assert server.stderr is not None
-        found = next(found for line in server.stderr if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
-        yield found[0]
-    finally:
-        server.kill()
-        server.wait()
-        server.stderr.close()
+    with serving_s3() as address:
+        yield address
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_every_kind_is_read_from_s3(s3: str, places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": s3}.items():
+    for name, value in {**ACCOUNT, "AWS_ENDPOINT_URL": s3}.items():
         monkeypatch.setenv(name, value)
     system = fsspec.filesystem("s3")
     system.mkdir("sets")

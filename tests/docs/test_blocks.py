@@ -132,6 +132,8 @@ def surroundings(text: str, folder: Path, caches: Path, servers: ExitStack) -> d
         found |= make_environment(folder)
         if not re.search(r"pip install (-e )?'?\.[\s\[]", text):  # a reader who installed it before
             subprocess.run(["pip", "install", "--quiet", "."], env=found, check=True)
+    if "make test" in text:
+        found["PYTEST_ADDOPTS"] = "tests/test_help_texts.py"
     if "s3://" in text:
         found |= ACCOUNT | {"AWS_ENDPOINT_URL": servers.enter_context(serving_s3())}
         fill_bucket(folder / "real", found["AWS_ENDPOINT_URL"])

@@ -139,6 +139,17 @@ def differences_of(sections: Sequence[ContrastSection], names: tuple[str, str, s
     )
 
 
+def answer(section: ContrastSection, names: tuple[str, str, str]) -> str:
+    """Which of the two is closer on a backbone, in a sentence; `names` are of the reference and both generated sets."""
+    reference, first, second = names
+    if section.interval is None:
+        return f"{first} and {second} against {reference} on {section.backbone}."
+    if section.interval[0] <= 0 <= section.interval[1]:
+        return f"{first} and {second} cannot be told apart by their distance to {reference} on {section.backbone}."
+    closer, farther = (first, second) if section.difference < 0 else (second, first)
+    return f"{closer} is closer to {reference} than {farther} on {section.backbone}."
+
+
 def section_title(section: ContrastSection) -> str:
     """The backbone, both distances and their difference."""
     values = (number_text(own.value, own.standard_error) for own in (section.first, section.second))

@@ -29,7 +29,14 @@ _TOPICS = {
         "converted:",
         "unusable",
     ),
-    "How sure the numbers are": ("no interval", "no error", "negative ", "random frequencies", "cannot be told apart"),
+    "How sure the numbers are": (
+        "no interval",
+        "no error",
+        "negative ",
+        "random frequencies",
+        "cannot be told apart",
+        "includes zero",
+    ),
     "Classes": ("per class:",),
 }
 

@@ -143,4 +143,4 @@ def _left_out(reasons: dict[str, str]) -> Iterable[str]:
     for name, reason in reasons.items():
         by_reason.setdefault(reason, []).append(name)
     for reason, names in by_reason.items():
-        yield f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} left out: {reason}"
+        yield f"{', '.join(map(repr, names))} {'was' if len(names) == 1 else 'were'} left out: {reason}"

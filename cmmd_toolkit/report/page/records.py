@@ -6,7 +6,7 @@ from functools import singledispatch
 from ...common.labels import short_labels
 from ...common.progress import ShowProgress
 from ...common.text import fixed_text, interval_text, number_text, p_text
-from ..contrast import Contrast, differences_of
+from ..contrast import Contrast, answer as closer_of, differences_of
 from ..document import Document
 from ..exhibit import Exhibit
 from ..explanation import Explanation
@@ -94,7 +94,10 @@ def _(contrast: Contrast, progress: ShowProgress | None) -> Page:
     found = differences_of(contrast.sections, names)
     lists = [(f"{own.backbone}: {listed.title}", listed.entries) for own in found for listed in own.lists]
     parts = _shown(contrast.exhibit, lists, progress)
-    lead = [f"{names[1]} and {names[2]} against {names[0]} on {own.backbone}: {own.note}" for own in found]
+    lead = [
+        f"{closer_of(section, names)} {own.note[0].upper()}{own.note[1:]}"
+        for section, own in zip(contrast.sections, found, strict=True)
+    ]
     note = f"Difference: {names[1]} minus {names[2]}; below zero {names[1]} is closer."
     title = f"What tells {names[1]} from {names[2]}"
     return Page(title, lead, note, [*parts, *_facts(contrast)])

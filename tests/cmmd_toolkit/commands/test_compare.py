@@ -228,7 +228,7 @@ def test_sides_that_do_not_fit_are_refused(real: Path, clip: dict, inception_wei
 def test_statistics_drop_mmd_aloud(real: Path, fake: Path, clip: dict) -> None:
     report = compare(embed(real, **clip).statistics(), fake, **clip)
     assert [result.metric for result in report.results] == ["fd"]
-    assert any("mmd was left out" in warning for warning in report.warnings)
+    assert any("'mmd' was left out" in warning for warning in report.warnings)
 
 
 def test_other_preprocessing_or_weights_of_stored_features_show(

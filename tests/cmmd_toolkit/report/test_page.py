@@ -35,6 +35,7 @@ from cmmd_toolkit import (
 from cmmd_toolkit.cli import main as cli
 from cmmd_toolkit.common.text import interval_text, number_text, printable
 from cmmd_toolkit.estimation.principal import plane_of
+from cmmd_toolkit.report.contrast import answer as closer_of
 from cmmd_toolkit.report.page.charts import WIDTH, Mark, Row, chart, name_width, ticks_of
 from cmmd_toolkit.report.page.thumbnails import COLUMNS, EDGE, TILE, Thumbnail, Unreadable, read_set
 from cmmd_toolkit.report.plan import answer
@@ -451,6 +452,18 @@ def test_the_plane_of_rows_is_their_two_principal_components() -> None:
     assert shares == pytest.approx(tuple(sizes[:2] ** 2 / (sizes**2).sum()), rel=1e-6)
     assert plane_of(np.ones((5, 4), np.float32), 0)[1] == (0, 0)
     assert plane_of(np.arange(6, dtype=np.float32)[:, None], 0)[1] == pytest.approx((1, 0))
+
+
+def test_a_difference_is_answered_before_its_numbers() -> None:
+    rows = [gaussian(60, 4, seed=k) + shift for k, shift in enumerate((0, 0.1, 2))]
+    (section,) = contrast(*map(Features, rows)).sections
+    assert section.difference < 0
+    names = ("real", "near", "far")
+    assert closer_of(section, names) == "near is closer to real than far on features."
+    undecided = replace(section, interval=(-1.0, 1.0))
+    assert closer_of(undecided, names) == "near and far cannot be told apart by their distance to real on features."
+    other = replace(section, difference=1.0, interval=(0.5, 1.5))
+    assert closer_of(other, names) == "far is closer to real than near on features."
 
 
 def test_every_warning_is_in_one_group(report: Report) -> None:

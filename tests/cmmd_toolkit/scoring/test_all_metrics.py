@@ -215,7 +215,7 @@ def test_each_metric_knows_which_way_is_better() -> None:
 def test_all_is_everything_that_stored_features_allow() -> None:
     report = compare(X, Y, metric="all")
     assert [result.metric for result in report.results] == [name for name in NUMBERS if name != "is"]
-    assert any(warning.startswith("is was left out: class logits need") for warning in report.warnings)
+    assert any(warning.startswith("'is' was left out: class logits need") for warning in report.warnings)
     assert report.provenance["options"]["metrics"] == [result.metric for result in report.results]
 
 

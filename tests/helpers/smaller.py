@@ -18,6 +18,7 @@ OF_COMMANDS = {
         **{"--steps": 2, "--batch-size": 8, "--sample-steps": 2, "--samples": 6, "--draws": 2},
         **{"--sweep-steps": 2, "--sweep-images": 1, "--bench-minutes": 0, "--bench-model": "DiT-S/8"},
     },
+    "sample": {"--num": 4, "--steps": 4},
     "many_rates.py": {"--pictures": 4, "--repeats": 1},
 }
 WHERE_GIVEN = {
@@ -59,7 +60,7 @@ def _smaller(line: str) -> str:
         line = re.sub(rf"{option} \S+", f"{option} {value}", line)
     for name, value in NAMES.items():
         line = line.replace(name, value)
-    found = re.search(r"(?:dit-gen|dit_generators) (train|study)|(many_rates\.py)", line)
+    found = re.search(r"(?:dit-gen|dit_generators) (train|study|sample)|(many_rates\.py)", line)
     for option, value in OF_COMMANDS[found[1] or found[2]].items() if found else ():
         if option == "--steps" and "--epochs" in line:
             continue

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from ...common.labels import short_labels
 from ...common.text import interval_text, number_text
 from ..contrast import LEGEND as CONTRAST_LEGEND, Contrast, contrast_lists, section_title
 from ..explanation import Explanation, entry_rows, legend, section_lists

@@ -115,7 +115,9 @@ def make_world(folder: Path, caches: Path, text: str, count: int) -> None:
     make_weights(folder, caches, text)
     if "shards/" in text:
         make_shards(folder)
-    if "digits/" in text:
+    if "cmmd_toolkit/backbones/" in text:
+        (folder / "cmmd_toolkit" / "backbones").mkdir(parents=True)
+    if "study digits/" in text:
         make_digits(folder)
     if "pip install" in text:
         copy_package(folder)

@@ -20,9 +20,10 @@ OF_COMMANDS = {
     },
     "sample": {"--num": 4, "--steps": 4},
     "many_rates.py": {"--pictures": 4, "--repeats": 1},
+    "teach": {"--targets": 128},
 }
 WHERE_GIVEN = {
-    **{"--eval-every": "2 --eval-images 16", "--sample-every": 2, "--save-every": 2, "--epochs": 1, "--minutes": 0.05},
+    **{"--eval-every": "2 --eval-images 16", "--sample-every": 2, "--save-every": 2, "--epochs": 1},
     **{"--nproc-per-node": 2, "--num_processes": 2, "--nnodes": 2},
 }
 NAMES = {
@@ -60,7 +61,7 @@ def _smaller(line: str) -> str:
         line = re.sub(rf"{option} \S+", f"{option} {value}", line)
     for name, value in NAMES.items():
         line = line.replace(name, value)
-    found = re.search(r"(?:dit-gen|dit_generators) (train|study|sample)|(many_rates\.py)", line)
+    found = re.search(r"(?:dit-gen|dit_generators) (train|study|sample)|(many_rates\.py|teach)", line)
     for option, value in OF_COMMANDS[found[1] or found[2]].items() if found else ():
         if option == "--steps" and "--epochs" in line:
             continue

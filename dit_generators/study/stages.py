@@ -30,8 +30,9 @@ from ..sampling.run import SampleRun, run_sampling
 from ..sampling.sample import SampleSettings
 from ..sampling.sweep import Sweep, run_sweep
 from ..weights.autoencoder import Autoencoder
-from ..weights.checkpoint import load_checkpoint
+from ..weights.checkpoint import checkpoints_in, load_checkpoint
 from ..weights.digest import weights_digest
+from ..weights.young import young_checkpoint
 from .attention_cost import operation_and_block, precisions_of, whole_model
 from .methods import compare_methods
 from .options import FEW, MODELS, SAMPLING_BATCH, StudyOptions
@@ -100,6 +101,8 @@ class Study:
     def _sample(self, name: str) -> float | None:
         out, settings = self.path / "samples" / name, self.options.sampling
         run = self._run(name, out, self.options.samples, settings)
+        if young := young_checkpoint(checkpoints_in(self.path / "models" / name)[-1] / "ema.safetensors"):
+            self.say(f"warning: {name}: {young}`ema_warmup`, a smaller `ema_decay` or more steps")
 
         def finish(folder: SampleFolder) -> None:
             folder.write_sheet(run.num)

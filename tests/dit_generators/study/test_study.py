@@ -69,6 +69,9 @@ def test_a_study_writes_results_tables_figures_and_a_page(tmp_path, capfd, pictu
     assert [path.read_text() for path in paper] == [report.to_latex(), report.to_svg(), report.to_json()]
     assert [(one.generated, one.metric) for one in report.results][:2] == [("full", "mmd"), ("full", "fd")]
     assert "clip is left out: /nowhere" in finished.err
+    assert (
+        sum("of the average are the random weights it started from" in line for line in finished.err.splitlines()) == 2
+    )
     results = json.loads((out / "evaluation_results.json").read_text())
     assert [(score["backbone"], score["model"]) for score in results["scores"]] == [("mini", "full"), ("mini", "swa")]
     assert all(len(score["few_mmd"]) == 5 and score["p_value"] is None for score in results["scores"])

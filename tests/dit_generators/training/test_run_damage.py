@@ -142,6 +142,8 @@ def _says_the_same(record: Any, settings: dict[str, Any]) -> bool:
         "initial_weights_sha256": None,
         "process": process_fields(DIT_PROCESS),
         "timestep_shift": 1.0,
+        "timestep_sampling": "uniform",
+        "direction_loss": False,
         "qk_norm": False,
         "norm": "layer",
         "feed_forward": "gelu",

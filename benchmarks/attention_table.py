@@ -9,6 +9,8 @@ import json
 import sys
 from pathlib import Path
 
+from markdown_tables import table
+
 from dit_generators.bench.results import HEADINGS, left_out, rows_of
 
 
@@ -19,7 +21,7 @@ def main() -> None:
     cells = [cell for found in files for cell in found["results"]]
     machines = {f"{f['model']}, {f['device']}, {f['threads']} threads, torch {f['torch']}" for f in files}
     print("; ".join(sorted(machines)), end=".\n\n")
-    print("\n".join("| " + " | ".join(row) + " |" for row in [HEADINGS, ["---"] * len(HEADINGS), *rows_of(cells)]))
+    print("\n".join(table(HEADINGS, rows_of(cells))))
     print("", *left_out(cells), sep="\n")
 
 

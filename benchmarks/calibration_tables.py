@@ -1,6 +1,8 @@
 """The tables of docs/calibration.md from the results of calibration.py."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+
+from markdown_tables import table
 
 Found = dict
 Column = tuple[str, Callable[[Found], str]]
@@ -104,10 +106,6 @@ def markdown(results: Sequence[Found]) -> str:
     for kind, (title, columns) in TABLES.items():
         rows = [found for found in results if found["kind"] == kind]
         if rows:
-            lines += [f"**{title}**", "", _row(name for name, _ in columns), _row("---" for _ in columns)]
-            lines += [*(_row(cell(found) for _, cell in columns) for found in rows), ""]
+            cells = ([cell(found) for _, cell in columns] for found in rows)
+            lines += [f"**{title}**", "", *table([name for name, _ in columns], cells), ""]
     return "\n".join(lines)
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from calibration_data import SHARED, Normal, normal_mmd
+from markdown_tables import percent_cells, table
 from scipy.optimize import brentq
 
 from cmmd_toolkit.estimation.gaussian import GaussianFit
@@ -310,13 +311,9 @@ HEADS = {"at 5%": "rejected at 5 %", "at 1%": "at 1 %", "coverage": "interval co
 def markdown(results: Sequence[Found]) -> str:
     lines: list[str] = []
     for kind, (title, columns) in TABLES.items():
-        heads = [HEADS.get(name, name) for name in columns]
-        lines += [f"**{title}**", "", f"| {' | '.join(heads)} |", f"| {' | '.join('---' for _ in heads)} |"]
-        for found in (own for own in results if own["kind"] == kind):
-            cells = [found.get(name, "-") for name in columns]
-            shown = [f"{100 * cell:.1f} %" if isinstance(cell, float) else str(cell) for cell in cells]
-            lines.append(f"| {' | '.join(shown)} |")
-        lines.append("")
+        chosen = (own for own in results if own["kind"] == kind)
+        rows = [percent_cells(found.get(name, "-") for name in columns) for found in chosen]
+        lines += [f"**{title}**", "", *table([HEADS.get(name, name) for name in columns], rows), ""]
     return "\n".join(lines)
 
 

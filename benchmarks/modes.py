@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from markdown_tables import percent_cells, table
 
 from cmmd_toolkit.inference.modes import find_modes
 from cmmd_toolkit.inference.shares import share_difference
@@ -88,12 +89,8 @@ def line(name: str, n: int, draws: int) -> dict[str, object]:
 
 
 def markdown(results: list[dict[str, object]]) -> str:
-    columns = list(results[0])
-    lines = [f"| {' | '.join(columns)} |", f"| {' | '.join('---' for _ in columns)} |"]
-    for found in results:
-        shown = [f"{100 * cell:.1f} %" if isinstance(cell, float) else str(cell) for cell in found.values()]
-        lines.append(f"| {' | '.join(shown)} |")
-    return "\n".join(lines)
+    rows = [percent_cells(found.values()) for found in results]
+    return "\n".join(table(list(results[0]), rows))
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
 """The tables of docs/which-test.md from the results of power.py."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from markdown_tables import table
 from power_data import FAULTS
 
 Found = dict
@@ -43,9 +44,8 @@ def markdown(results: Sequence[Found]) -> str:
         if not rows:
             continue
         shares = [name for name in rows[0] if name not in (*names, *_LEFT_OUT)] if chosen is None else chosen
-        lines += [_row([*names, *shares]), _row(["---"] * (len(names) + len(shares)))]
-        lines += [_row([*(str(own[name]) for name in names), *(_share(own[name]) for name in shares)]) for own in rows]
-        lines.append("")
+        cells = [[*(str(own[name]) for name in names), *(_share(own[name]) for name in shares)] for own in rows]
+        lines += [*table([*names, *shares], cells), ""]
     return "\n".join(lines)
 
 
@@ -57,7 +57,3 @@ def _place(found: Found) -> tuple:
 
 def _share(value: float) -> str:
     return f"{100 * value:.1f} %" if value < 0.1 else f"{100 * value:.0f} %"
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"

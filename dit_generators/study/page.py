@@ -11,7 +11,7 @@ from ..bench.results import HEADINGS, left_out, rows_of
 from .scores import backbones_of, fd_texts, mmd_text, pairwise_verdict
 
 if TYPE_CHECKING:
-    from cmmd_toolkit.report.report import Table
+    from cmmd_toolkit.report.tables import Table
 
 # What the report published, for the reader's eye only: other pictures, other training, 32 samples.
 PUBLISHED = {
@@ -97,7 +97,7 @@ def _range(values: Sequence[float]) -> str:
 def _page(results: Mapping[str, Any], table: Sequence[Sequence[str]], verdicts: Sequence[str], folder: Path) -> str:
     """The page as HTML, with every picture in it."""
     from cmmd_toolkit.report.page.render import data_address, render
-    from cmmd_toolkit.report.report import Table
+    from cmmd_toolkit.report.tables import Table
 
     numbers = [[name, *(f"{value:g}" for value in values)] for name, values in PUBLISHED.items()]
     said = "Other training, another sampler and 32 samples: compare the order, not the values."
@@ -115,7 +115,7 @@ def _page(results: Mapping[str, Any], table: Sequence[Sequence[str]], verdicts: 
 
 def whole_model_table(found: Mapping[str, Any] | None) -> "Table | None":
     """Time and memory of each attention in the whole model; None where that was not measured."""
-    from cmmd_toolkit.report.report import Table
+    from cmmd_toolkit.report.tables import Table
 
     if not found or not found["results"]:
         return None

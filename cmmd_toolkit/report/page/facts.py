@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...common.labels import short_labels
-from ..report import Table
+from ..tables import Table
 from ..warning_kinds import warning_kinds
 from .part import Part
 

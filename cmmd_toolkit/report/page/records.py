@@ -15,8 +15,9 @@ from ..order import Order
 from ..paper.pictures import lists_of
 from ..plan import Need, Plan, answer, plan_notes, plan_title, size_rows
 from ..ranking import Ranking
-from ..report import Report, Table, tables
+from ..report import Report
 from ..section import Entry
+from ..tables import Table, tables
 from ..verdict import Verdict, joined
 from ..warning_kinds import words_of
 from ..watching import HEADINGS, LEFT, Watching, notes

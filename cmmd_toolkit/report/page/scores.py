@@ -7,7 +7,8 @@ from ...common.text import interval_text, number_text
 from ...sets.metric_names import METRICS
 from ..order import Order, Place
 from ..ranking import Ranking
-from ..report import Report, Result, Table
+from ..report import Report, Result
+from ..tables import Table
 from ..watching import WORSE, Watching
 from .charts import Chart, Mark, Row, chart
 from .part import Part

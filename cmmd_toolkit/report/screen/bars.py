@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ..report import Span
+from ..tables import Span
 
 LEAST_BAR, MOST_BAR = 12, 28  # cells
 

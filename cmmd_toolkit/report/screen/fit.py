@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ...common.text import printable
-from ..report import Table
+from ..tables import Table
 from .bars import LEAST_BAR, MOST_BAR, bars
 from .cells import FACTS_GAP, folded, padded, shortened_to, width_of, wrapped
 

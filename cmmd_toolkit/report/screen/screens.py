@@ -10,7 +10,8 @@ from ..order import Order
 from ..paper.record import PaperRecord
 from ..plan import Need, Plan, plan_notes, plan_title, size_rows
 from ..ranking import Ranking, joint_lines, order_rows, ranking_notes
-from ..report import Report, Span, Table, answer_lines, tables
+from ..report import Report
+from ..tables import Span, Table, answer_lines, tables
 from ..verdict import verdict_lines
 from ..warning_kinds import words_of
 

@@ -73,7 +73,7 @@ def _temporary_folder(target: Path) -> Iterator[Path]:
         yield folder
     except OSError as error:
         if error.filename is None or str(error.filename).startswith(str(folder)):  # of a write, or of the temporary
-            error.filename = str(target)
+            error.strerror, error.filename = error.strerror or str(error), str(target)  # NumPy gives a message alone
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)

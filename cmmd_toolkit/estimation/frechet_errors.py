@@ -46,6 +46,7 @@ _MOST_GROWTH = 4.0  # third-order bias in standard errors up to which an interva
 _MOST_UNLIKE = 1e12  # ratio of the traces, whose squares and their sums float32 still holds
 _LEAST_EFFECTIVE = 20  # by simulation (docs/calibration.md)
 _SMALLEST_ROOT = 1e-6  # of the largest s: below it the division by s has no digits left
+_LEAST_SPREAD = 1e-35  # of an axis: the float32 solver divides by it
 _PAIR_TOLERANCE = 1e-8  # of a matrix with 1/4 on its diagonal
 
 
@@ -226,6 +227,7 @@ def _joint_basis(reference: GaussianFit, squares: Matrix, vectors: Matrix) -> tu
     roots, vectors = np.sqrt(squares[first:]), vectors[:, first:]
     assert reference.cholesky is not None
     lower = reference.cholesky.astype(np.float32, order="F")
+    np.fill_diagonal(lower, np.maximum(lower.diagonal(), _LEAST_SPREAD))
     # L diag(s)^(-1/2) and, since S_y L V = L^-T V diag(s)^2, L^-T V diag(s)^(1/2)
     to_y: Matrix = blas.strmm(1.0, lower, vectors, lower=1)
     to_x: Matrix = blas.strsm(1.0, lower, vectors, lower=1, trans_a=1)

@@ -97,6 +97,9 @@ def test_a_write_that_fails_names_the_file_that_was_to_be_written(tmp_path) -> N
     with pytest.raises(FileNotFoundError) as other, replacing(target):
         (tmp_path / "elsewhere").read_bytes()
     assert other.value.filename == str(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="10 requested and 3 written") as bare, replacing(target):
+        raise OSError("10 requested and 3 written")  # as NumPy says it
+    assert (bare.value.filename, bare.value.strerror) == (str(target), "10 requested and 3 written")
 
 
 def test_a_folder_appears_whole_or_not_at_all_and_vanishes_at_once(tmp_path) -> None:

@@ -108,3 +108,15 @@ def _bias(x: np.ndarray, y: np.ndarray, cov_x: np.ndarray, cov_y: np.ndarray) ->
     mean = np.minimum((crowding[:, None] + crowding) / 2, 0.9)
     traces = np.trace(cov_x) / len(x) + np.trace(cov_y) / len(y)
     return float(traces + second.sum() + (second * mean / (1 - mean)).sum())
+
+
+@pytest.mark.parametrize("spread", [1e-37, 1e-40, 1e-60])
+def test_a_feature_that_hardly_varies_changes_no_error(spread: float) -> None:
+    x, y = gaussian(300, 4, seed=1).astype(np.float64), gaussian(300, 4, seed=2) * 1.2
+    without = frechet_distance(reference=x, generated=y)
+    estimate = frechet_distance(
+        reference=np.column_stack([x, gaussian(300, 1, seed=3) * spread]),
+        generated=np.column_stack([y, gaussian(300, 1, seed=4) * spread]),
+    )
+    assert estimate.standard_error == pytest.approx(without.standard_error, rel=1e-5)
+    assert estimate.interval == pytest.approx(without.interval, rel=1e-5)

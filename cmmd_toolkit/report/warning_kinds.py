@@ -21,6 +21,15 @@ _TOPICS = {
         "repeated features",
         "compared with itself",
     ),
+    "Whether the features can be compared": (
+        "may not be comparable",
+        "not comparable with",
+        "older than its pictures",
+        "without a record of their pictures",
+        "has no preprocessor_config.json",
+        "the published numbers used",
+        "instead of fp32 moves",
+    ),
     "How many pictures there are": ("very unequal sizes", "fewer pictures", "no more pictures", "too few", "at least "),
     "How the pictures are stored": (
         "JPEG against lossless",

@@ -28,6 +28,7 @@ from cmmd_toolkit import (
     Report,
     compare,
     contrast,
+    embed,
     explain,
     plan,
     rank,
@@ -484,6 +485,16 @@ def test_a_page_folds_warnings_of_one_kind_as_a_terminal_does(report: Report, tm
     assert f"and {len(odd) - 1} like it" in page
     entries, _ = warning_entries(own.warnings, words_of(own), 1000)
     assert entries == [[f"{odd[0]} (and {len(odd) - 1} like it)"], ["something else"]]
+
+
+def test_that_features_may_not_be_comparable_is_among_the_first_of_a_terminal(sets: list[Path]) -> None:
+    """Also where every metric says why it has no error."""
+    mini = embed(sets[0], backbone="mini")
+    other = replace(mini, provenance={**mini.provenance, "weights_sha256": "0" * 64})
+    found = compare(other, sets[1], backbone="mini", metric="all")
+    entries, cut = warning_entries(found.warnings, words_of(found), 1000)
+    assert cut
+    assert any("made with other weights files" in line for lines in entries for line in lines)
 
 
 @pytest.mark.slow

@@ -153,7 +153,8 @@ def run_passes(
                 score = score or scorer_named(scorer)(given)
                 found = score(generated)
             except ArgumentError as error:
-                named = ArgumentError(_named(str(error), {"reference": labels[0], "generated": labels[i]}))
+                looked_at = labels[0 if score is None else i]  # by the pass: the reference comes before any set
+                named = ArgumentError(_named(str(error), {"reference": labels[0], "generated": looked_at}))
                 if not set(own).isdisjoint(required):
                     raise named from error
                 passes.problems.append(Problem(own, str(named)))

@@ -252,6 +252,8 @@ def test_what_a_set_does_not_allow_is_said_with_its_name() -> None:
     z.values[7] = 0
     with pytest.raises(ArgumentError, match=r"^z\.npy: expected rows with a direction, got zeros in row 7"):
         compare(x, [y, z], metric="vendi")
+    with pytest.raises(ArgumentError, match=r"^z\.npy: expected rows with a direction, got zeros in row 7"):
+        compare(z, [x, y], metric="vendi")
     left_out = compare(x, [y, z], metric="all").warnings
     assert any("vendi, vendi-truncated on features left out: z.npy: expected rows" in warning for warning in left_out)
     broken = GaussianStatistics(np.zeros(4), -np.eye(4), provenance={"source": "broken.npz"})

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from ..report.plan import Plan
     from ..report.ranking import Ranking
     from ..report.report import Report
+    from ..report.watching import Watching
 
-    Named = Report | Ranking | Plan | Explanation | Contrast
+    Named = Report | Ranking | Plan | Explanation | Contrast | Watching
 
 Saves = list[Callable[[], None]]
 

@@ -20,7 +20,7 @@ from .options import (
     say,
     with_flags,
 )
-from .page import check_page
+from .page import check_page, in_typed_words
 
 if TYPE_CHECKING:
     from ..commands.watch_folder import FolderWatch
@@ -109,6 +109,7 @@ def watch(reference: str, folder: str, **given: Any) -> int:
             if isinstance(new, str):
                 shown.update(watched.record, with_flags(new))
                 warned.add(new)
+                _save_page(watched.record, html)
                 continue
             record = watched.record
             assert record is not None
@@ -151,17 +152,20 @@ def _board(folder: str | None, record: "Watching | None") -> Any:
 
 def _shown_before(record: "Watching | None", html: str | None, board: Any) -> None:
     """What an earlier process saw, on the page and in curves that do not have it yet."""
-    if record is not None and html is not None:
-        record.save_html(html)
+    _save_page(record, html)
     if record is not None and board is not None:
         board.add_known(record.looks)
 
 
 def _written(record: "Watching", look: "Look", html: str | None, board: Any) -> None:
-    if html is not None:
-        record.save_html(html)
+    _save_page(record, html)
     if board is not None:
         board.add(look)
+
+
+def _save_page(record: "Watching | None", html: str | None) -> None:
+    if record is not None and html is not None:
+        in_typed_words(record).save_html(html)
 
 
 def _told(watched: "FolderWatch", live: bool, alarmed: bool, warned: set[str]) -> int:

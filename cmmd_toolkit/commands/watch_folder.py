@@ -4,7 +4,7 @@ import glob
 import re
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ class FolderWatch:
     def record(self) -> Watching | None:
         """What was seen so far, None before the first look of all."""
         if self._watch is None:
-            return self._before
+            return None if self._before is None else replace(self._before, warnings=tuple(self.warnings))
         return self._watch.record(self._side.label, self.warnings, self._made)
 
     def looks(self, *, every: float, once: bool = False, idle: float | None = None) -> Iterator[Look | str]:
@@ -89,6 +89,7 @@ class FolderWatch:
             last = time.monotonic()
             while True:
                 for path in self._new():
+                    self.warnings = [text for text in self.warnings if not text.startswith(_not_scored(path))]
                     told = len(self.warnings)
                     look = self._scored(path)
                     yield from self.warnings[told:]
@@ -148,7 +149,9 @@ class FolderWatch:
             if self._side.source is not None:
                 self._embedded = embed_set(self.reference, self.run)  # what fails here is no look's fault
         self._refused.add(path.name)
-        self.warnings.append(f"{path.name} was not scored: {error}")
+        self.warnings.append(f"{_not_scored(path)}{error}")
+        if (record := self.record) is not None:
+            record.save(self.file)
 
     def _begin(self, embedded: EmbeddedSets) -> None:
         """The reference as embedded with the first look of this process, and the looks of an earlier one."""
@@ -215,6 +218,11 @@ class FolderWatch:
             text = warning.replace(generated, path.name)
             if nameless(text) not in known:
                 self.warnings.append(text)
+
+
+def _not_scored(path: Path) -> str:
+    """How the warning about samples begins that could not be scored."""
+    return f"{path.name} was not scored: "
 
 
 def _feature_set(embedded: EmbeddedSets, side: int) -> FeatureSet:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pictures import gaussian, write_pictures
+from PIL import Image
 from rich.console import Console
 
 from cmmd_toolkit import ArgumentError, InputError, Watch, Watching, squared_mmd
@@ -197,6 +198,27 @@ def test_samples_that_cannot_be_read_are_named_and_do_not_end_the_watch(tmp_path
     record = Watching.load(folder / RECORD)
     assert [look.name for look in record.looks] == ["step-0000.npy", "step-0200.npy"]
     assert len(record.warnings) >= 2
+
+
+def test_why_samples_were_not_scored_is_kept_until_they_are(tmp_path, capsys) -> None:
+    """Also where no look comes after them, by a process that finds nothing else, and once however often it is tried."""
+    real, folder, page = write_pictures(tmp_path / "real", 24), tmp_path / "run", tmp_path / "w.html"
+    write_pictures(folder / "step-1", 20, first_seed=30)
+    Image.new("RGB", (300, 300)).save(write_pictures(folder / "step-2", 20, first_seed=60) / "large.png")
+    command = (real, folder, "--backbone", "mini", "--once", "--max-pixels", 80_000, "--html", page)
+    for _ in range(2):
+        code, out, _ = watch(capsys, *command)
+        assert code == 0
+        assert out.count("warning: step-2 was not scored: ") == 1
+        (kept,) = [text for text in Watching.load(folder / RECORD).warnings if text.startswith("step-2 was not")]
+        assert page.read_text().count("step-2 was not scored: ") == 1
+        assert "raise --max-pixels" in page.read_text()
+        assert "`max_pixels`" in kept
+    (folder / "step-2" / "large.png").unlink()
+    assert watch(capsys, *command)[0] == 0
+    record = Watching.load(folder / RECORD)
+    assert [look.name for look in record.looks] == ["step-1", "step-2"]
+    assert not any("was not scored" in text for text in record.warnings)
 
 
 @pytest.mark.parametrize("resumed", [False, True])

@@ -167,7 +167,7 @@ def _autoencoder_for(
 def find_autoencoder(checkpoint: Checkpoint, given: str | None, device: torch.device) -> Autoencoder:
     """The autoencoder that is given, else the one that came with the checkpoint, that it names, or the official one."""
     if given is not None or checkpoint.autoencoder is not None:
-        return load_autoencoder(given or str(checkpoint.autoencoder), device)
+        return _as_trained(load_autoencoder(given or str(checkpoint.autoencoder), device), checkpoint)
     if checkpoint.record is None:
         if checkpoint.trained_here:
             raise CheckpointError(
@@ -181,14 +181,20 @@ def find_autoencoder(checkpoint: Checkpoint, given: str | None, device: torch.de
         say(f"autoencoder: {DEFAULT_AUTOENCODER}, that of the official checkpoints")
         return load_autoencoder(DEFAULT_AUTOENCODER, device)
     try:
-        found, record = load_autoencoder(checkpoint.record.source, device), checkpoint.record
-        is_normalised = isinstance(record.scale, tuple)  # by statistics from beside the autoencoder, perhaps
-        return replace(found, scale=record.scale, shift=record.shift) if is_normalised else found
+        return _as_trained(load_autoencoder(checkpoint.record.source, device), checkpoint)
     except CheckpointError as error:
         raise CheckpointError(
             f"the model was trained with the autoencoder {checkpoint.record.source}, which cannot be read here "
             f"({error}); give it by --autoencoder PATH"
         ) from error
+
+
+def _as_trained(autoencoder: Autoencoder, checkpoint: Checkpoint) -> Autoencoder:
+    """With the statistics of the channels that the checkpoint records, which may lie beside no autoencoder."""
+    record = checkpoint.record
+    if record is None or not isinstance(record.scale, tuple):
+        return autoencoder
+    return replace(autoencoder, scale=record.scale, shift=record.shift)
 
 
 def autoencoder_to_copy(model: DiT, checkpoint: Checkpoint, target: str, given: str | None) -> Path | None:

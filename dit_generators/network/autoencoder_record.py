@@ -75,14 +75,14 @@ class AutoencoderRecord:
         for name in ("weights_sha256", "scale", "shift"):
             before, now = getattr(self, name), getattr(found, name)
             if before != now:
-                told = (
-                    "has other weights than"
+                told, other = (
+                    ("has other weights than", "")
                     if name == "weights_sha256"
-                    else f"has {name} {_text(now)}, not {_text(before)} as"
+                    else (f"has {name} {_text(now)}, not {_text(before)} as", ", its mean and std by `latent_stats`")
                 )
                 raise CheckpointError(
                     f"autoencoder {autoencoder.source}: {told} {self.source}, with which the model was trained; "
-                    "give that one by `autoencoder=PATH`"
+                    f"give that one by `autoencoder=PATH`{other if isinstance(before, tuple) else ''}"
                 )
 
 

@@ -34,7 +34,7 @@ def operation_and_block(options: StudyOptions, device: torch.device, chart: Path
     )
     results = _measured(settings, say) if options.bench_minutes else []
     chart.unlink(missing_ok=True)
-    if results:
+    if _ran(results):
         draw_bench(settings, results, chart)
     return to_dict(settings, results)
 

@@ -10,10 +10,13 @@ _SHARD = re.compile(r"^[^/]*\.(tar|tar\.gz|tgz):", re.IGNORECASE)
 
 def is_picture_name(name: str) -> bool:
     """Whether a relative POSIX name is that of a picture: by its suffix, and nothing of it hidden."""
-    if not name.rstrip("/").lower().endswith(SUFFIXES):
-        return False
+    return name.rstrip("/").lower().endswith(SUFFIXES) and not is_hidden(name)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a part of a relative POSIX name is hidden, or made by macOS beside the files themselves."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
-    return not any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    return any(part.startswith(".") or part == "__MACOSX" for part in parts)
 
 
 def class_of(name: str) -> str:

@@ -17,7 +17,7 @@ from typing import overload
 from ...common.urls import base_name
 from ...errors import InputError, PictureError
 from ..load import Load, refusal
-from .names import SUFFIXES, check_entry_name, is_picture_name, other_files
+from .names import SUFFIXES, check_entry_name, is_hidden, is_picture_name, other_files
 from .place import LocalFile, Place, as_picture, buffered
 from .source import ImageSource, Item, Opening, Rows, Stream
 
@@ -75,7 +75,7 @@ class _Indexed(Sequence[Item]):
                         file.read(member.offset_data, min(member.size, _LONGEST_LABEL)), f"{file.name}:{member.name}"
                     )
                     for member in _members(stream, file.name)
-                    if member.name.endswith(_LABEL)
+                    if member.name.endswith(_LABEL) and not is_hidden(member.name)
                 }
             found += [numbers.get(_sample(name)) for name in self._names[len(found) : end]]
         return found

@@ -188,7 +188,7 @@ def test_the_cls_files_of_webdataset_are_classes_in_the_order_of_their_numbers(t
             picture = {f"a/{row:04d}.png": files[row], f"a/{row:04d}.json": b"{}"}
             samples |= {**label, **picture} if row % 2 else {**picture, **label}
         if shard:
-            samples["a/extra.png"] = files[0]
+            samples |= {"a/extra.png": files[0], "a/._0002.cls": b"\0\5\x16\7", "__MACOSX/0002.cls": b"of macOS"}
         write_tar(tmp_path / f"train-{shard}.tar", samples)
     reading = Reading(memory=memory, folder=tmp_path / "known")
     found = load_pictures(str(tmp_path / "train-{0..1}.tar"), EDGE, conditional=True, reading=reading)

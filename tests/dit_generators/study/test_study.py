@@ -93,12 +93,18 @@ def test_it_goes_on_and_answers_another_question_anew(tmp_path, capfd, pictures)
     out = tmp_path / "study"
     assert study(capfd, pictures, out, "--backbone", "mini").code == 0
     before = (out / "evaluation_results.json").read_text()
+    bench = json.loads((out / "bench.json").read_text())
+    bench["result"]["device"] = "of then"
+    (out / "bench.json").write_text(json.dumps(bench))
     again = study(capfd, pictures, out, "--backbone", "mini")
     assert again.code == 0
-    assert "bench," not in again.err
+    assert json.loads((out / "bench.json").read_text()) == bench
     assert json.loads((out / "evaluation_results.json").read_text())["scores"] == json.loads(before)["scores"]
+    del bench["asked"]["minutes"]  # as earlier versions recorded it
+    (out / "bench.json").write_text(json.dumps(bench))
     more = study(capfd, pictures, out, "--backbone", "mini", "--samples", 10)
     assert more.code == 0
+    assert json.loads((out / "bench.json").read_text()) == bench
     assert json.loads((out / "evaluation_results.json").read_text())["scores"][0]["samples"] == 10
 
 
@@ -210,6 +216,8 @@ def test_attention_alone_keeps_to_the_time_too_and_nothing_is_timed_in_none(tmp_
     (line,) = [line for line in said if "xformers is not measured" in line]
     assert "kernels for CUDA GPUs only and this runs on cpu" in line
     assert chart.exists()
+    assert operation_and_block(replace(options, bench_minutes=1e-9), cpu, chart, said.append)["results"] != []
+    assert not chart.exists()
     assert operation_and_block(replace(options, bench_minutes=0.0), cpu, chart, said.append)["results"] == []
     assert not chart.exists()
 

@@ -161,6 +161,13 @@ def test_latents_are_trained_on_and_sampled_by_their_statistics(tmp_path: Path, 
     assert dit_gen(capfd, *sampled).code == 0
     made = json.loads((tmp_path / "s" / "samples.json").read_text())["run"]["autoencoder"]
     assert made["scale"] == [0.5] * 32
+    moved = save_vae(tmp_path / "elsewhere" / "vae")
+    finished = dit_gen(capfd, *sampled[:-1], tmp_path / "t", "--autoencoder", moved)
+    assert finished.code == 0, finished.err
+    assert (tmp_path / "t" / "000000.png").read_bytes() == (tmp_path / "s" / "000000.png").read_bytes()
+    again = [tmp_path / "run" if part == tmp_path / "m.pt" else part for part in command]
+    refused = dit_gen(capfd, *again, "--out", tmp_path / "again")
+    assert_refused(refused, "give that one by --autoencoder PATH, its mean and std by --latent-stats")
     refused = dit_gen(
         capfd, "train", tmp_path / "set", "--preset", "small", "--latent-stats", stats, "--out", tmp_path / "p"
     )

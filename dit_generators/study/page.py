@@ -106,6 +106,7 @@ def _page(results: Mapping[str, Any], table: Sequence[Sequence[str]], verdicts: 
         "results": results,
         "verdicts": verdicts,
         "scores": Table("", table[0], table[1:], (0, 1), ""),
+        "left_out": " ".join(left_out(results["bench"]["results"])),
         "whole_model": whole_model_table(results.get("whole_model")),
         "published": Table("", ("metric, 32 samples", "full", "swa"), numbers, (0,), said),
         "pictures": {name: data_address((folder / name).read_bytes(), "png") for name in names},

@@ -294,7 +294,8 @@ def test_a_difference_that_is_not_significant_is_told_as_such_and_never_printed_
 
 def test_the_page_escapes_what_it_is_given(tmp_path) -> None:
     scores = [{**score(model, 0.2, [0.1], 0.5), "backbone": "<b>"} for model in ("full", "swa")]
-    bench = {"model": "DiT-S/8", "device": "A & B", "attention_share": 0.0123}
+    alone = {"level": "block", "attention": "full", "batch_size": 200, "seconds": None, "note": "no time either"}
+    bench = {"model": "DiT-S/8", "device": "A & B", "attention_share": 0.0123, "results": [alone]}
     cell = {"level": "model", "attention": "swa", "batch_size": 10, "memory_bytes": 5, "precision": "fp32"}
     timed = [{**cell, "seconds": 0.5, "mean_seconds": 0.75, "spread_seconds": 0.2, "note": ""}]
     timed += [{**cell, "batch_size": 50, "seconds": None, "note": "no time"}]
@@ -320,6 +321,7 @@ def test_the_page_escapes_what_it_is_given(tmp_path) -> None:
     assert "<b>" not in page
     assert "&lt;b&gt;</" in page
     assert "DiT-S/8, A &amp; B: attention is 1.2 % of the multiply-adds." in page
+    assert "<p>Not measured: full (block, fp32, batch 200): no time either.</p>" in page
     assert "750 ± 200" in page
     assert "At most 1 min, 2 threads, A &amp; B. Not measured: swa (model, fp32, batch 50): no time." in page
     assert page.count('<figure class="whole">') == 2 + len(sheets)  # scores and bench, too

@@ -15,9 +15,11 @@ mean is D + 2 <mu_y - mu_z, w_k - w>:
 
 - Where both checkpoints draw from one distribution that is zero, whatever was learned: the bets are fair, exactly.
 - Where they are unlike and equally far, the error of the witness remains: over all batches a mean of independent terms,
-  one for each pair of rows and each row of the reference, of the function mu_y - mu_z. It is taken as normal, with the
-  variance that these terms have. The reference is in the payoffs through that error alone, so it may be used again at
-  every look: its part of that variance is what this costs.
+  one for each pair of rows and each row of the reference, of the function h = mu_y - mu_z. What these terms vary by is
+  paid for (`betting.Errors`): for pairs as if their part were normal, for the reference also how far h may go where no
+  row was seen, since there may be more pairs than reference rows, and a reference that happens to lack a rare kind of
+  picture makes a checkpoint look worse that is good at it. The reference is in the payoffs through that error alone, so
+  it may be used again at every look: its part of the price is what this costs.
 
 Source: Shekhar and Ramdas 2023 (arXiv:2112.09162) for bets on a witness that earlier batches taught; D as in
 Bounliphone et al. 2016 (arXiv:1511.04581), section 3. docs/watching.md has the derivation and what was simulated.
@@ -33,7 +35,7 @@ from numpy.typing import NDArray
 from ..errors import ArgumentError
 from ..estimation.kernels import Between, GaussianRows, Vector, Within
 from ..metrics.mmd import MmdScore
-from .betting import log_evidence
+from .betting import Errors, log_evidence
 
 LEAST_ROWS = 20
 _BATCHES = 10
@@ -51,17 +53,20 @@ class CheckpointTest:
     Attributes:
         difference: squared MMD of the later samples less that of the earlier, over all rows; above zero it is worse.
         payoffs, bounds: float64 (m,), see above; bounds are known before their payoffs.
-        error: the standard deviation of what the errors of the witness leave in the mean of the payoffs.
+        too_high, too_low: what the errors of the witness leave in the mean of the payoffs, as terms that make it too
+            high, and too low.
     """
 
     difference: float
     payoffs: Vector
     bounds: Vector
-    error: float
+    too_high: Errors
+    too_low: Errors
 
     def log_evidence(self, sign: int, above: float = 0.0) -> float:
         """log of the evidence against "sign x D is at most `above`"; sign is 1 or -1."""
-        return log_evidence(sign * self.payoffs, self.bounds, above, self.error)
+        errors = self.too_high if sign > 0 else self.too_low
+        return log_evidence(sign * self.payoffs, self.bounds, above, errors)
 
     def interval(self, level: float) -> tuple[float, float]:
         """All differences that are not refused, either end at half of the level."""
@@ -104,7 +109,7 @@ def checkpoint_test(*, earlier: MmdScore, later: MmdScore) -> CheckpointTest:
         later.estimate.value - earlier.estimate.value,
         np.concatenate(payoffs),
         np.repeat(bounds, sizes),
-        sets.witness_error(weights / weights.sum()),
+        *sets.errors(weights / weights.sum()),
     )
 
 
@@ -155,19 +160,24 @@ class _Batches:
             bounds.append(max(2 * (high - low), _ROUNDING))
         return payoffs, np.array(bounds)
 
-    def witness_error(self, weights: Vector) -> float:
-        """The standard deviation of 2 <mu_y - mu_z, w_k - w>, batches weighed as the bets weigh them.
+    def errors(self, weights: Vector) -> tuple[Errors, Errors]:
+        """What is in 2 <mu_y - mu_z, w_k - w>, batches weighed as the bets weigh them: too high, too low.
 
-        Pair i is in the witness of every later batch with 1 / (2 n_k), row j of the reference in all with 1 / N.
+        Pair i is in the witness of every later batch with 1 / (2 n_k), row j of the reference in all with -1 / N.
         """
         count = int(self.edges[-1])
         (x_y, y_y, z_y), (x_z, y_z, z_z) = ([sums.sum(axis=1) for sums in own] for own in (self.to_y, self.to_z))
-        pairs = (y_y / (count - 1) - y_z / count + z_y / count - z_z / (count - 1)) / 2
-        shares = np.zeros(count)
-        for first, weight in zip(self.edges[1:-1], weights, strict=True):
-            shares[:first] += weight / first
         at_x = (x_y - x_z) / count
-        return 2 * math.sqrt(float((shares @ shares) * pairs.var(ddof=1) + at_x.var(ddof=1) / len(at_x)))
+        at_y, at_z = y_y / (count - 1) - y_z / count, z_y / count - z_z / (count - 1)
+        sizes = np.diff(self.edges)[:-1]
+        in_later = np.cumsum((weights / self.edges[1:-1])[::-1])[::-1]
+        scales = 2 * np.concatenate([in_later, [1 / len(at_x)]])
+        pairs = (at_y + at_z) / 2
+        squares = np.concatenate([sizes * pairs.var(ddof=1), [len(at_x) * at_x.var(ddof=1)]])
+        every, as_normal = np.concatenate([at_x, at_y, at_z]), np.zeros(len(sizes))
+        too_high = np.append(as_normal, every.max() - at_x.mean())
+        too_low = np.append(as_normal, at_x.mean() - every.min())
+        return Errors(scales, squares, too_high), Errors(scales, squares, too_low)
 
 
 def _rows_of(score: MmdScore) -> tuple[GaussianRows, GaussianRows]:

@@ -1,7 +1,8 @@
 """What every command of `dit-gen` shares: one-line errors, and how numbers are read from text."""
 
+import logging
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -23,6 +24,12 @@ class DitShell(Shell):
     errors = (DitError,)
     shown_warnings = (AttentionChangedWarning,)
     resumes = True
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run a command; diffusers imports xformers unasked, whose complaints matter to `--attention` alone, which says
+        why it cannot run."""
+        logging.getLogger("xformers").setLevel(logging.ERROR)
+        return super().invoke(context)
 
     def is_first_to_tell(self) -> bool:
         """Its commands join the processes of a launch by themselves."""

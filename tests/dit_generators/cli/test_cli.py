@@ -1,6 +1,7 @@
 """`dit-gen` as users type it: real folders, interruption, several processes, bad input."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -608,3 +609,12 @@ def test_no_arguments_is_help_and_code_2() -> None:
     finished = subprocess.run(COMMAND, capture_output=True, text=True, check=False)
     assert finished.returncode == 2
     assert "Usage: dit-gen" in finished.stderr
+
+
+def test_complaints_of_xformers_that_nobody_asked_for_are_not_printed(capfd, monkeypatch) -> None:
+    """diffusers imports it, and it complains where it was built for another torch."""
+    logger = logging.getLogger("xformers")
+    monkeypatch.setattr(logger, "level", logging.NOTSET)
+    assert logger.isEnabledFor(logging.WARNING)
+    dit_gen(capfd, "sample", "--help")
+    assert not logger.isEnabledFor(logging.WARNING)

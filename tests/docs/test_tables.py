@@ -1,0 +1,31 @@
+"""docs/which-test.md and docs/watching.md: their tables are what the committed results give."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from documents import ROOT
+
+
+@pytest.mark.parametrize(
+    ("page", "count", "command"),
+    [
+        ("which-test", 5, ["benchmarks/power.py", "table", "docs/power.json"]),
+        ("watching", 3, ["benchmarks/watching.py", "--table", "docs/watching.json"]),
+    ],
+)
+def test_every_table_of_the_results_is_on_the_page(page: str, count: int, command: list[str]) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    printed = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    tables = [table for table in printed.split("\n\n") if table.strip()]
+    assert len(tables) == count
+    assert [table for table in tables if table.strip() not in text] == []
+
+
+def test_nulls_hold_their_level() -> None:
+    """A share of that many draws may lie three of its standard errors above 5 %."""
+    lines = json.loads((ROOT / "docs" / "power.json").read_text(encoding="utf-8"))
+    levels = [line for line in lines if line["kind"] == "level"]
+    assert len(levels) >= 4
+    assert [line for line in levels if line["at 5%"] > 0.05 + 3 * (0.05 * 0.95 / line["draws"]) ** 0.5] == []

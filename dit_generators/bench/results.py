@@ -75,14 +75,19 @@ def rows_of(results: Sequence[Mapping[str, Any]]) -> list[list[str]]:
                     cell.get("precision", "fp32"),
                     str(batch),
                     cell["attention"],
-                    f"{1000 * seconds:.4g}",
+                    _number(1000 * seconds, 4),
                     _mean(cell.get("mean_seconds"), cell.get("spread_seconds")),
-                    f"{1000 * seconds / batch:.3g}",
+                    _number(1000 * seconds / batch, 3),
                     f"{naive / seconds:.2f}" if naive else "-",
-                    f"{(cell['memory_bytes'] or 0) / 1e6:.3g}",
+                    _number((cell["memory_bytes"] or 0) / 1e6, 3),
                 ]
             )
     return rows
+
+
+def _number(value: float, digits: int) -> str:
+    """So many digits, and never an exponent: 2.5, 19,790."""
+    return f"{value:,.0f}" if value >= 10 ** (digits - 1) else f"{value:.{digits}g}"
 
 
 def left_out(results: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -103,9 +108,9 @@ def _mean(mean: float | None, spread: float | None) -> str:
     if mean is None:
         return "-"
     if spread is None:
-        return f"{1000 * mean:.4g}"
-    digits = ".2g" if 1000 * spread < 100 else ".0f"
-    return f"{1000 * mean:.4g} ± {1000 * spread:{digits}}"
+        return _number(1000 * mean, 4)
+    digits = ".2g" if 1000 * spread < 100 else ",.0f"
+    return f"{_number(1000 * mean, 4)} ± {1000 * spread:{digits}}"
 
 
 def _groups(results: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:

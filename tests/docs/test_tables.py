@@ -1,4 +1,4 @@
-"""docs/which-test.md and docs/watching.md: their tables are what the committed results give."""
+"""Tables of the documentation are what the committed results give."""
 
 import json
 import subprocess
@@ -12,6 +12,7 @@ from documents import ROOT
     ("page", "count", "command"),
     [
         ("which-test", 5, ["benchmarks/power.py", "table", "docs/power.json"]),
+        ("attention", 2, ["benchmarks/attention_table.py", "docs/attention_levels.json"]),  # the machine, and the table
         ("watching", 3, ["benchmarks/watching.py", "--table", "docs/watching.json"]),
     ],
 )

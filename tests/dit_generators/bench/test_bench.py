@@ -78,6 +78,12 @@ def test_rows_are_of_results_of_this_version_and_the_ones_before() -> None:
     assert "±" in row["mean ± sd"]
 
 
+def test_long_times_are_whole_milliseconds() -> None:
+    cell = vars(Measurement("model", "full", 50, 19.7912, 163_840_000, mean_seconds=20.0, spread_seconds=1.9))
+    row = dict(zip(HEADINGS, rows_of([cell])[0], strict=True))
+    assert (row["ms"], row["mean ± sd"], row["ms / image"], row["MB"]) == ("19,791", "20,000 ± 1,900", "396", "164")
+
+
 def test_what_was_left_out_is_said_once_for_each_reason() -> None:
     cells = [vars(Measurement("block", kind, batch, None, None, "no time")) for batch in (1, 2) for kind in "abc"]
     three = ", ".join(f"{kind} (block, fp32, batch 1)" for kind in "abc")

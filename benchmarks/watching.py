@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import markdown_tables
 import numpy as np
 from calibration_data import faults
 from scipy.optimize import brentq
@@ -34,6 +35,10 @@ Rows = np.ndarray
 Draw = Callable[[np.random.Generator, int, int, dict], Rows]  # look (from 0), rows, what a run keeps -> samples
 ALPHA = 0.05
 PAIR = "two looks: "
+NULLS = "runs in which no look is worse", "rows", "reference", "runs", "called worse", "called better"
+FALLS = ("runs that get worse after ten looks", "rows", "runs", "alarm before", "found",
+         "looks until the alarm (median, 90 %)", "fixed sample, asked once")  # fmt: skip
+PAIRS = "two looks, neither worse", "tests", "mean evidence", "reaches 5", "reaches 20"
 NAIVE = "flat, ten looks, each with the relative test at 5 % against the best before it"
 
 
@@ -260,35 +265,28 @@ def naive_line(runs: int) -> dict:
 
 def table(lines: list[dict]) -> str:
     """The results in Markdown."""
-    nulls = ["| runs in which no look is worse | rows | reference | runs | called worse | called better |",
-             "| --- | --- | --- | --- | --- | --- |"]  # fmt: skip
-    falls = ["| runs that get worse after ten looks | rows | runs | alarm before | found | "
-             "looks until the alarm (median, 90 %) | fixed sample, asked once |",
-             "| --- | --- | --- | --- | --- | --- | --- |"]  # fmt: skip
-    pairs = ["| two looks, neither worse | tests | mean evidence | reaches 5 | reaches 20 |",
-             "| --- | --- | --- | --- | --- |"]  # fmt: skip
+    nulls, falls, pairs = [], [], []
     for own in lines:
         if own["data"].startswith(PAIR):
             five, twenty = (f"{100 * own['reached'][x]:.1f} %" for x in ("5", "20"))
             name = own["data"].removeprefix(PAIR)
-            pairs.append(f"| {name} | {2 * own['runs']} | {own['mean']:.2f} | {five} | {twenty} |")
+            pairs.append((name, f"{2 * own['runs']}", f"{own['mean']:.2f}", five, twenty))
             continue
         share = 100 * own["worse"] / own["runs"]
         if own["data"] == NAIVE:
             continue
         if "delays" not in own:
             better = "-" if "improves" in own["data"] else f"{100 * own['better'] / own['runs']:.1f} %"
-            nulls.append(
-                f"| {own['data']} | {own['rows']} | {own['references']} | {own['runs']} | {share:.1f} % | {better} |"
-            )
+            sizes = (str(own[name]) for name in ("data", "rows", "references", "runs"))
+            nulls.append((*sizes, f"{share:.1f} %", better))
             continue
         half, most = (_delay_text(own["delays"], q) for q in (0.5, 0.9))
         early = f"{100 * own['early'] / own['runs']:.1f} %"
         fixed = own["fixed"] or f"more than {len(own['refused_once'])}"
-        falls.append(
-            f"| {own['data']} | {own['rows']} | {own['runs']} | {early} | {share:.0f} % | {half}, {most} | {fixed} |"
-        )
-    return "\n".join([*nulls, "", *falls, "", *pairs])
+        sizes = (str(own[name]) for name in ("data", "rows", "runs"))
+        falls.append((*sizes, early, f"{share:.0f} %", f"{half}, {most}", str(fixed)))
+    tables = zip((NULLS, FALLS, PAIRS), (nulls, falls, pairs), strict=True)
+    return "\n\n".join("\n".join(markdown_tables.table(headings, rows)) for headings, rows in tables)
 
 
 def _delay_text(delays: list[int], quantile: float) -> str:

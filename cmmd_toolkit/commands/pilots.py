@@ -21,7 +21,7 @@ from ..sets.embed_sets import EmbeddedSets
 from ..sets.metric_names import METRICS, MetricSpec
 from .rank import frechet_scores, mmd_scores
 
-SHARES = (0.5, 0.2, 0.1, 0.05)
+_SHARES = (0.5, 0.2, 0.1, 0.05)
 _MOST_PICTURES = 2**53
 _AS_NUMBER = "give `differences` as a number"
 _ROUGHER = "from a report, which is rougher than from the pictures themselves"
@@ -70,7 +70,7 @@ def start_from_sets(
 
 
 def _shares(value: float) -> tuple[tuple[float, str], ...]:
-    return tuple((abs(value) * share, f"{100 * share:.3g} % of the value") for share in SHARES)
+    return tuple((abs(value) * share, f"{100 * share:.3g} % of the value") for share in _SHARES)
 
 
 def _doubt_of_one(value: float, interval: Sequence[float] | None) -> str:

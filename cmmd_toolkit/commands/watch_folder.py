@@ -1,7 +1,6 @@
 """`cmmd watch`: the looks in a run's folder, scored as they appear; a later process goes on from their record."""
 
 import glob
-import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from typing import Any
 from ..common.files import check_writable
 from ..common.locks import try_lock
 from ..common.processes import current_processes
+from ..common.text import any_word
 from ..errors import BackboneError, CmmdError, InputError
 from ..estimation.kernel_device import kernels_on
 from ..features.feature_set import FeatureSet
@@ -210,8 +210,7 @@ class FolderWatch:
     def _warn(self, embedded: EmbeddedSets, path: Path) -> None:
         """What is odd about the sets, once for all looks of which it is the same but for their names."""
         looks = () if self.record is None else self.record.looks
-        names = "|".join(re.escape(name) for name in {path.name, *(look.name for look in looks)})
-        nameless = partial(re.sub, rf"(?<!\w)({names})(?!\w)", "")
+        nameless = partial(any_word([path.name, *(look.name for look in looks)]).sub, "")
         known = set(map(nameless, self.warnings))
         generated = embedded.sides[1].label
         for warning in embedded.warnings:

@@ -1,6 +1,7 @@
 """Plain tables and numbers: how many digits are printed, everywhere the same."""
 
 import math
+import re
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 
@@ -142,3 +143,9 @@ def without_middle(text: str, most: int) -> str:
         return text
     tail = (most - 1) * 2 // 3
     return f"{text[: most - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def any_word(words: Iterable[str]) -> re.Pattern[str]:
+    """What finds any of these words, the longest first, where no letter or digit stands beside it."""
+    ordered = sorted(filter(None, set(words)), key=len, reverse=True)
+    return re.compile("|".join(rf"(?<!\w){re.escape(word)}(?!\w)" for word in ordered) or "(?!)")

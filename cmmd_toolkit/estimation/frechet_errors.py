@@ -121,7 +121,7 @@ def why_no_errors(reference: GaussianFit, generated: GaussianFit) -> str | None:
 def joint_spectrum(reference: GaussianFit, generated: GaussianFit) -> tuple[Matrix, Matrix]:
     """Eigenvalues s^2, rising, of L^T S_y L, where S_x = L L^T, and its eigenvectors (float32, as errors need no more).
 
-    By a tridiagonal matrix, whose vectors its reflections turn back in float32: at D = 2048 a third less time.
+    By a tridiagonal matrix, whose vectors its reflections turn back in float32.
     """
     product, _ = lapack.dsygst(generated.cov, reference.cholesky, itype=2, lower=1)
     work, _ = lapack.dsytrd_lwork(len(product), lower=1)

@@ -48,11 +48,6 @@ class Errors:
     squares: Vector
     reach: Vector
 
-    @property
-    def deviation(self) -> float:
-        """The standard deviation of the sum."""
-        return math.sqrt(float(np.square(self.weights) @ self.squares))
-
     def costs(self, stakes: Vector) -> Vector:
         """What is taken off the log capital at each total stake L; infinite where a single term could undo it."""
         scaled = np.outer(stakes, self.weights)

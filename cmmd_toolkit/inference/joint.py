@@ -176,7 +176,7 @@ def joint_test(
     elif distinct.counts != counts:
         pools.append(_Pool(distinct, seed))
     passes = [own for pool in pools for own in pool.passes]
-    warn_of_deals(*counts, passes, permutations + 1)
+    warn_of_deals(*counts, len(pools[0].rulers), passes, permutations + 1)
     with (progress or show_no_progress)("joint test", sum(counts)) as advance:
         tests = [
             _test(pool, permutations, seed, caveats, lambda share: advance(share * sum(counts) / len(passes)))

@@ -133,8 +133,8 @@ class Kernel(NamedTuple):
 
 
 def _float64(rows: NDArray[Any]) -> Sliced:
-    """The rows in float64: a copy, or made block by block where that would be large."""
-    if rows.size * 8 <= IN_MEMORY:
+    """The rows in float64: themselves, a copy, or made block by block where that would be large."""
+    if rows.dtype == np.float64 or rows.size * 8 <= IN_MEMORY:
         return rows.astype(np.float64, copy=False)
     return StreamedRows(rows, np.zeros(rows.shape[1]), np.float64, 1.0)
 

@@ -35,18 +35,18 @@ def warn_of_cost(n: int, m: int, dim: int, instead: str) -> None:
     )
 
 
-def warn_of_deals(n: int, m: int, passes: Sequence[tuple[int, int]], deals: int) -> None:
+def warn_of_deals(n: int, m: int, backbones: int, passes: Sequence[tuple[int, int]], deals: int) -> None:
     """Warn, with CostWarning, of a joint test of n and m pictures of more than 10^12 multiplications; `passes` are the
-    feature dimensions and the number of kernels of each backbone."""
+    feature dimensions and the number of kernels of each backbone, with copies and without."""
     pairs = (n + m) ** 2 / 2
     count = pairs * sum(dim + kernels * deals for dim, kernels in passes)
     if count <= LARGE:
         return
     blocks = pairs / (BLOCK * BLOCK) / current_processes().count
-    of_deals = seconds_of_block(deals)  # a product with all deals, for each kernel
-    seconds = blocks * sum(seconds_of_block(dim) + kernels * of_deals for dim, kernels in passes)
+    of_block = {dim: seconds_of_block(dim) for dim in {deals, *(dim for dim, _ in passes)}}
+    seconds = blocks * sum(of_block[dim] + kernels * of_block[deals] for dim, kernels in passes)  # all deals a kernel
     warnings.warn(
-        f"the joint test of {n:,} and {m:,} pictures under {len(passes)} backbone{'s' * (len(passes) > 1)} takes "
+        f"the joint test of {n:,} and {m:,} pictures under {backbones} backbone{'s' * (backbones > 1)} takes "
         f"{count:.1e} multiplications, about {duration_text(seconds)} here; half as many pictures take a quarter of it",
         CostWarning,
         stacklevel=3,

@@ -16,9 +16,8 @@ from ..errors import CmmdError, InputError
 
 Own = TypeVar("Own", bound="Document")
 NOT_SAVED = {"saved": False}  # metadata of a field that stays out of the JSON form; it needs a default
-IF_KNOWN = {
-    "if_known": True
-}  # of one that may be missing from the JSON form, which leaves it out where it is None; it needs a default
+# Of one that may be missing from the JSON form, which leaves it out where it is None; it needs a default.
+IF_KNOWN = {"if_known": True}
 
 
 class Document(ABC):

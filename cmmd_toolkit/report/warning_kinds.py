@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 from ..common.labels import short_labels
+from ..common.text import any_word
 from .contrast import Contrast
 from .explanation import Explanation
 from .plan import Plan
@@ -52,7 +53,7 @@ _TOPICS = {
 
 def warning_kinds(warnings: Iterable[str], words: Iterable[str]) -> dict[str, list[list[str]]]:
     """What warnings are about, in a fixed order, to their kinds; those of a kind differ in `words` and numbers only."""
-    named = _pattern(words)
+    named = any_word(words)
     kinds: dict[str, list[str]] = {}
     for warning in warnings:
         kinds.setdefault(_NUMBER.sub("#", named.sub("#", warning)), []).append(warning)
@@ -86,8 +87,3 @@ def words_of(record: Report | Ranking | Explanation | Contrast | Plan | Watching
 
 def _topic(warning: str) -> str:
     return next((topic for topic, words in _TOPICS.items() if any(word in warning for word in words)), OTHER)
-
-
-def _pattern(words: Iterable[str]) -> re.Pattern[str]:
-    ordered = sorted(filter(None, set(words)), key=len, reverse=True)
-    return re.compile("|".join(rf"(?<!\w){re.escape(word)}(?!\w)" for word in ordered) or "(?!)")

@@ -40,8 +40,8 @@ def made_once(make: Make) -> Make:
 
     def table(window: Window, *values: object) -> Tensor:
         # A constant for each table of a graph: sub-grids of a dilated window differ by one row, one column or both, and
-        # a window that guides is of another size. No graph may hold two
-        # windows whose sizes are equal modulo 8: they share one.
+        # a window that guides is of another size. No graph may hold two windows whose sizes are equal modulo 8: they
+        # share one.
         place = 4 * (window.size[0] // 2 % 4) + 2 * (window.grid[0] % 2) + window.grid[1] % 2
         return constants[place](window.grid, window.size, window.border, *values)
 

@@ -86,7 +86,7 @@ def rows_of(results: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 
 
 def _number(value: float, digits: int) -> str:
-    """So many digits, and never an exponent: 2.5, 19,790."""
+    """At least so many digits of a large number, without an exponent: 2.5, 19,790."""
     return f"{value:,.0f}" if value >= 10 ** (digits - 1) else f"{value:.{digits}g}"
 
 

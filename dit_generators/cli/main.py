@@ -14,12 +14,14 @@ from cmmd_toolkit.common.text import printable
 
 from ..common.shell import INTERRUPTED, DitShell, parse_list
 from .options import (
+    border_option,
     checkpoint_options,
     family_option,
     out_option,
     sampling_options,
     shape_options,
     training_options,
+    window_option,
 )
 
 
@@ -311,8 +313,8 @@ def convert(source: str, target: str, autoencoder: str | None, **reading: Any) -
     metavar="L,...",
     help="What is timed; image, too: pictures from noise, all --steps of them, without an autoencoder.",
 )
-@whole("--window", default=3, metavar="K", help="Edge of the window of swa in tokens, odd.")
-@choice("--border", ["shift", "truncate"], default="shift", help="What the window of swa does at the border.")
+@window_option
+@border_option
 @text(
     "--precision",
     default="fp32",

@@ -43,6 +43,10 @@ latent_stats_option = text(
     type=FILE,
     help="Mean and std of each channel by which the model sees latents: LightningDiT's latents_stats.pt.",
 )
+window_option = whole("--window", metavar="K", default=3, help="Edge of the window of swa in tokens, odd.")
+border_option = choice(
+    "--border", ["shift", "truncate"], default="shift", help="What the window of swa does at the border."
+)
 
 
 def checkpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -209,8 +213,8 @@ def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default=None,
             help="Learn the variance, too. [default: learn-sigma; not for a velocity]",
         ),
-        whole("--window", metavar="K", default=3, help="Edge of the window of swa in tokens, odd."),
-        choice("--border", ["shift", "truncate"], default="shift", help="What the window of swa does at the border."),
+        window_option,
+        border_option,
         whole("--dilation", metavar="D", default=1, help="Distance between the tokens of the window of swa."),
     )
 

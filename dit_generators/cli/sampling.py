@@ -138,8 +138,8 @@ def load_model(
     if asked.compiled:
         model.compile()
     autoencoder = _autoencoder_for(asked, checkpoint, model, device)
-    if young := young_checkpoint(checkpoint.path):
-        say(f"warning: {young}--weights model, or train it for longer")
+    if young := young_checkpoint(checkpoint.path, instead="--weights model, or train it for longer"):
+        say(f"warning: {young}")
     return model, autoencoder, source
 
 
@@ -155,7 +155,8 @@ def _autoencoder_for(
         if asked.vae_precision != "fp32":
             raise ArgumentError("--vae-precision: the model makes pixels and has no autoencoder")
         return None
-    autoencoder = replace(find_autoencoder(checkpoint, asked.autoencoder, device), precision=asked.vae_precision)
+    found = _as_trained(find_autoencoder(checkpoint, asked.autoencoder, device), checkpoint)
+    autoencoder = replace(found, precision=asked.vae_precision)
     if asked.latent_stats:
         autoencoder = with_latent_stats(autoencoder, asked.latent_stats)
     elif told := lacks_stats(checkpoint, autoencoder):
@@ -167,7 +168,7 @@ def _autoencoder_for(
 def find_autoencoder(checkpoint: Checkpoint, given: str | None, device: torch.device) -> Autoencoder:
     """The autoencoder that is given, else the one that came with the checkpoint, that it names, or the official one."""
     if given is not None or checkpoint.autoencoder is not None:
-        return _as_trained(load_autoencoder(given or str(checkpoint.autoencoder), device), checkpoint)
+        return load_autoencoder(given or str(checkpoint.autoencoder), device)
     if checkpoint.record is None:
         if checkpoint.trained_here:
             raise CheckpointError(
@@ -181,7 +182,7 @@ def find_autoencoder(checkpoint: Checkpoint, given: str | None, device: torch.de
         say(f"autoencoder: {DEFAULT_AUTOENCODER}, that of the official checkpoints")
         return load_autoencoder(DEFAULT_AUTOENCODER, device)
     try:
-        return _as_trained(load_autoencoder(checkpoint.record.source, device), checkpoint)
+        return load_autoencoder(checkpoint.record.source, device)
     except CheckpointError as error:
         raise CheckpointError(
             f"the model was trained with the autoencoder {checkpoint.record.source}, which cannot be read here "

@@ -12,11 +12,10 @@ from .flow import last_time
 from .paths import point_at, velocity_of
 from .samplers import Predict, Step
 
-# Dormand & Prince 1980, table 2: where the slopes are taken, from which of those before, and the weights of the fifth
-# order, in which the last slope is the next step's first; less those of the fourth order.
-_AT = (0.0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0, 1.0)
+# Dormand & Prince 1980, table 2: where the slopes after the first are taken, from which before, and the weights
+# of the fifth order, in which the last slope is the next step's first; less those of the fourth order.
+_AT = (1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0, 1.0)
 _FROM: tuple[tuple[float, ...], ...] = (
-    (),
     (1 / 5,),
     (3 / 40, 9 / 40),
     (44 / 45, -56 / 15, 32 / 9),
@@ -80,7 +79,7 @@ def _stages(
 ) -> tuple[list[Tensor], Tensor]:
     """The seven slopes of a step, the first of which is known, and where the step leads."""
     slopes, ahead = [slope], x_t
-    for at, weights in zip(_AT[1:], _FROM[1:], strict=True):
+    for at, weights in zip(_AT, _FROM, strict=True):
         ahead = x_t - _wide(sizes) * sum(weight * k for weight, k in zip(weights, slopes, strict=True))
         slopes.append(velocity_of(predict, ahead, (times - at * sizes).clamp(min=0), flow))
     return slopes, ahead

@@ -75,8 +75,9 @@ def training_times(uniform: Tensor, flow: Flow, sampling: TimestepSampling = "un
     As they are; or "logit-normal", 1 / (1 + exp(-z)) with z standard normal, more of them in the middle (Stable
     Diffusion 3, arXiv 2403.03206, eq. 19; LightningDiT). The path "vp" begins at 1e-5, as in SiT's code.
     """
-    normal = torch.special.ndtri(uniform.double())
-    times = torch.sigmoid(normal).to(uniform.dtype) if sampling == "logit-normal" else uniform
+    times = uniform
+    if sampling == "logit-normal":
+        times = torch.sigmoid(torch.special.ndtri(uniform.double())).to(uniform.dtype)
     return _FIRST_OF_VP + (1 - _FIRST_OF_VP) * times if flow.path == "vp" else times
 
 

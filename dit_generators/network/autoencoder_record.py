@@ -75,14 +75,15 @@ class AutoencoderRecord:
         for name in ("weights_sha256", "scale", "shift"):
             before, now = getattr(self, name), getattr(found, name)
             if before != now:
-                told, other = (
-                    ("has other weights than", "")
+                told = (
+                    "has other weights than"
                     if name == "weights_sha256"
-                    else (f"has {name} {_text(now)}, not {_text(before)} as", ", its mean and std by `latent_stats`")
+                    else f"has {name} {_text(now)}, not {_text(before)} as"
                 )
+                statistics = ", its mean and std by `latent_stats`" if isinstance(before, tuple) else ""
                 raise CheckpointError(
                     f"autoencoder {autoencoder.source}: {told} {self.source}, with which the model was trained; "
-                    f"give that one by `autoencoder=PATH`{other if isinstance(before, tuple) else ''}"
+                    f"give that one by `autoencoder=PATH`{statistics}"
                 )
 
 

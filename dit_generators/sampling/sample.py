@@ -92,7 +92,7 @@ class SampleSettings:
                 raise ArgumentError("labels: this model is unconditional; leave them out")
             self._check_labels(model)
         self.guidance.check(model)
-        self._check_interval(sampler)
+        self._check_interval(model.process)
 
     def sampler_for(self, process: Process) -> str:
         """The sampler by its name; that of the process where none is given."""
@@ -146,14 +146,14 @@ class SampleSettings:
         elif self.labels != "all":
             raise ArgumentError(f'labels: expected numbers of classes, or "all", got {self.labels!r}')
 
-    def _check_interval(self, sampler: str) -> None:
-        interval = self.guidance.interval
+    def _check_interval(self, process: Process) -> None:
+        interval, sampler = self.guidance.interval, self.sampler_for(process)
         if interval is None or self.guidance.scale == 1 or sampler in SOLVERS:
             return
         if sampler == "dopri5":
             raise ArgumentError("guidance.interval: dopri5 has times of its own for each image; take euler or heun")
-        if sampler in FLOW_SAMPLERS:
-            timesteps: Sequence[float] = [NUM_TRAIN_TIMESTEPS * time for time in self.times(sampler)[:-1]]
+        if isinstance(process, Flow):
+            timesteps: Sequence[float] = [NUM_TRAIN_TIMESTEPS * time for time in self.times(process)[:-1]]
         else:
             timesteps = respaced_timesteps(NUM_TRAIN_TIMESTEPS, self.steps)
         if not any(interval[0] <= timestep <= interval[1] for timestep in timesteps):
@@ -162,11 +162,10 @@ class SampleSettings:
                 "take a wider one"
             )
 
-    def times(self, sampler: str, end: float = 0.0) -> list[float]:
+    def times(self, flow: Flow) -> list[float]:
         """The times of a flow's steps, from 1 to 0, or to where its ODE ends."""
-        if sampler == "sde":
-            return sde_times(int(self.steps), self.timestep_shift, end)
-        return ode_times(int(self.steps), self.timestep_shift, end)
+        make = sde_times if self.sampler_for(flow) == "sde" else ode_times
+        return make(int(self.steps), self.timestep_shift, last_time(flow))
 
     def labels_in_turn(self, num_classes: int) -> Sequence[int]:
         """The labels that the images take in turn; none where they are drawn."""
@@ -236,7 +235,7 @@ def _flow_states(predict: Predict, noise: Draw, settings: SampleSettings, flow: 
     if sampler == "dopri5":
         yield from dopri5(predict, x_t, flow, settings.rtol, settings.atol)
         return
-    times = settings.times(sampler, last_time(flow))
+    times = settings.times(flow)
     if sampler == "sde":
         with drawn_ahead(noise) as draw:
             yield from sde(predict, x_t, times, flow, draw)

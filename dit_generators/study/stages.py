@@ -102,7 +102,7 @@ class Study:
         out, settings = self.path / "samples" / name, self.options.sampling
         run = self._run(name, out, self.options.samples, settings)
         if young := young_checkpoint(checkpoints_in(self.path / "models" / name)[-1] / "ema.safetensors"):
-            self.say(f"warning: {name}: {young}`ema_warmup`, a smaller `ema_decay` or more steps")
+            self.say(f"warning: {name}: {young}")
 
         def finish(folder: SampleFolder) -> None:
             folder.write_sheet(run.num)

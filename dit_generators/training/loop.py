@@ -141,10 +141,8 @@ def train(
     Raises NotFiniteError when the loss or its gradient is not finite; the weights are as before the step.
     """
     rank, count = accelerator.process_index, accelerator.num_processes
-    loss_function, conditional = (
-        loss_of(state.model.process, direction=settings.direction_loss),
-        state.model.config.num_classes > 0,
-    )
+    loss_function = loss_of(state.model.process, direction=settings.direction_loss)
+    conditional = state.model.config.num_classes > 0
     with ThreadPoolExecutor(1) as background:
 
         def made(positions: Sequence[int]) -> Batch:

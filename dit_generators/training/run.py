@@ -274,7 +274,7 @@ class TrainRun:
         found = None if self.young else young_average(step, self.folder.settings)
         if found is not None:
             self.young = True
-            self.say(f"warning: {found}`ema_warmup`, a smaller `ema_decay` or more steps")
+            self.say(f"warning: {found}")
 
     def _describe(self) -> str:
         config, classes = self.state.model.config, len(self.pictures.classes)

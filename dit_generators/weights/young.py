@@ -9,7 +9,9 @@ from ..common.files import read_json
 _MOST = 0.05  # share of the start that says nothing
 
 
-def young_average(step: int, settings: Mapping[str, Any]) -> str | None:
+def young_average(
+    step: int, settings: Mapping[str, Any], instead: str = "`ema_warmup`, a smaller `ema_decay` or more steps"
+) -> str | None:
     """What to say of the average after a step of a run with these settings; None where it is old enough.
 
     An average that warms up, or starts from a checkpoint, is old enough from the first step.
@@ -20,14 +22,14 @@ def young_average(step: int, settings: Mapping[str, Any]) -> str | None:
         return None
     return (
         f"after {step} steps {100 * share:.3g} % of the average are the random weights it started from (decay "
-        f"{decay:g}), so its samples and scores show little of what is learned; take "
+        f"{decay:g}), so its samples and scores show little of what is learned; take {instead}"
     )
 
 
-def young_checkpoint(file: Path) -> str | None:
+def young_checkpoint(file: Path, **instead: str) -> str | None:
     """The same of a file of weights, by checkpoint.json beside it; None for any other file."""
     record: Any = read_json(file.with_name("checkpoint.json")) if file.name == "ema.safetensors" else None
     try:
-        return young_average(int(record["step"]), record["settings"])
+        return young_average(int(record["step"]), record["settings"], **instead)
     except (TypeError, KeyError, ValueError, AttributeError):  # no checkpoint of a run, or one that does not tell
         return None

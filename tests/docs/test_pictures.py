@@ -1,4 +1,7 @@
-"""The pictures of the documentation: each has its command, and those of models and scores come out again."""
+"""The pictures of the documentation: each has its command; samples of models and the scores come out again.
+
+Sweeps are not drawn again.
+"""
 
 import re
 import runpy

@@ -13,6 +13,9 @@ from documents import ROOT
     [
         ("which-test", 5, ["benchmarks/power.py", "table", "docs/power.json"]),
         ("attention", 2, ["benchmarks/attention_table.py", "docs/attention_levels.json"]),  # the machine, and the table
+        ("calibration", 14, ["benchmarks/calibration.py", "--table", "docs/calibration.json"]),
+        ("calibration", 6, ["benchmarks/joint_ranking.py", "--table", "docs/joint_ranking.json"]),
+        ("calibration", 1, ["benchmarks/modes.py", "--table", "docs/modes.json"]),
         ("watching", 3, ["benchmarks/watching.py", "--table", "docs/watching.json"]),
     ],
 )

@@ -291,3 +291,5 @@ def test_a_long_test_is_said_before_it_begins(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(mmd_cost, "LARGE", 8e5)
     with pytest.warns(CostWarning, match=text):
         joint_test(reference=x, generated=y, permutations=19)
+    with pytest.warns(CostWarning, match="under 1 backbone takes"):  # with copies, and without
+        joint_test(reference=np.concatenate([x, x[:1]]), generated=y, permutations=19)

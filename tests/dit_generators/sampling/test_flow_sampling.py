@@ -167,3 +167,11 @@ def test_a_sweep_of_a_flow_makes_its_cells(tmp_path: Path, capfd: Any) -> None:
     finished = dit_gen(capfd, "sweep", *given, "--out", tmp_path / "sweep")
     assert finished.code == 0, finished.err
     assert len(list((tmp_path / "sweep").glob("*/000000.png"))) == 2
+
+
+def test_an_interval_is_held_against_the_times_of_the_path() -> None:
+    """The two steps of "vp", which ends before 0, begin at 1000 and 500.5."""
+    settings = SampleSettings(steps="2", guidance=Guidance(2.0, interval=(500, 500)))
+    with pytest.raises(ArgumentError, match="none of the 2 steps lies in it"):
+        next(sample_states(flow_model(Flow("vp")), settings, [0]))
+    assert next(sample_states(flow_model(), settings, [0])) is not None

@@ -4,6 +4,7 @@ A read that fails is tried again a few times. No message has the user, password,
 errors carry no cause either, for libraries put whole addresses into theirs.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from ...common.urls import shown_url, without_secrets
 from ...errors import InputError, PictureError
 
 _PAUSES = (0.2, 1.0, 3.0)  # seconds before another try
+_PATIENT = ("gs", "gcs")  # whose package tries six times by itself, half a minute long
 _SILENCE = 60  # seconds without a byte, after which a web server is given up
 _PACKAGES = {  # protocol: package, extra
     "s3": ("s3fs", "s3"),
@@ -73,6 +75,8 @@ def open_remote(url: str) -> RemoteFile:
     from fsspec.core import url_to_fs  # it takes a while
 
     shown, protocol = shown_url(url), url.partition("://")[0].lower()
+    if protocol in _PACKAGES:  # its complaints would be printed beside the one line of an error
+        logging.getLogger(_PACKAGES[protocol][0]).addHandler(logging.NullHandler())
     try:
         with _opening:
             system, path = url_to_fs(url, **_options(protocol))
@@ -94,7 +98,8 @@ def read_whole(file: RemoteFile, where: str = "") -> bytes:
 
 def tried(call: Callable[[], Result], name: str) -> Result:
     """What a call gives, after several tries where it fails; InputError when all of them have."""
-    for pause in (*_PAUSES, 0):
+    pauses = () if name.partition("://")[0].lower() in _PATIENT else _PAUSES
+    for pause in (*pauses, 0):
         try:
             return call()
         except Exception as error:  # of many libraries
@@ -138,9 +143,11 @@ def _is_final(error: Exception) -> bool:
 
 
 def _status(error: Exception) -> int | None:
-    """What a server answered, if it did: aiohttp and httpx have it in different places."""
+    """What a server answered, if it did: aiohttp, httpx and gcsfs have it in different places."""
+    if str(error).startswith("Forbidden: "):  # by gcsfs, without a status
+        return 403
     response = getattr(error, "response", None)
-    status = getattr(error, "status", None) or getattr(response, "status_code", None)
+    status = getattr(error, "status", None) or getattr(response, "status_code", None) or getattr(error, "code", None)
     return status if isinstance(status, int) else None
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import hub_server
 import numpy as np
 import pytest
 from archives import contents, write_parquet, write_tar
+from gcs_server import BUCKET, serving_gcs
 from hub_server import serving_hub
 from pictures import names_of, pixels_of, write_pictures
 from s3_server import ACCOUNT, serving_s3
@@ -114,7 +116,7 @@ def test_every_kind_is_read_from_s3(s3: str, places: Path, monkeypatch: pytest.M
 # ---- what is read --------------------------------------------------------------------------------------
 
 
-HUB = """
+READ = """
 import json, sys
 from cmmd_toolkit import CmmdError
 from cmmd_toolkit.pictures.sources import open_images
@@ -131,12 +133,44 @@ def test_every_kind_is_read_from_a_hub(places: Path) -> None:
     with serving_hub(places) as endpoint:
         inside = [f"hf://datasets/{hub_server.NAME}/{name}" for name in (*SOURCES, "none.zip")]
         environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
-        command = [sys.executable, "-c", HUB, *inside, "hf://datasets/no/where"]
+        command = [sys.executable, "-c", READ, *inside, "hf://datasets/no/where"]
         done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     *found, absent, nowhere = map(json.loads, done.stdout.splitlines())
     assert found == [[pixels.tobytes().hex() for pixels in pixels_of(places / "real")]] * len(SOURCES)
     assert absent == f"{inside[-1]}: cannot be read (nothing is there); check the address"
     assert nowhere == "hf://datasets/no/where: cannot be read (nothing is there); check the address"
+
+
+def test_every_kind_is_read_from_google_cloud_storage(places: Path) -> None:
+    """By gcsfs, whose requests a server of this machine answers as Google's does."""
+    with serving_gcs(places) as address:
+        inside = [f"gs://{BUCKET}/{name}" for name in (*SOURCES, "none.zip", "nowhere", "private.zip")]
+        command = [sys.executable, "-c", READ, *inside]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=google(address))
+    *found, absent, nowhere, private = map(json.loads, done.stdout.splitlines())
+    assert found == [[pixels.tobytes().hex() for pixels in pixels_of(places / "real")]] * len(SOURCES)
+    assert absent == f"{inside[-3]}: cannot be read (nothing is there); check the address"
+    assert nowhere.startswith(f"{inside[-2]}: no pictures ")
+    refused = rf"{inside[-1]}: cannot be read \(no permission: Forbidden: .*\); check your credentials"
+    assert re.fullmatch(refused, private)
+
+
+def google(address: str) -> dict[str, str]:
+    """The environment in which gcsfs asks there, without an account; its question about kinds of buckets, which goes
+    by another protocol, is left out."""
+    kinds = {"GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}
+    return {**os.environ, **kinds, "STORAGE_EMULATOR_HOST": address, "FSSPEC_GS_TOKEN": "anon"}
+
+
+@pytest.mark.slow
+def test_google_cloud_storage_out_of_reach_is_one_line(fake: Path) -> None:
+    """gcsfs logs a traceback for every request that fails."""
+    with serving_gcs(fake) as address:
+        pass
+    command = [sys.executable, "-m", "cmmd_toolkit", "compare", f"gs://{BUCKET}/a", str(fake), "--backbone", "mini"]
+    done = subprocess.run(command, capture_output=True, text=True, env=google(address))
+    assert done.returncode == 2
+    assert re.fullmatch(rf"cmmd: error: gs://{BUCKET}/a: cannot be read \(Cannot connect .*\n", done.stderr)
 
 
 def test_archives_are_read_by_ranges_and_never_whole(web: Server, places: Path) -> None:

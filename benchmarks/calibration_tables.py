@@ -37,7 +37,7 @@ TABLES: dict[str, tuple[str, Sequence[Column]]] = {
         ),
     ),
     "dependent": (
-        "Sets that are no independent draws",
+        "Sets that are not independent draws",
         (
             ("generated", plain("data")),
             ("metric", plain("metric")),

@@ -98,7 +98,7 @@ def scores(job: Job, rates: dict[str, Any]) -> list[Term]:
         Term("Frechet distance", "B (N D^2 / (P units x covariance) + 2 frechet)", moments),
         Term("MMD, exact", "2 B D (N/2)^2 / (P units x kernel)", over(2 * half**2 * dim * count, kernel, units)),
         Term("MMD, random features", "N B D 4096 / (P units x waves)", over(waves, rates.get("waves"), units)),
-        Term("MMD, exact, of K a set", "2 B D K^2 / (P units x kernel)", over(2 * few**2 * dim * count, kernel, units)),
+        Term("MMD, exact, K pictures per set", "2 B D K^2 / (P units x kernel)", over(2 * few**2 * dim * count, kernel, units)),
     ]
 
 
@@ -158,11 +158,11 @@ def lines(job: Job, rates: dict[str, Any], price: float | None) -> Iterable[str]
         yield f"| {term.name} | {shown(term.seconds)} | {moved} | {term.formula} |"
     subset = min(job.subset, job.pictures / 2)
     smaller = replace(job, pictures=2 * subset)
-    yield "\n| in all | seconds | process-hours | cost |\n|---|---|---|---|"
+    yield "\n| total | seconds | process-hours | cost |\n|---|---|---|---|"
     for name, whole in (
         ("with the exact MMD", in_all(job, rates, exact)),
         ("with random features", in_all(job, rates, waves)),
-        (f"of {subset:,.0f} pictures a set, exact", in_all(smaller, rates, few)),
+        (f"with an exact MMD of {subset:,.0f} pictures per set", in_all(smaller, rates, few)),
     ):
         hours = None if whole is None else whole * job.gpus / 3600
         cost = "" if price is None else shown(None if hours is None else hours * price)
@@ -173,12 +173,12 @@ def lines(job: Job, rates: dict[str, Any], price: float | None) -> Iterable[str]
 def notes(job: Job, subset: float, limit: float | None) -> Iterable[str]:
     """What else decides."""
     held = (4 * job.dim * len(job.backbones) + RECORD) * job.pictures * min(job.gpus, job.gpus_per_machine) / 1e9
-    yield f"\nOn each machine the processes hold {held:,.0f} GB of features, in temporary files beyond 256 MiB."
-    above = UNKNOWN if limit is None else f"{limit:,.0f} pictures a set"
-    yield f"Where the exact MMD begins to take longer than embedding, on any number of processes: {above}."
+    yield f"\nThe processes of each machine hold {held:,.0f} GB of features, in temporary files beyond 256 MiB."
+    above = UNKNOWN if limit is None else f"{limit:,.0f} pictures per set"
+    yield f"Set size above which the exact MMD takes longer than embedding, for any number of processes: {above}."
     share = job.pictures / 2 / subset
-    errors = f"{sqrt(share):.1f} times the standard error of all, near zero {share:,.0f} times"
-    yield f"A subset of {subset:,.0f} a set: {errors}."
+    errors = f"{sqrt(share):.1f} times that of all pictures; near zero, {share:,.0f} times"
+    yield f"With {subset:,.0f} pictures per set the standard error is {errors}."
 
 
 def shown(value: float | None) -> str:
@@ -196,20 +196,20 @@ def known_rates(found: dict[str, Any], device: str | None, given: Sequence[str])
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rates", type=Path, required=True, help="of benchmarks/many_rates.py")
+    parser.add_argument("--rates", type=Path, required=True, help="file written by benchmarks/many_rates.py")
     parser.add_argument(
-        "--rate", action="append", default=[], metavar="NAME=VALUE", help="one that you know; repeatable"
+        "--rate", action="append", default=[], metavar="NAME=VALUE", help="a rate that you know; repeatable"
     )
     parser.add_argument("--device", help="cuda: networks and sums on GPUs [default: where the rates were measured]")
-    parser.add_argument("--pictures", type=float, default=10_000_000, help="of both sets [default: 10 million]")
-    parser.add_argument("--gpus", type=int, default=64, help="processes, one a GPU")
+    parser.add_argument("--pictures", type=float, default=10_000_000, help="number in both sets together [default: 10 million]")
+    parser.add_argument("--gpus", type=int, default=64, help="number of processes, one per GPU")
     parser.add_argument("--gpus-per-machine", type=int, default=8)
-    parser.add_argument("--cores", type=float, default=8, help="for each process")
+    parser.add_argument("--cores", type=float, default=8, help="cores per process")
     parser.add_argument("--backbone", action="append", help="repeatable [default: all whose network was measured]")
-    parser.add_argument("--picture-bytes", type=float, help="[default: of the measured pictures]")
-    parser.add_argument("--storage", type=float, help="bytes a second that a machine reads")
-    parser.add_argument("--subset", type=float, default=100_000, help="pictures a set of a subset (--max-images)")
-    parser.add_argument("--price", type=float, help="of a process-hour, which is a GPU-hour")
+    parser.add_argument("--picture-bytes", type=float, help="mean size of a picture [default: that of the measured pictures]")
+    parser.add_argument("--storage", type=float, help="bytes per second that a machine reads")
+    parser.add_argument("--subset", type=float, default=100_000, help="pictures per set in the total with a subset (--max-images)")
+    parser.add_argument("--price", type=float, help="price of a process-hour (a GPU-hour)")
     given = parser.parse_args()
     found = json.loads(given.rates.read_text())
     rates = known_rates(found, given.device, given.rate)

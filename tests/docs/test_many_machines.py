@@ -64,7 +64,7 @@ def test_only_the_exact_mmd_grows_with_the_square(rates: Path) -> None:
 
 def test_the_exact_mmd_takes_as_long_as_embedding_where_it_is_said_to(rates: Path) -> None:
     words = ("--rates", str(rates), "--storage", "1e10", "--cores", "1", "--gpus-per-machine", "1")
-    found = re.search(r"on any number of processes: ([\d,]+) pictures", budget(*words, "--gpus", "7"))
+    found = re.search(r"for any number of processes: ([\d,]+) pictures", budget(*words, "--gpus", "7"))
     assert found is not None
     size = 2 * float(found[1].replace(",", ""))
     text = budget(*words, "--gpus", "3", "--pictures", str(size))

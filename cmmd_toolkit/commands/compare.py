@@ -1,19 +1,18 @@
 """`compare` and `embed`: the public road from names to a report or to features."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Literal, overload
 
+from typing_extensions import Unpack
+
 from ..backbones.own_names import is_one
-from ..backbones.precision import FULL, Precision
-from ..common.progress import ShowProgress
 from ..errors import ArgumentError
 from ..estimation.kernel_device import kernels_on
 from ..features.feature_set import FeatureSet
 from ..features.features import Features
 from ..metrics.mmd import Bandwidth, check_bandwidth
 from ..metrics.random_features import frequencies_of
-from ..pictures.decode import MAX_PIXELS
 from ..report import Report
 from ..scoring.exhibit import exhibit_of
 from ..scoring.joint import Test, check_joint, joint_answers
@@ -21,14 +20,15 @@ from ..scoring.per_class import check_classes, score_classes
 from ..scoring.results import Task, score_all, tasks_of
 from ..scoring.selection import select_metrics
 from ..sets.embed_sets import EmbeddedSets, embed_set, embed_sets
-from ..sets.embedding import OnError
 from ..sets.metric_names import METRICS
 from ..sets.open_sets import open_sets
-from ..sets.run import Backbones, OneBackbone, Paths, Run, StorePath
+from ..sets.run import Backbones, OneBackbone, Run
 from ..sets.side import as_list
 from .limits import Limit
+from .run_options import EmbedOptions, RunOptions, takes
 
 
+@takes(RunOptions)
 def compare(
     reference: Any,
     generated: Any,
@@ -41,23 +41,7 @@ def compare(
     per_class: bool = False,
     limits: Sequence[Limit] = (),
     exhibit: bool = False,
-    backbone: Backbones = None,
-    weights: Paths = None,
-    model: str | Mapping[str, str] | None = None,
-    dims: int | None = None,
-    recipe: str | None = None,
-    batch_size: int = 32,
-    workers: int | None = None,
-    device: str = "auto",
-    precision: Precision = FULL,
-    max_images: int | None = None,
-    seed: int = 0,
-    recursive: bool = True,
-    on_error: OnError = "fail",
-    max_pixels: int = MAX_PIXELS,
-    store: StorePath = None,
-    progress: ShowProgress | None = None,
-    command: str | None = None,
+    **options: Unpack[RunOptions],
 ) -> Report:
     """Score one or several generated sets against a reference set.
 
@@ -117,25 +101,7 @@ def compare(
     if bandwidth is not None:
         check_bandwidth(bandwidth)
     frequencies = frequencies_of(mmd_method, mmd_frequencies, ("mmd_method", "mmd_frequencies"))
-    run = Run(
-        backbone=backbone,
-        weights=weights,
-        model=model,
-        dims=dims,
-        recipe=recipe,
-        batch_size=batch_size,
-        workers=workers,
-        device=device,
-        precision=precision,
-        max_images=max_images,
-        seed=seed,
-        recursive=recursive,
-        on_error=on_error,
-        max_pixels=max_pixels,
-        store=store,
-        progress=progress,
-        command=command,
-    )
+    run = Run(**options)
     sets = open_sets(reference, generated, run)
     selection = select_metrics(as_list(metric), sets)
     check_joint(test, sets)
@@ -184,26 +150,7 @@ def _report(tasks: Sequence[Task], per_class: bool) -> Report:
 
 
 @overload
-def embed(
-    images: Any,
-    *,
-    backbone: OneBackbone | None = ...,
-    weights: Paths = ...,
-    model: str | Mapping[str, str] | None = ...,
-    dims: int | None = ...,
-    recipe: str | None = ...,
-    batch_size: int = ...,
-    workers: int | None = ...,
-    device: str = ...,
-    precision: Precision = ...,
-    max_images: int | None = ...,
-    seed: int = ...,
-    recursive: bool = ...,
-    on_error: OnError = ...,
-    max_pixels: int = ...,
-    store: StorePath = ...,
-    progress: ShowProgress | None = ...,
-) -> Features: ...
+def embed(images: Any, *, backbone: OneBackbone | None = ..., **options: Unpack[EmbedOptions]) -> Features: ...
 
 
 @overload
@@ -211,44 +158,12 @@ def embed(
     images: Any,
     *,
     backbone: list[OneBackbone] | tuple[OneBackbone, ...] | set[OneBackbone],
-    weights: Paths = ...,
-    model: str | Mapping[str, str] | None = ...,
-    dims: int | None = ...,
-    recipe: str | None = ...,
-    batch_size: int = ...,
-    workers: int | None = ...,
-    device: str = ...,
-    precision: Precision = ...,
-    max_images: int | None = ...,
-    seed: int = ...,
-    recursive: bool = ...,
-    on_error: OnError = ...,
-    max_pixels: int = ...,
-    store: StorePath = ...,
-    progress: ShowProgress | None = ...,
+    **options: Unpack[EmbedOptions],
 ) -> FeatureSet: ...
 
 
-def embed(
-    images: Any,
-    *,
-    backbone: Backbones = None,
-    weights: Paths = None,
-    model: str | Mapping[str, str] | None = None,
-    dims: int | None = None,
-    recipe: str | None = None,
-    batch_size: int = 32,
-    workers: int | None = None,
-    device: str = "auto",
-    precision: Precision = FULL,
-    max_images: int | None = None,
-    seed: int = 0,
-    recursive: bool = True,
-    on_error: OnError = "fail",
-    max_pixels: int = MAX_PIXELS,
-    store: StorePath = None,
-    progress: ShowProgress | None = None,
-) -> Features | FeatureSet:
+@takes(EmbedOptions)
+def embed(images: Any, *, backbone: Backbones = None, **options: Unpack[EmbedOptions]) -> Features | FeatureSet:
     """Features of a set of pictures under one backbone or several, in one pass over the pictures.
 
     Args:
@@ -263,23 +178,5 @@ def embed(
     Raises:
         CmmdError: as `compare`.
     """
-    run = Run(
-        backbone=backbone,
-        weights=weights,
-        model=model,
-        dims=dims,
-        recipe=recipe,
-        batch_size=batch_size,
-        workers=workers,
-        device=device,
-        precision=precision,
-        max_images=max_images,
-        seed=seed,
-        recursive=recursive,
-        on_error=on_error,
-        max_pixels=max_pixels,
-        store=store,
-        progress=progress,
-    )
-    features = embed_set(images, run)
+    features = embed_set(images, Run(backbone=backbone, **options))
     return features[next(iter(features))] if is_one(backbone) else features

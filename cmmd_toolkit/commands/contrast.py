@@ -1,30 +1,30 @@
 """`contrast`: which pictures make one generated set closer to the reference than another."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..backbones.precision import FULL, Precision
+from typing_extensions import Unpack
+
 from ..common.arguments import whole_number
-from ..common.progress import ShowProgress
 from ..errors import ArgumentError
 from ..estimation.kernel_device import kernels_on
 from ..metrics.mmd import Bandwidth, MmdReference, check_bandwidth
 from ..metrics.mmd_cost import FEWER, warn_of_cost
-from ..pictures.decode import MAX_PIXELS
 from ..report.contrast import Contrast, ContrastSection, differences_of
 from ..scoring.contrasting import contrast_section
 from ..scoring.driving import pictures_of
 from ..scoring.exhibit import exhibit_of
 from ..sets.embed_sets import EmbeddedSets, embed_sets
-from ..sets.embedding import OnError
 from ..sets.open_sets import open_sets
-from ..sets.run import Backbones, Paths, Run, StorePath
+from ..sets.run import Run
 from .explain import check_explainable, row_remarks
+from .run_options import RunOptions, takes
 
 _OWN_RULERS = "bandwidth: median-pooled gives each set a kernel of its own, and two cannot be compared; take median"
 
 
+@takes(RunOptions)
 def contrast(
     reference: Any,
     first: Any,
@@ -33,23 +33,7 @@ def contrast(
     top: int = 16,
     bandwidth: Bandwidth | None = None,
     exhibit: bool = False,
-    backbone: Backbones = None,
-    weights: Paths = None,
-    model: str | Mapping[str, str] | None = None,
-    dims: int | None = None,
-    recipe: str | None = None,
-    batch_size: int = 32,
-    workers: int | None = None,
-    device: str = "auto",
-    precision: Precision = FULL,
-    max_images: int | None = None,
-    seed: int = 0,
-    recursive: bool = True,
-    on_error: OnError = "fail",
-    max_pixels: int = MAX_PIXELS,
-    store: StorePath = None,
-    progress: ShowProgress | None = None,
-    command: str | None = None,
+    **options: Unpack[RunOptions],
 ) -> Contrast:
     """Say which pictures are behind the difference of two generated sets' squared MMDs to one reference.
 
@@ -72,25 +56,7 @@ def contrast(
     top = whole_number(top, "top", 1)
     if bandwidth is not None and check_bandwidth(bandwidth) == "median-pooled":
         raise ArgumentError(_OWN_RULERS)
-    run = Run(
-        backbone=backbone,
-        weights=weights,
-        model=model,
-        dims=dims,
-        recipe=recipe,
-        batch_size=batch_size,
-        workers=workers,
-        device=device,
-        precision=precision,
-        max_images=max_images,
-        seed=seed,
-        recursive=recursive,
-        on_error=on_error,
-        max_pixels=max_pixels,
-        store=store,
-        progress=progress,
-        command=command,
-    )
+    run = Run(**options)
     sets = open_sets(reference, [first, second], run)
     if len(sets.sides) != 3:
         raise ArgumentError(f"first, second: expected one set each, got {len(sets.sides) - 1} in all")

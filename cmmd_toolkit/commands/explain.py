@@ -1,33 +1,33 @@
 """`explain`: which pictures make the squared MMD, and which odd ones are too few for it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from ..backbones.precision import FULL, Precision
+from typing_extensions import Unpack
+
 from ..common.arguments import whole_number
-from ..common.progress import ShowProgress
 from ..errors import ArgumentError
 from ..estimation.kernel_device import kernels_on
 from ..features.feature_set import FeatureSet
 from ..features.features import Features
 from ..metrics.mmd import Bandwidth, check_bandwidth
 from ..metrics.mmd_cost import FEWER, warn_of_cost
-from ..pictures.decode import MAX_PIXELS
 from ..report.exhibit import Exhibit
 from ..report.explanation import Explanation
 from ..report.section import Section
 from ..scoring.driving import listed_rows, modes_of, pictures_of, section_of
 from ..scoring.exhibit import exhibit_of
 from ..sets.embed_sets import EmbeddedSets, embed_sets
-from ..sets.embedding import OnError
 from ..sets.named import as_sources
 from ..sets.open_sets import OpenedSets, open_sets
-from ..sets.run import Backbones, Paths, Run, StorePath
+from ..sets.run import Run
 from ..sets.side import check_rows
+from .run_options import RunOptions, takes
 
 MODES, _MOST_MODES = 4, 50
 
 
+@takes(RunOptions)
 def explain(
     reference: Any,
     generated: Any,
@@ -36,23 +36,7 @@ def explain(
     modes: int | None = None,
     bandwidth: Bandwidth | None = None,
     exhibit: bool = False,
-    backbone: Backbones = None,
-    weights: Paths = None,
-    model: str | Mapping[str, str] | None = None,
-    dims: int | None = None,
-    recipe: str | None = None,
-    batch_size: int = 32,
-    workers: int | None = None,
-    device: str = "auto",
-    precision: Precision = FULL,
-    max_images: int | None = None,
-    seed: int = 0,
-    recursive: bool = True,
-    on_error: OnError = "fail",
-    max_pixels: int = MAX_PIXELS,
-    store: StorePath = None,
-    progress: ShowProgress | None = None,
-    command: str | None = None,
+    **options: Unpack[RunOptions],
 ) -> Explanation:
     """Say which pictures make the squared MMD between a generated set and a reference set.
 
@@ -87,25 +71,7 @@ def explain(
         check_bandwidth(bandwidth)
     if len(as_sources(generated)) != 1:
         raise ArgumentError(f"generated: expected one set, got {len(as_sources(generated))}; `contrast` takes two")
-    run = Run(
-        backbone=backbone,
-        weights=weights,
-        model=model,
-        dims=dims,
-        recipe=recipe,
-        batch_size=batch_size,
-        workers=workers,
-        device=device,
-        precision=precision,
-        max_images=max_images,
-        seed=seed,
-        recursive=recursive,
-        on_error=on_error,
-        max_pixels=max_pixels,
-        store=store,
-        progress=progress,
-        command=command,
-    )
+    run = Run(**options)
     sets = open_sets(reference, generated, run)
     check_explainable(sets)
     with kernels_on(run.device):

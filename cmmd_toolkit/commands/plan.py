@@ -1,34 +1,34 @@
 """`plan`: from a pilot to the number of pictures that detects a difference."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..backbones.precision import FULL, Precision
+from typing_extensions import Unpack
+
 from ..common.arguments import real_number
 from ..common.files import path_of
-from ..common.progress import ShowProgress
 from ..common.text import plain
 from ..common.urls import is_url, shown_url
 from ..errors import ArgumentError, InputError
 from ..estimation.kernel_device import kernels_on
 from ..inference.sample_size import as_many_needed, check_power, images_needed, reference_needed
 from ..metrics.mmd import Bandwidth
-from ..pictures.decode import MAX_PIXELS
 from ..pictures.sources import FILE_SUFFIXES, suffix_of
 from ..report.plan import Need, Plan, Size
-from ..sets.embedding import OnError
 from ..sets.metric_names import MetricSpec, ranked_metric
 from ..sets.named import as_sources
-from ..sets.run import Backbones, Paths, Run, StorePath
+from ..sets.run import Run
 from .pilots import Start, remarks_of, report_of, sets_of, start_from_sets, starts_from_report
 from .rank import check_one_ruler, checked_level, rankable_sets
+from .run_options import RunOptions, takes
 
 _MOST_MMD = 2
 _OF_SETS = (*FILE_SUFFIXES, ".safetensors")
 
 
+@takes(RunOptions)
 def plan(
     pilot: Any,
     generated: Any = (),
@@ -39,23 +39,7 @@ def plan(
     bandwidth: Bandwidth | None = None,
     paired: bool = False,
     alpha: float = 0.05,
-    backbone: Backbones = None,
-    weights: Paths = None,
-    model: str | Mapping[str, str] | None = None,
-    dims: int | None = None,
-    recipe: str | None = None,
-    batch_size: int = 32,
-    workers: int | None = None,
-    device: str = "auto",
-    precision: Precision = FULL,
-    max_images: int | None = None,
-    seed: int = 0,
-    recursive: bool = True,
-    on_error: OnError = "fail",
-    max_pixels: int = MAX_PIXELS,
-    store: StorePath = None,
-    progress: ShowProgress | None = None,
-    command: str | None = None,
+    **options: Unpack[RunOptions],
 ) -> Plan:
     """How many pictures a generated set needs so that a difference of a given size is found.
 
@@ -88,28 +72,10 @@ def plan(
     alpha, power = checked_level(alpha), real_number(power, "power", "a number between alpha and 1")
     check_power(power, alpha)
     check_one_ruler(bandwidth)
-    run = Run(
-        backbone=backbone,
-        weights=weights,
-        model=model,
-        dims=dims,
-        recipe=recipe,
-        batch_size=batch_size,
-        workers=workers,
-        device=device,
-        precision=precision,
-        max_images=max_images,
-        seed=seed,
-        recursive=recursive,
-        on_error=on_error,
-        max_pixels=max_pixels,
-        store=store,
-        progress=progress,
-        command=command,
-    )
+    run = Run(**options)
     if generated is None or (isinstance(generated, (list, tuple)) and not generated):
         _check_no_set(pilot)
-        if paired or backbone:
+        if paired or run.backbones:
             raise ArgumentError("a report has its backbones and no pairs; leave out `backbone` and `paired`")
         name, report = report_of(pilot)
         pilots = starts_from_report(name, report, None if metric is None else spec)

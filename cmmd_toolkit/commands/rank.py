@@ -1,13 +1,13 @@
 """`rank`: several generated sets in order, with intervals, tests of all pairs, and groups that cannot be told apart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any, Literal
 
-from ..backbones.precision import FULL, Precision
+from typing_extensions import Unpack
+
 from ..common.arguments import real_number
-from ..common.progress import ShowProgress
 from ..errors import ArgumentError, InputError
 from ..estimation.gaussian import GaussianFit
 from ..estimation.kernel_device import kernels_on
@@ -18,7 +18,6 @@ from ..metrics import frechet
 from ..metrics.frechet import FrechetScore
 from ..metrics.mmd import Bandwidth, MmdReference, MmdScore, check_bandwidth
 from ..metrics.mmd_cost import FEWER, warn_of_cost
-from ..pictures.decode import MAX_PIXELS
 from ..report.order import Joint, Order
 from ..report.ranking import Ranking
 from ..report.verdict import Verdict, ordered_text
@@ -26,17 +25,18 @@ from ..scoring.exhibit import exhibit_of
 from ..scoring.scorers import side_count
 from ..scoring.selection import check_defined_on
 from ..sets.embed_sets import EmbeddedSets, embed_sets
-from ..sets.embedding import OnError
 from ..sets.metric_names import MetricSpec, ranked_metric
 from ..sets.named import as_sources
 from ..sets.open_sets import open_sets
-from ..sets.run import Backbones, Paths, Run, StorePath
+from ..sets.run import Run
 from ..sets.side import check_rows
 from .over_backbones import over_backbones, placed
+from .run_options import RunOptions, takes
 
 Metric = Literal["mmd", "fd"]
 
 
+@takes(RunOptions)
 def rank(
     reference: Any,
     generated: Any,
@@ -46,23 +46,7 @@ def rank(
     paired: bool = False,
     alpha: float = 0.05,
     exhibit: bool = False,
-    backbone: Backbones = None,
-    weights: Paths = None,
-    model: str | Mapping[str, str] | None = None,
-    dims: int | None = None,
-    recipe: str | None = None,
-    batch_size: int = 32,
-    workers: int | None = None,
-    device: str = "auto",
-    precision: Precision = FULL,
-    max_images: int | None = None,
-    seed: int = 0,
-    recursive: bool = True,
-    on_error: OnError = "fail",
-    max_pixels: int = MAX_PIXELS,
-    store: StorePath = None,
-    progress: ShowProgress | None = None,
-    command: str | None = None,
+    **options: Unpack[RunOptions],
 ) -> Ranking:
     """Put several generated sets in order and say which differences are real.
 
@@ -86,25 +70,7 @@ def rank(
     spec, alpha = ranked_metric("mmd" if metric is None else metric), checked_level(alpha)
     check_one_ruler(bandwidth)
     _check_several(as_sources(generated))
-    run = Run(
-        backbone=backbone,
-        weights=weights,
-        model=model,
-        dims=dims,
-        recipe=recipe,
-        batch_size=batch_size,
-        workers=workers,
-        device=device,
-        precision=precision,
-        max_images=max_images,
-        seed=seed,
-        recursive=recursive,
-        on_error=on_error,
-        max_pixels=max_pixels,
-        store=store,
-        progress=progress,
-        command=command,
-    )
+    run = Run(**options)
     number: Metric = "fd" if spec.number == "fd" else "mmd"
     with kernels_on(run.device):
         sets = rankable_sets(reference, generated, run, spec, paired, bandwidth)

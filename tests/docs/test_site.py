@@ -1,12 +1,15 @@
 """The site: links, the pages of the interface, and what pages load. `make docs` builds it, strictly."""
 
 import importlib
+import inspect
 import re
 import sys
 from pathlib import Path
 
 import pytest
 from documents import ROOT, pages
+
+import cmmd_toolkit
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)$", re.MULTILINE)
 _NAMED = re.compile(r"^::: (\S+)$", re.MULTILINE)
@@ -46,6 +49,17 @@ def test_a_page_that_loads_from_another_host_is_found(monkeypatch: pytest.Monkey
         '<link rel="canonical" href="https://a.example">',
     ):
         assert hook.foreign_loads(own) == []
+
+
+def test_the_page_of_the_commands_lists_what_all_take_with_its_defaults() -> None:
+    griffe = pytest.importorskip("griffe", reason="needs the extra docs")
+    extension = griffe.load_extensions(str(ROOT / "docs" / "hooks" / "run_options.py"))
+    package = griffe.load("cmmd_toolkit", search_paths=[ROOT], extensions=extension)
+    for command in ("compare", "contrast", "explain", "plan", "rank", "embed"):
+        described = package[f"commands.{command if command != 'embed' else 'compare'}.{command}"].parameters
+        taken = inspect.signature(getattr(cmmd_toolkit, command)).parameters
+        assert [own.name for own in described] == list(taken)
+        assert described["batch_size"].default == "32"
 
 
 def test_the_readme_is_short_enough_to_be_read() -> None:

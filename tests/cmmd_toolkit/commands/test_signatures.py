@@ -3,11 +3,12 @@
 import inspect
 from dataclasses import fields
 from itertools import combinations
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
-from cmmd_toolkit import compare, embed, explain, plan, rank
+from cmmd_toolkit import compare, contrast, embed, explain, plan, rank
+from cmmd_toolkit.commands.run_options import RunOptions
 from cmmd_toolkit.sets.run import Run
 
 COMMANDS = (compare, rank, plan, explain, embed)
@@ -37,3 +38,17 @@ def test_what_two_commands_share_is_one_parameter_in_one_order(pair: Any) -> Non
     for name in first.keys() & second.keys():
         if not {(command.__name__, name) for command in pair} & OF_THEIR_OWN:
             assert first[name] == second[name], name
+
+
+def test_the_options_have_the_types_of_a_run() -> None:
+    declared, run = get_type_hints(RunOptions), get_type_hints(Run)
+    assert declared == {name: run[name] for name in SHARED}
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, contrast], ids=lambda command: command.__name__)
+def test_an_option_that_there_is_not_is_refused_in_the_name_of_the_command(command: Any) -> None:
+    needed = [name for name, own in parameters(command).items() if own.default is own.empty]
+    with pytest.raises(TypeError, match=rf"^{command.__name__}\(\) got an unexpected keyword argument 'batchsize'$"):
+        command(*needed, batchsize=8)
+    with pytest.raises(TypeError, match=rf"^{command.__name__}\(\) missing a required argument: '{needed[0]}'$"):
+        command()

@@ -1,6 +1,7 @@
 """`cmmd watch`."""
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,9 +25,10 @@ from .page import check_page, in_typed_words
 
 if TYPE_CHECKING:
     from ..commands.watch_folder import FolderWatch
-    from ..report.watching import Look, Watching
+    from ..report.board import Board
+    from ..report.watching import Watching
 
-WORSE_CODE = 1
+WORSE, WORSE_CODE = "worse", 1
 
 
 class _Seconds(click.FloatRange):
@@ -63,7 +65,7 @@ _SECONDS = _Seconds(min=0)
     help="Samples are finished when nothing in them has changed for so long.",
 )
 @text("--idle", type=_SECONDS, metavar="SECONDS", help="End when nothing new came for so long.")
-@choice("--stop-when", ["worse"], help="End at an alarm, with exit code 1.")
+@choice("--stop-when", [WORSE], help="End at an alarm, with exit code 1.")
 @number("--alpha", default=0.05, help="The chance of any false alarm, over all looks.")
 @text(
     "--json",
@@ -100,23 +102,22 @@ def watch(reference: str, folder: str, **given: Any) -> int:
     from ..report.screen.live import shown_looks
 
     console = Console(file=sys.stdout, highlight=False)
-    board = _board(board_folder, watched.record)
     alarmed = stops and watched.record is not None and watched.record.alarm is not None
-    warned: set[str] = set()
-    with shown_looks(console, watched.record) as shown, kept_for_results():
-        _shown_before(watched.record, html, board)
-        for new in () if alarmed else watched.looks(**ways):
-            if isinstance(new, str):
-                shown.update(watched.record, with_flags(new))
-                warned.add(new)
-                _save_page(watched.record, html)
-                continue
-            record = watched.record
-            assert record is not None
-            shown.update(record, new)
-            _written(record, new, html, board)
-            if alarmed := stops and new.verdict == "worse":
-                break
+    page, warned = _Page(html), set[str]()
+    with watched.held():
+        board = _board(board_folder, watched.record)
+        with shown_looks(console, watched.record) as shown, kept_for_results():
+            page.save(watched.record)
+            for new in () if alarmed else watched.looks(**ways):
+                shown.update(watched.record, with_flags(new) if isinstance(new, str) else new)
+                page.save(watched.record)
+                if isinstance(new, str):
+                    warned.add(new)
+                    continue
+                if board is not None:
+                    board.add(new)
+                if alarmed := stops and new.verdict == WORSE:
+                    break
     return _told(watched, console.is_terminal, alarmed, warned)
 
 
@@ -140,32 +141,30 @@ def _opened(reference: str, folder: str, settle: float, given: dict[str, Any]) -
     return FolderWatch(reference, watched, run, file, alpha, bandwidth)
 
 
-def _board(folder: str | None, record: "Watching | None") -> Any:
+def _board(folder: str | None, record: "Watching | None") -> "Board | None":
+    """Curves, with what an earlier process saw where they do not have it yet."""
     if folder is None:
         return None
     from ..common.files import path_of
     from ..report.board import Board
 
-    last = None if record is None or not record.looks else record.looks[-1].step + 1
-    return Board(path_of(folder), last)
+    looks = () if record is None else record.looks
+    board = Board(path_of(folder), looks[-1].step + 1 if looks else None)
+    board.add_known(looks)
+    return board
 
 
-def _shown_before(record: "Watching | None", html: str | None, board: Any) -> None:
-    """What an earlier process saw, on the page and in curves that do not have it yet."""
-    _save_page(record, html)
-    if record is not None and board is not None:
-        board.add_known(record.looks)
+@dataclass
+class _Page:
+    """The page of a run, written anew where its record has changed."""
 
+    file: str | None
+    saved: "Watching | None" = None
 
-def _written(record: "Watching", look: "Look", html: str | None, board: Any) -> None:
-    _save_page(record, html)
-    if board is not None:
-        board.add(look)
-
-
-def _save_page(record: "Watching | None", html: str | None) -> None:
-    if record is not None and html is not None:
-        in_typed_words(record).save_html(html)
+    def save(self, record: "Watching | None") -> None:
+        if self.file is not None and record is not None and record != self.saved:
+            in_typed_words(record).save_html(self.file)
+            self.saved = record
 
 
 def _told(watched: "FolderWatch", live: bool, alarmed: bool, warned: set[str]) -> int:

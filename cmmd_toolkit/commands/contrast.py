@@ -9,7 +9,7 @@ from typing_extensions import Unpack
 from ..common.arguments import whole_number
 from ..errors import ArgumentError
 from ..estimation.kernel_device import kernels_on
-from ..metrics.mmd import Bandwidth, MmdReference, check_bandwidth
+from ..metrics.mmd import Bandwidth, MmdReference, check_one_ruler
 from ..metrics.mmd_cost import FEWER, warn_of_cost
 from ..report.contrast import Contrast, ContrastSection, differences_of
 from ..scoring.contrasting import contrast_section
@@ -20,8 +20,6 @@ from ..sets.open_sets import open_sets
 from ..sets.run import Run
 from .explain import check_explainable, row_remarks
 from .run_options import RunOptions, takes
-
-_OWN_RULERS = "bandwidth: median-pooled gives each set a kernel of its own, and two cannot be compared; take median"
 
 
 @takes(RunOptions)
@@ -54,8 +52,8 @@ def contrast(
         CmmdError: as `explain`; "median-pooled", which gives each set a ruler of its own.
     """
     top = whole_number(top, "top", 1)
-    if bandwidth is not None and check_bandwidth(bandwidth) == "median-pooled":
-        raise ArgumentError(_OWN_RULERS)
+    if bandwidth is not None:
+        check_one_ruler(bandwidth)
     run = Run(**options)
     sets = open_sets(reference, [first, second], run)
     if len(sets.sides) != 3:

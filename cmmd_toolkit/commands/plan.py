@@ -7,21 +7,21 @@ from typing import Any
 
 from typing_extensions import Unpack
 
-from ..common.arguments import real_number
+from ..common.arguments import check_alpha
 from ..common.files import path_of
 from ..common.text import plain
 from ..common.urls import is_url, shown_url
 from ..errors import ArgumentError, InputError
 from ..estimation.kernel_device import kernels_on
 from ..inference.sample_size import as_many_needed, check_power, images_needed, reference_needed
-from ..metrics.mmd import Bandwidth
+from ..metrics.mmd import Bandwidth, check_one_ruler
 from ..pictures.sources import FILE_SUFFIXES, suffix_of
 from ..report.plan import Need, Plan, Size
 from ..sets.metric_names import MetricSpec, ranked_metric
 from ..sets.named import as_sources
 from ..sets.run import Run
 from .pilots import Start, remarks_of, report_of, sets_of, start_from_sets, starts_from_report
-from .rank import check_one_ruler, checked_level, rankable_sets
+from .rank import rankable_sets
 from .run_options import RunOptions, takes
 
 _MOST_MMD = 2
@@ -69,9 +69,10 @@ def plan(
     wanted = [_parse_difference(text) for text in _several(differences)]
     spec = ranked_metric("mmd" if metric is None else metric)
     _check_possible(wanted, spec)
-    alpha, power = checked_level(alpha), real_number(power, "power", "a number between alpha and 1")
-    check_power(power, alpha)
-    check_one_ruler(bandwidth)
+    alpha = check_alpha(alpha)
+    power = check_power(power, alpha)
+    if bandwidth is not None:
+        check_one_ruler(bandwidth)
     run = Run(**options)
     if generated is None or (isinstance(generated, (list, tuple)) and not generated):
         _check_no_set(pilot)

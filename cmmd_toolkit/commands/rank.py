@@ -7,16 +7,18 @@ from typing import Any, Literal
 
 from typing_extensions import Unpack
 
-from ..common.arguments import real_number
+from ..common.arguments import check_alpha
 from ..errors import ArgumentError, InputError
+from ..estimation.frechet_errors import why_no_errors
 from ..estimation.gaussian import GaussianFit
+from ..estimation.intervals import LEAST_ROWS
 from ..estimation.kernel_device import kernels_on
 from ..features.features import Features
 from ..inference.ordering import Score, order_sets
 from ..inference.relative import kept_for_tests
 from ..metrics import frechet
 from ..metrics.frechet import FrechetScore
-from ..metrics.mmd import Bandwidth, MmdReference, MmdScore, check_bandwidth
+from ..metrics.mmd import Bandwidth, MmdReference, MmdScore, check_one_ruler
 from ..metrics.mmd_cost import FEWER, warn_of_cost
 from ..report.order import Joint, Order
 from ..report.ranking import Ranking
@@ -67,9 +69,11 @@ def rank(
     Raises:
         CmmdError: as `compare`; fewer than two generated sets, sets too small for a test, unequal sets when paired.
     """
-    spec, alpha = ranked_metric("mmd" if metric is None else metric), checked_level(alpha)
-    check_one_ruler(bandwidth)
-    _check_several(as_sources(generated))
+    spec, alpha = ranked_metric("mmd" if metric is None else metric), check_alpha(alpha)
+    if bandwidth is not None:
+        check_one_ruler(bandwidth)
+    if len(as_sources(generated)) < 2:
+        raise ArgumentError("rank: expected two generated sets or more; score one with `compare`")
     run = Run(**options)
     number: Metric = "fd" if spec.number == "fd" else "mmd"
     with kernels_on(run.device):
@@ -79,11 +83,6 @@ def rank(
         joint = over_backbones(sets, scores, orders, paired, alpha) if len(orders) > 1 else None
         ranking = _ranking(sets, orders, joint, alpha, paired)
         return replace(ranking, exhibit=exhibit_of(sets, exhibit, bandwidth))
-
-
-def _check_several(generated: Sequence[Any]) -> None:
-    if len(generated) < 2:
-        raise ArgumentError("rank: expected two generated sets or more; score one with `compare`")
 
 
 def _ranking(
@@ -110,20 +109,6 @@ def _ranking(
 def _verdict(order: Order, alpha: float, prefix: bool) -> Verdict:
     text = ordered_text([place.generated for place in order.places], order.pairs, alpha)
     return Verdict(order.backbone, order.metric, f"On {order.backbone}: {text}" if prefix else text, alpha, order.pairs)
-
-
-def check_one_ruler(bandwidth: Bandwidth | None) -> None:
-    """Raise ArgumentError for a bandwidth that would differ from set to set."""
-    if bandwidth is not None and check_bandwidth(bandwidth) == "median-pooled":
-        raise ArgumentError("bandwidth: expected a number or median, since all sets need one ruler, got median-pooled")
-
-
-def checked_level(alpha: Any) -> float:
-    """The level of a test as a number between 0 and 1, or an ArgumentError."""
-    level = real_number(alpha, "alpha", expected := "a number between 0 and 1")
-    if not 0 < level < 1:
-        raise ArgumentError(f"alpha: expected {expected}, got {alpha}")
-    return level
 
 
 def rankable_sets(
@@ -185,14 +170,17 @@ def mmd_scores(sets: EmbeddedSets, backbone: int, bandwidth: Bandwidth | None, p
         kept.append(ruler.streamed(score, unit) if together and own.rows is None else own)
     for side, score in zip(sets.sides[1:], kept, strict=True):
         if score.estimate.standard_error is None:
-            raise InputError(f"{side.label}: {score.estimate.no_error_reason}")
+            at_fault = sets.sides[0] if len(ruler.distinct) < LEAST_ROWS else side
+            raise InputError(f"{at_fault.label}: {score.estimate.no_error_reason}")
     return kept
 
 
 def frechet_scores(sets: EmbeddedSets, backbone: int) -> list[FrechetScore]:
-    """Every generated set under one backbone, or an InputError for those too small for errors."""
+    """Every generated set under one backbone, or an InputError for a set too small for errors."""
     reference, *generated = sets.features_on(backbone)
     fit = GaussianFit.of(reference, "reference")
+    if (reason := why_no_errors(fit, fit)) is not None:
+        raise InputError(f"{sets.sides[0].label}: {reason}; rank by mmd")
     scores = [frechet.score(fit, GaussianFit.of(rows, "generated")) for rows in generated]
     for side, score in zip(sets.sides[1:], scores, strict=True):
         if score.errors is None or score.estimate.standard_error is None:

@@ -9,7 +9,7 @@ from ..features.unit_rows import SomeRows
 from ..inference.checkpoints import LEAST_ROWS
 from ..inference.looks import Compared, Looks
 from ..inference.pooled_pictures import BARE, by_backbone, check_same_pictures
-from ..metrics.mmd import Bandwidth, MmdReference, MmdScore, check_bandwidth
+from ..metrics.mmd import Bandwidth, MmdReference, MmdScore, check_one_ruler
 from ..report.watching import FIRST, Look, LookScore, Watching, best_of, step_of
 
 
@@ -31,8 +31,7 @@ class Watch:
     """
 
     def __init__(self, reference: Any, *, alpha: float = 0.05, bandwidth: Bandwidth = "median", seed: int = 0) -> None:
-        if check_bandwidth(bandwidth) == "median-pooled":
-            raise ArgumentError("bandwidth: median-pooled gives each look a kernel of its own; take median or a number")
+        check_one_ruler(bandwidth)
         check_seed(seed)
         self._looks = Looks(alpha)
         self._rulers = {

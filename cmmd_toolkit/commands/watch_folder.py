@@ -3,6 +3,7 @@
 import glob
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,8 @@ _PAUSE = 0.2  # seconds between two looks at the clock
 class FolderWatch:
     """A folder that is watched: `looks` yields each look once its samples are whole, and the record is saved before.
 
+    Both the record and what is made of it are written while it is `held`.
+
     Args:
         reference: as in `compare`; folder: of the run; run: how pictures are read and embedded.
         file: of the record. Where it exists its looks are not scored again.
@@ -64,6 +67,18 @@ class FolderWatch:
             self._before = self._checked(Watching.load(self.file))
             self.warnings = list(self._before.warnings)
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The record belongs to this process inside. Raises InputError where another one holds it."""
+        lock = try_lock(self.file.with_name(f".{self.file.name}.lock"))
+        if lock is None:
+            raise InputError(f"{self.file}: another process is watching with this record; end it, or name another file")
+        try:
+            self._remove_old()
+            yield
+        finally:
+            lock.release()
+
     @property
     def record(self) -> Watching | None:
         """What was seen so far, None before the first look of all."""
@@ -79,35 +94,22 @@ class FolderWatch:
             idle: end when nothing new was whole for so many seconds, and nothing is being written.
 
         Raises:
-            InputError: another process holds the record; the reference cannot be read; the record cannot be written.
+            InputError: the reference cannot be read; the record cannot be written.
         """
-        lock = try_lock(self.file.with_name(f".{self.file.name}.lock"))
-        if lock is None:
-            raise InputError(f"{self.file}: another process is watching with this record; end it, or name another file")
-        try:
-            self._remove_old()
-            last = time.monotonic()
-            while True:
-                for path in self._new():
-                    self.warnings = [text for text in self.warnings if not text.startswith(_not_scored(path))]
-                    told = len(self.warnings)
-                    look = self._scored(path)
-                    yield from self.warnings[told:]
-                    if look is not None:
-                        yield look
-                    last = time.monotonic()
-                if once or (idle is not None and time.monotonic() - last >= idle and not self._coming()):
-                    return
-                _wait(every)
-        finally:
-            lock.release()
-
-    def _new(self) -> list[Path]:
-        return self.folder.finished(self._known())
-
-    def _coming(self) -> bool:
-        """Whether samples are there that will be whole once they have settled."""
-        return bool(self.folder.settling(self._known()))
+        last = time.monotonic()
+        while True:
+            for path in self.folder.finished(self._known()):
+                self.warnings = [text for text in self.warnings if not text.startswith(_not_scored(path))]
+                told = len(self.warnings)
+                look = self._scored(path)
+                yield from self.warnings[told:]
+                if look is not None:
+                    yield look
+                last = time.monotonic()
+            is_over = idle is not None and time.monotonic() - last >= idle
+            if once or (is_over and not self.folder.settling(self._known())):
+                return
+            _wait(every)
 
     def _known(self) -> set[str]:
         """The names of what was scored or refused."""

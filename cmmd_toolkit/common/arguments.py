@@ -44,6 +44,14 @@ def check_seed(seed: Any) -> int:
     return whole_number(seed, "seed", 0, MOST_SEED)
 
 
+def check_alpha(alpha: Any) -> float:
+    """The level of a test as a number between 0 and 1, or an ArgumentError."""
+    level = real_number(alpha, "alpha", expected := "a number between 0 and 1")
+    if not 0 < level < 1:
+        raise ArgumentError(f"alpha: expected {expected}, got {alpha}")
+    return level
+
+
 def parse_size(text: str, title: str) -> int:
     """Bytes written as 500MB, 2GB or 1000; raises ArgumentError that begins with `title`."""
     found = _SIZE.fullmatch(text.strip())

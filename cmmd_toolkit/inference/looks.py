@@ -15,8 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..common.arguments import real_number
-from ..errors import ArgumentError
+from ..common.arguments import check_alpha
 from ..metrics.mmd import MmdScore
 from .checkpoints import CheckpointTest, checkpoint_test, mean_evidence
 
@@ -74,10 +73,7 @@ class Looks:
     """
 
     def __init__(self, alpha: float, count: int = 0, best: tuple[MmdScore, ...] = ()) -> None:
-        level = real_number(alpha, "alpha", expected := "a number between 0 and 1")
-        if not 0 < level < 1:
-            raise ArgumentError(f"alpha: expected {expected}, got {alpha}")
-        self.alpha, self.count, self.best = level, count, best
+        self.alpha, self.count, self.best = check_alpha(alpha), count, best
 
     def add(self, scores: Sequence[MmdScore]) -> Compared | None:
         """The next look, scored on each backbone under the run's own `MmdReference`; None for the first.

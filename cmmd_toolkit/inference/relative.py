@@ -38,7 +38,7 @@ from ..estimation.ustatistics import (
     zeta_of_set,
 )
 from ..metrics import frechet
-from ..metrics.mmd import Bandwidth, MmdReference, MmdScore, check_bandwidth
+from ..metrics.mmd import Bandwidth, MmdReference, MmdScore, check_one_ruler
 from .averages import AnyFrechet
 from .deals import Deals, DealtRows, affordable_deals, deal_rows, judged, swap_pairs
 
@@ -119,8 +119,7 @@ def relative_test(
         return compare_frechet(one, two, paired=paired, alternative=alternative)
     if metric != "mmd":
         raise ArgumentError(f"metric: expected mmd or fd, got {metric!r}")
-    if check_bandwidth(bandwidth) == "median-pooled":
-        raise ArgumentError("bandwidth: expected a number or median, since both sets need one ruler; leave it out")
+    check_one_ruler(bandwidth)
     ruler = MmdReference(reference, bandwidth, "unbiased", seed)
     scores = [ruler.score(rows, name) for rows, name in ((first, "first"), (second, "second"))]
     return compare_mmd(*scores, paired=paired, alternative=alternative)

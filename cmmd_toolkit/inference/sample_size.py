@@ -16,9 +16,11 @@ term does not fall with n: a small reference may leave no n that suffices.
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
+from ..common.arguments import check_alpha, real_number
 from ..errors import ArgumentError
 from ..estimation.estimate import Estimate
 from ..estimation.ustatistics import pair_variance, projections
@@ -65,7 +67,7 @@ def images_needed(
     if not SMALLEST**2 <= difference <= LARGEST**2:
         expected = f"a finite number > 0, between {SMALLEST**2:g} and {LARGEST**2:g}"
         raise ArgumentError(f"difference: expected {expected}, got {difference}")
-    check_power(power, alpha)
+    check_power(power, check_alpha(alpha))
     linear, quadratic, constant = pilot.coefficients(difference, alike)
     allowed = _allowed(difference, power, alpha) - constant
     if allowed <= 0:
@@ -73,12 +75,12 @@ def images_needed(
     return _least(linear, quadratic, allowed)
 
 
-def check_power(power: float, alpha: float) -> None:
-    """Raise ArgumentError for alpha outside (0, 1), power not between alpha and 1."""
-    if not 0 < alpha < 1:
-        raise ArgumentError(f"alpha: expected a number between 0 and 1, got {alpha}")
-    if not alpha < power < 1:
+def check_power(power: Any, alpha: float) -> float:
+    """The power as a number between alpha and 1, or an ArgumentError."""
+    chance = real_number(power, "power", "a number between alpha and 1")
+    if not alpha < chance < 1:
         raise ArgumentError(f"power: expected a number between alpha ({alpha}) and 1, got {power}")
+    return chance
 
 
 def reference_needed(

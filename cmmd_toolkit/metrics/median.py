@@ -26,19 +26,19 @@ def median_distance(features: Any, seed: int = 0) -> float:
     return median_of(rows, seed)
 
 
-def median_of(rows: SomeRows, seed: int) -> float:
-    """`median_distance` of rows that are checked already."""
+def median_of(rows: SomeRows, seed: int, where: str = "within the features") -> float:
+    """`median_distance` of rows that are checked already; an error says `where` it is zero."""
     chosen = _median_rows(len(rows), seed)
-    return _median(rows[:] if chosen is None else rows[chosen])
+    return _median(rows[:] if chosen is None else rows[chosen], where)
 
 
 def median_of_pooled(first: SomeRows, second: SomeRows, seed: int) -> float:
     """The same over both sets, of which nothing of their size is made."""
-    chosen = _median_rows(len(first) + len(second), seed)
+    chosen, where = _median_rows(len(first) + len(second), seed), "over both sets"
     if chosen is None:
-        return _median(np.concatenate([first[:], second[:]]))
+        return _median(np.concatenate([first[:], second[:]]), where)
     own = chosen < len(first)
-    return _median(np.concatenate([first[chosen[own]], second[chosen[~own] - len(first)]]))
+    return _median(np.concatenate([first[chosen[own]], second[chosen[~own] - len(first)]]), where)
 
 
 def _median_rows(count: int, seed: int) -> NDArray[np.int64] | None:
@@ -48,7 +48,7 @@ def _median_rows(count: int, seed: int) -> NDArray[np.int64] | None:
     return np.sort(np.random.default_rng(seed).choice(count, MEDIAN_ROWS, replace=False))
 
 
-def _median(rows: NDArray[Any]) -> float:
+def _median(rows: NDArray[Any], where: str) -> float:
     rows = rows - centre_of(rows)
     distances = np.empty(len(rows) * (len(rows) - 1) // 2)
     start = 0
@@ -61,7 +61,8 @@ def _median(rows: NDArray[Any]) -> float:
     median = float(np.sqrt(_median_of_two(distances)))
     if not median > 0:
         raise ArgumentError(
-            "the median distance is zero, since more than half of the pictures are identical; give a bandwidth > 0"
+            f"the median distance {where} is zero, since more than half of the pictures there are identical; give a "
+            "bandwidth > 0"
         )
     return median
 

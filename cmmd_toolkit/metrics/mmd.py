@@ -224,7 +224,7 @@ class MmdReference:
 
     @cached_property
     def _median(self) -> float:
-        return median_of(self.rows, self.seed)
+        return median_of(self.rows, self.seed, "within the reference")
 
     def _precision(self, generated: SomeRows, gamma: float) -> type[np.floating[Any]]:
         if multiplications(len(self.rows), len(generated), self.rows.shape[1]) <= _EXACT_MULTIPLICATIONS:
@@ -280,6 +280,15 @@ def check_bandwidth(bandwidth: Any) -> Bandwidth:
             "median takes it from the features"
         )
     return value
+
+
+def check_one_ruler(bandwidth: Any) -> None:
+    """Raise ArgumentError for what is no bandwidth, or one that differs from set to set."""
+    if check_bandwidth(bandwidth) == "median-pooled":
+        raise ArgumentError(
+            "bandwidth: median-pooled gives each set a kernel of its own, and sets are compared by one ruler; take "
+            "median or a number"
+        )
 
 
 def _check_estimator(estimator: Any) -> Estimator:

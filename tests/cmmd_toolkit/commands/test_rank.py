@@ -86,10 +86,12 @@ def test_pairs_are_checked_by_name_and_gain_power() -> None:
         ({"bandwidth": "median-pooled"}, "one ruler"),
         (
             {"generated": [features("a", 2), features("b", 3, n=12)]},
-            "b: 12 pictures are too few for a standard error",
+            "^b: 12 pictures are too few for a standard error",
         ),
         ({"generated": [features("a", 2), GaussianStatistics(np.zeros(8), np.eye(8), 9)]}, "mean and covariance only"),
-        ({"generated": [features("a", 2), features("b", 3, n=40)], "metric": "fd"}, "b: .*rank by mmd"),
+        ({"generated": [features("a", 2), features("b", 3, n=40)], "metric": "fd"}, "^b: .*rank by mmd"),
+        ({"reference": features("real", 1, n=12)}, "^real: 12 pictures are too few for a standard error"),
+        ({"reference": features("real", 1, n=40), "metric": "fd"}, "^real: 40 pictures .*rank by mmd"),
     ],
 )
 def test_rank_refuses(change: dict, message: str) -> None:

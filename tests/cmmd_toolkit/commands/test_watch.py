@@ -270,13 +270,20 @@ def test_a_record_that_cannot_be_written_is_an_error_and_no_fault_of_the_look(
     assert len(Watching.load(folder / RECORD).looks) == 2
 
 
-def test_what_is_odd_about_a_look_is_said_when_it_is_scored(tmp_path, capsys) -> None:
+def test_what_is_odd_about_a_look_is_said_when_it_is_scored(tmp_path, capsys, monkeypatch) -> None:
     real = write_pictures(tmp_path / "real", 24)
     write_pictures(tmp_path / "run" / "step-1", 20)  # pictures of the reference
     (tmp_path / "run" / "step-2\x1b[31m").mkdir()
     write_pictures(tmp_path / "run" / "step-2\x1b[31m", 20, first_seed=60)
-    code, out, _ = watch(capsys, real, tmp_path / "run", "--backbone", "mini", "--once")
+    written, save_html = [], Watching.save_html
+    monkeypatch.setattr(
+        Watching, "save_html", lambda self, path: written.append(len(self.looks)) or save_html(self, path)
+    )
+    options = ["--backbone", "mini", "--once", "--html", tmp_path / "w.html"]
+    code, out, _ = watch(capsys, real, tmp_path / "run", *options)
     assert code == 0
+    assert out.count("warning: ") > 1
+    assert written == [1, 2]  # once a look, whatever it was warned of
     assert "warning: exact duplicates: 20 of 20 pictures in step-1 are also in " in out
     assert "\x1b" not in out
     assert "step-2\\x1b[31m: squared MMD" in out
@@ -401,12 +408,16 @@ def test_one_process_holds_a_record(tmp_path, reference, capsys) -> None:
     from cmmd_toolkit.common.locks import try_lock
 
     folder = write_looks(tmp_path / "run", 0)
+    assert watch(capsys, reference, folder, "--once")[0] == 0
     lock = try_lock(folder / f".{RECORD}.lock")
     assert lock is not None
-    code, _, err = watch(capsys, reference, folder, "--once")
+    options = ["--html", tmp_path / "w.html", "--tensorboard", tmp_path / "board"]
+    code, _, err = watch(capsys, reference, folder, "--once", *options)
     lock.release()
     assert code == 2
     assert "another process is watching with this record" in err
+    assert not (tmp_path / "w.html").exists()
+    assert not (tmp_path / "board").exists()
 
 
 def test_what_is_being_written_is_waited_for(tmp_path, reference, capsys) -> None:

@@ -143,7 +143,11 @@ def test_takes_features_and_tensors() -> None:
         ({"generated": np.zeros((5, 3))}, "different width: reference has 4, generated has 3"),
         ({"generated": np.zeros((1, 4))}, "generated: MMD needs at least two rows, got 1"),
         ({"generated": GaussianStatistics(np.zeros(4), np.eye(4))}, "holds mean and covariance only, and MMD needs"),
-        ({"reference": np.ones((5, 4))}, "the median distance is zero"),
+        ({"reference": np.ones((5, 4))}, "the median distance within the reference is zero"),
+        (
+            {"reference": np.ones((5, 4)), "generated": np.ones((5, 4)), "bandwidth": "median-pooled"},
+            "the median distance over both sets is zero",
+        ),
     ],
 )
 def test_refuses_what_it_cannot_score(options: dict[str, object], message: str) -> None:

@@ -278,7 +278,7 @@ def test_what_a_page_shows_besides_never_costs_the_numbers(tmp_path: Path) -> No
     report = compare(alike, alike, metric="precision", exhibit=True)
     report.save_html(tmp_path / "alike.html")
     text = (tmp_path / "alike.html").read_text()
-    assert "Not shown: the median distance is zero" in text
+    assert "Not shown: the median distance within the reference is zero" in text
     assert report.results[0].estimate_texts[0] in text
 
 

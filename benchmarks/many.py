@@ -98,7 +98,11 @@ def scores(job: Job, rates: dict[str, Any]) -> list[Term]:
         Term("Frechet distance", "B (N D^2 / (P units x covariance) + 2 frechet)", moments),
         Term("MMD, exact", "2 B D (N/2)^2 / (P units x kernel)", over(2 * half**2 * dim * count, kernel, units)),
         Term("MMD, random features", "N B D 4096 / (P units x waves)", over(waves, rates.get("waves"), units)),
-        Term("MMD, exact, K pictures per set", "2 B D K^2 / (P units x kernel)", over(2 * few**2 * dim * count, kernel, units)),
+        Term(
+            "MMD, exact, K pictures per set",
+            "2 B D K^2 / (P units x kernel)",
+            over(2 * few**2 * dim * count, kernel, units),
+        ),
     ]
 
 
@@ -201,14 +205,20 @@ def main() -> None:
         "--rate", action="append", default=[], metavar="NAME=VALUE", help="a rate that you know; repeatable"
     )
     parser.add_argument("--device", help="cuda: networks and sums on GPUs [default: where the rates were measured]")
-    parser.add_argument("--pictures", type=float, default=10_000_000, help="number in both sets together [default: 10 million]")
+    parser.add_argument(
+        "--pictures", type=float, default=10_000_000, help="number in both sets together [default: 10 million]"
+    )
     parser.add_argument("--gpus", type=int, default=64, help="number of processes, one per GPU")
     parser.add_argument("--gpus-per-machine", type=int, default=8)
     parser.add_argument("--cores", type=float, default=8, help="cores per process")
     parser.add_argument("--backbone", action="append", help="repeatable [default: all whose network was measured]")
-    parser.add_argument("--picture-bytes", type=float, help="mean size of a picture [default: that of the measured pictures]")
+    parser.add_argument(
+        "--picture-bytes", type=float, help="mean size of a picture [default: that of the measured pictures]"
+    )
     parser.add_argument("--storage", type=float, help="bytes per second that a machine reads")
-    parser.add_argument("--subset", type=float, default=100_000, help="pictures per set in the total with a subset (--max-images)")
+    parser.add_argument(
+        "--subset", type=float, default=100_000, help="pictures per set in the total with a subset (--max-images)"
+    )
     parser.add_argument("--price", type=float, help="price of a process-hour (a GPU-hour)")
     given = parser.parse_args()
     found = json.loads(given.rates.read_text())

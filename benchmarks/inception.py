@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--real", type=Path, required=True)
     parser.add_argument("--fake", type=Path, required=True)
-    parser.add_argument("--images", type=int, default=300, help="pictures a side for the whole command")
+    parser.add_argument("--images", type=int, default=300, help="pictures per side for the whole command")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -19,7 +19,7 @@ from cmmd_toolkit import Watch, embed
 from dit_generators import DiT, DiTConfig, SampleSettings, diffusion_loss, linear_schedule, sample, save_checkpoint
 
 SIZE = 16
-LEAST = 20  # pictures a side; 100 and more find more
+LEAST = 20  # pictures per side; 100 and more find more
 
 
 def main() -> None:

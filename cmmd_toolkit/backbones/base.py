@@ -34,10 +34,10 @@ class Backbone:
         device: "cpu", "cuda", ...
         provenance: what defines the features: model, weights' SHA-256, preprocessing.
         remarks: what the user should know about how it was loaded.
-        chunk: pictures that go through at a time where less than a batch is faster, None for the whole batch.
-        side_by_side: whether chunks go through at the same time, in a thread each.
+        chunk: pictures per forward pass where fewer than a batch are faster, None for the whole batch.
+        side_by_side: whether chunks run at the same time, in one thread each.
         read_classifier: gives `classifier`; None where the network has none.
-        unknown: what is not known of that which decides its features, so that the store must not keep them.
+        unknown: what that determines its features is not known, so that the store must not keep them.
         precision: of the products in the network; pictures and features are float32 whatever it is.
     """
 
@@ -70,7 +70,7 @@ class Backbone:
         """Features float32 (B, D) of preprocessed pictures, finite; `names` are for the message of the WeightsError."""
         size = self.chunk or len(batch)
         chunks = [batch[i : i + size] for i in range(0, len(batch), size)]
-        with memory_of(self.device, "take a smaller `batch_size`"), full_float32():
+        with memory_of(self.device, "use a smaller `batch_size`"), full_float32():
             parts = side_by_side(self._encoded, chunks) if self.side_by_side else map(self._encoded, chunks)
             rows = np.concatenate(list(parts))
         self._check_finite(rows, names)
@@ -87,7 +87,9 @@ class Backbone:
         first = first_odd(rows)
         if first is not None:
             picture = names[first] if names else f"picture {first} of the batch"
-            advice = "fetch them again or take another backbone" if self.precision == FULL else "try `precision='fp32'`"
+            advice = (
+                "download them again or use another backbone" if self.precision == FULL else "try `precision='fp32'`"
+            )
             raise WeightsError(
                 f"backbone {self.name} ({self.model}): NaN or infinity in its features, first for {picture}; its "
                 f"weights are damaged or overflow: {advice}"

@@ -44,7 +44,7 @@ class OwnBackbone(Backbone):
         first = first_odd(rows)
         if first is not None:
             picture = names[first] if names else f"picture {first} of the batch"
-            raise BackboneError(f"backbone {self.name}: NaN or infinity in its features, first for {picture}; mend it")
+            raise BackboneError(f"backbone {self.name}: NaN or infinity in its features, first for {picture}; fix it")
         return rows
 
 
@@ -66,7 +66,7 @@ def encoded(backbone: Backbone, inputs: NDArray[Any], dim: int | None = None) ->
     kind = str(rows.dtype).removeprefix("torch.")
     raise BackboneError(
         f"backbone {backbone.name}: expected features of shape {wanted} for a batch of {len(inputs)}, got {kind} of "
-        f"shape {shape}; return one row of real numbers a picture"
+        f"shape {shape}; return one row of real numbers per picture"
     )
 
 
@@ -211,7 +211,7 @@ def _probed(bare: OwnBackbone) -> NDArray[np.float32]:
             problem = problem or error
         else:
             if first_odd(rows) is not None:
-                raise BackboneError(f"backbone {bare.name}: NaN or infinity in its features of noise; mend it")
+                raise BackboneError(f"backbone {bare.name}: NaN or infinity in its features of noise; fix it")
             return rows
     assert problem is not None
     raise problem

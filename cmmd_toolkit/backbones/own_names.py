@@ -54,7 +54,7 @@ class Own:
         except BaseException as error:
             raise BackboneError(
                 f"backbone {self.name}: {self.place} cannot be loaded ({type(error).__name__}: {first_line(error)}); "
-                "mend or uninstall that package"
+                "fix or uninstall that package"
             ) from error
 
 
@@ -92,13 +92,13 @@ def own_named(item: Any) -> Own | None:
         from .own import is_ours
 
         if item.name.split(":")[0] in SPECS and not is_ours(item):
-            raise ArgumentError(f"backbone: {item.name} is the name of one that comes with the package; take another")
+            raise ArgumentError(f"backbone: {item.name} is the name of a backbone of this package; use another")
         return Own(item.name, "Backbone", item)
     if not callable(item):
         return None
     name = getattr(item, "__name__", type(item).__name__).strip("<>")
     if name in SPECS:
-        raise ArgumentError(f"backbone: {name} is the name of one that comes with the package; rename the function")
+        raise ArgumentError(f"backbone: {name} is the name of a backbone of this package; rename the function")
     return Own(name, name, item)
 
 
@@ -156,7 +156,7 @@ def _executed(file: Path) -> Any:
         raise
     except BaseException as error:
         del sys.modules[name]
-        raise BackboneError(f"{file}: cannot be run ({type(error).__name__}: {first_line(error)}); mend it") from error
+        raise BackboneError(f"{file}: cannot be run ({type(error).__name__}: {first_line(error)}); fix it") from error
     _check_neighbours(file, content)
     return module
 
@@ -168,7 +168,7 @@ def _check_neighbours(file: Path, content: bytes) -> None:
         loaded = getattr(sys.modules.get(name), "__file__", None)
         if beside and loaded and not any(path.samefile(loaded) for path in beside):
             raise BackboneError(
-                f"{file}: imports {name}, and {loaded} was taken in place of the one beside it; rename one of them"
+                f"{file}: imports {name}, but {loaded} was loaded instead of the one beside it; rename one"
             )
 
 

@@ -28,7 +28,7 @@ def check_usable(precision: Precision, device: str) -> None:
         return
     kind = device.split(":")[0]
     if precision == "fp16" and kind == "cpu":
-        raise ArgumentError("precision: fp16 runs on GPUs only, and this is a CPU; take bf16 or fp32")
+        raise ArgumentError("precision: fp16 runs on GPUs only, and this is a CPU; use bf16 or fp32")
     import torch
 
     try:
@@ -39,7 +39,7 @@ def check_usable(precision: Precision, device: str) -> None:
     except RuntimeError as error:
         reason = first_line(error)
     if reason:
-        raise ArgumentError(f"precision: {precision} is not usable on {device} ({reason}); take fp32")
+        raise ArgumentError(f"precision: {precision} is not usable on {device} ({reason}); use fp32")
 
 
 def remarks_on(precision: Precision, device: str) -> tuple[str, ...]:
@@ -51,7 +51,7 @@ def remarks_on(precision: Precision, device: str) -> tuple[str, ...]:
     capabilities: Any = getattr(torch.cpu, "get_capabilities", dict)()  # of torch 2.11 and later
     if not capabilities.get("avx2") or any(capabilities.get(name) for name in _CPU_INSTRUCTIONS):
         return ()
-    return ("bf16: this CPU has no instructions for it and takes longer than in fp32; take fp32 here",)
+    return ("bf16: this CPU has no instructions for it and takes longer than in fp32; use fp32 here",)
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def cache(context: click.Context, store: str | None) -> None:
     context.obj = folder
 
 
-@cache.command(name="list", short_help="What is stored.", epilog=examples("cmmd cache list"))
+@cache.command(name="list", short_help="List what is stored.", epilog=examples("cmmd cache list"))
 @click.pass_obj
 def list_(folder: Path) -> int:
     """One line per network: pictures, size, and when it was last used."""
@@ -77,8 +77,8 @@ def check(folder: Path) -> int:
     return 0
 
 
-@cache.command(short_help="Remove what was used longest ago.", epilog=examples("cmmd cache trim --to 2GB"))
-@click.option("--to", "limit", required=True, metavar="SIZE", help="Bytes that may stay, e.g. 500MB, 2GB, 0.")
+@cache.command(short_help="Remove the least recently used features.", epilog=examples("cmmd cache trim --to 2GB"))
+@click.option("--to", "limit", required=True, metavar="SIZE", help="Size to trim to, e.g. 500MB, 2GB, 0.")
 @click.pass_obj
 def trim(folder: Path, limit: str) -> int:
     """Remove damaged tables, then those that were used longest ago, until the rest is at most SIZE."""

@@ -22,7 +22,7 @@ from .page import html_option, page_from
 
 
 @click.command(
-    short_help="Which pictures make the distance.",
+    short_help="Show which pictures cause the distance.",
     epilog=examples(
         "cmmd explain real/ fake/ --backbone mini",
         "cmmd explain real/ fake/ --top 32 --sheet explain.png --csv pictures.csv",
@@ -45,15 +45,15 @@ from .page import html_option, page_from
 @output_options
 @html_option
 def explain(reference: str, generated: tuple[str, ...], sheet_file: str | None, **given: Any) -> int:
-    """Say which pictures make the squared MMD of GENERATED to REFERENCE, or the difference of two GENERATED sets.
+    """Show which pictures cause the squared MMD of GENERATED to REFERENCE, or the difference of two GENERATED sets.
 
     Three lists for each backbone: over-represented generated pictures (far from the reference, crowded by generated
     ones) and under-represented reference pictures (where generated ones are rare), by the witness function of MMD;
-    and strays, the generated pictures farthest from every reference one, of which MMD hardly sees a few. Modes are
-    kinds of pictures whose shares differ, found on one half of the pictures and counted on the other.
+    and strays, the generated pictures farthest from every reference one, too few for MMD to notice. Modes are kinds of
+    pictures whose shares differ, found on one half of the pictures and counted on the other.
 
-    Of two GENERATED sets: the pictures without which each would be closest to the reference, and the reference pictures
-    that one covers more than the other.
+    With two GENERATED sets: the pictures in each whose removal would bring it closest to the reference, and the
+    reference pictures that one covers better than the other.
     """
     if len(generated) > 2:
         raise ArgumentError(f"expected one or two generated sets, got {len(generated)}; name two of them")

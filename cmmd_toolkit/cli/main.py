@@ -114,11 +114,11 @@ def compare(reference: str, generated: tuple[str, ...], **given: Any) -> int:
     """Score GENERATED sets against REFERENCE.
 
     A set is a folder, a .zip or archive.zip:inner/folder, a .tar or .tar.gz or several ('train-{000..099}.tar'), a
-    .parquet or file.parquet:column, a .txt with a path a line, an .npy or .npz batch of uint8 images, any of these at
-    s3://, gs://, hf:// or https://, a file of `cmmd embed`, or an .npy of features (floats, N x D); statistics may
-    also be a pytorch-fid .npz (docs/inputs.md). The table says of each metric whether lower or higher is better.
-    --fail-above and --fail-below look at the value as printed, with :corrected at the value without bias; with
-    several backbones they name one (mini:mmd=0.02). Exit codes: 0 done, 1 beyond --fail-above or --fail-below, 2 bad
+    .parquet or file.parquet:column, a .txt with one path per line, an .npy or .npz batch of uint8 images, any of these
+    at s3://, gs://, hf:// or https://, a file of `cmmd embed`, or an .npy of features (floats, N x D); statistics may
+    also be a pytorch-fid .npz (docs/inputs.md). The table says for each metric whether lower or higher is better.
+    --fail-above and --fail-below test the value as printed, or with :corrected the value without bias; with
+    several backbones, name one (mini:mmd=0.02). Exit codes: 0 done, 1 beyond --fail-above or --fail-below, 2 bad
     input, 130 interrupted.
     """
     computed = given["metric"], given["test"]
@@ -202,7 +202,7 @@ def _precision_lines(features: "FeatureSet") -> list[str]:
     for backbone, own in features.items():
         if (found := own.provenance.get("precision_change")) is not None:
             share = number_text(100 * found["share_of_spread"], significant=2)
-            moved = f"{own.provenance['precision']} instead of fp32 on {backbone} moves features by {share} %"
+            moved = f"{own.provenance['precision']} instead of fp32 on {backbone} changes features by {share} %"
             lines.append(f"{moved} of their spread, for {found['pictures']} pictures")
     return lines
 

@@ -64,10 +64,10 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--precision",
             ["fp32", "bf16", "fp16"],
             default="fp32",
-            help="Of the products in the networks; the report says what bf16 and fp16 change in the score.",
+            help="Precision of the products in the networks; the report says how bf16 and fp16 change the score.",
         ),
         whole("--max-images", metavar="N", help="Use a random subset of N pictures per set."),
-        whole("--seed", default=0, metavar="S", help="Seed of every draw."),
+        whole("--seed", default=0, metavar="S", help="Seed of all random draws."),
         text(
             "--recipe",
             metavar="NAME",
@@ -78,18 +78,18 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--on-error",
             ["fail", "skip"],
             default="fail",
-            help="At an unusable picture: stop, or leave it out and list it in the report.",
+            help="At an unusable picture: stop, or skip it and list it in the report.",
         ),
         whole(
             "--max-pixels",
             default=_MAX_PIXELS,
             metavar="N",
-            help="Refuse a picture of more pixels (rows times columns) before it is decoded.",
+            help="Refuse a picture with more pixels (rows times columns) before it is decoded.",
         ),
         text(
             "--store", metavar="DIR", type=FILE, help="Folder that keeps features. [default: the user's cache folder]"
         ),
-        flag("--no-store", help="Compute every feature anew and keep none."),
+        flag("--no-store", help="Compute every feature again and store none."),
         text("--recursive/--no-recursive", default=True, help="Search folders recursively."),
     )
 
@@ -108,9 +108,9 @@ def mmd_method_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--mmd-method",
             ["exact", "random-features"],
             default="exact",
-            help="MMD over every pair, or by random Fourier features: linear time, with an error of their own.",
+            help="MMD over every pair, or by random Fourier features: linear time, with an added error.",
         ),
-        whole("--mmd-frequencies", metavar="L", help="Of random-features. [default: 4096]"),
+        whole("--mmd-frequencies", metavar="L", help="Number of frequencies of random-features. [default: 4096]"),
     )
 
 
@@ -153,7 +153,9 @@ def parse_store(given: dict[str, Any]) -> None:
     """--store DIR, or --no-store."""
     if given.pop("no_store"):
         if given["store"] is not None:
-            raise ArgumentError("--no-store: keeps no features, and --store names a folder for them; give one of both")
+            raise ArgumentError(
+                "--no-store: cannot be combined with --store, which names a folder for features; use one"
+            )
         given["store"] = False
 
 

@@ -35,8 +35,8 @@ NOT_SO = 1
 )
 @click.argument("reference", type=FILE)
 @click.argument("generated", nargs=-1, required=True, type=FILE)
-@text("--metric", default="mmd", metavar="NAME", help="What is ranked: mmd (cmmd) or fd (fid).")
-@flag("--paired", help="Pictures of the same name were made from the same seed in every set.")
+@text("--metric", default="mmd", metavar="NAME", help="Metric to rank by: mmd (cmmd) or fd (fid).")
+@flag("--paired", help="Pictures with the same name were made from the same seed in every set.")
 @number("--alpha", default=0.05, help="Significance level of the groups.")
 @bandwidth_option()
 @network_options
@@ -52,10 +52,10 @@ NOT_SO = 1
 def rank(reference: str, generated: tuple[str, ...], fail_unless: tuple[str, ...], **given: Any) -> int:
     """Put the GENERATED sets in order of their distance to REFERENCE.
 
-    Each has an interval; sets that share a letter cannot be told apart; neighbours have the p-value of the relative
-    test, corrected for the number of pairs (--json and --html have all pairs). Several backbones also have an order of
-    their average, and a test of what holds on every one of them. Exit codes: 0 done, 1 not as --fail-unless says, 2 bad
-    input.
+    Each set has an interval, and the p-value of the relative test against the next set, corrected for the number of
+    pairs (--json and --html have all pairs). Sets that share a letter cannot be told apart. With several backbones
+    there is also an order by their average, and a test of what holds on every one of them. Exit codes: 0 done, 1
+    --fail-unless does not hold, 2 bad input.
     """
     wanted = [_parse_order(text, generated) for text in fail_unless]
     parse_shared(given)
@@ -83,7 +83,7 @@ def _parse_order(text: str, generated: tuple[str, ...]) -> tuple[str, str]:
 
 
 @click.command(
-    short_help="How many pictures detect a difference of a given size.",
+    short_help="Estimate how many pictures detect a difference of a given size.",
     epilog=examples(
         "cmmd plan real/ a/ --difference 10%    # two models like a/",
         "cmmd plan real/ a/ b/                  # these two models",
@@ -97,23 +97,23 @@ def _parse_order(text: str, generated: tuple[str, ...]) -> tuple[str, str]:
     "differences",
     multiple=True,
     metavar="D",
-    help="Repeatable: a number, or a share such as 10% of the distance (with two sets of their difference). "
-    "[default: 50%, 20%, 10%, 5%; with two sets first what they show]",
+    help="Repeatable: a number, or a share such as 10% of the distance (with two sets, of their difference). "
+    "[default: 50%, 20%, 10%, 5%; with two sets, first the observed difference]",
 )
-@number("--power", default=0.8, help="The chance to detect it.")
+@number("--power", default=0.8, help="Probability of detecting the difference.")
 @number("--alpha", default=0.05, help="Level of the two-sided test.")
 @text("--metric", metavar="NAME", help="mmd (cmmd) or fd (fid). [default: mmd; for a report, all in it]")
-@flag("--paired", help="With two sets: pictures of the same name were made from the same seed.")
+@flag("--paired", help="With two sets: pictures with the same name were made from the same seed.")
 @bandwidth_option()
 @network_options
 @picture_options
 @output_options
 @html_option
 def plan(pilot: str, generated: tuple[str, ...], **given: Any) -> int:
-    """How many pictures a generated set needs.
+    """Estimate how many pictures a generated set needs.
 
-    PILOT is the reference, beside one generated set (two models like it) or two (these two models); or, alone, a
-    report of `cmmd compare --json`.
+    PILOT is the reference, followed by one generated set (to plan for two models like it) or two (to plan for these
+    two); or PILOT alone is a report of `cmmd compare --json`.
     """
     parse_shared(given)
     outputs = Outputs.taken_from(given)

@@ -46,7 +46,7 @@ _SECONDS = _Seconds(min=0)
 
 
 @click.command(
-    short_help="Score a run's samples as they appear; alarms.",
+    short_help="Score a run's samples as they appear, with alarms.",
     epilog=examples(
         "cmmd watch real/ looks/ --backbone mini",
         "cmmd watch real/ looks/ --backbone clip --stop-when worse  # code 1",
@@ -55,26 +55,26 @@ _SECONDS = _Seconds(min=0)
 )
 @click.argument("reference", type=FILE)
 @click.argument("folder", metavar="RUN_FOLDER", type=FILE)
-@flag("--once", help="Score what is there, taken as finished, and end.")
-@text("--every", type=_SECONDS, default=30.0, metavar="SECONDS", help="Between two visits.")
+@flag("--once", help="Score what is there, treated as finished, then exit.")
+@text("--every", type=_SECONDS, default=30.0, metavar="SECONDS", help="Time between two checks of the folder.")
 @text(
     "--settle",
     type=_SECONDS,
     default=20.0,
     metavar="SECONDS",
-    help="Samples are finished when nothing in them has changed for so long.",
+    help="Samples are finished when nothing in them has changed for this long.",
 )
-@text("--idle", type=_SECONDS, metavar="SECONDS", help="End when nothing new came for so long.")
-@choice("--stop-when", [WORSE], help="End at an alarm, with exit code 1.")
+@text("--idle", type=_SECONDS, metavar="SECONDS", help="Exit when nothing new has come for this long.")
+@choice("--stop-when", [WORSE], help="Exit at an alarm, with exit code 1.")
 @number("--alpha", default=0.05, help="The chance of any false alarm, over all looks.")
 @text(
     "--json",
     "json_file",
     metavar="FILE",
     type=FILE,
-    help="The record, from which a later watch goes on. [default: RUN_FOLDER/cmmd-watch.json]",
+    help="The record, from which a later watch resumes. [default: RUN_FOLDER/cmmd-watch.json]",
 )
-@text("--html", "html_file", metavar="FILE.html", type=FILE, help="Write a page anew after each look.")
+@text("--html", "html_file", metavar="FILE.html", type=FILE, help="Update a page after each look.")
 @text("--tensorboard", metavar="DIR", type=FILE, help="Write curves for TensorBoard.")
 @bandwidth_option()
 @network_options
@@ -82,12 +82,12 @@ _SECONDS = _Seconds(min=0)
 def watch(reference: str, folder: str, **given: Any) -> int:
     """Score the sets of samples in RUN_FOLDER against REFERENCE as they appear, and say when they get worse.
 
-    A look is a folder that holds pictures, or a .zip, .tar, .npz, .npy or .parquet; the last number in its name is its
-    step. Each is compared with the lowest squared MMD before it, by a test that may be asked at every look: the chance
-    that any look of the run is called worse than an earlier one, and is not, is at most --alpha (docs/watching.md). A
-    look takes 20 pictures at least, and 100 or more to show much. Of a run of dit-gen train --keep-evaluations the
-    samples of its scores are taken. Exit codes: 0 the run is over (--once, --idle), 1 worse (--stop-when), 2 bad input,
-    130 interrupted; the record is whole at any time, and the same command goes on from it.
+    A look is one set of samples: a folder of pictures, or a .zip, .tar, .npz, .npy or .parquet; the last number in its
+    name is its step. Each look is compared with the one with the lowest squared MMD before it, by a test that may be
+    repeated: the chance that any look of the run is falsely called worse than an earlier one is at most --alpha
+    (docs/watching.md). A look needs at least 20 pictures, and 100 or more for useful power. RUN_FOLDER may also be a
+    run of dit-gen train --keep-evaluations. Exit codes: 0 the watch is over (--once, --idle), 1 worse (--stop-when),
+    2 bad input, 130 interrupted; the record is complete at any time, and the same command resumes from it.
     """
     parse_shared(given)
     ways = {name: given.pop(name) for name in ("once", "every", "idle")}
@@ -179,7 +179,7 @@ def _told(watched: "FolderWatch", live: bool, alarmed: bool, warned: set[str]) -
         click.echo(in_lines(f"warning: {warning}" for warning in left), nl=False, err=True)
     if waiting:
         sets, them = ("1 set of samples was", "it") if waiting == 1 else (f"{waiting} sets of samples were", "them")
-        say([f"{sets} not finished; the same command goes on with {them}"])
+        say([f"{sets} not finished; the same command resumes with {them}"])
     if alarmed and record is not None and record.alarm is not None:
         say([f"{record.alarm.name} is worse than {record.alarm.best}"])
     return WORSE_CODE if alarmed else 0

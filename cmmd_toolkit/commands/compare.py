@@ -50,7 +50,7 @@ def compare(
             features or statistics, an .npy of features (floats, N x D), a data set of `datasets`, uint8 images
             (N, 3, H, W), an iterable of pictures, features (N, D) as `Features`, array or tensor, `FeatureSet` or
             `GaussianStatistics`.
-        generated: the same, a list of such sets (those without a name are called "generated 1", ... by their place), or
+        generated: the same, a list of such sets (those without a name are called "generated 1", ... by position), or
             a mapping from names to such sets. The reference is embedded once.
         metric: one or several names (`sets.metric_names.METRICS`): "fd" ("fid" on Inception), "mmd" ("cmmd"
             on CLIP, SigLIP, ALIGN and OpenCLIP), "p-value", "kd" ("kid" on Inception), "precision", "recall",
@@ -59,34 +59,34 @@ def compare(
             Default: "fd" and "mmd", or the recipe's.
         bandwidth: of the MMD kernel: a number > 0, "median" (of the reference; the default) or "median-pooled".
         mmd_method: "exact" (every pair) or "random-features" (random Fourier features: time linear in the number of
-            pictures; their own error is in standard error and interval, see `squared_mmd`). An exact one of more than
-            10^12 multiplications warns (CostWarning) of what it takes.
-        mmd_frequencies: how many of random-features, 100 to 100,000; None is 4,096.
+            pictures; standard error and interval include their error, see `squared_mmd`). An exact MMD of more than
+            10^12 multiplications warns (CostWarning) how long it takes.
+        mmd_frequencies: number of frequencies of random-features, 100 to 100,000; None is 4,096.
         test: "joint" for one exact test of "do they differ at all?" over all backbones and many widths of kernel, with
             the answer in words (`joint_test`); of the whole sets, up to 10,000 pictures of both. P-values of several
             generated sets are corrected for their number (Holm).
         per_class: also score the pictures of each class folder (the first folder of their names) by themselves.
         limits: checked against the backbones of this run before a picture is read; see `Limit.failures`.
-        exhibit: keep what `Report.save_html` shows besides numbers: a draw of the pictures, maps, and the pictures that
-            drive the distance (squared MMD, of at most 4,000 pictures a set).
+        exhibit: keep what `Report.save_html` shows besides numbers: a sample of the pictures, maps, and those that
+            drive the distance (squared MMD, of at most 4,000 pictures per set).
         backbone: one or several (see `cmmd backbones`): a name, an entry point of a package, "path/to/file.py:name", a
             function of uint8 pictures (B, 3, H, W) that returns features (B, D), an `nn.Module`, or a `Backbone`; see
             docs/own.md. Default: what stored features were made with, else the recipe's, else "clip".
         weights, model: local weights or a published model id, one value, or a mapping from backbone names.
         dims: Inception's feature dimensions: 64, 192, 768 or 2048.
         recipe: "google-cmmd", "pytorch-fid", "clean-fid", "torch-fidelity" or "torchmetrics"; None for ours.
-        batch_size, workers: pictures a batch, decoding threads.
+        batch_size, workers: pictures per batch, decoding threads.
         device: of the networks and of the sums over pairs (`kernels_on`): "auto", "cpu", "cuda", ...
         precision: of the products in the networks: "fp32", "bf16" or, on a GPU, "fp16". Other than fp32, up to 256
-            pictures a side are also embedded in fp32, and the warnings say what the precision changes in the score. No
-            recipe but the default has another than fp32.
+            pictures per side are also embedded in fp32, and the warnings say how the precision changes the score.
+            Recipes other than the default need fp32.
         max_images, seed: score a seeded random subset of each set. The seed also draws the directions of "sw" and the
             subsets of "fd-infinity"; "mind", "is" and a recipe's subsets keep the seeds of their definitions.
         recursive: search folders recursively.
         on_error: "fail" at the first unusable picture, or "skip" and list them in the report.
         max_pixels: a picture with more (rows times columns) is unusable; known from its header, before it is decoded.
         store: folder that keeps features, so that a picture is embedded once; None for CMMD_STORE or the user's cache
-            folder, False for none. Features are found by the picture's content and by everything that decides them.
+            folder, False for none. They are found by the picture's content and all else that determines them.
         progress: called with (set name, number of pictures or None), returns a context manager that yields
             a function to be called with each number of finished pictures.
         command: recorded in the provenance.

@@ -37,8 +37,8 @@ def contrast(
 
         D = MMD^2(reference, first) - MMD^2(reference, second)
 
-    Four lists: the pictures of each generated set without which it would be closest to the reference, and the
-    reference pictures that one set covers more than the other (by the mean kernel to each).
+    Four lists: the pictures of each generated set whose removal would bring it closest to the reference, and the
+    reference pictures that one set covers better than the other (by the mean kernel to each).
 
     Args:
         reference, first, second: as `compare`, one set each, and no mean and covariance.
@@ -49,7 +49,7 @@ def contrast(
         Contrast, with one section for each backbone.
 
     Raises:
-        CmmdError: as `explain`; "median-pooled", which gives each set a ruler of its own.
+        CmmdError: as `explain`; "median-pooled", which gives each set a different bandwidth.
     """
     top = whole_number(top, "top", 1)
     if bandwidth is not None:

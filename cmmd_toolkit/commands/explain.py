@@ -38,20 +38,20 @@ def explain(
     exhibit: bool = False,
     **options: Unpack[RunOptions],
 ) -> Explanation:
-    """Say which pictures make the squared MMD between a generated set and a reference set.
+    """Show which pictures cause the squared MMD between a generated set and a reference set.
 
         f(z) = mean_i k(x_i, z) - mean_j k(y_j, z)
 
     The generated pictures with the lowest f are listed, and the reference pictures with the highest. The squared MMD
     is unbiased and unscaled, whatever the recipe: then it is the mean of f over the reference minus its mean over the
-    generated set. Pictures unlike any real one have a low f only where there are many alike: one of them has f near
-    zero, and MMD does not see it. Therefore a third list has the generated pictures farthest from every real one.
+    generated set. A picture unlike any real one has a low f only if there are many like it: a single one has f
+    near zero, and MMD does not detect it. So a third list has the generated pictures farthest from every real one.
 
     Args:
         reference, generated: as `compare`, but one generated set, and no mean and covariance.
-        top: pictures a list, at least 1; all of a smaller set.
+        top: pictures per list, at least 1; all of a smaller set.
         modes: how many kinds of pictures to look for whose shares in the two sets differ, 0 for none; None is 4 where
-            both sets have 100 pictures. Half of the pictures find them, the others are counted (`inference.modes`).
+            both sets have 100 pictures. Half of the pictures are used to find them, the others to count them.
         bandwidth: of the kernel: a number > 0, "median" (of the reference; the default) or "median-pooled".
         exhibit: as `compare`.
         recipe: one that defines an MMD; it fixes the network, decoding, normalisation and bandwidth.
@@ -85,7 +85,7 @@ def check_explainable(sets: OpenedSets) -> None:
     """Refuse what has no witness function."""
     if "mmd" not in sets.recipe.metrics:
         raise ArgumentError(
-            f"recipe: expected one that defines an MMD, got {sets.recipe.name}; take google-cmmd or none"
+            f"recipe: expected one that defines an MMD, got {sets.recipe.name}; use google-cmmd or none"
         )
     check_rows(sets.sides, "an explanation")
 

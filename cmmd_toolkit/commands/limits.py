@@ -47,8 +47,8 @@ class Limit:
         if self.backbone is None and self.metric != _JOINT and len(set(names)) > 1:
             corrected = f":{_CORRECTED}" if self.corrected else ""
             raise ArgumentError(
-                f"{self}: this run has several backbones ({known}), each with a scale of its own; name the one that "
-                f"is meant: {self.option} {names[0]}:{self.metric}{corrected}={plain(self.value)}"
+                f"{self}: this run has several backbones ({known}), each with its own scale; name one of "
+                f"them: {self.option} {names[0]}:{self.metric}{corrected}={plain(self.value)}"
             )
         if self.backbone is not None and self.backbone not in names:
             raise ArgumentError(f"{self}: {self.backbone} is not among the backbones of this run ({known})")
@@ -87,7 +87,7 @@ class Limit:
         if result.corrected is None:
             reason = "" if result.no_error_reason is None else f": {result.no_error_reason}"
             raise ArgumentError(
-                f"{self}: of {result.generated} {result.metric} on {result.backbone} is not known without bias{reason}"
+                f"{self}: {result.metric} on {result.backbone} is not known without bias for {result.generated}{reason}"
             )
         return result.corrected
 
@@ -148,19 +148,19 @@ def _check_direction(option: str, text: str, name: str, corrected: bool, limit: 
     if spec.is_test:
         _check_test(option, text, name, corrected, limit)
     elif spec.higher_is_better != (option == BELOW):
-        raise ArgumentError(f"{option} {text}: of {name} {spec.reading.words}; take {other} {text}")
+        raise ArgumentError(f"{option} {text}: for {name}, {spec.reading.words}; use {other} {text}")
 
 
 def _check_test(option: str, text: str, name: str, corrected: bool, limit: float) -> None:
     if corrected:
-        raise ArgumentError(f"{option} {text}: {name} is the outcome of a test, which has no bias")
+        raise ArgumentError(f"{option} {text}: {name} is the result of a test, which has no bias")
     if option == ABOVE:
         raise ArgumentError(
-            f"{option} {text}: {name} is a test and no score: a large one shows no difference, which is no fault; "
-            f"to fail when the sets differ, take {BELOW} {name}=0.05"
+            f"{option} {text}: {name} is a test, not a score: a large one shows no difference, which is not a fault; "
+            f"to fail when the sets differ, use {BELOW} {name}=0.05"
         )
     if not 0 < limit <= 1:
-        raise ArgumentError(f"{option} {text}: a p-value is between 0 and 1; take {BELOW} {name}=0.05")
+        raise ArgumentError(f"{option} {text}: a p-value is between 0 and 1; use {BELOW} {name}=0.05")
 
 
 def _number(name: str) -> str:

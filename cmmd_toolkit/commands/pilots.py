@@ -24,7 +24,7 @@ from .rank import frechet_scores, mmd_scores
 _SHARES = (0.5, 0.2, 0.1, 0.05)
 _MOST_PICTURES = 2**53
 _AS_NUMBER = "give `differences` as a number"
-_ROUGHER = "from a report, which is rougher than from the pictures themselves"
+_ROUGHER = "from a report, which is less precise than from the pictures themselves"
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _shares(value: float) -> tuple[tuple[float, str], ...]:
 def _doubt_of_one(value: float, interval: Sequence[float] | None) -> str:
     """Of the distance of one set, of which there is no share where it is not above zero."""
     if value <= 0 and interval is None:
-        return f"the value is {number_text(value)} and no distance, so no share of it means anything; {_AS_NUMBER}"
+        return f"the value {number_text(value)} is not above zero, so a share of it means nothing; {_AS_NUMBER}"
     return _doubt(interval, "the distance")
 
 
@@ -86,7 +86,7 @@ def _doubt(interval: Sequence[float] | None, what: str) -> str:
     low, high = (number_text(end, significant=2) for end in interval)
     example = number_text(max(map(abs, interval)), significant=1)
     return (
-        f"{what} may be zero (95 % interval {low} to {high}), and then shares of it mean nothing; "
+        f"{what} may be zero (95 % interval {low} to {high}), so shares of it mean nothing; "
         f"{_AS_NUMBER}, such as {example}"
     )
 

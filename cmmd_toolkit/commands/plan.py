@@ -41,11 +41,11 @@ def plan(
     alpha: float = 0.05,
     **options: Unpack[RunOptions],
 ) -> Plan:
-    """How many pictures a generated set needs so that a difference of a given size is found.
+    """How many pictures a generated set needs to detect a difference of a given size.
 
-    One set stands for two models, one as far as it and one farther. What they need depends on whether both fail in the
-    same way: each number is given for both cases (`Size`). A difference that a pilot happened to show is too large on
-    average (the winner's curse), so the plan for two sets is for the end of its interval that is nearer to zero.
+    One generated set stands for two models, one as far as it and one farther. The number depends on whether both fail
+    in the same way, so it is given for both cases (`Size`). The observed difference of a pilot is too large on average
+    (the winner's curse), so the plan for two sets is for the end of its interval that is nearer to zero.
 
     Args:
         pilot: the reference set; or, alone, a report of `compare` with standard errors, itself or its JSON file.
@@ -53,7 +53,7 @@ def plan(
         differences: a number (0.01), or a share ("10%") of the pilot's distance, with two sets of their difference.
             Default: from 50 % down to 5 %; with two sets the nearer end of the interval of their difference, and the
             difference they show, without shares where it may be zero.
-        power, alpha: chance to find it, level of the two-sided relative test.
+        power, alpha: probability of detecting the difference, level of the two-sided relative test.
         metric: "mmd" (default) or "fd", on their networks also "cmmd" and "fid"; of a report, the results to look at
             (default: all).
         bandwidth: of the MMD kernel, as `rank`.

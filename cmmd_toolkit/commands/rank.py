@@ -56,8 +56,8 @@ def rank(
         reference, generated: as `compare`; two generated sets or more.
         metric: "mmd" (the default; unbiased and unscaled whatever the recipe, bandwidth of the reference) or "fd"; on
             their networks also "cmmd" and "fid", the same numbers.
-        bandwidth: of the kernel, a number or "median" of the reference, one ruler for all.
-        paired: pictures of equal names (equal places, where there are no names) were made from one seed.
+        bandwidth: of the kernel, a number or "median" of the reference, the same for all sets.
+        paired: pictures with equal names (equal positions, where there are no names) were made from one seed.
         alpha: level of the groups, after Holm's correction over all pairs of a backbone.
         exhibit: as `compare`.
         others: as `compare`.
@@ -132,7 +132,7 @@ def _check_pairing(sets: EmbeddedSets) -> None:
         names = side.picture_names()
         if len(wanted) != len(names):
             counts = f"has {len(names)} pictures and {first.label} has {len(wanted)}"
-            raise InputError(f"{side.label}: {counts}, so they are no pairs; leave out `paired`")
+            raise InputError(f"{side.label}: {counts}, so they cannot be paired; leave out `paired`")
         for here, there in zip(names, wanted, strict=True):
             if here != there:
                 raise InputError(

@@ -14,11 +14,11 @@ from ..report.watching import FIRST, Look, LookScore, Watching, best_of, step_of
 
 
 class Watch:
-    """A run that is looked at again and again: is it worse than it was?
+    """Watches a training run: is it worse than it was at its best?
 
     Each look is scored against the reference by squared MMD (unbiased, Gaussian kernel) and compared with the best look
-    before it. The chance that any look of the run is called worse than an earlier one, and is not, is at most `alpha`,
-    however many looks there are and whatever they share (docs/watching.md says what that rests on).
+    before it. The chance that any look of the run is falsely called worse than an earlier one is at most `alpha`,
+    however many looks there are and whatever they share (docs/watching.md says why).
 
     Args:
         reference: features (N, D) as array, tensor or `Features`, or a mapping from backbones to them; 20 rows or more.
@@ -46,7 +46,7 @@ class Watch:
 
         Args:
             samples: features (M, D) of the same backbone, or a mapping from the same backbones; 20 rows or more.
-                Make them from the same seeds each time, in the same order, where you can: the noise that seeds share
+                If you can, make them from the same seeds each time, in the same order: the noise that seeds share
                 cancels.
             name: of the checkpoint; "look 3" without one. The last number in it is its step.
 
@@ -64,7 +64,7 @@ class Watch:
             )
         name = f"look {self._looks.count + 1}" if name is None else text(name, "name")
         if any(look.name == name for look in self._seen):
-            raise ArgumentError(f"name: {name} was scored already; give each look a name of its own")
+            raise ArgumentError(f"name: {name} was already scored; give each look a different name")
         scores = [ruler.score(given[backbone], name) for backbone, ruler in self._rulers.items()]
         _check_counts(
             {own: score.estimate.n_generated or 0 for own, score in zip(self._rulers, scores, strict=True)}, name
@@ -131,5 +131,5 @@ def _check_counts(counts: Mapping[str, int], name: str) -> None:
     """As many pictures as watching takes, and the same under every backbone."""
     least = min(counts.values())
     if least < LEAST_ROWS:
-        raise ArgumentError(f"{name}: watching takes at least {LEAST_ROWS} pictures a side, got {least}")
+        raise ArgumentError(f"{name}: watching needs at least {LEAST_ROWS} pictures per side, got {least}")
     check_same_pictures(counts, name)

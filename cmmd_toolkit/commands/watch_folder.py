@@ -172,7 +172,7 @@ class FolderWatch:
         assert self._before is not None
         file = self._best_file(self._before)
         if not file.exists():
-            raise InputError(f"{file}: is gone, and with it the features of the best look; begin another record")
+            raise InputError(f"{file}: is gone, and with it the features of the best look; start another record")
         kept = FeatureSet.load(file)
         return {name: embedded.recipe.mmd_rows(kept[name]) for name in embedded.backbones}
 
@@ -202,11 +202,11 @@ class FolderWatch:
         if record.alpha != self.alpha:
             raise InputError(
                 f"{self.file}: is the record of a run at alpha {record.alpha}, not {self.alpha}; the level of a run is "
-                "fixed before its first look: give the same, or name another file"
+                "fixed before its first look: use the same, or name another file"
             )
         size = self._side.size if self.run.on_error == "fail" else None  # else some may be left out
         if record.looks and size is not None:
-            _check_one(self.file, "size of the reference", record.n_reference, size)
+            _check_one(self.file, "reference sizes", record.n_reference, size)
         return record
 
     def _warn(self, embedded: EmbeddedSets, path: Path) -> None:
@@ -236,7 +236,7 @@ def _check_same(file: Path, before: Watching, now: Watching) -> None:
     """Raise InputError where a record was made under another ruler."""
     for name, what in (
         ("backbones", "backbones"),
-        ("n_reference", "size of the reference"),
+        ("n_reference", "reference sizes"),
         ("bandwidths", "bandwidths"),
     ):
         _check_one(file, what, getattr(before, name), getattr(now, name))
@@ -245,8 +245,8 @@ def _check_same(file: Path, before: Watching, now: Watching) -> None:
 def _check_one(file: Path, what: str, was: Any, has: Any) -> None:
     if was != has:
         raise InputError(
-            f"{file}: is the record of a run with other {what}, {was} and not {has}; give the same options and "
-            "reference, or name another file"
+            f"{file}: is the record of a run started with different {what}, {was} and not {has}; use the same "
+            "options and reference, or name another file"
         )
 
 

@@ -35,7 +35,7 @@ class WatchedFolder:
 
     def __post_init__(self) -> None:
         if not self.path.is_dir():
-            reason = "is no folder" if self.path.exists() else "no such folder"
+            reason = "is not a folder" if self.path.exists() else "no such folder"
             raise InputError(f"{self.path}: {reason}; give the folder in which the folders of samples appear")
         if (self.path / "run.json").is_file() and (self.path / "checkpoints").is_dir():
             if not (self.path / _KEPT).is_dir():

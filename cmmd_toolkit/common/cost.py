@@ -2,7 +2,7 @@
 
 
 class CostWarning(UserWarning):
-    """A computation that was asked for takes very long, and another one would not."""
+    """The requested computation takes very long, and an alternative would not."""
 
 
 def duration_text(seconds: float) -> str:

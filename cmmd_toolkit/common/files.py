@@ -34,7 +34,7 @@ def check_exists(path: Path) -> None:
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
-        advice = "is a link to nothing; mend it" if path.is_symlink() else "no such file or folder; check the path"
+        advice = "is a link to nothing; fix it" if path.is_symlink() else "no such file or folder; check the path"
         raise InputError(f"{path}: {advice}") from error
     except (OSError, ValueError) as error:  # too long a name, a link to itself, no permission; a zero in the name
         shown, reason = str(path)[:200], getattr(error, "strerror", None) or error
@@ -45,7 +45,7 @@ def check_regular(path: Path, advice: str = "give a file") -> None:
     """Raise InputError for a folder, pipe, device or socket, or a link to one: reading it might never end."""
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
-        raise InputError(f"{path}: no regular file but {_kind(mode)}; {advice}")
+        raise InputError(f"{path}: not a regular file but {_kind(mode)}; {advice}")
 
 
 def read_regular(path: Path) -> bytes:
@@ -80,7 +80,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         yield from _passing(target) if target.exists() and not target.is_file() else _replacing(target)
     except OSError as error:
         reason = error.strerror or error
-        raise InputError(f"{target}: could not be written ({reason}); make room or choose another place") from error
+        raise InputError(f"{target}: could not be written ({reason}); free space or choose another place") from error
 
 
 def _passing(target: Path) -> Iterator[Path]:

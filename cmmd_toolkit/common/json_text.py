@@ -52,7 +52,7 @@ def checked_provenance(provenance: Any) -> dict[str, Any]:
 
 def _check_json(value: Any, place: str, depth: int) -> None:
     if depth == 0:
-        raise ArgumentError(f"{place}: expected at most {_DEEPEST} levels, got more; make the features anew")
+        raise ArgumentError(f"{place}: expected at most {_DEEPEST} levels, got more; compute the features again")
     if isinstance(value, Mapping):
         for key, item in value.items():
             if not isinstance(key, str):
@@ -62,7 +62,7 @@ def _check_json(value: Any, place: str, depth: int) -> None:
         for item in value:
             _check_json(item, place, depth - 1)
     elif isinstance(value, float) and not math.isfinite(value):
-        raise ArgumentError(f"{place}: expected a finite number, got {value}; make the features anew")
+        raise ArgumentError(f"{place}: expected a finite number, got {value}; compute the features again")
     elif isinstance(value, int) and abs(value) > _LARGEST:
         raise ArgumentError(f"{place}: expected a whole number up to {_LARGEST}, got a larger one")
     elif not (value is None or isinstance(value, (str, int, float))):

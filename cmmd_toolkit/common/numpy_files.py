@@ -32,7 +32,7 @@ def read_npy(path: Path) -> NDArray[Any]:
     """The array of an `.npy`, memory-mapped. Raises InputError when the file is longer than its header says."""
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     if array.offset + array.nbytes != path.stat().st_size:
-        raise InputError(f"{path}: holds {path.stat().st_size:,} bytes, and its header speaks of fewer; save it again")
+        raise InputError(f"{path}: holds {path.stat().st_size:,} bytes, but its header says fewer; save it again")
     return np.asarray(array)
 
 

@@ -18,7 +18,7 @@ _PICTURES = (".png", ".jpg", ".jpeg")  # what would be scored with a set's own t
 _FORMS = ("json", "csv", "markdown", "latex", "figure")
 _ABOUT = {
     "json": "Write everything as JSON; - is stdout.",
-    "csv": "Write a row for each number, every digit kept, as CSV; - is stdout.",
+    "csv": "Write a row for each number, with every digit, as CSV; - is stdout.",
     "markdown": "Write tables in Markdown; - is stdout.",
     "latex": "Write tables in LaTeX (booktabs); - is stdout.",
     "figure": "Draw it at column width: FILE.png, .svg or .pdf; - is stdout, as SVG.",

@@ -134,7 +134,7 @@ def _as_current(processes: Processes) -> Iterator[None]:
 
 @contextmanager
 def shared_work() -> Iterator[Processes]:
-    """Share what is computed inside among the processes of this launch; all of them must come here and get all results.
+    """Share what is computed inside among the processes of this launch; every process must enter, and gets all results.
 
     Started by torchrun or accelerate launch, each embeds its part of the pictures and computes its part of the kernel
     blocks; each needs the memory for all features. One process alone computes as it always does.

@@ -56,7 +56,7 @@ class RowCollector:
             reason = error.strerror or error
             raise InputError(
                 f"{folder}: rows of {self._dim} features beyond {IN_MEMORY // 2**20} MiB are kept in a temporary file "
-                f"here, which could not be written ({reason}); make room, or set TMPDIR to another folder"
+                f"here, which could not be written ({reason}); free space, or set TMPDIR to another folder"
             ) from error
         self._waiting, self._held = [], 0
 
@@ -89,6 +89,6 @@ def empty_rows(count: int, dim: int, folder: Path | None = None) -> NDArray[np.f
         except OSError as error:
             raise InputError(
                 f"{place}: {count:,} rows of {dim} features are kept in a temporary file here, for which there is no "
-                f"room ({error.strerror}); make room, or set TMPDIR to another folder"
+                f"room ({error.strerror}); free space, or set TMPDIR to another folder"
             ) from error
         return np.asarray(np.memmap(file, np.float32, "r+", shape=(count, dim)))

@@ -110,20 +110,20 @@ class Shell(click.Group):
         if isinstance(error, OSError):
             where = f"{error.filename}: " if error.filename else ""
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            room = f"; make room{self._kept()}" if full else ""
+            room = f"; free space{self._kept()}" if full else ""
             return self._line(f"{where}{error.strerror or error}{room}")
         if isinstance(error, (CmmdError, *self.errors)):
             return self._line(in_flags(str(error), self._running or self))
         if isinstance(error, MemoryError) or _is_out_of_memory(error):
             cause = f" ({str(error).splitlines()[0]})" if str(error) else ""
-            return self._line(f"not enough memory{cause}; take a smaller --batch-size{self._kept()}")
+            return self._line(f"not enough memory{cause}; use a smaller --batch-size{self._kept()}")
         return None
 
     def _line(self, message: str) -> str:
         return printable(" ".join(f"{self.program}: error: {message}".split()))
 
     def _kept(self) -> str:
-        return "; what is finished is kept" if self.resumes else ""
+        return "; finished work is kept" if self.resumes else ""
 
     def _interruption(self) -> str:
         resumed = f"{self._kept()}, and the same command resumes there" if self.resumes else ""

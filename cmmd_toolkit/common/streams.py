@@ -67,7 +67,8 @@ class _Sturdy:
         except OSError as error:
             _discard(self._stream)
             if self._name and not isinstance(error, BrokenPipeError):
-                self._failure = f"{self._name}: could not be written ({error.strerror}); make room or send it elsewhere"
+                reason = f"could not be written ({error.strerror})"
+                self._failure = f"{self._name}: {reason}; free space or redirect it elsewhere"
         if self._failure:  # again at every write: click tries one and passes over what it raises
             raise InputError(self._failure)
 

@@ -46,4 +46,4 @@ class ProcessError(CmmdError):
 
 
 class DeviceError(CmmdError):
-    """A device has too little memory for what it is to do."""
+    """A device has too little memory for the computation."""

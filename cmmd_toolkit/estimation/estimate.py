@@ -22,7 +22,7 @@ class Estimate:
         caveats: what is known to be wrong with it, in words.
         standard_error: of the value over repeated draws of both sets, None where no honest one is known.
         interval: 95 % confidence interval (low, high) of the quantity estimated, None likewise.
-        corrected: the value with its bias taken off, to which the interval belongs; the value itself where the
+        corrected: the value minus its bias, to which the interval belongs; the value itself where the
             estimator is unbiased, None where the bias is not known.
         no_error_reason: why there is no standard error or no interval, None where there are both.
 
@@ -44,8 +44,8 @@ class Estimate:
         numbers = (self.value, self.standard_error, self.corrected, *(self.interval or ()))
         if not all(math.isfinite(number) for number in numbers if number is not None):
             raise ArgumentError(
-                "the features are too large, too small or too far from zero for this metric (the result is no finite "
-                "number); rescale them, the same way on both sides"
+                "the features are too large, too small or too far from zero for this metric (the result is not "
+                "finite); rescale both sides in the same way"
             )
 
     def __repr__(self) -> str:
@@ -60,7 +60,7 @@ class Estimate:
         return self.value
 
     def times(self, factor: float, **parameters: Any) -> "Estimate":
-        """The same in units 1 / factor as large, with `parameters` added."""
+        """The same estimate times `factor`, with `parameters` added."""
         interval = None if self.interval is None else (self.interval[0] * factor, self.interval[1] * factor)
         return replace(
             self,

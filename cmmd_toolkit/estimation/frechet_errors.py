@@ -76,14 +76,14 @@ class FrechetErrors:
         """Why no interval can be given all the same, None where one can."""
         if self.effective_rows < _LEAST_EFFECTIVE:
             return (
-                f"few pictures carry most of the spread (as much as {self.effective_rows:.0f} equal ones would, and "
-                f"{_LEAST_EFFECTIVE} are the least); take more pictures, or mmd"
+                f"a few pictures account for most of the spread (equivalent to {self.effective_rows:.0f} equal ones, "
+                f"and {_LEAST_EFFECTIVE} are needed); use more pictures, or mmd"
             )
         if self.growth > _MOST_GROWTH * self.spread.standard_error:
             n, dim = min(len(self.reference), len(self.generated)), len(self.roots)
             return (
-                f"the bias of {n} pictures in {dim} feature dimensions (about {self.bias:.3g}) is known too poorly; "
-                "take more pictures or fewer dimensions"
+                f"the bias of {n} pictures in {dim} feature dimensions (about {self.bias:.3g}) cannot be estimated "
+                "well enough; use more pictures or fewer dimensions"
             )
         return None
 
@@ -108,8 +108,8 @@ def why_no_errors(reference: GaussianFit, generated: GaussianFit) -> str | None:
     if n < LEAST_ROWS or n <= dim:
         least = max(LEAST_ROWS, dim + 1)
         return (
-            f"{n} pictures for {dim} feature dimensions are too few (the least are "
-            f"{least}, better several times the dimensions)"
+            f"{n} pictures for {dim} feature dimensions are too few (at least {least} are needed, "
+            "better several times the dimensions)"
         )
     if reference.cholesky is None or generated.cholesky is None:
         return "a covariance is singular (features that repeat or never vary)"

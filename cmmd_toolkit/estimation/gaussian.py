@@ -113,7 +113,7 @@ class GaussianFit:
             return None
         return (
             f"{self.name}: {self.n} pictures for {self.mean.size} feature dimensions: the covariance is singular and "
-            "the Frechet distance is biased upwards; compare it with values of the same n only"
+            "the Frechet distance is biased upwards; compare it only with values of the same n"
         )
 
     @property

@@ -11,10 +11,10 @@ from .estimate import CONFIDENCE, Estimate
 from .ustatistics import Term, biased_value_of, distance_interval, spread_of, value_of
 
 BELOW_ZERO = (
-    "the interval would lie wholly below zero, where no distance is: these sets are not independent draws (they share, "
-    "copy or reconstruct pictures), or, once in forty comparisons of equal sets, it is chance"
+    "the interval would lie entirely below zero, which no distance can be: these sets are not independent draws (they "
+    "share, copy or reconstruct pictures), or, in one of forty comparisons of equal sets, it is chance"
 )
-COPIES = "sets hold exact copies: the interval covers both readings of them, as draws of their own and as repeats"
+COPIES = "sets hold exact copies: the interval covers both readings of them, as separate draws and as repeats"
 LEAST_ROWS = 20  # for a standard error of a kernel distance, see docs/inference.md
 
 
@@ -26,7 +26,7 @@ def distance_estimate(
     bare = Estimate(value, n, m, parameters, caveats, corrected=value)
     if least < LEAST_ROWS:
         return replace(
-            bare, no_error_reason=f"{least} pictures are too few for a standard error, which takes {LEAST_ROWS}"
+            bare, no_error_reason=f"{least} pictures are too few for a standard error, which needs {LEAST_ROWS}"
         )
     spread = spread_of(terms)
     interval = distance_interval(value, biased_value_of(terms), spread, t_quantile(least))

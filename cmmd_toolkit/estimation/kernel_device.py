@@ -19,11 +19,11 @@ _asked: ContextVar[str] = ContextVar("where kernels are summed", default=NUMPY)
 
 @contextmanager
 def kernels_on(device: str) -> Iterator[None]:
-    """Compute what looks at all pairs inside (squared MMD, kernel distances, neighbours), and covariances, on a device.
+    """Inside, sums over all pairs (squared MMD, kernel distances, neighbours) and covariances run on a device.
 
-    The rows travel there once; no block of pairs comes back. Products are of the same type as on the CPU, float32 ones
-    never in TF32, and sums are float64. MPS has no float64: only the float32 blocks of a large squared MMD are made
-    there, and summed on the CPU.
+    The rows are copied there once; no block of pairs is copied back. Products are of the same type as on the
+    CPU, float32 ones never in TF32, and sums are float64. MPS has no float64: only the float32 blocks of a large
+    squared MMD are made there, and summed on the CPU.
 
     Args:
         device: "cpu" for NumPy; "cuda", "cuda:1", "mps"; or "auto": a CUDA GPU where there is one and the work is large

@@ -21,7 +21,7 @@ class FeatureSet(Mapping[str, Features]):
     `features.items()` goes through all. What is known of the pictures is kept once, for all backbones.
 
     Attributes:
-        names: the pictures' names, empty or one a row.
+        names: the pictures' names, empty or one per row.
         record: what else was seen of the pictures, None where it is not known.
 
     Raises:
@@ -129,7 +129,7 @@ def _check_entry(backbone: Any, own: Any) -> None:
         raise ArgumentError(f"{backbone}: expected Features, got {type(own).__name__}")
     made = own.provenance.get("backbone", backbone)
     if made != backbone:
-        raise ArgumentError(f"{backbone}: these features were made with backbone {made}; call them so")
+        raise ArgumentError(f"{backbone}: these features were made with backbone {made}; use that name")
 
 
 def _are_same(record: SetRecord, other: SetRecord) -> bool:

@@ -27,12 +27,12 @@ class Features:
     Attributes:
         values: float32 (N, D), finite.
         provenance: what made them (backbone, model, weights' SHA-256, preprocessing, ...), JSON-able.
-        names: the pictures' names, empty or one a row.
+        names: the pictures' names, empty or one per row.
         record: what else was seen of the pictures, None where it is not known; the checks of `compare` need it.
 
     Raises:
-        ArgumentError: not two-dimensional, empty, not numeric, or with NaN or infinity; a provenance that is no JSON;
-            names that are no text.
+        ArgumentError: not two-dimensional, empty, not numeric, or with NaN or infinity; a provenance that is not JSON;
+            names that are not text.
     """
 
     values: NDArray[np.float32]
@@ -45,7 +45,7 @@ class Features:
         object.__setattr__(self, "provenance", checked_provenance(self.provenance))
         object.__setattr__(self, "names", checked_names(self.names))
         if self.names and len(self.names) != len(self.values):
-            raise ArgumentError(f"expected one name a row, got {len(self.names)} names for {len(self.values)} rows")
+            raise ArgumentError(f"expected one name per row, got {len(self.names)} names for {len(self.values)} rows")
         _check_record(self.record, len(self.values))
 
     def __len__(self) -> int:
@@ -164,7 +164,7 @@ def rows_needed(name: str, what: str, instead: str = "") -> str:
     """The sentence about a set of statistics where every picture's features are needed."""
     return (
         f"{name} holds mean and covariance only, and {what} needs every picture's features; "
-        f"{instead}take features from `cmmd embed` without --stats"
+        f"{instead}use features from `cmmd embed` without --stats"
     )
 
 
@@ -195,5 +195,5 @@ def _check_moments(mean: NDArray[np.float64], cov: NDArray[np.float64]) -> None:
     if highest > LARGEST or variance > LARGEST**2 or 0 < variance < SMALLEST**2:
         raise ArgumentError(
             f"expected a mean up to {LARGEST:g} and a covariance between {SMALLEST**2:g} and {LARGEST**2:g}, or zeros, "
-            f"got {highest:.3g} and {variance:.3g}; rescale the features, the same way on both sides"
+            f"got {highest:.3g} and {variance:.3g}; rescale the features of both sides in the same way"
         )

@@ -73,7 +73,7 @@ def check_magnitude(array: NDArray[Any], name: str) -> None:
     if largest > LARGEST or 0 < largest < SMALLEST:
         raise ArgumentError(
             f"{name}: expected a largest magnitude between {SMALLEST:g} and {LARGEST:g}, or zeros, got {largest:.3g}; "
-            "rescale the features, the same way on both sides"
+            "rescale the features of both sides in the same way"
         )
 
 
@@ -93,7 +93,7 @@ def check_digits(reference: Any, generated: Any, name: str = "generated") -> Non
 def _no_digits(name: str, dtype: str, largest: float, spread: float) -> ArgumentError:
     return ArgumentError(
         f"{name}: expected features whose spread has digits left, got values up to {largest:.3g} that vary by "
-        f"{spread:.3g}, which is rounding in {dtype}; take the common offset off before rounding, on both sides"
+        f"{spread:.3g}, which is rounding in {dtype}; subtract the common offset before rounding, on both sides"
     )
 
 

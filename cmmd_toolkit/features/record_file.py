@@ -149,4 +149,4 @@ def _kind(item: Any) -> Kind:
 
 def _expect(holds: bool, problem: str) -> None:
     if not holds:
-        raise ArgumentError(f"the record of its pictures is damaged ({problem}); make the file anew with `cmmd embed`")
+        raise ArgumentError(f"the record of its pictures is damaged ({problem}); write the file again by `cmmd embed`")

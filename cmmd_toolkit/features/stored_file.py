@@ -63,7 +63,7 @@ def load_features(path: Path, backbone: str | None) -> Features:
         if backbone is None:
             raise InputError(
                 f"{path}: holds features of several backbones ({known}); choose one, as in "
-                f"Features.load(path, backbone={next(iter(loaded))!r}), or take all with FeatureSet.load"
+                f"Features.load(path, backbone={next(iter(loaded))!r}), or load all with FeatureSet.load"
             )
         if backbone not in loaded:
             raise InputError(f"{path}: holds features of {known}, not of {backbone}; choose one of them")
@@ -108,7 +108,7 @@ def check_told(path: Path, precision: str) -> None:
     """Raise ArgumentError where a file would not say that its features were made in less than fp32."""
     if path.suffix.lower() == ".npz" and precision != "fp32":
         raise ArgumentError(
-            f"{path}: an .npz of statistics does not say that they are of {precision}, and would be taken for fp32; "
+            f"{path}: an .npz of statistics does not say that they are of {precision}, and would be read as fp32; "
             "write a .safetensors"
         )
 
@@ -222,7 +222,7 @@ def _set_of(
     if not isinstance(order, list) or sorted(map(str, order)) != sorted(features):
         raise ArgumentError(f"expected the features of {order!r:.60}, found those of {', '.join(sorted(features))}")
     if not isinstance(provenance, Mapping):
-        raise ArgumentError("provenance: expected one for each backbone; make the file anew with `cmmd embed`")
+        raise ArgumentError("provenance: expected one for each backbone; create the file again with `cmmd embed`")
     text, tensors, names = pictures
     record = read_record(text, tensors, names, len(features[order[0]]), path)
     own = {name: Features(features[name], provenance.get(name, {}), names, record) for name in order}

@@ -46,7 +46,7 @@ class JointFinding:
         backbone, kernel: names; the kernel is "gaussian" or "laplace".
         width: of the kernel, a multiple of the median distance over both sets; bandwidth: the same in feature units.
         difference: squared MMD, in standard deviations over all deals.
-        contrast: mean kernel between generated pictures less that between reference ones, in standard deviations over
+        contrast: mean kernel between generated pictures minus that between reference ones, in standard deviations over
             all deals; above zero generated pictures lie closer together at this width, below zero farther apart.
         p_difference, p_contrast: corrected for all backbones, kernels and statistics of the test.
     """
@@ -76,12 +76,12 @@ class JointTest:
     """What `joint_test` returns.
 
     Attributes:
-        p_value: the chance of a maximum at least so large, over all backbones and kernels, when both sets come from one
+        p_value: the chance of a maximum at least this large, over all backbones and kernels, if both sets come from one
             distribution.
         p_by_backbone: corrected for all backbones: where it is below alpha, the sets differ under that backbone.
         findings: one for each backbone and kernel.
         n_reference, n_generated: pictures used.
-        permutations: how often they were dealt out anew; p_value is at least 1 / (permutations + 1).
+        permutations: number of random deals (reassignments to the sets); p_value is at least 1 / (permutations + 1).
         parameters: seed, and the median distance of each backbone, JSON-able.
         caveats: subsets, copies, too few pictures for a small p, and backbones that see no difference between any two.
     """
@@ -135,13 +135,13 @@ def joint_test(
     Args:
         reference, generated: a mapping from the names of backbones to features (N, D) of the same N pictures in the
             same order, such as a `FeatureSet`; or features of one backbone as array, tensor or `Features`. At least two
-            pictures a side.
-        permutations: random deals, at least 19.
+            pictures per side.
+        permutations: random reassignments of the pictures (deals), at least 19.
         max_rows: pictures used in all, at least 40. Of more, a seeded subset of the larger set is taken, and the
             smaller is kept whole unless it has more than half of them.
         seed: of the deals, of the subset and of the median distance.
         progress: shows how far it is, in pictures; None shows nothing. More than 10^12 multiplications warn
-            (CostWarning) of what they take.
+            (CostWarning) how long they take.
 
     Returns:
         JointTest; a small p_value says that the sets differ. A large one does not say that they are equal. Where a set

@@ -106,7 +106,7 @@ def find_modes(reference: Any, generated: Any, count: int, seed: int) -> FoundMo
     try:
         width = _WIDTH * median_of(sides[0][found[0]], seed)
     except ArgumentError:
-        return "more than half of the reference pictures are alike, so there is no width for their kinds"
+        return "more than half of the reference pictures are alike, so no kernel width can be found for their kinds"
     coordinates = _Coordinates.of([own[rows] for own, rows in zip(sides, found, strict=True)], width, 2 * count)
     if coordinates is None:
         return "no direction differs between the sets"

@@ -55,11 +55,11 @@ class RelativeTest:
         difference: the first set's distance minus the second's (Frechet distances without their bias); below zero the
             first is closer.
         standard_error, interval: of the difference, 95 %.
-        p_value: the chance of a difference at least so large when both are equally close.
-        closer: "first" or "second", by the sign of the difference alone; whether that is no chance says p_value.
-        paired: whether rows with the same number were taken to share a seed.
+        p_value: the chance of a difference at least this large if both are equally close.
+        closer: "first" or "second", by the sign of the difference alone; p_value says whether that could be chance.
+        paired: whether rows with the same number were treated as sharing a seed.
         parameters: metric, alternative, bandwidth, sample sizes, reference_variance (the reference's part of the
-            variance), remainder_share (that of pair remainders), deals (0 where the statistic was taken as normal),
+            variance), remainder_share (that of pair remainders), deals (0 where the statistic was treated as normal),
             copies (where sets hold exact ones); JSON-able.
     """
 
@@ -98,7 +98,7 @@ def relative_test(
         metric: "mmd" (squared, unbiased, Gaussian kernel) or "fd" (Frechet distance; at least 50 rows, more than D).
         paired: row i of first and second were made from one seed; M = R then, and the test gains power.
         alternative: "two-sided"; "first": a small p_value says that the first is closer; "second" likewise.
-        bandwidth: a number or "median", the median distance of the reference rows, one ruler for both.
+        bandwidth: a number or "median", the median distance of the reference rows, the same for both.
         seed: draws the rows for the median when there are more than 4,000.
 
     Returns:
@@ -143,7 +143,7 @@ def _compare_mmd(first: MmdScore, second: MmdScore, paired: bool, alternative: A
     if min(n, m, r) < LEAST_ROWS:
         raise ArgumentError(f"a relative test needs at least {LEAST_ROWS} pictures per set, got {min(n, m, r)}")
     if first.estimate.parameters["bandwidth"] != second.estimate.parameters["bandwidth"]:
-        raise ArgumentError("bandwidth: both sets need one ruler; take median or a number")
+        raise ArgumentError("bandwidth: both sets must share one bandwidth; use median or a number")
     terms = _paired_terms(first, second) if paired else _unpaired_terms(first, second)
     facts = {"metric": "mmd", "bandwidth": first.estimate.parameters["bandwidth"]}
     shared = sum(pair_variance(term) for term in terms if term.second)
@@ -212,7 +212,7 @@ def compare_frechet(
 def _compare_frechet(first: AnyFrechet, second: AnyFrechet, paired: bool, alternative: Alternative) -> RelativeTest:
     for score, name in ((first, "first"), (second, "second")):
         if score.errors is None:
-            raise ArgumentError(f"{name}: {score.estimate.no_error_reason}; take metric mmd")
+            raise ArgumentError(f"{name}: {score.estimate.no_error_reason}; use metric mmd")
     one, two = first.errors, second.errors
     assert one is not None
     assert two is not None

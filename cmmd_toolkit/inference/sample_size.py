@@ -131,7 +131,7 @@ def pilot_of_mmd(score: MmdScore) -> Pilot:
 def pilot_of_frechet(score: FrechetScore) -> Pilot:
     """From the influence functions of one set."""
     if score.errors is None:
-        raise ArgumentError(f"{score.estimate.no_error_reason}; take metric mmd")
+        raise ArgumentError(f"{score.estimate.no_error_reason}; use metric mmd")
     x, y = score.errors.without_bias
     n, m, degenerate = len(x), len(y), score.errors.spread.degenerate
     generated = max(float(y.var(ddof=1)) - degenerate * m, 0.0)

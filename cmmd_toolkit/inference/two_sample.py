@@ -35,9 +35,9 @@ class TwoSampleTest:
 
     Attributes:
         statistic: unbiased squared MMD of the rows that were used.
-        p_value: the chance of a statistic at least so large when both sets come from one distribution.
+        p_value: the chance of a statistic at least this large if both sets come from one distribution.
         n_reference, n_generated: rows used.
-        permutations: how often the rows were dealt out anew; p_value is at least 1 / (permutations + 1).
+        permutations: number of random reassignments of the rows; p_value is at least 1 / (permutations + 1).
         parameters: bandwidth, bandwidth_rule, seed, JSON-able.
         caveats: among them whether a subset was used.
     """
@@ -69,7 +69,7 @@ def two_sample_test(
         reference, generated: features (N, D) and (M, D) as array, tensor or `Features`, at least two rows each.
         bandwidth: of the Gaussian kernel, a number or "median-pooled", the median distance over both sets: it must
             not know which set a row belongs to. "median" (of the reference) does, and is refused.
-        permutations: random deals, at least 19.
+        permutations: random reassignments of the rows, at least 19.
         max_rows: rows used in all, at least 40. Of more, a seeded subset of the larger set is taken, and the smaller
             is kept whole unless it has more than half of them.
         seed: of the deals, of the subset and of the median.
@@ -107,7 +107,7 @@ def _check_options(bandwidth: Bandwidth, permutations: int, max_rows: int) -> No
     if check_bandwidth(bandwidth) == "median":
         raise ArgumentError(
             "bandwidth: expected a number or median-pooled, since a permutation test must not know the "
-            "reference, got median; take median-pooled"
+            "reference, got median; use median-pooled"
         )
     whole_number(permutations, "permutations", 19, MOST_REPEATS)
     whole_number(max_rows, "max_rows", 40)

@@ -21,8 +21,8 @@ from ..estimation.nearest_rows import kth_neighbours
 from ..estimation.pair_distances import Points
 from .neighbours import checked_pair
 
-_CAVEAT = "depends on the three sample sizes and the cells: compare values of equal ones only"
-_NO_ERROR = "it is the statistic of a test, whose deviation is about null_deviation when nothing is copied"
+_CAVEAT = "depends on the three sample sizes and the cells: compare only values with equal ones"
+_NO_ERROR = "it is the statistic of a test, whose standard deviation is about null_deviation when nothing is copied"
 
 Rows = NDArray[Any]
 
@@ -53,7 +53,7 @@ def copying_score(
     x, p = _checked(training, test, "training", "test")
     _, q = _checked(training, generated, "training", "generated")
     if cells > len(x):
-        raise ArgumentError(f"cells: expected at most {len(x)}, the training rows, got {cells}; take fewer")
+        raise ArgumentError(f"cells: expected at most {len(x)}, the training rows, got {cells}; use fewer")
     own, test_cells, generated_cells = _cells(x, p, q, cells, check_seed(seed))
     counts, scores = list[int](), list[float]()
     for cell in range(cells):
@@ -63,7 +63,7 @@ def copying_score(
             scores.append(_z(*inside))
     if not counts:
         raise ArgumentError(
-            f"least: no cell holds {least} generated rows and a test row; take fewer cells or a smaller least"
+            f"least: no cell holds {least} generated rows and a test row; use fewer cells or a smaller least"
         )
     weights = np.array(counts) / sum(counts)
     value, deviation = float(weights @ np.array(scores)), float(np.sqrt(np.square(weights).sum()))

@@ -44,8 +44,8 @@ def frechet_distance(*, reference: Any, generated: Any, errors: bool = True) -> 
 
     Returns:
         Estimate in squared feature units, lower is better, 0 for identical sets. The value is biased upwards by
-        about 1/n: compare values of equal n only. The standard error and the interval are by the delta method
-        (`inference.frechet`); the interval is of the distance between the populations, so the bias is taken off and
+        about 1/n: compare only values with equal n. The standard error and the interval are by the delta method
+        (`inference.frechet`); the interval is of the distance between the populations, so the bias is subtracted and
         the value itself may lie above it. `parameters`: dim, route, mean_term, the two traces, and bias.
 
     Raises:

@@ -71,7 +71,7 @@ def inception_score(
         _caveats(parts, len(logits)),
         standard_error,
         interval,
-        no_error_reason="one split has no spread; take more splits" if len(parts) == 1 else None,
+        no_error_reason="one split has no spread; use more splits" if len(parts) == 1 else None,
     )
 
 
@@ -89,7 +89,7 @@ def _parts(n: int, splits: int, recipe: str) -> list[slice]:
         raise ArgumentError(f"recipe: expected one of {', '.join(RECIPES)}, got {recipe!r}")
     splits = whole_number(splits, "splits", 0)
     if not 1 <= splits <= n:
-        raise ArgumentError(f"splits: expected 1 to {n}, the number of rows, got {splits}; take fewer splits")
+        raise ArgumentError(f"splits: expected 1 to {n}, the number of rows, got {splits}; use fewer splits")
     if recipe == "torch-fidelity":
         borders = [i * n // splits for i in range(splits + 1)]
     elif recipe == "torchmetrics":
@@ -121,7 +121,7 @@ def _caveats(parts: list[slice], n: int) -> tuple[str, ...]:
     used = parts[-1].stop
     left_out = (f"{n - used} of {n} rows left out, as the recipe does",) if used < n else ()
     spread = ("the interval is for the expected score at this split size",) if len(parts) > 1 else ()
-    return ("biased downwards for small splits: compare values of equal split size only", *spread, *left_out)
+    return ("biased downwards for small splits: compare only values with equal split size", *spread, *left_out)
 
 
 def _checked_logits(generated: Any) -> NDArray[Any]:

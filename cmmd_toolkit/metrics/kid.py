@@ -40,7 +40,7 @@ _MOST_DEGREE = 100
 _MOST_DIGITS = 135  # sums over 1e7 rows are squared once
 _EXACT_MULTIPLICATIONS = 5e10  # up to which products of subsets are float64
 _SINGLE_DEGREE, _SINGLE_SQUARE = 5, 1e24  # beyond them float32 has no digits, or no range, left
-_SPREAD = "subset_std is the spread over overlapping subsets, not a standard error; whole sets (default) have one"
+_SPREAD = "subset_std is the spread over overlapping subsets, not a standard error; whole sets (the default) have one"
 
 Float = NDArray[np.float64]
 
@@ -200,7 +200,7 @@ def _subset_size(wanted: int, lengths: tuple[int, int], rule: Recipe) -> int:
     if wanted > min(lengths) and not rule.shrink:
         raise ArgumentError(
             f"subset_size: expected at most {min(lengths)}, the rows of the smaller set, got {wanted}; "
-            "give a smaller subset_size, or take the default recipe, which uses whole sets"
+            "give a smaller subset_size, or use the default recipe, which uses whole sets"
         )
     return min(wanted, *lengths)
 
@@ -213,10 +213,10 @@ def _check_options(recipe: str, estimator: str, subset_options: tuple[int | None
     if recipe == "default" and any(option is not None for option in subset_options):
         raise ArgumentError(
             "subsets, subset_size: expected none, since the default recipe takes the whole sets; "
-            f"leave them out, or take one of {', '.join(RECIPES)}"
+            f"leave them out, or use one of {', '.join(RECIPES)}"
         )
     if recipe != "default" and estimator == "biased":
-        raise ArgumentError(f"estimator: expected unbiased, as {recipe} computes, got biased; take the default recipe")
+        raise ArgumentError(f"estimator: expected unbiased, as {recipe} computes, got biased; use the default recipe")
 
 
 def check_kernel(degree: int, gamma: float | None, coef0: float, coef_name: str = "coef0") -> None:
@@ -244,5 +244,5 @@ def _check_range(kernel: Kernel, sides: tuple[NDArray[Any], NDArray[Any]]) -> No
     if abs(digits) > _MOST_DIGITS:
         raise ArgumentError(
             f"degree, gamma, coef0: expected a kernel up to 1e{_MOST_DIGITS} on these features, got about "
-            f"1e{digits:.0f}; take a smaller degree, or rescale the features, the same way on both sides"
+            f"1e{digits:.0f}; use a smaller degree, or rescale the features of both sides in the same way"
         )

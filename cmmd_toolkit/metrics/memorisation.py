@@ -19,7 +19,7 @@ from ..estimation.nearest_rows import kth_neighbours
 from ..estimation.pair_distances import Points
 from .neighbours import checked_pair
 
-_CAVEAT = "standard error and interval (Wilson) are over draws of generated pictures; the training set is given"
+_CAVEAT = "standard error and interval (Wilson) are over draws of generated pictures, for this training set"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ def _share(count: int, n: int, m: int, scale: float) -> Estimate:
         n_reference=n,
         n_generated=m,
         parameters={"count": count, "neighbours": 1},
-        caveats=(_CAVEAT, "depends on the number of training rows: compare values of one training set only"),
+        caveats=(_CAVEAT, "depends on the number of training rows: compare only values with the same training set"),
         standard_error=scale * sqrt(share * (1 - share) / m),
         interval=(scale * float(interval.low), scale * float(interval.high)),
         corrected=scale * share,

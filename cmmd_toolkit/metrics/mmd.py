@@ -47,7 +47,7 @@ Estimator = Literal["unbiased", "biased"]
 Bandwidth = float | Literal["median", "median-pooled"]
 
 _EPS = float(np.finfo(np.float64).eps)
-BIASED = "biased upwards by about 1/n a side; the interval is of the number without that bias"
+BIASED = "biased upwards by about 1/n per side; the interval is of the number without this bias"
 _EXACT_MULTIPLICATIONS = 5e10
 _SINGLE_EXPONENT = 100.0  # float32 products leave at most 100 * 6e-8 in an exponent
 _SMALL_EXPONENT = 1e-6  # below it the squares of the kernel's sums near the end of float32
@@ -72,12 +72,12 @@ def squared_mmd(
         reference, generated: features (N, D) as array, tensor or `Features`. Where one is a tensor on a GPU, the pairs
             are summed there, as inside `kernels_on`; what is linear in the rows is done on the CPU.
         bandwidth: Gaussian sigma in feature units; or "median", the median distance between reference pictures,
-            so that several generated sets are measured with one ruler; or "median-pooled", over both sets.
+            so that several generated sets are measured on one scale; or "median-pooled", over both sets.
         estimator: "unbiased" (U-statistic) or "biased" (V-statistic).
-        method: "exact" looks at every pair; "random-features" takes random Fourier features, whose time and memory grow
-            with N + M: unbiased over the frequencies, with an error of their own that is in `standard_error` and in
-            the interval (`metrics.random_features` has the bound). Never chosen unasked: an exact one of more than
-            10^12 multiplications warns (CostWarning) of what it takes.
+        method: "exact" uses every pair; "random-features" uses random Fourier features, whose time and memory grow with
+            N + M: unbiased over the frequencies, whose error is included in `standard_error` and in the interval
+            (`metrics.random_features` has the bound). Used only on request; an exact MMD of more than 10^12
+            multiplications warns (CostWarning) how long it takes.
         num_frequencies: L of random-features, 100 to 100,000; None is 4,096. Their error falls as 1 / sqrt(L).
         seed: draws the rows for the median when there are more than 4,000, and the frequencies.
 
@@ -283,10 +283,10 @@ def check_bandwidth(bandwidth: Any) -> Bandwidth:
 
 
 def check_one_ruler(bandwidth: Any) -> None:
-    """Raise ArgumentError for what is no bandwidth, or one that differs from set to set."""
+    """Raise ArgumentError for what is not a bandwidth, or one that differs from set to set."""
     if check_bandwidth(bandwidth) == "median-pooled":
         raise ArgumentError(
-            "bandwidth: median-pooled gives each set a kernel of its own, and sets are compared by one ruler; take "
+            "bandwidth: median-pooled gives each set a different kernel, but sets to compare must share one; use "
             "median or a number"
         )
 

@@ -39,9 +39,9 @@ RECIPES = {
     "adm": (3, True),
 }
 CAVEATS = (
-    "depends on both sample sizes, since the balls shrink as a set grows: compare values of equal n, m and k only",
+    "depends on both sample sizes, since the balls shrink as a set grows: compare only values with equal n, m and k",
 )
-NO_ERROR = "the balls are shared by all rows, and a bootstrap draws copies at distance zero"
+NO_ERROR = "the balls are shared by all rows, and a bootstrap sample contains copies, at distance zero"
 
 
 class PrecisionRecall(NamedTuple):

@@ -55,7 +55,7 @@ def frequencies_of(method: Any, frequencies: Any, names: tuple[str, str] = ("met
     if method == "exact":
         if frequencies is not None:
             raise ArgumentError(
-                f"{names[1]}: the exact method has none; leave it out, or take `{names[0]}={METHODS[1]!r}`"
+                f"{names[1]}: the exact method has none; leave it out, or use `{names[0]}={METHODS[1]!r}`"
             )
         return None
     return whole_number(
@@ -151,7 +151,7 @@ class RandomFeatureMmd:
         }
         estimate = Estimate(value, n, m, parameters, (_caveat(self._count, sqrt(variance)),), corrected=value)
         if min(n, m) < LEAST_ROWS:
-            few = f"{min(n, m)} pictures are too few for a standard error, which takes {LEAST_ROWS}"
+            few = f"{min(n, m)} pictures are too few for a standard error, which needs {LEAST_ROWS}"
             estimate = replace(estimate, no_error_reason=few)
         else:
             own = _spread(waves, gamma_of(sigma), (x, p), (rows, q))

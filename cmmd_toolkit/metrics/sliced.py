@@ -19,8 +19,8 @@ from .neighbours import checked_pair
 
 BLOCK = 2**22  # projected numbers at a time
 RECIPES = ("default", "dgm-eval")
-_BIAS = "positive for equal distributions too, and more so for smaller sets: compare values of equal n only"
-_NO_ERROR = "over draws of pictures none is known; projection_standard_error is of the random directions alone"
+_BIAS = "positive for equal distributions too, and more so for smaller sets: compare only values with equal n"
+_NO_ERROR = "none over draws of pictures is known; projection_standard_error covers the random directions only"
 _CLOSED_FORM = "none is known for this approximation"
 
 Float = NDArray[np.float64]
@@ -58,7 +58,7 @@ def sliced_wasserstein(
     if recipe == "dgm-eval":
         if num_projections is not None:
             raise ArgumentError("num_projections: expected none, since dgm-eval has no directions; leave it out")
-        caveats = ("an approximation that sees the means and the total variances only", _BIAS)
+        caveats = ("an approximation from the means and the total variances only", _BIAS)
         return Estimate(_closed_form(x, y), len(x), len(y), {"recipe": recipe}, caveats, no_error_reason=_CLOSED_FORM)
     count = whole_number(1000 if num_projections is None else num_projections, "num_projections", 1, MOST_REPEATS)
     directions = np.random.default_rng(check_seed(seed)).standard_normal((count, x.shape[1]))
@@ -79,7 +79,7 @@ def mind(*, reference: Any, generated: Any, num_projections: int = 1000, seed: i
 
     Returns:
         Estimate in squared feature units, lower is better, 0 for identical sets; 3 D mu^2 on average for a set
-        moved by mu in every dimension. The sizes are those used. `parameters`: seed, num_projections, scale,
+        shifted by mu in every dimension. The sizes are those used. `parameters`: seed, num_projections, scale,
         projection_standard_error.
 
     Raises:

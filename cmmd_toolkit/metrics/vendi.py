@@ -30,8 +30,8 @@ TRUNCATION = 32  # of the metric `vendi-truncated`
 ENOUGH = 10  # pictures for each eigenvalue of a truncated score: measured in docs/metrics.md
 _NEAR_ONE = 1e-8  # nearer orders differ from Shannon's entropy by less than the rounding of their own formula
 CAVEATS = (
-    "measures diversity alone, noise included; it does not look at the reference",
-    "at most min(n, D), and grows with n: compare values of equal n only",
+    "measures diversity only, noise included; it does not use the reference",
+    "at most min(n, D), and grows with n: compare only values with equal n",
 )
 NO_ERROR = "the score grows with the number of different pictures, and copies in a bootstrap lower it"
 
@@ -43,20 +43,20 @@ def vendi_score(
 
     Args:
         generated: features (N, D) as array, tensor or `Features`; no row may be zero.
-        order: q > 0 of the entropy, `float("inf")` included. Large orders look at the commonest kinds only,
+        order: q > 0 of the entropy, `float("inf")` included. Large orders depend on the commonest kinds only,
             small ones weigh rare kinds more (and below 1 eigenvalues lost in rounding, 1e-14, begin to matter).
         kernel: "cosine", or a function of the features (N, D), as given, that returns K, (N, N): similarities with 1 on
             the diagonal, symmetric and positive semi-definite. N x N numbers are held.
-        truncation: t >= 1, how many of the largest eigenvalues count; what the others sum to is spread evenly over
-            these. A score of t converges once there are some multiples of t pictures, and sets of different size can be
-            compared; the score itself grows for as long as there are eigenvalues to find. None for all.
+        truncation: t >= 1, how many of the largest eigenvalues count; the sum of the others is spread evenly over
+            these. The truncated score converges at a few multiples of t pictures, so that sets of different size can be
+            compared; the full score grows as long as there are eigenvalues to find. None for all.
 
     Returns:
         Estimate in 1..min(N, D, t), higher is more diverse: 1 for copies of one picture, N for orthogonal rows.
         `parameters`: order (a number or "inf"), kernel, route ("gram" or "dual"), of a truncated score truncation.
 
     Raises:
-        ArgumentError: a zero row, NaN or infinity, an order that is not positive, a matrix that is no such kernel.
+        ArgumentError: a zero row, NaN or infinity, an order that is not positive, a matrix that is not such a kernel.
 
     Source: Friedman and Dieng 2023 (arXiv:2210.02410); Pasarkar and Dieng 2023 (arXiv:2310.12952) for the orders;
     Ospanov and Farnia 2025 (arXiv:2410.21719), section 4, for the truncated score.
@@ -92,7 +92,7 @@ def _estimate(
         return Estimate(value, None, n, parameters, CAVEATS, no_error_reason=NO_ERROR)
     value = float(np.exp(renyi_entropy(truncated(eigenvalues, truncation), order)))
     least = ENOUGH * truncation
-    few = () if n >= least else (f"still grows with n: {n} pictures, and the {truncation} largest kinds take {least}",)
+    few = () if n >= least else (f"still grows with n: {n} pictures, but the {truncation} largest kinds need {least}",)
     caveats = (CAVEATS[0], f"at most {truncation}", *few)
     return Estimate(value, None, n, {**parameters, "truncation": truncation}, caveats, no_error_reason=NO_ERROR)
 
@@ -108,7 +108,7 @@ def truncated(shares: NDArray[np.float64], count: int) -> NDArray[np.float64]:
 def vendi_by_class(
     *, generated: Any, labels: Sequence[Hashable], order: float = 1.0, kernel: Kernel = "cosine"
 ) -> dict[Hashable, Estimate]:
-    """The Vendi score of each class by itself, in the order in which the classes first come.
+    """The Vendi score of each class by itself, in the order in which the classes first appear.
 
     Args:
         generated: features (N, D), as in `vendi_score`.

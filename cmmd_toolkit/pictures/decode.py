@@ -132,7 +132,7 @@ def convert(
 
 def _unidentified(data: bytes) -> str:
     if data[:4] in (b"II*\0", b"MM\0*"):
-        return "is a damaged TIFF, or one of an unusual layout; save it anew with 8 bits a channel"
+        return "is a damaged TIFF, or one of an unusual layout; save it again with 8 bits per channel"
     return f"is not a picture in any of {', '.join(FORMATS)}; remove it or use `on_error='skip'`"
 
 
@@ -153,7 +153,7 @@ def _opened(data: bytes) -> Image.Image:
 def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
     size, taken = image.width * image.height, _bytes_per_pixel(image)
     if size * max(taken, _BYTES_PER_PIXEL) > max_pixels * _BYTES_PER_PIXEL:
-        most, why = f"{max_pixels:,}", "perhaps a decompression bomb"
+        most, why = f"{max_pixels:,}", "possibly a decompression bomb"
         if size <= max_pixels:
             most = f"{int(max_pixels * _BYTES_PER_PIXEL / taken):,}"
             why = f"the limit for a {image.format} that takes {taken:g} bytes per pixel while it is decoded"

@@ -57,7 +57,7 @@ def check_layout(image: Image.Image, name: str) -> None:
     """Raise PictureError when Pillow would decode an opened TIFF in another way than the file says."""
     tags = getattr(image, "tag_v2", None)
     if tags is not None and image.format == "TIFF" and (layout := unusual_layout(tags)):
-        raise PictureError(f"{name}: a TIFF {layout}; save it anew with 8 bits a channel, interleaved")
+        raise PictureError(f"{name}: a TIFF {layout}; save it again with 8 bits per channel, interleaved")
 
 
 def check_end(data: bytes, kind: str, pixels: NDArray[np.uint8], name: str) -> None:
@@ -83,7 +83,7 @@ def _frame_damage(image: Image.Image, canvas: tuple[int, int]) -> str | None:
 def _webp_damage(data: bytes) -> str | None:
     end, at, pictures = 8 + int.from_bytes(data[4:8], "little"), 12, 0
     if end > len(data) + 1:  # a last padding byte may be missing
-        return "it is shorter than it says"
+        return "it is shorter than its header says"
     while at + 8 <= end:
         size = int.from_bytes(data[at + 4 : at + 8], "little")
         if at + 8 + size > end:

@@ -55,7 +55,7 @@ def netpbm_damage(data: bytes) -> str | None:
         return "it is shorter than its header says"
     samples = _samples(data, head)
     if samples is None:
-        return f"its samples are no whole numbers up to {_MOST}"
+        return f"its samples are not whole numbers up to {_MOST}"
     if len(samples) < head.count:
         return "it is shorter than its header says"
     return "a sample is larger than its maximum" if int(samples.max()) > head.maximum else None
@@ -73,7 +73,7 @@ def netpbm_pixels(data: bytes) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
         scaled = np.arange(maximum + 1, dtype=np.int64) * 510 + maximum
         samples = (scaled // (2 * maximum)).astype(np.uint8)[samples]
     pixels = samples.astype(np.uint8, copy=False).reshape(shape)
-    notes = [] if maximum == 255 else [f"{maximum + 1:,} levels a channel scaled to 256"]
+    notes = [] if maximum == 255 else [f"{maximum + 1:,} levels per channel scaled to 256"]
     notes += ["grey to RGB"] if channels == 1 else []
     return np.ascontiguousarray(np.broadcast_to(pixels, (*shape[:2], 3))), tuple(notes)
 

@@ -165,8 +165,8 @@ def contrast_lists(section: ContrastSection, names: tuple[str, str, str]) -> lis
     """The four lists and what each is; `names` are of the reference and both generated sets."""
     reference, first, second = names
     return [
-        (section.first_worst, f"What keeps {first} from {reference}: without these it would be closer"),
-        (section.second_worst, f"What keeps {second} from {reference}: without these it would be closer"),
+        (section.first_worst, f"Pictures that keep {first} away from {reference}: without them it would be closer"),
+        (section.second_worst, f"Pictures that keep {second} away from {reference}: without them it would be closer"),
         (section.nearer_to_first, f"Pictures of {reference} that {first} covers more than {second}"),
         (section.nearer_to_second, f"Pictures of {reference} that {second} covers more than {first}"),
     ]

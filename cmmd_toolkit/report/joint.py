@@ -16,7 +16,7 @@ HEADINGS = ("Generated", "Backbone", "p-value", "Clearest at", "Generated pictur
 NAMES = (0, 1, 3, 4)  # columns that hold words
 TITLE = "Joint test: do the sets differ at all?"
 _WIDTHS = {2.0: "twice the median", 1.0: "the median", 0.5: "half the median", 0.25: "a quarter of the median"}
-_NO_ERROR = "it is the outcome of a test"
+_NO_ERROR = "it is the result of a test"
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,11 @@ def joint_rows(answers: Sequence[JointAnswer], short: Mapping[str, str]) -> list
 
 def joint_note(answers: Sequence[JointAnswer]) -> str:
     """How the table is read."""
-    count = f"{answers[0].test.permutations:,} random deals of the pictures"
+    count = f"{answers[0].test.permutations:,} random permutations of the pictures"
     sentences = [f"p-value: exact, by {count}; small says that the sets differ, large that no difference was shown."]
     sets = " and for the number of sets" if len(answers) > 1 else ""
-    sentences += [f"That of a backbone is corrected for all backbones and widths of kernel{sets}."]
-    return " ".join([*sentences, "Median: of the distances between two pictures."])
+    sentences += [f"The p-value of a backbone is corrected for all backbones and widths of kernel{sets}."]
+    return " ".join([*sentences, "Median: the median distance between two pictures."])
 
 
 def joint_table(answers: Sequence[JointAnswer], short: Mapping[str, str]) -> PaperTable:

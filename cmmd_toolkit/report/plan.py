@@ -140,14 +140,14 @@ def plan_notes(plan: "Plan") -> list[str]:
     """What the numbers are, and what was assumed."""
     notes = [
         f"Pictures in each generated set for a power of {plan.power:.0%} at level {plan.alpha:.0%} (two-sided, "
-        "unpaired unless said), with the reference pictures that were read here; sets that share seeds need fewer."
+        "unpaired unless stated), with the reference pictures that were read here; sets that share seeds need fewer."
     ]
     if small := [own for need in plan.needs for own in _too_small(need)]:
         least = " to ".join(dict.fromkeys((large_text(min(small)), large_text(max(small)))))
         notes.append(
-            "Reference too small: no number of generated pictures suffices with it. Said is what suffices with as many "
-            f"real ones. The bare minimum of real ones is {least}, by the row; close to it any number of generated "
-            "ones may be needed, so plan for as many."
+            "Reference too small: no number of generated pictures is enough with it. The table gives the number that "
+            f"is enough with as many real ones. The minimum of real ones is {least}, depending on the row; close to it "
+            "very many generated ones may be needed, so plan for as many of both."
         )
     return notes if all(need.both for need in plan.needs) else [*notes, _ASSUMED]
 
@@ -165,7 +165,7 @@ def answer(need: "Need") -> str:
         unless = "" if need.both else " (if the models fail in different ways)"
         return (
             f"{name}: {what} cannot be shown with this reference, however many pictures are generated{unless}; "
-            f"{large_text(shown.as_many_unlike)} pictures in each generated set and as many real ones would do."
+            f"{large_text(shown.as_many_unlike)} pictures in each generated set and as many real ones would be enough."
         )
     same = "" if need.both or found.alike is None else f" (same way: {large_text(found.alike)})"
     smaller = "" if found is sizes[0] else " Smaller ones need a larger reference."

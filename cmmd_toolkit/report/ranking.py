@@ -21,8 +21,8 @@ from .sound import check_known, check_level, check_sets, require
 from .verdict import Verdict, joined, verdict_lines
 
 _BIAS = (
-    "fd without bias: the Frechet distance with the bias of few pictures taken off, so less than what other tools "
-    "print; the interval belongs to it."
+    "fd without bias: the Frechet distance minus its bias from a limited number of pictures, so less than what other "
+    "tools print; the interval belongs to it."
 )
 
 
@@ -35,10 +35,10 @@ class Ranking(PaperRecord):
         orders: one for each backbone.
         agreement: Kendall's rank correlation of each pair of backbones, -1 to 1.
         alpha: the level of the groups; the chance of any wrong split under one backbone.
-        paired: whether pictures with one name were taken to share a seed.
+        paired: whether pictures with the same name were treated as sharing a seed.
         warnings, sets, provenance: as in `Report`.
         verdicts: one for each backbone, in words.
-        joint: what several backbones say together; None of one, or where a warning says why not.
+        joint: what several backbones say together; None for a single one, or where a warning says why not.
         exhibit: as in `Report`.
     """
 
@@ -84,11 +84,11 @@ class Ranking(PaperRecord):
 
     @property
     def every_order(self) -> tuple[Order, ...]:
-        """Those of the backbones, and that of the average."""
+        """The orders of the backbones, and that of the average."""
         return self.orders if self.joint is None else (*self.orders, self.joint.average)
 
     def is_average(self, order: Order) -> bool:
-        """Whether it is that of the average."""
+        """Whether an order is that of the average."""
         return self.joint is not None and order is self.joint.average
 
     def order_title(self, order: Order) -> str:
@@ -114,8 +114,8 @@ class Ranking(PaperRecord):
         metric = self.orders[0].metric
         spread = "trace of its covariance" if metric == "fd" else "1 minus its mean kernel"
         return (
-            f"Average: of {metric} divided by the spread of the reference on each backbone ({spread}), so that no unit "
-            "of a backbone matters; its p are corrected for all pairs by the largest of their correlated statistics.",
+            f"Average: of {metric} divided by the spread of the reference on each backbone ({spread}), so that units "
+            "do not matter; its p-values are corrected for all pairs by the largest of their correlated statistics.",
             "p, every: that this set is closer than the one below it on every backbone, the largest of the backbones' "
             "p-values, which needs no correction for their number; corrected for all pairs (Holm).",
         )
@@ -161,7 +161,7 @@ def _known(ranking: Ranking, name: str) -> str:
     names = [place.generated for place in ranking.orders[0].places]
     short = name if name in names else Path(name).name
     if short not in names:
-        raise ArgumentError(f"{name}: no such set in this ranking; there are {', '.join(names)}")
+        raise ArgumentError(f"{name}: no such set in this ranking; the sets are {', '.join(names)}")
     return short
 
 

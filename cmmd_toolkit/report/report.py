@@ -30,7 +30,7 @@ class Result:
     """One number: a generated set against the reference, under one backbone and metric; see `Estimate`.
 
     `higher_is_better` says which way to read it: True for shares and scores, False for distances, None for the p-value
-    of a test, which is no score.
+    of a test, which is not a score.
     """
 
     reference: str
@@ -55,7 +55,7 @@ class Result:
 
     @property
     def is_biased(self) -> bool:
-        """Whether the value without bias is known, and another one than the value."""
+        """Whether the value without bias is known and differs from the value."""
         return self.corrected not in (None, self.value)
 
 
@@ -65,13 +65,13 @@ class Report(PaperRecord):
 
     Attributes:
         results: one entry for each generated set, backbone and metric, in the order asked for.
-        warnings: sentences that say what is odd about the sets and what it does to the numbers.
+        warnings: sentences that say what is unusual about the sets and how it affects the numbers.
         sets: for each set of pictures its count, formats, sizes, conversions and skipped files.
         provenance: versions, weights, preprocessing, device, seed, command, time.
-        results_per_class: the same for the pictures of each class folder, where that was asked for.
+        results_per_class: the same for the pictures of each class folder, where requested.
         verdicts: for each backbone which sets are closer than which, in words and as tests; by mmd, else by fd, and
             none where neither was computed.
-        joint: the joint test of each generated set over all backbones, where that was asked for.
+        joint: the joint test of each generated set over all backbones, where requested.
         exhibit: what `save_html` shows besides numbers, or why it has nothing; not in the JSON form.
     """
 
@@ -101,7 +101,7 @@ class Report(PaperRecord):
         ]
         if not found:
             there = ", ".join(f"{r.metric} on {r.backbone} of {short[r.generated]}" for r in self.results)
-            raise ArgumentError(f"no result for {metric} of {generated or 'any set'}; there are {there}")
+            raise ArgumentError(f"no result for {metric} of {generated or 'any set'}; choose from {there}")
         if len(found) != 1:
             raise ArgumentError(
                 f"expected one result for {metric}, found {len(found)}; name backbone and generated too"

@@ -33,7 +33,8 @@ _EACH_CLASS = (
     "Each class is scored as if its folders alone had been compared; the numbers depend on how many pictures it has."
 )
 _BIAS = (
-    "Value: as other tools print it. Without bias: with the bias of few pictures taken off; the interval belongs to it."
+    "Value: as other tools print it. Without bias: value minus the bias from a limited number of pictures; the "
+    "interval belongs to it."
 )
 
 

@@ -29,7 +29,7 @@ _TOPICS = {
         "without a record of their pictures",
         "has no preprocessor_config.json",
         "the published numbers used",
-        "instead of fp32 moves",
+        "instead of fp32 changes",
     ),
     "How many pictures there are": ("very unequal sizes", "fewer pictures", "no more pictures", "too few", "at least "),
     "How the pictures are stored": (

@@ -63,7 +63,7 @@ class Watching(Document):
 
     Attributes:
         reference, n_reference: the reference set.
-        alpha: the chance that any look is called worse than an earlier one and is not.
+        alpha: the chance that any look is falsely called worse than an earlier one.
         backbones, bandwidths: on which the looks are scored, and the width of the kernel on each.
         looks: in the order in which they came.
         warnings, provenance: as in `Report`.
@@ -131,11 +131,11 @@ def notes(watching: Watching) -> list[str]:
     """How the table is read."""
     chance = f"{100 * watching.alpha:.3g} %"
     return [
-        "Lower is closer to the reference. Difference to best: to the lowest look before it, with an interval; all "
-        f"intervals of the run hold together but for {chance}.",
-        f"Evidence: a look is called worse from {1 / watching.alpha:.4g} on; the chance of any "
-        f"false call is at most {chance}, however many looks there are. It asks about one side only; the interval has "
-        "two, so it may still reach a little beyond zero where a look is called worse or better.",
+        "Lower is closer to the reference. Difference to best: to the lowest look before it, with an interval; the "
+        f"chance that any interval of the run misses the true difference is at most {chance}.",
+        f"Evidence: from {1 / watching.alpha:.4g} on, a look is called worse; the chance of any false alarm in the "
+        f"run is at most {chance}, however many looks there are. The verdict is one-sided and the interval two-sided, "
+        "so the interval may reach slightly beyond zero where a look is called worse or better.",
     ]
 
 
@@ -164,7 +164,7 @@ def sentence(look: Look) -> str:
         return f"{look.name}: {scores}"
     own = look.scores[0]
     interval = interval_text(own.difference_interval, own.standard_error)
-    said = f"{look.verdict} than {look.best}" if look.verdict != UNDECIDED else f"not told from {look.best}"
+    said = f"{look.verdict} than {look.best}" if look.verdict != UNDECIDED else f"undecided against {look.best}"
     evidence = look.evidence_better if look.verdict == BETTER else look.evidence_worse
     return f"{look.name}: {scores}; {said} (difference {interval}, evidence {_evidence(evidence)})"
 

@@ -28,11 +28,11 @@ from ..sets.recipes import Recipe
 from ..sets.side import Stored
 
 _LEAST_SPLITS = 10  # of the Inception score
-_NO_SCORE = "it is the outcome of a test"
-_CHEAPER = "`mmd_method='random-features'` estimates it in much less, with an error of its own that is stated"
-_PAIRS = "the test of a difference needs the kernel of all pairs, which random features do not look at"
+_NO_SCORE = "it is the result of a test"
+_CHEAPER = "`mmd_method='random-features'` estimates it in much less, with an additional error, which is reported"
+_PAIRS = "the test of a difference needs the kernel of all pairs, which random features do not use"
 _FEATURE_COPIES = (
-    "copies are found by equal features: a picture whose features were rounded otherwise, in another batch or on "
+    "copies are found by equal features: a picture whose features were rounded differently, in another batch or on "
     "another device, is missed; exact duplicates of pixels are named in the warnings"
 )
 

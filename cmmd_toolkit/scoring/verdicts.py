@@ -8,7 +8,7 @@ from ..report.verdict import Verdict, ordered_text, single_text, untested_text
 from ..sets.metric_names import METRICS
 
 ALPHA = 0.05
-_OWN_RULERS = "with bandwidth median-pooled each set has a ruler of its own; take median or a number"
+_OWN_RULERS = "with bandwidth median-pooled each set has a different bandwidth; use median or a number"
 
 
 def verdict_metric(names: Sequence[str]) -> str | None:

@@ -14,7 +14,7 @@ def rank_warnings(sides: Sequence[tuple[str, int | None]], dim: int) -> list[str
         return []
     return [
         f"fewer pictures than the {dim:,} feature dimensions ({', '.join(few)}): the covariance is singular and the "
-        "Frechet distance is biased upwards; compare it only with values of the same n, or take mmd"
+        "Frechet distance is biased upwards; compare it only with values of the same n, or use mmd"
     ]
 
 
@@ -25,7 +25,7 @@ def negative_warnings(results: Sequence[Result]) -> list[str]:
         return []
     return [
         f"negative {', '.join(dict.fromkeys(below))}: the unbiased estimate scatters around zero when these "
-        "pictures cannot tell the sets apart; read it as zero"
+        "pictures show no difference; read it as zero"
     ]
 
 
@@ -88,7 +88,7 @@ def class_rank_warnings(results: Mapping[str, Sequence[Result]], dims: Mapping[s
         return []
     return [
         f"per class: no more pictures than feature dimensions in {first_names(few)}: the Frechet distance of a class "
-        "is biased upwards; compare it only with values of the same n, or take mmd"
+        "is biased upwards; compare it only with values of the same n, or use mmd"
     ]
 
 

@@ -97,7 +97,7 @@ def embed_sets(sets: OpenedSets, bandwidth: Bandwidth | None = None) -> Embedded
     warnings += dict.fromkeys(remark for side in sides for remark in side.remarks)
     for side in sides:
         if side.summary is not None and len(side.summary.names) < 2:
-            raise InputError(f"{side.label}: only one usable picture; a distance needs at least two a side")
+            raise InputError(f"{side.label}: only one usable picture; a distance needs at least two per side")
     changes, changed = _changes(sets, networks, bandwidth)
     warnings = [*changed, *_set_warnings(sides), *_copies(sides, features), *warnings]
     return EmbeddedSets(sets.run, sets.recipe, sides, names, sets.remarks, networks, features, warnings, changes)

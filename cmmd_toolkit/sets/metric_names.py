@@ -14,7 +14,7 @@ Needs = Literal["moments", "rows", "logits"]
 
 
 class Reading(NamedTuple):
-    """How a number is read: in words, and which way is better, None for the outcome of a test."""
+    """How a number is read: in words, and which way is better, None for the result of a test."""
 
     words: str
     higher_is_better: bool | None
@@ -23,7 +23,7 @@ class Reading(NamedTuple):
 CLOSER = Reading("lower is closer to the reference", False)
 LOWER = Reading("lower is better", False)
 HIGHER = Reading("higher is better", True)
-TEST = Reading("a test and no score: small says that the sets differ, large that no difference was shown", None)
+TEST = Reading("a test, not a score: small says that the sets differ, large that no difference was shown", None)
 
 
 @dataclass(frozen=True)
@@ -86,24 +86,26 @@ METRICS = _Metrics(
         MetricSpec("fd-infinity", "Frechet distance extrapolated to infinitely many pictures", "frechet-infinity"),
         MetricSpec("mmd", "squared MMD", "mmd"),
         MetricSpec("cmmd", "squared MMD on a picture-text embedding", "mmd", general="mmd", family="picture-text"),
-        MetricSpec("p-value", "chance of such an MMD if the sets were alike (permutations)", "two-sample", TEST),
+        MetricSpec("p-value", "chance of an MMD this large if the sets were alike (permutations)", "two-sample", TEST),
         MetricSpec("kd", "kernel distance, squared MMD with a cubic kernel", "kernel"),
         MetricSpec("kid", "kernel distance on Inception", "kernel", general="kd", family="inception"),
-        MetricSpec("precision", "share of generated pictures among the reference", "neighbours", HIGHER),
-        MetricSpec("recall", "share of the reference among generated pictures", "neighbours", HIGHER),
-        MetricSpec("density", "how many reference balls hold a generated picture, over k", "neighbours", HIGHER),
+        MetricSpec("precision", "share of generated pictures inside the reference", "neighbours", HIGHER),
+        MetricSpec("recall", "share of reference pictures inside the generated set", "neighbours", HIGHER),
+        MetricSpec("density", "number of reference balls that hold a generated picture, over k", "neighbours", HIGHER),
         MetricSpec("coverage", "share of reference balls that hold a generated picture", "neighbours", HIGHER),
         MetricSpec("vendi", "effective number of different generated pictures", "vendi", HIGHER),
         MetricSpec(
             "vendi-truncated",
-            "the same of the 32 commonest kinds, settles as pictures are added",
+            "Vendi score of the 32 commonest kinds; settles as pictures are added",
             "vendi",
             HIGHER,
         ),
         MetricSpec("mind", "scaled sliced Wasserstein distance on equally many pictures", "mind"),
         MetricSpec("sw", "squared sliced Wasserstein distance", "sliced"),
-        MetricSpec("authpct", "% of generated pictures that are no near copy of a reference one", "copies", HIGHER),
-        MetricSpec("copies", "share of generated pictures with the very features of a reference one", "copies", LOWER),
+        MetricSpec("authpct", "% of generated pictures that are not near copies of a reference one", "copies", HIGHER),
+        MetricSpec(
+            "copies", "share of generated pictures with exactly the features of a reference one", "copies", LOWER
+        ),
         MetricSpec("is", "Inception score", "inception-score", HIGHER, needs="logits", family="inception"),
     )
 )

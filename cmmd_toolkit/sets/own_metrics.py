@@ -49,7 +49,7 @@ def own_metric(name: str) -> "OwnMetric | None":
         except BaseException as error:
             raise ArgumentError(
                 f"metric {name}: {entry.value} of {package} cannot be loaded ({type(error).__name__}: "
-                f"{first_line(error)}); mend or uninstall that package"
+                f"{first_line(error)}); fix or uninstall that package"
             ) from error
         return _loaded.setdefault(name, OwnMetric(name, function, package))
     return None

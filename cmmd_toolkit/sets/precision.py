@@ -168,10 +168,10 @@ def changes_of_score(
 def _sentence(changes: Sequence[PrecisionChange], *, is_all: bool) -> str:
     first, moves = changes[0], " and ".join(map(str, changes))
     n, m = first.n_reference, first.n_generated
-    counts = f"{n} pictures a side" if n == m else f"{n} and {m} pictures"
-    more = "" if is_all else "; the standard error of more pictures is smaller, the move is not"
+    counts = f"{n} pictures per side" if n == m else f"{n} and {m} pictures"
+    more = "" if is_all else "; with more pictures the standard error is smaller, but the change is not"
     which = f"{first.generated}, {first.backbone}"
-    return f"{first.precision} instead of fp32 moves {moves}, measured on {counts} ({which}){more}"
+    return f"{first.precision} instead of fp32 changes {moves}, measured on {counts} ({which}){more}"
 
 
 def _changes(

@@ -92,7 +92,7 @@ def open_side(source: Any, recipe: Recipe, run: Run) -> Side:
     if isinstance(side.stored, (Features, FeatureSet)) and run.max_images is not None:
         side.stored = side.stored.subset(subset_rows(side.size or 0, run.max_images, run.seed))
     if side.size is not None and side.size < 2:
-        raise InputError(f"{side.label}: holds one picture; a distance between distributions needs at least two a side")
+        raise InputError(f"{side.label}: holds one picture; a distance of distributions needs at least two per side")
     return side
 
 
@@ -149,9 +149,9 @@ def check_same_backbone(label: str, stored: Stored, provenance: Mapping[str, Any
             "embed both sides with the same backbone and dims"
         )
     if made.get("code_sha256") != provenance.get("code_sha256"):
-        return f"{label}: made with other code of the backbone than the other side; the features may not be comparable"
+        return f"{label}: made with different backbone code than the other side; the features may not be comparable"
     if not same_weights and "weights_sha256" in made and "weights_sha256" in provenance:
-        return f"{label}: made with other weights files than the other side; the features may not be comparable"
+        return f"{label}: made with different weights than the other side; the features may not be comparable"
     return None
 
 

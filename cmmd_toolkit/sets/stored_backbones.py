@@ -23,7 +23,7 @@ def check_asked(sides: Sequence[Side], asked: Sequence[str]) -> None:
             )
         raise InputError(
             f"{side.label}: holds features of {', '.join(side.backbones)}, not of {absent[0]}; choose among them as "
-            "`backbone`, or embed the pictures anew"
+            "`backbone`, or embed the pictures again"
         )
 
 
@@ -45,7 +45,7 @@ def stored_in_common(sides: Sequence[Side], recipe: Recipe) -> list[str]:
     if nameless and len(common) > 1:
         raise InputError(
             f"{nameless[0]}: features without the name of their backbone, beside those of {', '.join(common)}; "
-            "say which one made them as `backbone`"
+            "give the one that made them as `backbone`"
         )
     return common
 

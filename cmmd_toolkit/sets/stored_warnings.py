@@ -12,7 +12,7 @@ def unrecorded(names: Sequence[str]) -> list[str]:
     return [
         f"not checked: formats, resolutions, conversions and exact copies of {', '.join(names)}: these features come "
         "without a record of their pictures (bare features, .npz statistics and files of older versions have none); "
-        "embed the pictures anew with `cmmd embed` into a .safetensors file, or give the pictures"
+        "embed the pictures again with `cmmd embed` into a .safetensors file, or give the pictures"
     ]
 
 
@@ -20,7 +20,7 @@ def changed_since(records: Iterable[SetRecord]) -> list[str]:
     """A warning about each stored file whose pictures have changed since they were read."""
     return [
         f"older than its pictures: {record.file} was made {record.origin.made[:19]}Z, and {record.origin.path} has "
-        f"changed since ({changes}): it describes pictures of then; renew it with `cmmd embed`"
+        f"changed since ({changes}): it describes the pictures as they were then; make it again with `cmmd embed`"
         for record in records
         if record.file and record.origin is not None and (changes := record.origin.changes())
     ]

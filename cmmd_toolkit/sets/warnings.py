@@ -61,19 +61,20 @@ def feature_copies(sets: Sequence[tuple[str, object, SetSummary | None]]) -> lis
         if count and count != _equal_pixels(known, summary):
             warnings.append(
                 f"equal features: {count} of {len(own)} {_pictures(len(own))} of {other} {_have(count)} (nearly) the "
-                f"features of a picture of {name}: the sets are no independent draws, every distance is pulled towards "
-                "zero and intervals and p-values do not hold; remove them from one side"
+                f"features of a picture of {name}: the sets are not independent draws, every distance is pulled "
+                "towards zero, and intervals and p-values are not valid; remove them from one side"
             )
     for label, own, summary in sets:
         if isinstance(own, GaussianStatistics) and summary and (count := _repeated_pixels(summary)):
             warnings.append(
                 f"repeated pictures: {count} of {len(summary.names)} pictures of {label} are exact copies of another "
-                "picture in it: they count as fewer pictures than they are"
+                "picture in it: they count for less than as many different pictures"
             )
         if isinstance(own, Features) and (count := (search or SharedRows(own.values)).repeated(own.values)):
             warnings.append(
                 f"repeated features: {count} of {len(own)} {_pictures(len(own))} of {label} are (near) copies of "
-                "another picture in it: they count as fewer pictures than they are, and intervals are too narrow"
+                "another picture in it: they count for less than as many different pictures, so intervals are too "
+                "narrow"
             )
     return warnings
 
@@ -121,8 +122,8 @@ def _formats(reference: SetSummary, others: Sequence[SetSummary]) -> list[str]:
         return []
     own, their = ("JPEG", "lossless") if share > _LOSSY_MARGIN else ("lossless", "JPEG")
     return [
-        f"JPEG against lossless: {reference.label} is {own}, {', '.join(odd)} {their}: compression traces alone move "
-        "every metric; save all sets in one format"
+        f"JPEG against lossless: {reference.label} is {own}, {', '.join(odd)} {their}: compression artefacts alone "
+        "change every metric; save all sets in one format"
     ]
 
 

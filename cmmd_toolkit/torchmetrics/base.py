@@ -85,7 +85,7 @@ class ImageMetric(Metric):
         if result.isinf():
             kind = str(dtype).removeprefix("torch.")
             raise ArgumentError(
-                f"the value {value:.4g} is no {kind}; take set_dtype(torch.float64), rescale the features"
+                f"the value {value:.4g} is no {kind}; use set_dtype(torch.float64) or rescale the features"
             )
         return result.to(self.device)
 

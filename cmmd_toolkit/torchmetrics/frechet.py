@@ -22,8 +22,8 @@ class FrechetDistance(SetDistance):
 
         FD = |m_r - m_f|^2 + tr S_r + tr S_f - 2 tr (S_r S_f)^(1/2)
 
-    Takes the place of `torchmetrics.image.fid.FrechetInceptionDistance`. Memory does not grow with the number of
-    images: (D + 1)^2 float64 a side, 34 MB at D = 2048, and as much for the value that `reset` goes back to. A
+    Replaces `torchmetrics.image.fid.FrechetInceptionDistance`. Memory does not grow with the number of
+    images: (D + 1)^2 float64 per side, 34 MB at D = 2048, and as much for the value that `reset` restores. A
     synchronisation gathers that from every process.
 
     Args:
@@ -35,7 +35,7 @@ class FrechetDistance(SetDistance):
         feature_extractor_weights_path: the same as `weights`, as torchmetrics calls it.
         antialias: Inception's resize, True for that of recipe torchmetrics, False for that of torch-fidelity; None
             leaves it to `preprocessing` and `recipe`.
-        backbone: "inception" (default), "clip", "siglip", "mini", ..., or one's own as in `compare`; weights, model,
+        backbone: "inception" (default), "clip", "siglip", "mini", ..., or your own as in `compare`; weights, model,
             dims, preprocessing: as in `load_backbone`.
         recipe: "pytorch-fid", "clean-fid", "torch-fidelity" or "torchmetrics" (which also rounds floats down, as
             the original does); None for pytorch-fid's resize.

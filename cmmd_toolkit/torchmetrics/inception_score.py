@@ -25,12 +25,12 @@ class InceptionScore(ImageMetric):
 
         IS = exp( mean_i KL( p(y | x_i) || p(y) ) )
 
-    Takes the place of `torchmetrics.image.inception.InceptionScore`: `compute` returns the mean and the standard
+    Replaces `torchmetrics.image.inception.InceptionScore`: `compute` returns the mean and the standard
     deviation (ddof 1) over the splits; the shuffle is the one that torchmetrics draws after `torch.manual_seed(seed)`.
     The deviation of one split is NaN. The network is that of `FrechetDistance(feature=2048)` and its last layer is
     applied here, so `FeatureShare` runs it once for both.
 
-    The class logits of all images are kept: 4 kB an image, on the metric's device.
+    The class logits of all images are kept: 4 kB per image, on the metric's device.
 
     Args:
         feature: "logits_unbiased" (the default: class logits without the bias of the last layer), Inception's
@@ -110,8 +110,8 @@ class InceptionScore(ImageMetric):
         count = sum(map(len, parts_of(self, "features")))
         if count < self._splits:
             raise TooFewImagesError(
-                f"expected at least {self._splits} images, one a split, got {count}; "
-                "call update(images) first, or take fewer splits"
+                f"expected at least {self._splits} images, one per split, got {count}; "
+                "call update(images) first, or use fewer splits"
             )
 
     def _find(self) -> Estimate:

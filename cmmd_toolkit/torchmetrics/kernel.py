@@ -21,7 +21,7 @@ class KernelDistance(KeptRows):
 
         k(x, y) = (gamma x.y + coef)^degree
 
-    Takes the place of `torchmetrics.image.kid.KernelInceptionDistance`: `compute` returns the mean and the standard
+    Replaces `torchmetrics.image.kid.KernelInceptionDistance`: `compute` returns the mean and the standard
     deviation over subsets, which are those that torchmetrics draws after `torch.manual_seed(seed)`. With
     `subsets=None` the whole sets are used once, without randomness: the unbiased value and its standard error (NaN
     where there is none), as `compare` has them.

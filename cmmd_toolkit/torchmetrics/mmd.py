@@ -21,14 +21,14 @@ class CMMD(KeptRows):
     bandwidth: 0 on average for equal distributions, so it may be negative. `recipe="google-cmmd"` gives the released
     number: CLIP ViT-L/14 at 336 pixels, biased, bandwidth 10, times 1000.
 
-    The features of all images are kept: N x D x 4 bytes a side, 102 MB for 50,000 at D = 512, on the metric's device
+    The features of all images are kept: N x D x 4 bytes per side, 102 MB for 50,000 at D = 512, on the metric's device
     (`compute_on_cpu=True` keeps them in main memory). `compute` runs on the CPU; its time grows with N^2.
 
     Args:
         feature: an `nn.Module` that turns a batch of images into features (N, D), in place of a backbone. A frozen
             copy of it is kept.
         reset_real_features, normalize, input_img_size, kwargs: as in `FrechetDistance`.
-        backbone: "clip" (default), "siglip", "mini", ..., or one's own as in `compare`: a function, an `nn.Module`, a
+        backbone: "clip" (default), "siglip", "mini", ..., or your own as in `compare`: a function, an `nn.Module`, a
             `Backbone`; weights, model, dims, preprocessing: as in `load_backbone`.
         recipe: None or "google-cmmd".
         bandwidth: a number > 0, "median" (of the real side) or "median-pooled"; None for the recipe's.

@@ -32,7 +32,7 @@ class ModuleFeatures(Network):
                 raise
             except Exception as error:  # whatever a module raises that wants another input
                 raise ArgumentError(
-                    f"feature: cannot tell the number of features from a black picture of shape "
+                    f"feature: cannot determine the number of features from a black picture of shape "
                     f"{tuple(self._probe.shape[1:])} ({first_line(error)}); set num_features on the module, or give "
                     "the shape that it takes as input_img_size"
                 ) from error

@@ -22,9 +22,9 @@ class Shares(NamedTuple):
 
 
 class PrecisionRecall(KeptRows):
-    """Share of fake images among the real ones (precision), and of real images among the fake ones (recall).
+    """Share of fake images inside the real set (precision), and of real images inside the fake set (recall).
 
-    A row lies in a set when it is nearer to one of its rows than that row's k-th neighbour. `compute` returns the
+    A row is inside a set when it is nearer to one of its rows than that row's k-th neighbour. `compute` returns the
     named tuple (precision, recall), `estimate` the same of `Estimate`s. Not among the metrics of torchmetrics.
 
     The features of all images are kept on the metric's device (`compute_on_cpu=True`: in main memory).

@@ -184,7 +184,7 @@ def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--max-pixels",
             metavar="N",
             default=100000000,
-            help="Refuse a picture of more pixels (rows times columns) before it is decoded.",
+            help="Refuse a picture with more pixels (rows times columns) before it is decoded.",
         ),
         choice("--on-error", ["fail", "skip"], default="fail", help="At an unusable picture: stop, or leave it out."),
         text(
@@ -279,6 +279,6 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
         number(
             "--held-out", metavar="X", default=0.1, help="Share of PICTURES that is scored against, not trained on."
         ),
-        whole("--seed", metavar="K", default=0, help="Seed of every draw."),
+        whole("--seed", metavar="K", default=0, help="Seed of all random draws."),
         choice("--device", ["auto", "cpu"], default="auto", help="auto is a GPU if there is one."),
     )

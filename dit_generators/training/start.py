@@ -151,8 +151,7 @@ def _read_pictures(source: Any, options: TrainOptions, reading: Reading) -> tupl
         found = dataclasses.replace(found.subset(left), skipped=skipped)
     if len(found) < options.batch_size:
         raise DataError(
-            f"{name}: {len(found)} pictures are too few for a batch of {options.batch_size}; "
-            "take a smaller `batch_size`"
+            f"{name}: {len(found)} pictures are too few for a batch of {options.batch_size}; use a smaller `batch_size`"
         )
     return found, held_out
 

@@ -31,7 +31,7 @@ _SHOWN = 40  # characters of a text
 def check_content(path: Path) -> None:
     """Raise CheckpointError for a pipe, and for a file that is a page, a pointer or an archive instead of weights."""
     if not path.is_file():
-        raise CheckpointError(f"{path}: no regular file (a pipe, device or socket); give a .safetensors or .pt file")
+        raise CheckpointError(f"{path}: not a regular file (a pipe, device or socket); give a .safetensors or .pt file")
     with path.open("rb") as stream:
         start = stream.read(512)
     if not start:

@@ -261,7 +261,11 @@ def test_a_count_of_pictures_that_is_none_is_refused(tmp_path: Path) -> None:
 def test_an_entry_of_a_zip_that_is_no_regular_file_is_refused(tmp_path: Path) -> None:
     picture = io.BytesIO()
     smooth_picture(0).save(picture, "PNG")
-    for kind, words in ((0o010000, "no regular file"), (0o020000, "no regular file"), (0o120000, "a symbolic link")):
+    for kind, words in (
+        (0o010000, "not a regular file"),
+        (0o020000, "not a regular file"),
+        (0o120000, "a symbolic link"),
+    ):
         with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
             entry = zipfile.ZipInfo("a.png")
             entry.external_attr = (kind | 0o644) << 16

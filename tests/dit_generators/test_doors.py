@@ -117,10 +117,10 @@ def test_samples_that_could_not_be_made_are_refused_before_the_first_step(tmp_pa
 
 
 def test_errors_name_the_argument_in_python_and_the_flag_on_the_command_line(tmp_path, capfd, pictures) -> None:
-    with pytest.raises(DataError, match="take a smaller `batch_size`$"):
+    with pytest.raises(DataError, match="use a smaller `batch_size`$"):
         make_run(pictures, tmp_path / "run", tiny(batch_size=13))
     finished = dit_gen(capfd, "train", pictures, "--out", tmp_path / "run", *SMALL, "--batch-size", 13)
-    assert finished.err.endswith("take a smaller --batch-size\n")
+    assert finished.err.endswith("use a smaller --batch-size\n")
     with pytest.raises(ArgumentError, match='^`precision="fp16"`: runs on GPUs only'):
         make_run(pictures, tmp_path / "run", tiny(precision="fp16"))
     finished = dit_gen(capfd, "train", pictures, "--out", tmp_path / "run", *SMALL, "--precision", "fp16")

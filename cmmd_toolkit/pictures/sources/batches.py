@@ -79,7 +79,7 @@ def _plain(place: Place, how: Opening) -> ImageSource:
     with buffered(place) as stream:
         header = _read_header(stream, place.name)
     if header.end != place.size:
-        told = f"holds {place.size:,} bytes, and its header speaks of {header.end:,}"
+        told = f"holds {place.size:,} bytes, but its header says {header.end:,}"
         raise InputError(f"{place.name}: {told}; save it again")
     if header.in_columns:
         return _whole(place.read(header.start, place.size), header, place.name, how)
@@ -99,7 +99,7 @@ def _entry(place: Place, archive: zipfile.ZipFile, member: zipfile.ZipInfo, how:
     with archive.open(member) as unpacked:
         header = _read_header(unpacked, place.name)
     if header.end != member.file_size:
-        raise ValueError(f"{member.filename} does not hold the bytes that its header speaks of")
+        raise ValueError(f"{member.filename} does not hold the bytes that its header says")
     if header.in_columns:
         return _whole(archive.read(member)[header.start :], header, place.name, how)
     if member.compress_type != zipfile.ZIP_STORED:

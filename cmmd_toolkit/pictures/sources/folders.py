@@ -131,7 +131,7 @@ def file_loader(path: Path, name: str, how: Opening) -> Load:
             return read_regular(path)
         except OSError as error:
             absent = "check its name" if isinstance(error, FileNotFoundError) else "check its permissions"
-            advice = "a link to nothing: mend or remove it" if path.is_symlink() else absent
+            advice = "a broken link: fix or remove it" if path.is_symlink() else absent
             raise PictureError(
                 f"{name}: cannot be read ({error.strerror}); {advice} or use `on_error='skip'`"
             ) from error

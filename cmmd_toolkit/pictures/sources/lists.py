@@ -20,7 +20,7 @@ def list_source(place: Place, how: Opening) -> ImageSource:
     """
     items = [_item(place, number, line, how) for number, line in _lines(place)]
     if not items:
-        raise InputError(f"{place.name}: lists no pictures; write the path of one picture a line")
+        raise InputError(f"{place.name}: lists no pictures; write the path of one picture per line")
     return ImageSource(place.name, items, how.policy)
 
 
@@ -30,7 +30,7 @@ def _lines(place: Place) -> list[tuple[int, str]]:
     try:
         text = place.read(0, place.size).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{place.name}: no list of paths in UTF-8 (byte {error.start}); save it as such") from error
+        raise InputError(f"{place.name}: not a list of paths in UTF-8 (byte {error.start}); save it as such") from error
     lines = ((number, line.strip()) for number, line in enumerate(text.split("\n"), 1))
     return [(number, line) for number, line in lines if line and not line.startswith("#")]
 
@@ -43,7 +43,7 @@ def _item(place: Place, number: int, line: str, how: Opening) -> Item:
         return line, _beside_remote(place, line, where, how)
     assert isinstance(place, LocalFile)
     if "\0" in line:
-        return line, refusal(PictureError(f"{where}: a path with a zero byte; mend it or use `on_error='skip'`"))
+        return line, refusal(PictureError(f"{where}: a path with a zero byte; fix it or use `on_error='skip'`"))
     path = place.path.parent / line
     return line.removeprefix("./"), file_loader(path, f"{where}: {path}", how)
 

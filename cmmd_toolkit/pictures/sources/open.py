@@ -65,7 +65,7 @@ def open_images(
         return iterable_source(source, how)
     raise ArgumentError(
         "expected pictures (a folder, zip, tar, .parquet, .npy, .npz, list of paths, data set, uint8 array or iterable "
-        f"of them), or where a distance is wanted features (N, D), got {type(source).__name__}"
+        f"of them), or, for a distance, features (N, D), got {type(source).__name__}"
     )
 
 
@@ -122,7 +122,7 @@ def _refusal(path: Path, suffix: str) -> str:
     if suffix == ".safetensors":
         return "holds features or statistics, and pictures are needed; give the pictures themselves"
     if suffix == ".json":
-        return "is no set of pictures; a report goes to `cmmd plan` alone, without other sets"
+        return "is not a set of pictures; a report goes to `cmmd plan` alone, without other sets"
     if suffix in SUFFIXES:
         return "is a single picture; give the folder or zip that holds the whole set"
     return f"expected {_EXPECTED}, got {f'a {path.suffix} file' if path.suffix else 'a file without a suffix'}"

@@ -46,7 +46,7 @@ class RemoteFile:
         """Bytes."""
         size = tried(lambda: self.system.info(self.path)["size"], self.name)
         if size is None:
-            raise InputError(f"{self.name}: its server does not tell its size; copy it here first")
+            raise InputError(f"{self.name}: its server does not report its size; copy it here first")
         return int(size)
 
     def read(self, start: int, length: int) -> bytes:
@@ -61,7 +61,7 @@ class RemoteFile:
 
         data = tried(read, self.name) if length > 0 else b""
         if len(data) > length:
-            raise InputError(f"{self.name}: its server gives whole files only, no parts of one; copy it here first")
+            raise InputError(f"{self.name}: its server does not support reading parts of a file; copy it here first")
         return data
 
     def beside(self, path: str) -> "RemoteFile":

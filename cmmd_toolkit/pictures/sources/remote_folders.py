@@ -29,7 +29,7 @@ def remote_folder_source(folder: RemoteFile, how: Opening) -> ImageSource:
 def _files(folder: RemoteFile, recursive: bool) -> list[tuple[str, str]]:
     """Relative names and paths of what lies below."""
     if not folder.path.strip("/") and "memory" not in folder.name.partition(":")[0]:
-        raise InputError(f"{folder.name}: names no folder; give one, such as {folder.name.rstrip('/')}/folder/")
+        raise InputError(f"{folder.name}: does not name a folder; give one, such as {folder.name.rstrip('/')}/folder/")
     root = folder.path.rstrip("/") + "/"
 
     def find() -> list[str]:

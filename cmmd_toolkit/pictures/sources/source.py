@@ -128,7 +128,7 @@ class ImageSource:
         items, remarks = self.items, self.remarks
         if not isinstance(items, Sequence):
             items = list(items)
-            remarks = (*remarks, f"could be read once only: all of its {len(items)} pictures were held for the draw")
+            remarks = (*remarks, f"can be read only once, so all of its {len(items)} pictures were held for the draw")
         rows = subset_rows(len(items), max_images, seed)
         return replace(self, items=[items[i] for i in rows], remarks=remarks)
 

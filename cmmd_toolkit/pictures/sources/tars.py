@@ -197,7 +197,7 @@ def _check_member(member: tarfile.TarInfo, name: str) -> None:
     if member.isdir():
         return
     if not member.isreg() or member.issparse():
-        what = "a link" if member.issym() or member.islnk() else "no regular file"
+        what = "a link" if member.issym() or member.islnk() else "not a regular file"
         raise InputError(f"{name}: entry {member.name!r} is {what}; make the tar again with real files")
     member.name = member.name.removeprefix("./")
 

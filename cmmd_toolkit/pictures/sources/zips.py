@@ -56,7 +56,7 @@ def _check_entry(path: str, entry: zipfile.ZipInfo) -> None:
     check_entry_name(entry.orig_filename, path, "zip")
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
-        what = "a symbolic link" if kind == stat.S_IFLNK else "no regular file"
+        what = "a symbolic link" if kind == stat.S_IFLNK else "not a regular file"
         raise InputError(f"{path}: entry {entry.filename!r} is {what}; make the zip again with real files")
 
 
@@ -71,7 +71,7 @@ def _loader(
 
     def read() -> bytes:
         if max(entry.file_size, entry.compress_size) > _MAX_ENTRY_BYTES:
-            raise PictureError(f"{name}: unpacks to {entry.file_size:,} bytes, taken for a decompression bomb")
+            raise PictureError(f"{name}: unpacks to {entry.file_size:,} bytes, treated as a decompression bomb")
         try:
             with stream.held(start, end):  # zipfile lets one thread read at a time
                 return archive.read(entry)

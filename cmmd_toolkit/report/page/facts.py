@@ -14,14 +14,14 @@ _MOST_SIZES = 4
 def warnings_part(warnings: Sequence[str], words: Iterable[str]) -> Part:
     """What one must know to trust the numbers; `words` are the names that those of one kind differ in."""
     if not warnings:
-        return Part("warnings", "Warnings", "note", "None: nothing odd was found about these sets and numbers.")
+        return Part("warnings", "Warnings", "note", "None: nothing unusual was found about these sets and numbers.")
     return Part("warnings", f"Warnings ({len(warnings)})", "warnings", warning_kinds(warnings, words))
 
 
 def sets_part(sets: Sequence[Mapping[str, Any]]) -> Part:
     """What is known of the pictures of each set."""
     if not sets:
-        return Part("sets", "Sets", "note", "Nothing is known of the pictures: the sets are stored features.")
+        return Part("sets", "Sets", "note", "Nothing is known about the pictures: the sets are stored features.")
     short = short_labels(own["name"] for own in sets)
     rows = [
         [

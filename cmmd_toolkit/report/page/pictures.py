@@ -20,7 +20,7 @@ LISTED = 24  # of a list
 _OVER = "Over-represented: generated pictures that are crowded, and far from the reference (lowest witness)"
 _UNDER = "Under-represented: reference pictures where generated ones are rare (highest witness)"
 _DRIVING = (
-    "Left each listed picture, right its nearest on the other side. Witness: mean similarity to the reference minus "
+    "Left: the listed picture; right: its nearest on the other side. Witness: mean similarity to the reference minus "
     "that to the generated pictures. Change: of squared MMD, if this one picture were removed. Distance: to the "
     "nearest."
 )
@@ -137,7 +137,7 @@ def _sheet(own: ShownSet, place: int, rows: Sequence[int], thumbnails: Thumbnail
         return Sheet(
             place, own.short, f"{size}; not shown: {own.pictures}." if size else f"Not shown: {own.pictures}.", ()
         )
-    shown = size if len(rows) == own.count else f"{len(rows)} of {size}, from all over the set"
+    shown = size if len(rows) == own.count else f"{len(rows)} of {size}, spread over the set"
     return Sheet(place, own.short, shown, [Card(place, names[row], thumbnails[row]) for row in rows])
 
 
@@ -160,7 +160,7 @@ def _differences_part(exhibit: Exhibit, thumbnails: Sequence[Thumbnails]) -> Par
         )
         for own in exhibit.differences
     ]
-    legend = "Left each listed picture, right its nearest. " + CONTRAST_LEGEND.replace("\n", " ")
+    legend = "Left: the listed picture; right: its nearest. " + CONTRAST_LEGEND.replace("\n", " ")
     content = {"sets": sets, "groups": groups, "legend": legend}
     return Part("drivers", "The pictures behind the difference", "drivers", content)
 

@@ -85,8 +85,8 @@ def _(explanation: Explanation, progress: ShowProgress | None) -> Page:
         known = "" if interval == "-" else f" (95 % interval {interval})"
         lead.append(f"On {section.backbone} the squared MMD of {generated} to {reference} is {value}{known}.")
     parts = [*_shown(explanation.exhibit, _lists_of(explanation), progress), *_mode_parts(explanation)]
-    title = f"What tells {generated} from {reference}"
-    return Page(title, lead, "Zero is no distance; the larger, the farther.", [*parts, *_facts(explanation)])
+    title = f"How {generated} differs from {reference}"
+    return Page(title, lead, "Zero means no difference; larger means farther.", [*parts, *_facts(explanation)])
 
 
 @page_of.register
@@ -100,7 +100,7 @@ def _(contrast: Contrast, progress: ShowProgress | None) -> Page:
         for section, own in zip(contrast.sections, found, strict=True)
     ]
     note = f"Difference: {names[1]} minus {names[2]}; below zero {names[1]} is closer."
-    title = f"What tells {names[1]} from {names[2]}"
+    title = f"How {names[1]} and {names[2]} differ"
     return Page(title, lead, note, [*parts, *_facts(contrast)])
 
 

@@ -26,8 +26,8 @@ _MOST_PANELS = 6
 _MOST_CLASSES = 12
 _UNBIASED = "without bias"
 _BIAS = (
-    f"Values are as other tools print them; {_UNBIASED}: with the bias of few pictures taken off, to which intervals "
-    "and tests belong."
+    f"Values are as other tools print them; {_UNBIASED}: value minus the bias from a limited number of pictures. "
+    "Intervals and tests belong to it."
 )
 Key = tuple[str, str, bool]  # backbone, metric, whether without bias
 
@@ -242,7 +242,7 @@ def score_panels(report: "Report", metrics: Sequence[str] = ()) -> list[Dots]:
     backbones = list(dict.fromkeys(backbone for backbone, _ in pairs))
     if unknown := set(metrics) - {metric for _, metric in pairs}:
         there = ", ".join(dict.fromkeys(result.metric for result in report.results))
-        raise ArgumentError(f"metric: no score {', '.join(sorted(unknown))} in this report; there are {there}")
+        raise ArgumentError(f"metric: no score {', '.join(sorted(unknown))} in this report; choose from {there}")
     if len(pairs) > _MOST_PANELS and not metrics:
         decisive = {verdict.backbone: verdict.metric for verdict in report.verdicts}
         first = {backbone: next(metric for own, metric in pairs if own == backbone) for backbone in backbones}

@@ -92,7 +92,7 @@ def size_panels(plan: "Plan") -> list[Curves]:
     if not sizes:
         raise ArgumentError("nothing to draw: no difference to plan for; give one as a number")
     if not any(size.alike or size.unlike for size in sizes):
-        raise ArgumentError("nothing to draw: no number of pictures suffices with this reference; enlarge it")
+        raise ArgumentError("nothing to draw: no number of pictures is enough with this reference; use a larger one")
     panels = [_panel(need) for need in plan.needs]
     return [panel for panel in panels if any(curve.points for curve in panel.curves)]
 

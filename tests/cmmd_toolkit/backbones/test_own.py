@@ -198,7 +198,7 @@ def test_a_backbone_made_by_hand_and_one_that_was_loaded() -> None:
     alone = embed(pictures(5, 0), backbone="mini")
     assert np.array_equal(both["mini"].values, alone.values)
     assert dict(both["mini"].provenance) == dict(alone.provenance)
-    with pytest.raises(ArgumentError, match="clip is the name of one that comes with the package"):
+    with pytest.raises(ArgumentError, match="clip is the name of a backbone of this package"):
         embed(pictures(5, 0), backbone=replace(own, name="clip"))
 
 
@@ -351,7 +351,7 @@ def test_a_neighbour_that_is_not_taken_is_named(file: Path, tmp_path: Path) -> N
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "helper.py").write_text("STRENGTH = 5.0\n")
     (tmp_path / "other" / "two.py").write_text(SOURCE)
-    with pytest.raises(BackboneError, match="imports helper, and .*code/helper.py was taken in place of"):
+    with pytest.raises(BackboneError, match="imports helper, but .*code/helper.py was loaded instead of"):
         embed(pictures(5, 0), backbone=f"{tmp_path / 'other' / 'two.py'}:colours", store=False)
 
 
@@ -407,10 +407,10 @@ def test_a_file_of_features_remembers_the_code_that_made_it(
     real, fake = pictures(6, 0), pictures(5, 1)
     embed(real, backbone=f"{file}:load").save(tmp_path / "real.safetensors")
     same = compare(tmp_path / "real.safetensors", fake, backbone=f"{file}:load")
-    assert not any("other code" in warning for warning in same.warnings)
+    assert not any("different backbone code" in warning for warning in same.warnings)
     file.write_text(SOURCE.replace("/ 255", "/ 256"))
     other = compare(tmp_path / "real.safetensors", fake, backbone=f"{file}:load")
-    assert any("made with other code of the backbone" in warning for warning in other.warnings)
+    assert any("made with different backbone code" in warning for warning in other.warnings)
     monkeypatch.chdir(file.parent)
     with pytest.raises(BackboneError, match="features.py:load: a network of a file; give that file, with its path"):
         compare(tmp_path / "real.safetensors", fake)  # what is lying about is not run

@@ -216,7 +216,7 @@ def test_sides_that_do_not_fit_are_refused(real: Path, clip: dict, inception_wei
         (features, inception, {}, "stored features of different backbones"),
         (features, real, {"backbone": "inception"}, "made with backbone clip, not inception"),
         (features, features, {"backbone": ["clip", "inception"]}, "stored features belong to one backbone"),
-        (one, real, {}, "holds one picture; a distance between distributions needs at least two"),
+        (one, real, {}, "holds one picture; a distance of distributions needs at least two"),
         (real, [], {}, "expected at least one set"),
         (real, tmp_path / "absent", {}, "absent: no such file or folder"),
         (statistics, GaussianStatistics(np.zeros(3), np.eye(3)), {}, "features of different width"),
@@ -240,7 +240,7 @@ def test_other_preprocessing_or_weights_of_stored_features_show(
     changed = embed(real, **clip)
     other = Features(changed.values, {**changed.provenance, "weights_sha256": ["0"]})
     report = compare(other, fake, **clip)
-    assert any("made with other weights files" in warning for warning in report.warnings)
+    assert any("made with different weights" in warning for warning in report.warnings)
 
 
 @pytest.mark.slow

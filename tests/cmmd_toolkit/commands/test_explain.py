@@ -137,7 +137,7 @@ def checks(seed: int) -> Image.Image:
 
 @pytest.fixture
 def planted(tmp_path: Path) -> tuple[Path, Path]:
-    """24 smooth pictures a side; four checkerboards more on the generated side."""
+    """24 smooth pictures per side; four checkerboards more on the generated side."""
     real, fake = write_pictures(tmp_path / "plain", 24), write_pictures(tmp_path / "odd", 24, first_seed=50)
     for i in range(4):
         checks(i).save(fake / f"check{i}.png")

@@ -94,9 +94,9 @@ def test_a_gate_closes_where_the_sets_differ(report: Report) -> None:
     assert parse_limit(BELOW, "blind:joint=0.05", ["mmd"], "joint").failures(report) == []
     for option, text, test, message in (
         (BELOW, "joint=0.05", None, "joint is not among the metrics of this run .*; add --test joint$"),
-        (BELOW, "joint=5", "joint", "a p-value is between 0 and 1; take --fail-below joint=0.05"),
+        (BELOW, "joint=5", "joint", "a p-value is between 0 and 1; use --fail-below joint=0.05"),
         (BELOW, "joint=0", "joint", "a p-value is between 0 and 1"),
-        (ABOVE, "joint=0.05", "joint", "take --fail-below joint=0.05"),
+        (ABOVE, "joint=0.05", "joint", "use --fail-below joint=0.05"),
         (BELOW, "joint:corrected=0.05", "joint", "which has no bias"),
     ):
         with pytest.raises(ArgumentError, match=message):

@@ -171,5 +171,5 @@ def test_what_is_meant_otherwise_is_said(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="a squared MMD is at most 2, got 10; for a share write 10%"):
         plan(folder, folder, backbone="mini", differences=10)
     (tmp_path / "report.json").write_text("{}")
-    with pytest.raises(InputError, match=r"report\.json: is no set of pictures; a report goes to `cmmd plan` alone"):
+    with pytest.raises(InputError, match=r"report\.json: is not a set of pictures; a report goes to `cmmd plan` alone"):
         plan(tmp_path / "report.json", folder, backbone="mini")

@@ -90,9 +90,9 @@ def test_what_the_precision_changes_is_measured_said_and_recorded(folders: tuple
     assert (found["n_reference"], found["n_generated"], found["generated"]) == (20, 20, "fake")
     assert by_metric["fd"]["value"] == pytest.approx(report.results[0].value, rel=1e-6)
     (said,) = (
-        warning for warning in report.warnings if warning.startswith("bf16 instead of fp32 moves squared MMD by")
+        warning for warning in report.warnings if warning.startswith("bf16 instead of fp32 changes squared MMD by")
     )
-    assert said.endswith("measured on 20 pictures a side (fake, mini)")
+    assert said.endswith("measured on 20 pictures per side (fake, mini)")
     report.save(tmp_path / "report.json")
     assert Report.load(tmp_path / "report.json").provenance["precision_changes"] == list(by_metric.values())
 
@@ -105,7 +105,7 @@ def test_every_command_says_it(folders: tuple[str, str]) -> None:
         explain(real, fake, precision="bf16", **NO_STORE),
     ]
     for record in records:
-        assert any(warning.startswith("bf16 instead of fp32 moves") for warning in record.warnings)
+        assert any(warning.startswith("bf16 instead of fp32 changes") for warning in record.warnings)
         assert record.provenance["precision_changes"]
     assert compare(real, fake, **NO_STORE).provenance["precision_changes"] == []
 
@@ -121,7 +121,7 @@ def test_features_keep_what_it_changed_and_the_command_says_it(
     change = load_stored(target).provenance["precision_change"]
     assert change["pictures"] == 20
     assert 1e-4 < change["share_of_spread"] < 0.1
-    assert "cmmd: bf16 instead of fp32 on mini moves features by" in capsys.readouterr().err
+    assert "cmmd: bf16 instead of fp32 on mini changes features by" in capsys.readouterr().err
 
 
 def test_features_of_different_precision_are_not_mixed(folders: tuple[str, str], features: dict[str, Features]) -> None:
@@ -203,7 +203,7 @@ def test_a_device_without_memory_for_a_batch_is_one_line() -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 9 GiB")
 
     starved = replace(load_backbone("mini", device="cpu"), encode=encode)
-    with pytest.raises(DeviceError, match="not enough memory .* take a smaller `batch_size`"):
+    with pytest.raises(DeviceError, match="not enough memory .* use a smaller `batch_size`"):
         starved.embed([np.zeros((3, 64, 64), np.float32)])
 
 

@@ -83,7 +83,7 @@ def test_pairs_are_checked_by_name_and_gain_power() -> None:
         ({"generated": [features("a", 2)]}, "expected two generated sets or more"),
         ({"metric": "kid"}, "expected mmd or fd"),
         ({"alpha": 1.5}, "alpha: expected a number between 0 and 1"),
-        ({"bandwidth": "median-pooled"}, "one ruler"),
+        ({"bandwidth": "median-pooled"}, "must share"),
         (
             {"generated": [features("a", 2), features("b", 3, n=12)]},
             "^b: 12 pictures are too few for a standard error",

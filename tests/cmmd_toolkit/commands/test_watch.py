@@ -84,12 +84,12 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "name", "words"),
     [
-        (gaussian(19, 6), None, "^look 2: watching takes at least 20 pictures a side, got 19$"),
+        (gaussian(19, 6), None, "^look 2: watching needs at least 20 pictures per side, got 19$"),
         (gaussian(30, 5), None, "features of different width"),
         (np.full((30, 6), np.nan), None, "NaN|infinite|finite"),
         ({"clip": gaussian(30, 6)}, None, "^samples: expected features of features, got clip$"),
         ({}, None, "got none$"),
-        (gaussian(30, 6), "one", "^name: one was scored already"),
+        (gaussian(30, 6), "one", "^name: one was already scored"),
         (gaussian(30, 6), 500, "^name: expected a name, got int 500"),
     ],
 )
@@ -194,7 +194,7 @@ def test_samples_that_cannot_be_read_are_named_and_do_not_end_the_watch(tmp_path
     code, out, _ = watch(capsys, reference, folder, "--once")
     assert code == 0
     assert "warning: step-0100.npy was not scored: " in out
-    assert "step-0150.npy: watching takes at least 20 pictures a side, got 5" in out
+    assert "step-0150.npy: watching needs at least 20 pictures per side, got 5" in out
     record = Watching.load(folder / RECORD)
     assert [look.name for look in record.looks] == ["step-0000.npy", "step-0200.npy"]
     assert len(record.warnings) >= 2
@@ -257,7 +257,7 @@ def test_a_record_that_cannot_be_written_is_an_error_and_no_fault_of_the_look(
     write_looks(folder, 1)
 
     def full(*_: object) -> None:
-        raise InputError("features: could not be written (No space left on device); make room or choose another place")
+        raise InputError("features: could not be written (No space left on device); free space or choose another place")
 
     with monkeypatch.context() as patched:
         patched.setattr(FeatureSet, "save", full)
@@ -312,7 +312,7 @@ def test_seconds_that_never_end_are_refused(option: str, seconds: str, tmp_path,
     ("change", "words"),
     [
         (["--alpha", "0.1"], "is the record of a run at alpha 0.05, not 0.1"),
-        (["--bandwidth", "3"], "other bandwidths"),
+        (["--bandwidth", "3"], "different bandwidths"),
         (["--alpha", "2"], "--alpha: expected a number between 0 and 1"),
         (["--json", "record.txt"], "expected a name that ends in .json"),
         (["--html", "page.txt"], "expected a name that ends in .html"),
@@ -339,7 +339,7 @@ def test_a_record_without_the_features_of_its_best_is_refused(tmp_path, referenc
     write_looks(folder, 1)
     code, _, err = watch(capsys, reference, folder, "--once")
     assert (code, len(err.strip().splitlines())) == (2, 1)
-    assert "is gone, and with it the features of the best look; begin another record" in err
+    assert "is gone, and with it the features of the best look; start another record" in err
 
 
 def test_another_reference_is_refused(tmp_path, reference, capsys) -> None:
@@ -349,7 +349,7 @@ def test_another_reference_is_refused(tmp_path, reference, capsys) -> None:
     write_looks(folder, 1)
     code, _, err = watch(capsys, reference, folder, "--once")
     assert code == 2
-    assert "other size of the reference, 150 and not 140" in err
+    assert "different reference sizes, 150 and not 140" in err
     (folder / "step-0100.npy").unlink()  # nor where nothing is new, and the reference is not embedded
     assert watch(capsys, reference, folder, "--once")[::2] == (2, err)
 
@@ -388,7 +388,7 @@ def test_a_damaged_record_is_refused_and_kept(damage: str, tmp_path, reference, 
 def test_bad_places_are_refused_in_a_line(tmp_path, reference, capsys) -> None:
     for arguments, words in (
         ((reference, tmp_path / "no"), "no such folder"),
-        ((reference, reference), "is no folder"),
+        ((reference, reference), "is not a folder"),
         ((tmp_path / "no.npy", tmp_path), "no such file"),
         ((reference, tmp_path, "--tensorboard", reference), "is a file, and the curves are written into a folder"),
     ):
@@ -426,7 +426,7 @@ def test_what_is_being_written_is_waited_for(tmp_path, reference, capsys) -> Non
     code, _, err = watch(capsys, reference, folder, "--settle", 1, "--every", 0.1, "--idle", 0.1)
     assert code == 0
     assert [look.name for look in Watching.load(folder / RECORD).looks] == ["step-0000.npy"]
-    assert "1 set of samples was not finished; the same command goes on with it" in err
+    assert "1 set of samples was not finished; the same command resumes with it" in err
 
 
 def test_ctrl_c_leaves_a_whole_record(tmp_path, reference) -> None:

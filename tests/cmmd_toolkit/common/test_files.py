@@ -54,7 +54,7 @@ def test_a_full_disk_is_one_error_and_leaves_nothing(tmp_path: Path, name: str) 
     command = [sys.executable, "-c", code, str(tmp_path / name)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3])
     assert (
-        done.stdout == f"{tmp_path / name}: could not be written (File too large); make room or choose another place\n"
+        done.stdout == f"{tmp_path / name}: could not be written (File too large); free space or choose another place\n"
     )
     assert done.stderr == ""
     assert list(tmp_path.iterdir()) == []
@@ -150,7 +150,7 @@ def test_a_folder_of_weights_with_a_pipe_in_it_is_refused_at_once(tmp_path: Path
     (tmp_path / "w").mkdir()
     (tmp_path / "w" / "config.json").write_text("{}")
     os.mkfifo(tmp_path / "w" / "model.safetensors")
-    with pytest.raises(CmmdError, match=r"w/model\.safetensors: no regular file but a pipe"):
+    with pytest.raises(CmmdError, match=r"w/model\.safetensors: not a regular file but a pipe"):
         embed(real, backbone="clip", weights=tmp_path / "w")
 
 

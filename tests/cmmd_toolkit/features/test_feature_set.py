@@ -112,7 +112,7 @@ def test_features_of_several_are_chosen_by_name(tmp_path: Path) -> None:
         ({"": Features(gaussian(4, 2))}, "expected the names of backbones"),
         ({"a": Features(gaussian(4, 2)), "b": Features(gaussian(5, 2))}, "b: expected features of the same pictures"),
         ({"a": Features(gaussian(2, 2), {}, ("x", "y")), "b": Features(gaussian(2, 2), {}, ("y", "x"))}, "other names"),
-        ({"a": Features(gaussian(4, 2), {"backbone": "b"})}, "made with backbone b; call them so"),
+        ({"a": Features(gaussian(4, 2), {"backbone": "b"})}, "made with backbone b; use that name"),
     ],
 )
 def test_what_is_no_set_of_the_same_pictures_is_refused(features: Any, message: str) -> None:

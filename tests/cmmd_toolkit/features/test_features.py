@@ -97,7 +97,7 @@ def test_saving_leaves_nothing_behind_when_it_fails(tmp_path: Path) -> None:
 def test_features_refuse_what_is_no_matrix(values: np.ndarray, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         Features(values)
-    with pytest.raises(ArgumentError, match="one name a row"):
+    with pytest.raises(ArgumentError, match="one name per row"):
         Features(np.zeros((3, 2)), names=("a",))
 
 

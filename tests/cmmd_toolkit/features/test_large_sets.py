@@ -231,7 +231,7 @@ def test_a_full_disk_is_an_error_in_one_line(tmp_path: Path) -> None:
     )
     finished = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False)
     assert finished.returncode == 1
-    assert "could not be written (File too large); make room, or set TMPDIR to another folder" in finished.stderr
+    assert "could not be written (File too large); free space, or set TMPDIR to another folder" in finished.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -144,7 +144,7 @@ def test_features_without_a_record_say_what_was_not_checked(tmp_path: Path) -> N
     for source in (tmp_path / "old.safetensors", tmp_path / "old.npz", features.values):
         (text,) = [text for text in compare(source, fake, metric="fd", **MINI).warnings if "not checked" in text]
         assert "formats, resolutions, conversions and exact copies" in text
-        assert "embed the pictures anew with `cmmd embed`" in text
+        assert "embed the pictures again with `cmmd embed`" in text
     assert not any("not checked" in text for text in compare(features, fake, metric="fd", **MINI).warnings)
 
 

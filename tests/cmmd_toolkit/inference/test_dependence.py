@@ -1,4 +1,4 @@
-"""Laws of sets that are no independent draws: copies within a set, and sets that share or reconstruct pictures."""
+"""Laws of sets that are not independent draws: copies within a set, and sets that share or reconstruct pictures."""
 
 from collections.abc import Callable
 from typing import Any

@@ -250,7 +250,7 @@ def test_thinning_keeps_a_small_set_whole(swapped: bool) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"bandwidth": "median"}, "take median-pooled"),
+        ({"bandwidth": "median"}, "use median-pooled"),
         ({"permutations": 5}, "permutations: expected a whole number of at least 19"),
         ({"generated": np.zeros((5, 2))}, "different width"),
         ({"generated": np.full((5, 3), np.nan)}, "NaN or infinity"),

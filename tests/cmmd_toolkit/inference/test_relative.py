@@ -84,7 +84,7 @@ def test_the_relative_test_beats_two_intervals_that_do_not_overlap() -> None:
         ({"second": gaussian(10, 3)}, "at least 20 pictures per set, got 10"),
         ({"metric": "kid"}, "expected mmd or fd"),
         ({"alternative": "less"}, "expected two-sided, first or second"),
-        ({"bandwidth": "median-pooled"}, "one ruler"),
+        ({"bandwidth": "median-pooled"}, "must share"),
         ({"metric": "fd"}, "30 pictures for 3 feature dimensions are too few"),
     ],
 )

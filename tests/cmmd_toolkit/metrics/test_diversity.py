@@ -213,7 +213,7 @@ def test_inception_score_interval_holds_the_expected_score_of_a_split() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"splits": 9}, "splits: expected 1 to 8, the number of rows, got 9; take fewer splits"),
+        ({"splits": 9}, "splits: expected 1 to 8, the number of rows, got 9; use fewer splits"),
         ({"splits": 0}, "splits: expected 1 to 8, the number of rows, got 0"),
         ({"recipe": "tf"}, "recipe: expected one of torch-fidelity, torchmetrics, dgm-eval, got 'tf'"),
         ({"generated": np.full((8, 4), 0.25)}, "generated: expected logits, got rows that sum to 1"),
@@ -260,8 +260,8 @@ def test_the_truncated_score_settles_where_the_score_still_grows() -> None:
 
 def test_few_pictures_for_a_truncation_are_named() -> None:
     x = gaussian(200, 64)
-    assert any("take 320" in text for text in vendi_score(generated=x, truncation=32).caveats)
-    assert not any("take" in text for text in vendi_score(generated=x, truncation=20).caveats)
+    assert any("need 320" in text for text in vendi_score(generated=x, truncation=32).caveats)
+    assert not any("need" in text for text in vendi_score(generated=x, truncation=20).caveats)
     for bad in (0, -3, 2.5, "many"):
         with pytest.raises(ArgumentError, match="truncation: expected a whole number of at least 1"):
             vendi_score(generated=x, truncation=bad)  # type: ignore[arg-type]

@@ -126,7 +126,7 @@ def test_copies_widen_the_interval_as_in_the_exact_method() -> None:
 def test_few_rows_have_a_value_and_no_error(rows: int) -> None:
     found = squared_mmd(reference=X[:rows], generated=NEAR[:rows], bandwidth=3.0, method="random-features")
     assert found.standard_error is None
-    assert found.no_error_reason == f"{rows} pictures are too few for a standard error, which takes 20"
+    assert found.no_error_reason == f"{rows} pictures are too few for a standard error, which needs 20"
 
 
 def test_memory_does_not_grow_with_the_pairs() -> None:
@@ -150,7 +150,7 @@ def test_memory_does_not_grow_with_the_pairs() -> None:
         ({"method": None}, "method: expected exact or random-features"),
         (
             {"num_frequencies": 500},
-            "num_frequencies: the exact method has none; leave it out, or take `method=",
+            "num_frequencies: the exact method has none; leave it out, or use `method=",
         ),
         ({"method": "random-features", "num_frequencies": 99}, "num_frequencies: expected a whole number of at least"),
         ({"method": "random-features", "num_frequencies": 10**6}, "expected a whole number of at most 100000"),

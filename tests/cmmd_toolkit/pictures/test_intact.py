@@ -121,15 +121,15 @@ def folder(tmp_path: Path) -> Path:
 def test_a_pipe_is_refused_at_once(folder: Path) -> None:
     os.mkfifo(folder / "a.png")
     loads = dict(open_images(folder))
-    with pytest.raises(PictureError, match="no regular file"):
+    with pytest.raises(PictureError, match="not a regular file"):
         loads["a.png"]()
     for suffix in (".zip", ".npy", ".npz", ".png"):
         pipe = folder.parent / f"pipe{suffix}"
         os.mkfifo(pipe)
-        with pytest.raises(CmmdError, match="no regular file"):
+        with pytest.raises(CmmdError, match="not a regular file"):
             open_images(pipe)
     (folder.parent / "null.npz").symlink_to("/dev/zero")
-    with pytest.raises(CmmdError, match="no regular file"):
+    with pytest.raises(CmmdError, match="not a regular file"):
         open_images(folder.parent / "null.npz")
 
 

@@ -40,7 +40,7 @@ def test_every_kind_and_maximum_is_read_as_the_format_says(kind: str, maximum: i
     picture = decode(data, "a.ppm")
     assert np.array_equal(picture.pixels, scaled(samples, maximum))
     assert picture.format == "PPM"
-    assert any("levels a channel scaled to 256" in note for note in picture.notes) == (maximum != 255)
+    assert any("levels per channel scaled to 256" in note for note in picture.notes) == (maximum != 255)
     assert ("grey to RGB" in picture.notes) == (kind in ("P2", "P5"))
     shown = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
     assert np.array_equal(decode(data, "a.ppm", "plain").pixels, shown)  # as the peers read it
@@ -80,10 +80,10 @@ def test_no_cut_is_read_and_what_follows_is_let_be(kind: str, maximum: int) -> N
         (b"P6 1 1 255 \0\0", "shorter than its header says"),
         (b"P5 2 1 63 \0\x40", "a sample is larger than its maximum"),
         (b"P2 2 1 63 0 64", "a sample is larger than its maximum"),
-        (b"P2 2 1 63 0 -1", "no whole numbers"),
-        (b"P2 2 1 63 0 1.5", "no whole numbers"),
-        (b"P2 2 1 65535 0 65536", "no whole numbers up to 65535"),
-        (b"P2 1 1 9 " + b"9" * 5000, "no whole numbers"),
+        (b"P2 2 1 63 0 -1", "not whole numbers"),
+        (b"P2 2 1 63 0 1.5", "not whole numbers"),
+        (b"P2 2 1 65535 0 65536", "not whole numbers up to 65535"),
+        (b"P2 1 1 9 " + b"9" * 5000, "not whole numbers"),
         (b"P5 2 1 0 \0\0", "its maximum is 0"),
         (b"P5 2 1 65536 \0\0\0\0", "its maximum is 65536"),
         (b"P5 0 1 255 ", "no pixels"),

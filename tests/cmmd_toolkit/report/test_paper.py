@@ -413,7 +413,7 @@ def test_shortened_names_fit_and_stay_apart() -> None:
 
 def test_the_metrics_of_a_figure_can_be_chosen() -> None:
     assert len(REPORT.plot(metric="fd").axes) == 1 + 2  # the whole sets, then each class
-    with pytest.raises(ArgumentError, match="no score kid in this report; there are mmd, fd"):
+    with pytest.raises(ArgumentError, match="no score kid in this report; choose from mmd, fd"):
         REPORT.plot(metric="kid")
 
 

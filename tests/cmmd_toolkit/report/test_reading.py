@@ -125,7 +125,7 @@ def test_json_has_the_number_without_bias_and_why_there_is_no_error() -> None:
     assert fd["corrected"] < fd["value"]
     assert fd["no_error_reason"] is None
     assert (recall["corrected"], recall["standard_error"]) == (None, None)
-    assert "a bootstrap draws copies" in recall["no_error_reason"]
+    assert "a bootstrap sample contains copies" in recall["no_error_reason"]
 
 
 def test_every_result_without_an_error_says_why() -> None:
@@ -168,7 +168,7 @@ def test_a_p_value_has_a_table_of_its_own_and_no_better_direction() -> None:
     assert "p-value" not in scores
     assert "no difference shown" in tests.splitlines()[3]
     assert "the sets differ" in tests.splitlines()[4]
-    assert "a test and no score" in tests
+    assert "a test, not a score" in tests
     assert not any("p-value" in warning for warning in report.warnings)
     alone = str(compare(REAL, FAR, metric="p-value"))
     assert alone.splitlines()[0] == "Reference: /data/real   Test: do the sets differ at all?"

@@ -63,7 +63,7 @@ def test_saved_json_comes_back(report: Report, tmp_path: Path) -> None:
 def test_asking_for_what_is_not_there_is_an_error(report: Report) -> None:
     assert report.value("fd") == report.results[0].value
     assert report.value("fd", generated="/data/b/") == report.results[0].value
-    with pytest.raises(ArgumentError, match="no result for kid of any set; there are fd on features of b, mmd"):
+    with pytest.raises(ArgumentError, match="no result for kid of any set; choose from fd on features of b, mmd"):
         report.value("kid")
 
 

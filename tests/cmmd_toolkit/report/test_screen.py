@@ -205,7 +205,7 @@ def test_what_a_terminal_leaves_out_of_warnings_stands_in_json_and_on_the_page(t
 
 
 def test_a_line_is_cut_between_words() -> None:
-    text = "JPEG against lossless: real is JPEG, a lossless: compression traces alone move every metric 0.123456"
+    text = "JPEG against lossless: real is JPEG, a lossless: compression artefacts alone change every metric 0.123456"
     for width in range(20, 120):
         line = in_one_line(text, width)
         assert cell_len(line) <= width

@@ -272,7 +272,7 @@ def test_copied_pictures_are_found_and_no_name_comes_twice(tmp_path: Path) -> No
     bare = memorisation(reference=x, generated=y)
     assert [result.value for result in report.results] == [float(bare.copies), float(bare.auth_pct)]
     assert report.value("authpct") <= 25
-    assert any("rounded otherwise" in caveat for caveat in report.results[0].caveats)
+    assert any("rounded differently" in caveat for caveat in report.results[0].caveats)
 
 
 def test_the_inception_score_is_of_the_logits_without_bias(tmp_path: Path, inception_weights: Path) -> None:
@@ -450,8 +450,8 @@ def test_limits_go_the_way_of_their_metric() -> None:
     (line,) = parse_limit("--fail-below", "recall=1.5", ["recall"]).failures(report)
     assert line == f"/data/2: recall on features is {recall:.4f}, below 1.5"
     for option, text, metrics, message in (
-        ("--fail-above", "recall=0.5", ["recall"], "of recall higher is better; take --fail-below recall=0.5"),
-        ("--fail-below", "fid=3", ["fid"], "of fid lower is closer to the reference; take --fail-above fid=3"),
+        ("--fail-above", "recall=0.5", ["recall"], "for recall, higher is better; use --fail-below recall=0.5"),
+        ("--fail-below", "fid=3", ["fid"], "for fid, lower is closer to the reference; use --fail-above fid=3"),
         (
             "--fail-below",
             "recall=high",

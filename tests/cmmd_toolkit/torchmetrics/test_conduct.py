@@ -283,7 +283,7 @@ def test_errors_are_also_of_the_types_that_torchmetrics_raises() -> None:
             metric.compute()
     score = InceptionScore(Identity(), splits=4)
     score.update(rows(3, 0))
-    with pytest.raises(RuntimeError, match="at least 4 images, one a split, got 3"):
+    with pytest.raises(RuntimeError, match="at least 4 images, one per split, got 3"):
         score.compute()
 
 
@@ -315,7 +315,7 @@ def test_a_module_that_takes_no_black_picture_is_asked_for_its_width() -> None:
         def forward(self, images: Tensor) -> Tensor:
             return images.reshape(-1, 12).float()
 
-    with pytest.raises(ArgumentError, match="feature: cannot tell the number of features .*wants another shape"):
+    with pytest.raises(ArgumentError, match="feature: cannot determine the number of features .*wants another shape"):
         FrechetDistance(_Raising())
     metric = KernelDistance(Narrow(), subsets=None)  # keeps rows, and needs no width before it has some
     metric.update(torch.rand(5, 12), real=True)

@@ -135,7 +135,7 @@ def test_killed_at_any_moment_the_same_command_finishes_the_same_pictures(tmp_pa
         _, err = process.communicate()
         if stop == signal.SIGINT:
             assert process.returncode == 130
-            assert "interrupted; what is finished is kept" in err.splitlines()[-1]
+            assert "interrupted; finished work is kept" in err.splitlines()[-1]
             assert "Traceback" not in err
     assert 4 <= len(list((tmp_path / "part").glob("0*.png"))) < 10
     assert record(tmp_path / "part")["complete"] is False
@@ -218,7 +218,7 @@ def test_what_cannot_be_a_folder_of_results_is_named_before_anything_is_read(tmp
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "file").write_text("")
-    for name, message in (("link", "is a link to"), ("pipe", "is no folder"), ("file", "is a file; name a folder")):
+    for name, message in (("link", "is a link to"), ("pipe", "is not a folder"), ("file", "is a file; name a folder")):
         for command in (["sample"], ["sweep"], ["train", tmp_path], ["study", tmp_path]):
             assert_refused(dit_gen(capfd, *command, "--out", tmp_path / name), message)
     assert_refused(dit_gen(capfd, "bench", "--out", ""), "expected a name for NAME.json")
@@ -394,7 +394,7 @@ def test_a_full_disk_keeps_the_finished_pictures(tmp_path, capfd, pixels, monkey
     monkeypatch.setattr(folder, "save_image", failing)
     finished = make(capfd, pixels, tmp_path / "out", "--batch-size", 2)
     assert finished.code == 2
-    assert finished.err.splitlines()[-1].endswith("No space left on device; make room; what is finished is kept")
+    assert finished.err.splitlines()[-1].endswith("No space left on device; free space; finished work is kept")
     kept = sorted(pngs(tmp_path / "out"))  # a batch is written in threads: either picture of the second came first
     assert kept[:2] == ["000000.png", "000001.png"]
     assert len(kept) == 3

@@ -258,7 +258,7 @@ def test_a_picture_that_changes_or_vanishes_is_one_line_and_nothing_is_lost(tmp_
                 (folder / name).symlink_to("nothing") if name != "000.png" else None
         finished = dit_gen(capfd, *command)
         assert finished.code == 2
-        message = "is another picture than when it was first seen; put" if change == "another" else "a link to nothing"
+        message = "is another picture than when it was first seen; put" if change == "another" else "a broken link"
         assert message in finished.err.splitlines()[-1]
         for name, content in kept.items():
             (folder / name).unlink()

@@ -323,7 +323,7 @@ def test_what_was_saved_in_place_of_weights_is_named(
 
 def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "m.pt")
-    with pytest.raises(CheckpointError, match="no regular file"):
+    with pytest.raises(CheckpointError, match="not a regular file"):
         load_checkpoint(tmp_path / "m.pt")
 
 

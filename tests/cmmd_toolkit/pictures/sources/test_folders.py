@@ -51,5 +51,5 @@ def test_an_unreadable_picture_is_named(real: Path) -> None:
 
 def test_a_link_to_nothing_is_called_so(tmp_path: Path) -> None:
     (tmp_path / "a.png").symlink_to(tmp_path / "gone.png")
-    with pytest.raises(InputError, match=r"a.png: cannot be read .*; a link to nothing"):
+    with pytest.raises(InputError, match=r"a.png: cannot be read .*; a broken link"):
         pixels_of(tmp_path)

@@ -42,7 +42,7 @@ def test_a_missing_picture_is_named_with_its_list_and_line(real: Path, tmp_path:
     assert features.record is not None
     reasons = dict(features.record.skipped)
     assert "list.txt, line 5" in reasons["real/1\0.png"]
-    assert "no regular file but a folder" in reasons["real"]
+    assert "not a regular file but a folder" in reasons["real"]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_missing_picture_is_named_with_its_list_and_line(real: Path, tmp_path:
     [
         (b"", "lists no pictures; write the path"),
         (b"\n# only a comment\n\n", "lists no pictures"),
-        (b"a.png\n\xff\xfe.png", r"no list of paths in UTF-8 \(byte 6\)"),
+        (b"a.png\n\xff\xfe.png", r"not a list of paths in UTF-8 \(byte 6\)"),
     ],
 )
 def test_what_is_no_list_is_refused(content: bytes, message: str, tmp_path: Path) -> None:

@@ -275,7 +275,7 @@ def test_a_folder_that_cannot_be_listed_is_never_left_out(places: Path) -> None:
 def test_a_server_without_ranges_is_told_so(places: Path) -> None:
     with serving(places, ranges=False) as server:
         for own in ("real.zip", "stored.npz", "real.npy", "real.parquet"):
-            with pytest.raises(InputError, match=r"its server gives whole files only, no parts of one; copy it here"):
+            with pytest.raises(InputError, match=r"its server does not support reading parts of a file; copy it here"):
                 pixels_of(f"{server.url}/{own}")
         assert len(pixels_of(f"{server.url}/real")) == 8
 

@@ -28,26 +28,25 @@ place: that of pair remainders of the kernel of `frechet_rows`.
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
-from scipy.linalg import blas, lapack
+from scipy.linalg import blas
 
 from ..common.processes import current_processes
 from ..common.thread_memory import ThreadMemory
-from .blocks import blocks
-from .frechet_rows import FrechetRows, sample_rows
+from .frechet_rows import FrechetRows, sample_rows, sampled
 from .gaussian import GaussianFit, Matrix
+from .joint_spectrum import joint_spectrum
 from .kernels import KernelRows, sums_between, sums_within
+from .pair_bias import PairBias, pair_factor
 from .ustatistics import Spread, distance_interval, zeta_of_pair, zeta_of_set
 
 LEAST_ROWS = 50
-_MOST_CROWDED = 0.9
+SINGULAR = "a covariance is singular (features that repeat or never vary)"
 _DOUBT = 0.4  # of the third-order bias: what it misses, by simulation (docs/calibration.md)
 _MOST_GROWTH = 4.0  # third-order bias in standard errors up to which an interval is given
 _MOST_UNLIKE = 1e12  # ratio of the traces, whose squares and their sums float32 still holds
 _LEAST_EFFECTIVE = 20  # by simulation (docs/calibration.md)
 _SMALLEST_ROOT = 1e-6  # of the largest s: below it the division by s has no digits left
 _LEAST_SPREAD = 1e-35  # of an axis: the float32 solver divides by it
-_PAIR_TOLERANCE = 1e-8  # of a matrix with 1/4 on its diagonal
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +99,7 @@ class FrechetErrors:
 
 
 def why_no_errors(reference: GaussianFit, generated: GaussianFit) -> str | None:
-    """The sentence that takes the place of an interval, None where one can be given."""
+    """The sentence that takes the place of an interval; None where one can be given, if there is a joint spectrum."""
     for side in (reference, generated):
         if side.rows is None:
             return f"the {side.name} holds mean and covariance only, not its pictures"
@@ -111,52 +110,37 @@ def why_no_errors(reference: GaussianFit, generated: GaussianFit) -> str | None:
             f"{n} pictures for {dim} feature dimensions are too few (at least {least} are needed, "
             "better several times the dimensions)"
         )
-    if reference.cholesky is None or generated.cholesky is None:
-        return "a covariance is singular (features that repeat or never vary)"
+    if reference.cholesky is None:
+        return SINGULAR
     if not 1 / _MOST_UNLIKE < generated.trace / reference.trace < _MOST_UNLIKE:
-        return "the variances of the two sets are of different orders of magnitude"
+        unlike = "the variances of the two sets are of different orders of magnitude"
+        return unlike if generated.cholesky is not None else SINGULAR
     return None
-
-
-def joint_spectrum(reference: GaussianFit, generated: GaussianFit) -> tuple[Matrix, Matrix]:
-    """Eigenvalues s^2, rising, of L^T S_y L, where S_x = L L^T, and its eigenvectors (float32, as errors need no more).
-
-    By a tridiagonal matrix, whose vectors its reflections turn back in float32.
-    """
-    product, _ = lapack.dsygst(generated.cov, reference.cholesky, itype=2, lower=1)
-    work, _ = lapack.dsytrd_lwork(len(product), lower=1)
-    reflections, diagonal, beside, factors, _ = lapack.dsytrd(product, lower=1, lwork=int(work), overwrite_a=1)
-    squares, vectors = scipy.linalg.eigh_tridiagonal(diagonal, beside, check_finite=False)
-    vectors = vectors.astype(np.float32, order="F")
-    if len(factors):  # the reflections leave the first coordinate as it is
-        below, turns = np.tril(reflections[1:, :-1], -1).astype(np.float32, order="F"), factors.astype(np.float32)
-        _, work, _ = lapack.sormqr("L", "N", below, turns, vectors[1:], -1)
-        vectors[1:] = lapack.sormqr("L", "N", below, turns, vectors[1:], int(work[0]))[0]
-    return squares, vectors
 
 
 def frechet_errors(
     reference: GaussianFit, generated: GaussianFit, joint: tuple[Matrix, Matrix] | None = None
 ) -> FrechetErrors:
     """Errors of the distance between two fits of rows with positive definite covariances."""
-    squares, vectors = joint_spectrum(reference, generated) if joint is None else joint
-    roots, to_x, to_y = _joint_basis(reference, squares, vectors)
-    shift, pair_factor = reference.mean - generated.mean, _pair_factor(roots)
-    influence_x, bias_x, moment_x = _influence(reference, 2 * shift, to_x, roots, pair_factor)
-    influence_y, bias_y, moment_y = _influence(generated, -2 * shift, to_y, roots, pair_factor)
-    n, m = len(influence_x), len(influence_y)
-    # b_ij = 1/2 [Var(u_x,i u_x,j) / n + Var(u_y,i u_y,j) / m] / (s_i + s_j)
-    both = moment_x / n
-    both += moment_y / m
-    both /= 2 * (roots[:, None] + roots)
-    rows = _sampled(reference, generated, to_x, to_y, roots)
-    remainders = _remainders(rows, n, m, reference.trace)
-    degenerate = max(sum(remainders), _uncorrelated(reference, generated, both))
+    joint = joint_spectrum(reference, generated) if joint is None else joint
+    assert joint is not None
+    roots, to_x, to_y = _joint_basis(reference, *joint)
+    n, m = reference.count, generated.count
+    shift, factor, fourth = reference.mean - generated.mean, pair_factor(roots), np.zeros((len(roots),) * 2, order="F")
+    influence_x, bias_x, joint_x = _influence(reference, 2 * shift, to_x, roots, factor, fourth)
+    influence_y, bias_y, joint_y = _influence(generated, -2 * shift, to_y, roots, factor, fourth)
+    current_processes().sum(fourth.T)
+    fourth *= roots[-1] ** 2
+    pairs = PairBias.of(fourth, roots, 1 / n + 1 / m)
+    unit = reference.trace
+    rows = _sampled(reference, joint_x, roots, unit), _sampled(generated, joint_y, roots, unit)
+    remainders = _remainders(rows, n, m, unit)
+    degenerate = max(sum(remainders), _uncorrelated(reference, generated, pairs))
     # first order: Var(I_x) / n + Var(I_y) / m
     projected = float(influence_x.var(ddof=1)) / n + float(influence_y.var(ddof=1)) / m
     # second order: tr S_x / n + tr S_y / m + sum_ij b_ij; and what the third adds
-    growth = _third_order(both, roots)
-    bias = reference.trace / n + generated.trace / m + float(both.sum()) + growth
+    growth = pairs.third_order()
+    bias = reference.trace / n + generated.trace / m + pairs.total + growth
     spread = Spread(projected, degenerate, degenerate)
     bias_variance = float(bias_x.var()) / n + float(bias_y.var()) / m
     corrected = influence_x - bias_x, influence_y - bias_y
@@ -166,14 +150,14 @@ def frechet_errors(
     )
 
 
-def _uncorrelated(reference: GaussianFit, generated: GaussianFit, both: Matrix) -> float:
+def _uncorrelated(reference: GaussianFit, generated: GaussianFit, pairs: PairBias) -> float:
     """Variance of the remainder if the errors of the covariances' entries were uncorrelated: from all rows and biased
     upwards, so that it stands in where tails are heavy and few pairs of rows show them."""
     a, b, n, m = reference.cov, generated.cov, reference.count, generated.count  # the lower triangles
     triangle = _products(a, a) / n**2 + 2 * _products(a, b) / (n * m) + _products(b, b) / m**2
     diagonal = a.diagonal() / n + b.diagonal() / m
     means = 2 * triangle - float(diagonal @ diagonal)
-    return 2 * means + 4 * _products(both, both) - 2 * float(np.square(both.diagonal()).sum())
+    return 2 * means + 4 * pairs.squares - 2 * float(np.square(pairs.lower.diagonal()).sum())
 
 
 def _products(first: Matrix, second: Matrix) -> float:
@@ -186,17 +170,10 @@ def _effective(parts: Matrix) -> float:
     return float(parts.sum() ** 2 / np.square(parts).sum())
 
 
-def _sampled(
-    reference: GaussianFit, generated: GaussianFit, to_x: Matrix, to_y: Matrix, roots: Matrix
-) -> tuple[FrechetRows, FrechetRows]:
-    """Some rows of both sets, with the kernel of the quadratic remainder in units of the reference's trace."""
-    found = []
-    for fit, to_joint in ((reference, to_x), (generated, to_y)):
-        assert fit.rows is not None
-        rows = sample_rows(fit.rows).astype(np.float64) - fit.mean
-        joint = rows.astype(np.float32) @ to_joint * np.sqrt(roots[-1])
-        found.append(FrechetRows(rows, joint, roots, reference.trace))
-    return found[0], found[1]
+def _sampled(fit: GaussianFit, joint: Matrix, roots: Matrix, unit: float) -> FrechetRows:
+    """Some rows of a set, with the kernel of the quadratic remainder in units of the reference's trace."""
+    assert fit.rows is not None
+    return FrechetRows(sample_rows(fit.rows).astype(np.float64) - fit.mean, joint, roots, unit)
 
 
 def _remainders(rows: tuple[FrechetRows, FrechetRows], n: int, m: int, unit: float) -> tuple[float, float, float]:
@@ -207,17 +184,6 @@ def _remainders(rows: tuple[FrechetRows, FrechetRows], n: int, m: int, unit: flo
         2 * unit**2 * zeta_of_set(sums_within(y)) / (m * (m - 1)),
         4 * unit**2 * zeta_of_pair(sums_between(x, y)) / (n * m),
     )
-
-
-def _third_order(second: Matrix, roots: Matrix) -> float:
-    """What the next order adds to the second-order bias of all pairs."""
-    # k_i = sum_j b_ij / s_i; a pair's b grows by 1 / (1 - c), that is by b c / (1 - c), c = (k_i + k_j) / 2
-    crowding, total = second.sum(axis=1) / roots, 0.0
-    for part in blocks(len(roots)):
-        mean = np.minimum((crowding[part, None] + crowding) / 2, _MOST_CROWDED)
-        mean /= 1 - mean
-        total += _products(second[part], mean)
-    return total
 
 
 def _joint_basis(reference: GaussianFit, squares: Matrix, vectors: Matrix) -> tuple[Matrix, Matrix, Matrix]:
@@ -231,32 +197,23 @@ def _joint_basis(reference: GaussianFit, squares: Matrix, vectors: Matrix) -> tu
     # L diag(s)^(-1/2) and, since S_y L V = L^-T V diag(s)^2, L^-T V diag(s)^(1/2)
     to_y: Matrix = blas.strmm(1.0, lower, vectors, lower=1)
     to_x: Matrix = blas.strsm(1.0, lower, vectors, lower=1, trans_a=1)
-    to_x *= np.sqrt(roots / roots[-1])
-    to_y /= np.sqrt(roots * roots[-1])
+    to_x *= np.sqrt(roots / roots[-1]).astype(np.float32)
+    to_y *= (1 / np.sqrt(roots * roots[-1])).astype(np.float32)
     return roots, to_x, to_y
 
 
-def _pair_factor(roots: Matrix) -> Matrix:
-    """E (D, r) with E E^T = 1/2 / (s_i + s_j), by Cholesky with pivots: smooth in log s, so that r is some dozens."""
-    scale = np.sqrt(roots)
-    smooth = np.asfortranarray(np.outer(scale, scale) / (2 * (roots[:, None] + roots)))  # 1/4 on the diagonal
-    lower, pivots, rank, _ = lapack.dpstrf(smooth, tol=_PAIR_TOLERANCE, lower=1, overwrite_a=1)
-    factor = np.empty((len(roots), rank))
-    factor[pivots - 1] = np.tril(lower[:, :rank])
-    return factor / scale[:, None]
-
-
 def _influence(
-    fit: GaussianFit, slope: Matrix, to_joint: Matrix, roots: Matrix, pair_factor: Matrix
+    fit: GaussianFit, slope: Matrix, to_joint: Matrix, roots: Matrix, pair_factor: Matrix, fourth: Matrix
 ) -> tuple[Matrix, Matrix, Matrix]:
-    """I of every row, its part in the bias (whose mean is the side's bias of second order), and Var(u_i u_j) (D, D).
+    """I of every row; its part in the bias, whose mean is the side's bias of second order; and u of the sampled rows.
 
-    The processes of `shared_work` take each their part of the rows.
+    The processes of `shared_work` take each their part of the rows, and add to the lower triangle of `fourth` (D, D)
+    what it adds to E u_i^2 u_j^2 / n.
     """
-    unit, dim = float(roots[-1]), len(roots)
+    unit, dim, sample = float(roots[-1]), len(roots), sampled(fit.count, len(fit.mean))
     factor = (pair_factor * np.sqrt(unit)).astype(np.float32)
-    influence, bias, fourth = np.zeros(fit.count), np.zeros(fit.count), np.zeros((dim, dim))
-    memory = ThreadMemory()
+    influence, bias, joint = np.zeros(fit.count), np.zeros(fit.count), np.zeros((len(sample), dim), np.float32)
+    memory, products = ThreadMemory(), np.zeros((dim, dim), np.float32, order="F")
     for part, rows in fit.centred_parts(current_processes().share(fit.parts)):
         norms = np.einsum("ij,ij->i", rows, rows)
         single, squares = (
@@ -264,15 +221,14 @@ def _influence(
             for name, width in (("single", rows.shape[1]), ("squares", dim))
         )
         single[:] = rows
-        # u_i^2 of every row, and sum over rows of u_i^2 u_j^2
         np.matmul(single, to_joint, out=squares)
+        inside = (part.start <= sample) & (sample < part.stop)
+        joint[inside] = squares[sample[inside] - part.start]
+        # u_i^2 of every row, and sum over rows of u_i^2 u_j^2
         np.square(squares, out=squares)
-        fourth += np.matmul(squares.T, squares, out=memory.empty("fourth", (dim, dim), np.float32))
+        fourth += blas.ssyrk(1 / fit.count**2, squares.T, c=products, lower=1, overwrite_c=1)
         # I = 2 (m_x - m_y).x + |x|^2 - |u|^2;  bias: |x|^2 + 1/2 sum_ij u_i^2 u_j^2 / (s_i + s_j)
         influence[part] = rows @ slope + norms - unit * squares.sum(axis=1, dtype=np.float64)
         bias[part] = norms + unit * np.square(squares @ factor).sum(axis=1, dtype=np.float64)
-    current_processes().sum(influence, bias, fourth)
-    # Var(u_i u_j) = E u_i^2 u_j^2 - (E u_i u_j)^2, where E u_i u_j = s_i on the diagonal and 0 beside it
-    fourth *= unit**2 / fit.count
-    fourth.flat[:: dim + 1] -= np.square(roots)
-    return influence, bias / fit.count, fourth
+    current_processes().sum(influence, bias, joint)
+    return influence, bias / fit.count, joint * np.float32(np.sqrt(unit))

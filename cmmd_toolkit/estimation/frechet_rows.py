@@ -26,6 +26,7 @@ from .kernels import Rows
 Matrix = NDArray[np.floating[Any]]
 _STEP = 1.25  # in log t: the sum is right to 1e-3
 _SMALLEST = 1e-3  # of the largest s: smaller ones hardly count, and would take many steps
+_LONGEST = 16.0  # t s beyond which exp(-t s) adds nothing in float32
 _SAMPLE = (300, 1500)
 _NUMBERS = 1.5e8  # rows^2 x D
 
@@ -33,25 +34,27 @@ _NUMBERS = 1.5e8  # rows^2 x D
 class FrechetRows:
     """Rows that know this kernel, less nothing, divided by `unit`; in float32, since a variance needs no more digits.
 
-    `rows` are centred, `joint` are they in the joint frame, `roots` is s.
+    `rows` are centred, `joint` are they in the joint frame, `roots` is s, rising.
     """
 
     products = None
 
     def __init__(self, rows: Matrix, joint: Matrix, roots: Matrix, unit: float) -> None:
         self.rows: Rows = (rows / np.sqrt(unit)).astype(np.float32)
-        self.factors: list[Rows] = [
-            (joint / np.sqrt(unit) * ((weight / 2) ** 0.25 * np.exp(-time / 2 * roots / unit))).astype(np.float32)
-            for time, weight in _nodes(roots / unit)
-        ]
+        scaled, relative = (joint / np.sqrt(unit)).astype(np.float32), roots / unit
+        self.factors: list[Rows] = []
+        for time, weight in _nodes(relative):
+            left = int(np.searchsorted(relative, _LONGEST / time))
+            faded = (weight / 2) ** 0.25 * np.exp(-time / 2 * relative[:left])
+            self.factors.append(scaled[:, :left] * faded.astype(np.float32))
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def diagonal(self) -> float:
         """The sum of k(a, a)."""
-        every = np.square(self.rows).sum(axis=1, dtype=np.float64)
-        return float(every.sum() + sum(np.square(np.square(f).sum(axis=1)).sum(dtype=np.float64) for f in self.factors))
+        plain, *squared = (np.einsum("ij,ij->i", part, part).astype(np.float64) for part in (self.rows, *self.factors))
+        return float(plain.sum() + sum(norms @ norms for norms in squared))
 
     def joined(self, other: "FrechetRows") -> "FrechetRows":
         """The rows of both, which have one frame."""
@@ -82,10 +85,15 @@ def rows_by_reference(reference: GaussianFit, fit: GaussianFit, most: int | None
 def sample_rows(rows: Matrix, most: int | None = None) -> Matrix:
     """All rows, or as many as give the variance of a remainder to some percent, drawn with a fixed seed."""
     count, dim = rows.shape
+    return rows[sampled(count, dim, most)]
+
+
+def sampled(count: int, dim: int, most: int | None = None) -> NDArray[np.int64]:
+    """The numbers of those rows, rising."""
     most = most_rows(dim) if most is None else most
     if count <= most:
-        return rows
-    return rows[np.sort(np.random.default_rng(0).choice(count, most, replace=False))]
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
 
 
 def most_rows(dim: int) -> int:

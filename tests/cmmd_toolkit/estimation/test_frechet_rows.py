@@ -6,9 +6,10 @@ from pictures import gaussian
 from scipy.linalg import eigh, sqrtm
 
 from cmmd_toolkit import frechet_distance
-from cmmd_toolkit.estimation.frechet_errors import _pair_factor, frechet_errors
+from cmmd_toolkit.estimation.frechet_errors import frechet_errors
 from cmmd_toolkit.estimation.frechet_rows import FrechetRows, rows_by_reference, sample_rows
 from cmmd_toolkit.estimation.gaussian import GaussianFit
+from cmmd_toolkit.estimation.pair_bias import pair_factor
 
 ROOTS = [np.linspace(0.5, 2.0, 6), np.geomspace(1e-4, 3.0, 6), np.full(6, 7.0)]
 
@@ -70,7 +71,7 @@ def test_few_rows_that_carry_the_spread_have_a_reason_in_place_of_an_interval() 
 @pytest.mark.parametrize("lowest", [1.0, 1e-2, 1e-6])
 def test_the_factor_of_pairs_is_small_and_right_for_every_spectrum(lowest: float) -> None:
     roots = np.geomspace(lowest, 1.0, 300)
-    factor = _pair_factor(roots)
+    factor = pair_factor(roots)
     assert factor.shape[1] <= 40
     np.testing.assert_allclose(factor @ factor.T, 1 / (2 * (roots[:, None] + roots)), rtol=1e-4)
 

@@ -18,6 +18,7 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a disk",
 }
+_LARGEST = 1 << 30  # bytes of what is read as a whole
 
 
 def path_of(name: str | os.PathLike[str]) -> Path:
@@ -49,8 +50,10 @@ def check_regular(path: Path, advice: str = "give a file") -> None:
 
 
 def read_regular(path: Path) -> bytes:
-    """The bytes of a regular file."""
+    """The bytes of a regular file of a picture or a report. Raises InputError for what is too large to be one."""
     check_regular(path, "remove it")
+    if (size := path.stat().st_size) > _LARGEST:
+        raise InputError(f"{path}: has {size:,} bytes, more than a picture or a report takes; remove it")
     return path.read_bytes()
 
 

@@ -1,5 +1,6 @@
 """Files: a folder held by one process, records read, tensors written."""
 
+import errno
 import json
 import shutil
 from collections.abc import Iterator
@@ -12,10 +13,22 @@ from cmmd_toolkit.common.locks import try_lock
 from ..errors import OutputError
 
 
+def read_text(path: Path) -> str:
+    """The text of a file; OSError where none can be read."""
+    check_ends(path)
+    return path.read_text()
+
+
+def check_ends(path: Path) -> None:
+    """Raise OSError for a pipe, a device or a socket, or a link to one: reading it might never end."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "no regular file (a pipe, device or socket)", str(path))
+
+
 def read_json(path: Path) -> Any:
     """The content, or None where there is none that can be read, as after a crash of the machine."""
     try:
-        return json.loads(path.read_text())
+        return json.loads(read_text(path))
     except (FileNotFoundError, ValueError, RecursionError):
         return None
 

@@ -25,7 +25,7 @@ from cmmd_toolkit.common.safetensors_file import map_tensor
 from cmmd_toolkit.common.writing import remove_leftovers, replacing
 
 from ..common.agreement import check_agreement
-from ..common.files import locked, write_safetensors
+from ..common.files import locked, read_text, write_safetensors
 from ..common.processes import ALONE, Processes
 from ..errors import DataError
 from ..weights.autoencoder import ENCODED_AT_ONCE, Autoencoder
@@ -170,7 +170,7 @@ def _read_index(folder: Path, identity: dict[str, Any]) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
-        index = json.loads(path.read_text())
+        index = json.loads(read_text(path))
         found, shards = index["identity"], {str(name): str(digest) for name, digest in index["shards"].items()}
         is_same = _agree(found, identity)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from cmmd_toolkit.common.text import first_line
 
+from ..common.files import check_ends
 from ..errors import ArgumentError
 
 Draw = Callable[[], Tensor]
@@ -84,6 +86,7 @@ class GivenNoise:
 def read_noise(path: str) -> NDArray[Any]:
     """An .npy file of noise, mapped; raises ArgumentError for what is none."""
     try:
+        check_ends(Path(path))
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ArgumentError(f"noise: {path} is not a readable .npy file ({first_line(error)})") from error

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from cmmd_toolkit.common.writing import remove_leftovers, replacing
 
+from ..common.files import read_text
 from ..common.sheet import NO_HEADINGS, Headings, as_image, contact_sheet, save_image
 from ..data.decode import read_picture
 from ..errors import OutputError
@@ -145,7 +146,7 @@ class SampleFolder:
                 raise OutputError(f"{self.path}: is not empty and holds no {_RECORD}; name an empty or a new folder")
             return
         try:
-            content = json.loads(record.read_text())
+            content = json.loads(read_text(record))
             found = content["run"]
             self.recorded_images, self.timing = len(content["images"]), _checked_timing(content.get("timing"))
             different = differences(found, self.identity)
@@ -163,7 +164,7 @@ class SampleFolder:
 
 def seconds_per_image(folder: Path) -> float | None:
     """As a finished run made them last; None where it made none."""
-    timing = json.loads((folder / _RECORD).read_text())["timing"]
+    timing = json.loads(read_text(folder / _RECORD))["timing"]
     return float(timing["seconds"] / timing["images"]) if timing else None
 
 

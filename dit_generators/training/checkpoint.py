@@ -18,7 +18,7 @@ import torch
 from cmmd_toolkit.common.files import sha256
 from cmmd_toolkit.common.writing import replacing_folder
 
-from ..common.files import write_torch
+from ..common.files import read_text, write_torch
 from ..errors import CheckpointError
 from ..network.model import DiT
 from ..weights.checkpoint import build_model, read_checkpoint, save_checkpoint
@@ -107,14 +107,14 @@ def _interned(value: Any) -> Any:
 
 def _record(folder: Path) -> dict[str, Any]:
     path = folder / _RECORD
-    record = json.loads(path.read_text()) if path.exists() else {}
+    record = json.loads(read_text(path)) if path.exists() else {}
     if not isinstance(record, dict):
         raise ValueError(f"{path}: expected the fields of a checkpoint")
     return record
 
 
 def _verify(folder: Path, names: Sequence[str]) -> None:
-    lines = (folder / _SUMS).read_text().splitlines()
+    lines = read_text(folder / _SUMS).splitlines()
     for name in names:
         if f"{sha256(folder / name)}  {name}" not in lines:
             raise CheckpointError(f"{name} is not what was written")

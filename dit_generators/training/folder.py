@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cmmd_toolkit.common.writing import remove_folder, remove_leftovers, replacing
 
-from ..common.files import read_json, remove
+from ..common.files import check_ends, read_json, remove
 from ..errors import CheckpointError, OutputError
 from ..sampling.folder import differences
 from ..weights.checkpoint import checkpoints_in, save_checkpoint
@@ -151,6 +151,7 @@ class RunFolder:
     def _read_log(self) -> tuple[list[dict[str, Any]], int]:
         """Entries, and how many lines are none; half a line at the end is what a kill leaves."""
         path = self.path / "log.jsonl"
+        check_ends(path)
         lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
         parsed = [_parse(line) for line in lines[:-1]]
         found = [entry for entry in parsed if entry is not None]

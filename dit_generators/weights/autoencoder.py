@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cmmd_toolkit.common.text import first_line
 
+from ..common.files import read_text
 from ..common.precision import Precision, autocast
 from ..errors import CheckpointError
 from .digest import weights_digest
@@ -176,7 +177,7 @@ def _number(value: Any, folder: Path) -> float:
 
 def _read_config(folder: Path) -> dict[str, Any]:
     try:
-        fields: dict[str, Any] = json.loads((folder / "config.json").read_text())
+        fields: dict[str, Any] = json.loads(read_text(folder / "config.json"))
         name = fields.get("_class_name")
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{folder}: has no readable config.json; give a save_pretrained folder") from error

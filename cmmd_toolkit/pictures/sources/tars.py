@@ -26,6 +26,7 @@ _MAX_MEMBER_BYTES = 1 << 30
 _LARGE_BLOCK = 4 << 20  # of a tar that is read through: one request of a remote one
 _MOST_MEMBERS = 1 << 40  # of one tar
 _BLOCK = tarfile.BLOCKSIZE
+_LONGEST_PADDING = 64 << 20  # behind the end mark; tar itself fills up to 10 kB
 _LABEL, _LONGEST_LABEL = ".cls", 20  # bytes
 _GZIP = b"\x1f\x8b"
 
@@ -210,9 +211,13 @@ def _check_end(stream: io.BufferedIOBase, at: int) -> None:
         raise tarfile.ReadError(f"a damaged header at byte {at}")
     if len(mark) < _BLOCK:
         raise tarfile.ReadError("its end mark is missing: it was cut short")
+    passed = 0
     while rest := stream.read(1 << 20):
-        if any(rest):
+        if rest.count(0) < len(rest):
             raise tarfile.ReadError(f"more follows its end mark at byte {at}: several tars in one file")
+        passed += len(rest)
+        if passed > _LONGEST_PADDING:
+            raise tarfile.ReadError(f"more than {_LONGEST_PADDING:,} zeros follow its end mark at byte {at}")
 
 
 def _prefix(place: Place, places: Sequence[Place]) -> str:

@@ -65,6 +65,14 @@ def test_each_of_them_stops_a_run_that_skips_nothing(odd: Path) -> None:
         shown.rename(path)
 
 
+def test_a_file_too_large_for_a_picture_is_named_and_never_read(real: Path) -> None:
+    with (real / "huge.png").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(PictureError, match=r"huge\.png: has 1,099,511,627,776 bytes, more than a picture .*'skip'`"):
+        embed(real, backbone="mini")
+    assert len(embed(real, backbone="mini", on_error="skip")) == 8
+
+
 def test_a_folder_that_is_named_like_a_picture_and_holds_some_is_searched(real: Path) -> None:
     (real / "more.png").mkdir()
     (real / "007.png").rename(real / "more.png" / "7.png")

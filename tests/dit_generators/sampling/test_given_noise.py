@@ -1,6 +1,7 @@
 """The noise of the official script, noise from a file, and labels in turn."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,12 @@ def test_files_that_hold_no_noise_for_the_model(tmp_path, content, message) -> N
     path.write_bytes(content) if isinstance(content, bytes) else np.save(path, content)
     with pytest.raises(ArgumentError, match=message):
         states(SampleSettings(steps="3", noise=str(path)), [0])
+
+
+def test_a_pipe_is_no_noise_and_never_waited_for(tmp_path) -> None:
+    os.mkfifo(tmp_path / "pipe.npy")
+    with pytest.raises(ArgumentError, match=r"pipe\.npy is not a readable \.npy file \(.*no regular file"):
+        states(SampleSettings(steps="3", noise=str(tmp_path / "pipe.npy")), [0])
 
 
 def test_all_labels_are_balanced(tmp_path, capfd) -> None:

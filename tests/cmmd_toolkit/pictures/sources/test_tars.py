@@ -138,6 +138,19 @@ def test_a_damaged_header_in_the_middle_and_a_second_tar_behind_the_first_are_se
         open_images(path)
 
 
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz"])
+def test_endless_zeros_behind_a_tar_are_not_read_to_their_end(suffix: str, real: Path, tmp_path: Path) -> None:
+    path = packed(real, tmp_path / "a.tar")
+    if suffix == ".tar":
+        with path.open("ab") as file:
+            file.truncate(1 << 42)
+    else:
+        path = path.rename(tmp_path / "a.tar.gz")
+        path.write_bytes(gzip.compress(path.read_bytes() + bytes(80 << 20), 1))
+    with pytest.raises(InputError, match=r"zeros follow its end mark at byte \d+\); make or copy it again"):
+        names_of(path)
+
+
 def test_damage_of_any_kind_is_one_line_or_whole_pictures(real: Path, tmp_path: Path) -> None:
     for suffix in (".tar", ".tar.gz"):
         whole = packed(real, tmp_path / f"whole{suffix}").read_bytes()

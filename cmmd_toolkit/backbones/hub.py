@@ -7,7 +7,7 @@ resize the published numbers used).
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from ..errors import WeightsError
 from . import naflex
 from .base import Backbone, Encode, probe_dim
 from .hub_files import HubFiles, find_checkpoint
-from .preprocess import NetworkInput, Pixels, Preprocess, square_crop
+from .preprocess import NetworkInput, Pixels, Preprocess, check_enlarged, square_crop
 from .registry import SPECS
 
 _MODEL_TYPES = {
@@ -147,7 +147,10 @@ def _own_preprocess(
         )
     described = _as_json({key: value for key, value in processor.to_dict().items() if _is_plain(value)})
 
+    short_side = _short_side(processor)
+
     def preprocess(pixels: Pixels) -> NetworkInput:
+        check_enlarged(pixels, short_side)
         image = Image.fromarray(pixels)
         prepared = processor(images=image, return_tensors="np")
         if naflex.is_naflex(prepared):
@@ -156,6 +159,13 @@ def _own_preprocess(
         return result
 
     return preprocess, described, remarks
+
+
+def _short_side(processor: Any) -> int | None:
+    """To how many pixels the short side of a picture is brought, whatever becomes of the other."""
+    settings = processor.to_dict()
+    size = settings.get("size") if settings.get("do_resize", True) else None
+    return size.get("shortest_edge") if isinstance(size, Mapping) and not size.get("longest_edge") else None
 
 
 def _pil_processor(files: HubFiles) -> Any:

@@ -13,7 +13,7 @@ from ..common.text import first_line
 from ..errors import BackboneError, WeightsError
 from .base import Backbone, probe_dim
 from .hub_files import not_reachable
-from .preprocess import NetworkInput, Pixels
+from .preprocess import NetworkInput, Pixels, check_enlarged
 from .registry import SPECS
 
 
@@ -32,7 +32,10 @@ def load(
         raise WeightsError(f"{path}: cannot be loaded as openclip {architecture} ({first_line(error)})") from error
     network.eval().requires_grad_(False)
 
+    short_side = next((step.size for step in transform.transforms if type(getattr(step, "size", None)) is int), None)
+
     def preprocess(pixels: Pixels) -> NetworkInput:
+        check_enlarged(pixels, short_side)
         return np.asarray(transform(Image.fromarray(pixels)), np.float32)
 
     dim = probe_dim(network.encode_image, preprocess, device, wanted)

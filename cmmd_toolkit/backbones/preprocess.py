@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..errors import PictureError
+from ..pictures.decode import MAX_PIXELS
 from .clean_resize import clean_resize
 
 Pixels = NDArray[np.uint8]
@@ -63,6 +65,18 @@ def square_crop(image: Image.Image, size: int) -> Image.Image:
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     return image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.BICUBIC)
+
+
+def check_enlarged(pixels: Pixels, short_side: int | None) -> None:
+    """Raise PictureError where a picture would have more than 100 megapixels once its short side has so many.
+
+    A line of pixels, small as a file, would be enlarged to gigabytes, and all but its middle cut off again.
+    """
+    height, width = pixels.shape[:2]
+    enlarged = 0 if short_side is None else short_side**2 * max(height, width) // min(height, width)
+    if enlarged > MAX_PIXELS:
+        size = f"{short_side} on the short side, to which the network resizes"
+        raise PictureError(f"{width} x {height} pixels would be {enlarged:,} with {size}")
 
 
 def _centred(values: NetworkInput) -> NetworkInput:

@@ -26,6 +26,7 @@ from .text import printable
 BAD_INPUT = 2
 INTERRUPTED = 130
 _NO_CHOICE = re.compile(r"'(.*)' is not one of ")  # click's sentence on a value
+_NO_THREAD = "can't start new thread"  # Python's words
 _INTERRUPTIONS = (click.exceptions.Abort, KeyboardInterrupt)
 
 
@@ -117,6 +118,9 @@ class Shell(click.Group):
         if isinstance(error, MemoryError) or _is_out_of_memory(error):
             cause = f" ({str(error).splitlines()[0]})" if str(error) else ""
             return self._line(f"not enough memory{cause}; use a smaller --batch-size{self._kept()}")
+        if isinstance(error, RuntimeError) and _NO_THREAD in str(error):
+            reason = "cannot start another thread (see `ulimit -u`); use fewer --workers"
+            return self._line(reason + self._kept())
         return None
 
     def _line(self, message: str) -> str:

@@ -188,10 +188,13 @@ def _prepare(item: tuple[int, tuple[str, Load]], backbones: Sequence[Backbone], 
     picture = load.decoded(encoded)
     pixels = np.ascontiguousarray(picture.pixels)
     digest = hashlib.blake2b(pixels.data, digest_size=DIGEST_SIZE, salt=_shape_salt(pixels)).digest()
-    inputs = tuple(
-        None if own is not None else backbone.preprocess(pixels)
-        for own, backbone in zip(features, backbones, strict=True)
-    )
+    try:
+        inputs = tuple(
+            None if own is not None else backbone.preprocess(pixels)
+            for own, backbone in zip(features, backbones, strict=True)
+        )
+    except PictureError as error:
+        raise PictureError(f"{name}: {error}; crop it or use `on_error='skip'`") from error
     height, width = pixels.shape[:2]
     kind = Kind(picture.format, picture.notes)
     return _Prepared(place, name, kind, (width, height), digest, content, features, inputs)

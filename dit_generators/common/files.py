@@ -22,7 +22,7 @@ def read_text(path: Path) -> str:
 def check_ends(path: Path) -> None:
     """Raise OSError for a pipe, a device or a socket, or a link to one: reading it might never end."""
     if path.exists() and not path.is_file() and not path.is_dir():
-        raise OSError(errno.EINVAL, "no regular file (a pipe, device or socket)", str(path))
+        raise OSError(errno.EINVAL, "not a regular file (a pipe, device or socket)", str(path))
 
 
 def read_json(path: Path) -> Any:

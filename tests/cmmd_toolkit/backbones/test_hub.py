@@ -15,7 +15,8 @@ from PIL import Image
 from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file, save_file
 
-from cmmd_toolkit import ArgumentError, BackboneError, WeightsError, load_backbone
+from cmmd_toolkit import ArgumentError, BackboneError, PictureError, WeightsError, embed, load_backbone
+from cmmd_toolkit.backbones import preprocess
 from cmmd_toolkit.pictures.decode import decode
 
 
@@ -41,6 +42,18 @@ def test_features_are_those_of_transformers(name: str, save: Callable[[Path], Pa
     assert np.abs(features - expected).max() < 1e-5 * np.abs(expected).max()
     assert ours.remarks == ()
     assert len(ours.provenance["weights_sha256"][0]) == 64
+
+
+@pytest.mark.parametrize("name", ["clip", "dinov2"])
+def test_a_line_of_pixels_is_not_enlarged_to_gigabytes(
+    name: str, real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preprocess, "MAX_PIXELS", 10**6)
+    Image.new("RGB", (1, 2000)).save(real / "line.png")
+    options = {"backbone": name, "weights": SAVERS[name](tmp_path)}
+    with pytest.raises(PictureError, match=r"line\.png: 1 x 2000 pixels would be [\d,]+ with \d+ on the short side"):
+        embed(real, **options)
+    assert len(embed(real, **options, on_error="skip")) == 8
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import torch
 from pictures import smooth_picture
 
-from cmmd_toolkit import BackboneError, WeightsError, load_backbone
+from cmmd_toolkit import BackboneError, PictureError, WeightsError, load_backbone
 
 open_clip = pytest.importorskip("open_clip")
 ARCHITECTURE = "RN50"
@@ -30,6 +30,8 @@ def test_features_are_those_of_open_clip(checkpoint: Path) -> None:
     features = ours.embed([ours.preprocess(np.asarray(image))])
     assert features.shape == (1, ours.dim) == expected.shape
     assert np.abs(features - expected).max() < 1e-5 * np.abs(expected).max()
+    with pytest.raises(PictureError, match="1 x 2100 pixels would be 105,369,600 with 224 on the short side"):
+        ours.preprocess(np.zeros((2100, 1, 3), np.uint8))
 
 
 def test_what_is_not_there_is_named(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

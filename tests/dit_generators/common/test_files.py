@@ -23,7 +23,7 @@ def test_in_a_folder_of_samples(tmp_path: Path, capfd: Any) -> None:
     out = holding_a_pipe(tmp_path / "out", "samples.json")
     checkpoint = saved_model(tmp_path / "pixels.safetensors")
     run = dit_gen(capfd, "sample", "--checkpoint", checkpoint, "--num", 1, "--steps", 2, "--out", out)
-    assert_refused(run, "samples.json: no regular file (a pipe, device or socket)")
+    assert_refused(run, "samples.json: not a regular file (a pipe, device or socket)")
 
 
 @pytest.mark.parametrize("name", ["run.json", "log.jsonl"])

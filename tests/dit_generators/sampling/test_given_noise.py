@@ -79,7 +79,7 @@ def test_files_that_hold_no_noise_for_the_model(tmp_path, content, message) -> N
 
 def test_a_pipe_is_no_noise_and_never_waited_for(tmp_path) -> None:
     os.mkfifo(tmp_path / "pipe.npy")
-    with pytest.raises(ArgumentError, match=r"pipe\.npy is not a readable \.npy file \(.*no regular file"):
+    with pytest.raises(ArgumentError, match=r"pipe\.npy is not a readable \.npy file \(.*not a regular file"):
         states(SampleSettings(steps="3", noise=str(tmp_path / "pipe.npy")), [0])
 
 

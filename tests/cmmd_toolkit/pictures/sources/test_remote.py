@@ -109,7 +109,7 @@ def test_every_kind_is_read_from_s3(s3: str, places: Path, monkeypatch: pytest.M
         open_images("s3://sets/gone")
     with pytest.raises(InputError, match=r"s3://sets/gone\.zip: cannot be read \(nothing is there\)"):
         open_images("s3://sets/gone.zip")
-    with pytest.raises(InputError, match=r"s3://: names no folder"):
+    with pytest.raises(InputError, match=r"s3://: does not name a folder"):
         open_images("s3://")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from ..common.files import atomic_path, check_exists, check_regular
@@ -30,6 +31,7 @@ _FEATURES, _NAMES = "features", "names"
 _PREFIX = f"{_FEATURES}."
 _UNKNOWN = -1  # the number of pictures in an .npz of statistics that do not say
 _LONGEST_HEADER = 2**24  # bytes of names; beyond it they are a tensor, since the format takes 100 MB of header
+_NPY_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 def is_stored(path: Path) -> bool:
@@ -122,12 +124,13 @@ def _npz_keys(path: Path) -> set[str]:
 
 
 def _is_matrix(path: Path) -> bool:
-    """Whether an `.npy` holds floats (N, D); images are whole numbers (N, H, W, 3)."""
+    """Whether the header of an `.npy` promises floats (N, D), whatever follows it; images are uint8 (N, H, W, 3)."""
     try:
-        array = read_npy(path)
+        with path.open("rb") as stream:
+            shape, _, dtype = _NPY_HEADERS[npy.read_magic(stream)](stream)
     except Exception:  # unreadable: whoever opens it next says why
         return False
-    return array.ndim == 2 and array.dtype.kind == "f"
+    return len(shape) == 2 and dtype.kind == "f"
 
 
 def _load_npz(path: Path) -> GaussianStatistics:

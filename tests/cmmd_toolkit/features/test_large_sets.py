@@ -197,6 +197,15 @@ def test_a_damaged_npy_is_refused(tmp_path: Path) -> None:
             Features.load(path)
 
 
+@pytest.mark.parametrize("end", [slice(-5), slice(None)])
+def test_a_damaged_npy_of_features_is_not_taken_for_pictures(end: slice, tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    np.save(path, gaussian(50, 3))
+    path.write_bytes(path.read_bytes()[end] + (b"more" if end.stop is None else b""))
+    with pytest.raises(InputError, match=r"x\.npy: .*save it again"):
+        compare(path, gaussian(50, 3))
+
+
 # ---- temporary files ------------------------------------------------------------------------------
 
 

@@ -347,7 +347,7 @@ def test_the_command_lists_checks_and_trims(tmp_path: Path, real: Path, capsys: 
     refused = run(capsys, "cache", "--store", store, "trim", "--to", "much", code=2)
     assert refused.err.count("\n") == 1
     both = ("--no-store", "--store", store)
-    assert "use only one of them" in run(capsys, "compare", real, real, "--backbone", "mini", *both, code=2).err
+    assert "cannot be combined with" in run(capsys, "compare", real, real, "--backbone", "mini", *both, code=2).err
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: Any, code: int = 0) -> Any:

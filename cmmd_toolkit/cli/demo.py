@@ -3,6 +3,7 @@
 And against samples of the two bundled Diffusion Transformers, with full and with sliding-window attention.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..commands.compare import compare
 from ..common.progress import ShowProgress
 from ..common.text import number_text
 from ..pictures.decode import Picture
-from ..pictures.load import Load, of_pixels
+from ..pictures.load import of_pixels
 from ..pictures.sources import ImageSource
 from ..report import Report
 
@@ -93,8 +94,5 @@ def _noisy(picture: Pixels, generator: np.random.Generator) -> Pixels:
 
 
 def _source(name: str, images: list[Pixels]) -> ImageSource:
-    return ImageSource(name, [(f"{i:04d}", _loader(image)) for i, image in enumerate(images)])
-
-
-def _loader(image: Pixels) -> Load:
-    return of_pixels(lambda: Picture(image, "array"))
+    loads = [of_pixels(partial(Picture, image, "array")) for image in images]
+    return ImageSource(name, [(f"{i:04d}", load) for i, load in enumerate(loads)])

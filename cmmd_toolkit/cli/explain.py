@@ -68,18 +68,13 @@ def explain(reference: str, generated: tuple[str, ...], sheet_file: str | None, 
     from ..common.progress import show_progress
 
     known: dict[str, Any] = {"progress": show_progress, "command": command_line(), **given}
-    if len(generated) == 2:
-        if known.pop("modes"):
-            raise ArgumentError("--modes: are of one generated set; leave it out, or explain each set by itself")
-        with kept_for_results():
-            difference = contrast(reference, *generated, **known)
-        saves = [] if sheet_file is None else [lambda: difference.save_sheet(sheet_file)]
-        deliver(difference, outputs, *saves, *page(difference))
-        return 0
+    of_two = len(generated) == 2
+    if of_two and known.pop("modes"):
+        raise ArgumentError("--modes: are of one generated set; leave it out, or explain each set by itself")
     with kept_for_results():
-        explanation = run(reference, generated[0], **known)
-    sheet = [] if sheet_file is None else [lambda: explanation.save_sheet(sheet_file)]
-    deliver(explanation, outputs, *sheet, *page(explanation))
+        found = contrast(reference, *generated, **known) if of_two else run(reference, *generated, **known)
+    sheet = [] if sheet_file is None else [lambda: found.save_sheet(sheet_file)]
+    deliver(found, outputs, *sheet, *page(found))
     return 0
 
 

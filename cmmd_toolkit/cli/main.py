@@ -185,7 +185,8 @@ def embed(input: str, out: str, stats: bool, **given: Any) -> int:
     if current_processes().is_main:
         (features.statistics() if as_statistics else every).save(target)
     kind = "mean and covariance of " if as_statistics else ""
-    parts = f"{features.dim} dimensions" if len(every) == 1 else _widths(every)
+    widths = [f"{backbone} {own.dim} dimensions" for backbone, own in every.items()]
+    parts = f"{features.dim} dimensions" if len(every) == 1 else ", ".join(widths)
     click.echo(printable(f"{target}: {kind}{len(features)} pictures, {parts}"))
     say(_precision_lines(every))
     skipped = features.provenance["skipped"]
@@ -205,11 +206,6 @@ def _precision_lines(features: "FeatureSet") -> list[str]:
             moved = f"{own.provenance['precision']} instead of fp32 on {backbone} changes features by {share} %"
             lines.append(f"{moved} of their spread, for {found['pictures']} pictures")
     return lines
-
-
-def _widths(features: "FeatureSet") -> str:
-    """The dimensions of each backbone."""
-    return ", ".join(f"{backbone} {own.dim} dimensions" for backbone, own in features.items())
 
 
 @main.command(

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..estimation.gaussian import GaussianFit
 from ..estimation.shared_rows import are_first
@@ -26,7 +25,7 @@ def over_backbones(
     `scores` are by backbone, then by set, with everything that tests need.
     """
     weights = [1 / (len(scores) * spread_of_reference(own[0])) for own in scores]
-    averages, names = Averages(weights), [side.short for side in sets.sides[1:]]
+    averages, names = Averages(weights), sets.shorts[1:]
     found: list[Tested] = []
     for i, name in enumerate(names):
         every: Any = [own[i] for own in scores]
@@ -60,11 +59,10 @@ def placed(names: Sequence[str], scores: Sequence[Tested], found: Ordered) -> tu
 
 def _place(name: str, score: Tested, groups: str) -> Place:
     estimate = score.estimate
-    assert estimate.n_generated is not None
     assert estimate.standard_error is not None
     return Place(
         name,
-        estimate.n_generated,
+        estimate.counts[1],
         without_bias(score),
         estimate.standard_error,
         estimate.interval,
@@ -89,17 +87,14 @@ def _without_copies(sets: EmbeddedSets, scores: Sequence[Score], side: int) -> S
         return known
     is_mmd = isinstance(scores[0], MmdScore)
     rows = [[_rows(sets, own, k, is_mmd) for k in range(len(scores))] for own in (0, side)]
-    x, y = ([own[_kept(every)] for own in every] for every in rows)
+    kept = (np.flatnonzero(np.all([are_first(own) for own in every], axis=0)) for every in rows)
+    x, y = ([own[which] for own in every] for every, which in zip(rows, kept, strict=True))
     return [_scored(score, *own, sets.run.seed) for score, own in zip(scores, zip(x, y, strict=True), strict=True)]
 
 
 def _rows(sets: EmbeddedSets, side: int, backbone: int, is_mmd: bool) -> Any:
     features: Any = sets.features_on(backbone)[side]
     return sets.recipe.mmd_rows(features) if is_mmd else features.values
-
-
-def _kept(every: Sequence[Any]) -> NDArray[np.int64]:
-    return np.flatnonzero(np.all([are_first(own) for own in every], axis=0))
 
 
 def _scored(score: Score, x: Any, y: Any, seed: int) -> Score:

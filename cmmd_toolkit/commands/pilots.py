@@ -11,7 +11,7 @@ from ..backbones.remarks import REMARKS
 from ..common.files import path_of
 from ..common.text import number_text
 from ..errors import ArgumentError, InputError
-from ..inference.ordering import Score, relative, without_bias
+from ..inference.ordering import relative, without_bias
 from ..inference.sample_size import Pilot, pilot_of_error, pilot_of_frechet, pilot_of_mmd, pilot_of_test
 from ..metrics.mmd import Bandwidth, MmdScore
 from ..report import Report
@@ -19,7 +19,7 @@ from ..report.document import read_object
 from ..report.sound import is_description
 from ..sets.embed_sets import EmbeddedSets
 from ..sets.metric_names import METRICS, MetricSpec
-from .rank import frechet_scores, mmd_scores
+from .rank import scores_on
 
 _SHARES = (0.5, 0.2, 0.1, 0.05)
 _MOST_PICTURES = 2**53
@@ -46,11 +46,8 @@ def start_from_sets(
 ) -> Start:
     """The distance of one generated set, or the difference of two, on one backbone."""
     metric = spec.number
-    if metric == "fd":
-        scores: Sequence[Score] = frechet_scores(sets, backbone)
-    else:
-        scores = mmd_scores(sets, backbone, bandwidth, paired)
-    names, name = [side.short for side in sets.sides[1:]], sets.backbones[backbone]
+    scores = scores_on(sets, backbone, metric, bandwidth, paired)
+    names, name = sets.shorts[1:], sets.backbones[backbone]
     if len(scores) == 1:
         (score,) = scores
         parts = pilot_of_mmd(score) if isinstance(score, MmdScore) else pilot_of_frechet(score)

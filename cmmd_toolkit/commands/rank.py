@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any
 
 from typing_extensions import Unpack
 
@@ -34,8 +34,6 @@ from ..sets.run import Run
 from ..sets.side import check_rows
 from .over_backbones import over_backbones, placed
 from .run_options import RunOptions, takes
-
-Metric = Literal["mmd", "fd"]
 
 
 @takes(RunOptions)
@@ -75,11 +73,10 @@ def rank(
     if len(as_sources(generated)) < 2:
         raise ArgumentError("rank: expected two generated sets or more; score one with `compare`")
     run = Run(**options)
-    number: Metric = "fd" if spec.number == "fd" else "mmd"
     with kernels_on(run.device):
         sets = rankable_sets(reference, generated, run, spec, paired, bandwidth)
-        scores = [_scores(sets, k, number, bandwidth, paired) for k in range(len(sets.backbones))]
-        orders = [_order(sets, k, number, own, paired, alpha) for k, own in enumerate(scores)]
+        scores = [scores_on(sets, k, spec.number, bandwidth, paired) for k in range(len(sets.backbones))]
+        orders = [_order(sets, k, spec.number, own, paired, alpha) for k, own in enumerate(scores)]
         joint = over_backbones(sets, scores, orders, paired, alpha) if len(orders) > 1 else None
         ranking = _ranking(sets, orders, joint, alpha, paired)
         return replace(ranking, exhibit=exhibit_of(sets, exhibit, bandwidth))
@@ -140,25 +137,23 @@ def _check_pairing(sets: EmbeddedSets) -> None:
                 )
 
 
-def _scores(
-    sets: EmbeddedSets, backbone: int, metric: Metric, bandwidth: Bandwidth | None, paired: bool
+def scores_on(
+    sets: EmbeddedSets, backbone: int, metric: str, bandwidth: Bandwidth | None, paired: bool
 ) -> Sequence[Score]:
-    return frechet_scores(sets, backbone) if metric == "fd" else mmd_scores(sets, backbone, bandwidth, paired)
+    """Every generated set under one backbone, by "fd" or "mmd", with what relative tests need; raises InputError."""
+    return _frechet_scores(sets, backbone) if metric == "fd" else _mmd_scores(sets, backbone, bandwidth, paired)
 
 
 def _order(
-    sets: EmbeddedSets, backbone: int, metric: Metric, scored: Sequence[Score], paired: bool, alpha: float
+    sets: EmbeddedSets, backbone: int, metric: str, scored: Sequence[Score], paired: bool, alpha: float
 ) -> Order:
-    names = [side.short for side in sets.sides[1:]]
+    names = sets.shorts[1:]
     found = order_sets(names, scored, alpha=alpha, paired=paired)
     return Order(sets.backbones[backbone], metric, placed(names, scored, found), found.pairs)
 
 
-def mmd_scores(sets: EmbeddedSets, backbone: int, bandwidth: Bandwidth | None, paired: bool) -> list[MmdScore]:
-    """Every generated set under one backbone, with what relative tests need of it.
-
-    Beside other backbones it has its rows, for the average over all.
-    """
+def _mmd_scores(sets: EmbeddedSets, backbone: int, bandwidth: Bandwidth | None, paired: bool) -> list[MmdScore]:
+    """Beside other backbones a score has its rows, for the average over all."""
     recipe, (reference, *generated) = sets.recipe, sets.features_on(backbone)
     ruler = MmdReference(recipe.mmd_rows(reference), recipe.bandwidth_or(bandwidth), "unbiased", sets.run.seed)
     for rows in generated:
@@ -175,8 +170,7 @@ def mmd_scores(sets: EmbeddedSets, backbone: int, bandwidth: Bandwidth | None, p
     return kept
 
 
-def frechet_scores(sets: EmbeddedSets, backbone: int) -> list[FrechetScore]:
-    """Every generated set under one backbone, or an InputError for a set too small for errors."""
+def _frechet_scores(sets: EmbeddedSets, backbone: int) -> list[FrechetScore]:
     reference, *generated = sets.features_on(backbone)
     fit = GaussianFit.of(reference, "reference")
     if (reason := why_no_errors(fit, fit)) is not None:

@@ -66,9 +66,7 @@ class Watch:
         if any(look.name == name for look in self._seen):
             raise ArgumentError(f"name: {name} was already scored; give each look a different name")
         scores = [ruler.score(given[backbone], name) for backbone, ruler in self._rulers.items()]
-        _check_counts(
-            {own: score.estimate.n_generated or 0 for own, score in zip(self._rulers, scores, strict=True)}, name
-        )
+        _check_counts({own: score.estimate.counts[1] for own, score in zip(self._rulers, scores, strict=True)}, name)
         self._seen.append(self._result(name, scores, self._looks.add(scores)))
         return self._seen[-1]
 
@@ -113,7 +111,7 @@ class Watch:
         return Look(
             name,
             step_of(name, self._looks.count),
-            scores[0].estimate.n_generated or 0,
+            scores[0].estimate.counts[1],
             tuple(found),
             self.best,
             None if compared is None else compared.worse,

@@ -9,7 +9,7 @@ constant, on which no difference of two sets depends: what is summed is small, a
 float32 where that leaves 1e-4 or less in the exponents; sums over blocks are float64.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp
 from typing import Any, Literal
@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..common.processes import current_processes
+from ..common.progress import Advance
 from .blocks import Pair, blocks, in_parallel, upper_pairs
 from .kernel_device import device_of_kernels
 
 Rows = NDArray[np.floating[Any]]
 Matrix = NDArray[np.float64]
 Family = Literal["gaussian", "laplace"]
-Advance = Callable[[float], None]
 _WIDE = 0.1
 _MOST_EXPONENT = 1000.0  # |a|^2 / w^2 of a scaled row, for float32: 1000 * 1e-7 is left in an exponent
 

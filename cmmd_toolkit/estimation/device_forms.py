@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from ..common.devices import NO_FLOAT64, is_out_of_memory
 from ..common.processes import current_processes
+from ..common.progress import Advance
 from ..common.text import first_line
 from ..errors import DeviceError
 from .blocks import BLOCK, parts, upper_pairs
-from .deal_forms import Advance, Kernel, Matrix, ScaledRows
+from .deal_forms import Kernel, Matrix, ScaledRows
 from .device_rows import as_tensor
 from .device_sums import full_products
 

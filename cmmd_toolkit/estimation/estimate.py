@@ -56,6 +56,13 @@ class Estimate:
             shown += f", 95 % {interval_text(self.interval, self.standard_error)}"
         return f"Estimate({shown})"
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Both sample sizes, where both are known."""
+        assert self.n_reference is not None
+        assert self.n_generated is not None
+        return self.n_reference, self.n_generated
+
     def __float__(self) -> float:
         return self.value
 

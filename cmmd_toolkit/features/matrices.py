@@ -77,6 +77,15 @@ def check_magnitude(array: NDArray[Any], name: str) -> None:
         )
 
 
+def check_width(reference: int, generated: int, name: str = "generated") -> None:
+    """Raise ArgumentError for two sets of features of different width."""
+    if reference != generated:
+        raise ArgumentError(
+            f"features of different width: reference has {reference}, {name} has {generated}; use the same backbone "
+            "and dims for both"
+        )
+
+
 def check_digits(reference: Any, generated: Any, name: str = "generated") -> None:
     """Raise ArgumentError where two sets lie so far from zero that their spread is rounding; equal rows may."""
     sides = reference, generated

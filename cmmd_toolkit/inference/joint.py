@@ -19,17 +19,16 @@ from typing import Any
 
 import numpy as np
 
-from ..common.arguments import MOST_REPEATS, check_seed, whole_number
-from ..common.progress import ShowProgress, show_no_progress
+from ..common.progress import Advance, ShowProgress, show_no_progress
 from ..common.text import p_phrase
 from ..errors import ArgumentError
-from ..estimation.deal_forms import Advance, Family, Kernel, ScaledRows, forms_of
+from ..estimation.deal_forms import Family, Kernel, ScaledRows, forms_of
 from ..estimation.kernels import centre_of
 from ..metrics.mmd_cost import warn_of_deals
 from ..pictures.sources import subset_rows
 from .dealt_kernels import DealtKernels, step_down
 from .pooled_pictures import Sides, by_backbone, checked_sides, deals, nearest_of, ruler_of, taken
-from .two_sample import kept_rows
+from .two_sample import checked_draws, kept_rows, thinned
 
 WIDTHS = (2.0, 1.0, 0.5, 0.25)
 FAMILIES: tuple[Family, ...] = ("gaussian", "laplace")
@@ -155,19 +154,11 @@ def joint_test(
     Source: Westfall and Young 1993, algorithm 4.1; Schrab et al. 2023 (JMLR 24) for many widths; the two statistics and
     their moments over all deals: Song and Chen 2024 (Biometrika 111).
     """
-    whole_number(permutations, "permutations", 19, MOST_REPEATS)
-    whole_number(max_rows, "max_rows", 40)
-    seed = check_seed(seed)
+    seed = checked_draws(permutations, max_rows, seed)
     given = checked_sides(by_backbone(reference, "reference"), by_backbone(generated, "generated"), seed)
-    sizes = [len(next(iter(side.values()))) for side in given]
-    counts = kept_rows(sizes[0], sizes[1], max_rows)
-    thinned = [
-        f"{few:,} of {size:,} {name} pictures"
-        for name, size, few in zip(Sides._fields, sizes, counts, strict=True)
-        if few < size
-    ]
-    caveats = [f"a seeded subset of {' and '.join(thinned)}; raise max_rows for all"] if thinned else []
-    caveats += _too_few(*counts)
+    n, m = sizes = [len(next(iter(side.values()))) for side in given]
+    counts = kept_rows(n, m, max_rows)
+    caveats = [*thinned((n, m), counts, "pictures"), *_too_few(*counts)]
     chosen = (taken(side, subset_rows(size, few, seed)) for side, size, few in zip(given, sizes, counts, strict=True))
     sides = Sides(*chosen)
     pools, distinct = [_Pool(sides, seed)], sides.distinct()

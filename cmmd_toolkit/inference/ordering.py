@@ -109,7 +109,7 @@ def order_sets(
                 test.p_value,
                 adjusted[a, b],
                 b == a + 1,
-                pictures_needed(test, level),
+                images_needed(pilot_of_test(test), abs(test.difference), alpha=level) if test.difference else None,
                 min(test.parameters["n_first"], test.parameters["n_second"]),
             )
         )
@@ -120,13 +120,6 @@ def without_bias(score: Tested) -> float:
     """The distance with its bias taken off, which a score with errors has."""
     assert score.estimate.corrected is not None
     return score.estimate.corrected
-
-
-def pictures_needed(test: RelativeTest, level: float) -> int | None:
-    """Pictures in each set that would show the difference seen, None where no number would."""
-    if test.difference == 0:
-        return None
-    return images_needed(pilot_of_test(test), abs(test.difference), alpha=level)
 
 
 def relative(first: Tested, second: Tested, *, paired: bool) -> RelativeTest:

@@ -136,10 +136,7 @@ def compare_mmd(
 
 
 def _compare_mmd(first: MmdScore, second: MmdScore, paired: bool, alternative: Alternative) -> RelativeTest:
-    n, m, r = first.estimate.n_reference, first.estimate.n_generated, second.estimate.n_generated
-    assert n is not None
-    assert m is not None
-    assert r is not None
+    (n, m), (_, r) = first.estimate.counts, second.estimate.counts
     if min(n, m, r) < LEAST_ROWS:
         raise ArgumentError(f"a relative test needs at least {LEAST_ROWS} pictures per set, got {min(n, m, r)}")
     if first.estimate.parameters["bandwidth"] != second.estimate.parameters["bandwidth"]:
@@ -171,9 +168,7 @@ def _deals(reference: DealtRows, first: DealtRows, second: DealtRows, difference
 
 def kept_for_tests(score: MmdScore, paired: bool) -> MmdScore:
     """The score with its rows where a relative test will look at them again, which takes a copy of both sets."""
-    n, m = score.estimate.n_reference, score.estimate.n_generated
-    assert n is not None
-    assert m is not None
+    n, m = score.estimate.counts
     return score if paired or affordable_deals(n, 2 * m) else score.without_rows()
 
 

@@ -22,7 +22,6 @@ import numpy as np
 
 from ..common.arguments import check_alpha, real_number
 from ..errors import ArgumentError
-from ..estimation.estimate import Estimate
 from ..estimation.ustatistics import pair_variance, projections
 from ..features.matrices import LARGEST, SMALLEST
 from ..metrics.frechet import FrechetScore
@@ -116,15 +115,13 @@ def pilot_of_mmd(score: MmdScore) -> Pilot:
     if score.estimate.standard_error is None:
         raise ArgumentError(score.estimate.no_error_reason)
     own_reference, own, cross = score.terms
-    n, m = score.estimate.n_reference, score.estimate.n_generated
-    assert n is not None
-    assert m is not None
+    n, m = score.estimate.counts
     noise = pair_variance(own_reference) * n * (n - 1), pair_variance(own) * m * (m - 1), pair_variance(cross) * n * m
     # The projections' sample variance counts the pair remainders twice and once (see `ustatistics`).
     parts = projections(score.terms)
     reference = float(np.var(parts["reference"], ddof=1)) - 2 * noise[0] / n - noise[2] / m
     generated = max(float(np.var(parts["generated"], ddof=1)) - 2 * noise[1] / m - noise[2] / n, 0.0)
-    value = _distance(score.estimate)
+    value = max(score.estimate.value, score.estimate.standard_error)
     return Pilot(generated + noise[2] / n, max(reference, 0.0) / n, noise[1], value, n_reference=n)
 
 
@@ -152,8 +149,3 @@ def pilot_of_test(test: RelativeTest) -> Pilot:
     constant = min(float(test.parameters["reference_variance"]), test.standard_error**2)
     n = int(test.parameters["n_reference"])
     return Pilot((test.standard_error**2 - constant) * m, constant, both=True, n_reference=n)
-
-
-def _distance(estimate: Estimate) -> float:
-    """The value, or its noise where it is no larger."""
-    return max(estimate.value, estimate.standard_error or 0.0)

@@ -22,7 +22,6 @@ from ..common.text import p_phrase
 from ..errors import ArgumentError
 from ..estimation.blocks import blocks, in_parallel, upper_pairs
 from ..estimation.kernels import GaussianRows, centre_of, gamma_of
-from ..features.unit_rows import SomeRows
 from ..metrics.mmd import Bandwidth, MmdReference, check_bandwidth, median_distance
 from ..pictures.sources import subset_rows
 
@@ -82,12 +81,16 @@ def two_sample_test(
 
     Source: Gretton et al. 2012 (JMLR 13), section 5; eq. 3 for the statistic.
     """
-    _check_options(bandwidth, permutations, max_rows)
-    seed = check_seed(seed)
+    if check_bandwidth(bandwidth) == "median":
+        raise ArgumentError(
+            "bandwidth: expected a number or median-pooled, since a permutation test must not know the "
+            "reference, got median; use median-pooled"
+        )
+    seed = checked_draws(permutations, max_rows, seed)
     checked = MmdReference(reference, bandwidth, "unbiased", seed)
     every = checked.rows, checked.checked(generated, "generated")
     counts = kept_rows(len(every[0]), len(every[1]), max_rows)
-    x, y = (_some(rows, count, seed) for rows, count in zip(every, counts, strict=True))
+    x, y = (rows[subset_rows(len(rows), count, seed)] for rows, count in zip(every, counts, strict=True))
     pooled = np.concatenate([x, y]).astype(np.float64)
     sigma = float(bandwidth) if bandwidth != "median-pooled" else median_distance(pooled, seed)
     pooled -= centre_of(pooled)
@@ -99,18 +102,15 @@ def two_sample_test(
         "bandwidth_rule": bandwidth if isinstance(bandwidth, str) else "given",
         "seed": seed,
     }
-    caveats = _caveats(every, (x, y))
+    caveats = thinned((len(every[0]), len(every[1])), counts, "rows")
     return TwoSampleTest(float(statistics[0]), p_value, len(x), len(y), int(permutations), parameters, caveats)
 
 
-def _check_options(bandwidth: Bandwidth, permutations: int, max_rows: int) -> None:
-    if check_bandwidth(bandwidth) == "median":
-        raise ArgumentError(
-            "bandwidth: expected a number or median-pooled, since a permutation test must not know the "
-            "reference, got median; use median-pooled"
-        )
+def checked_draws(permutations: int, max_rows: int, seed: int) -> int:
+    """The seed of a test by permutations whose options can be, or an ArgumentError."""
     whole_number(permutations, "permutations", 19, MOST_REPEATS)
     whole_number(max_rows, "max_rows", 40)
+    return check_seed(seed)
 
 
 def kept_rows(n: int, m: int, most: int) -> tuple[int, int]:
@@ -123,17 +123,11 @@ def kept_rows(n: int, m: int, most: int) -> tuple[int, int]:
     return half, most - half
 
 
-def _some(rows: SomeRows, count: int, seed: int) -> NDArray[Any]:
-    return rows[subset_rows(len(rows), count, seed)]
-
-
-def _caveats(given: tuple[SomeRows, ...], used: tuple[NDArray[Any], ...]) -> tuple[str, ...]:
-    thinned = [
-        f"{len(few):,} of {len(rows):,} {name} rows"
-        for name, rows, few in zip(("reference", "generated"), given, used, strict=True)
-        if len(few) < len(rows)
-    ]
-    return (f"a seeded subset of {' and '.join(thinned)}; raise max_rows for all",) if thinned else ()
+def thinned(sizes: tuple[int, int], used: tuple[int, int], what: str) -> tuple[str, ...]:
+    """A caveat where not all of both sets is used."""
+    sides = zip(("reference", "generated"), sizes, used, strict=True)
+    subsets = [f"{few:,} of {size:,} {name} {what}" for name, size, few in sides if few < size]
+    return (f"a seeded subset of {' and '.join(subsets)}; raise max_rows for all",) if subsets else ()
 
 
 def _statistics(rows: GaussianRows, n: int, permutations: int, seed: int) -> NDArray[np.float64]:

@@ -21,7 +21,6 @@ import numpy as np
 import scipy.linalg
 from scipy.linalg import lapack
 
-from ..errors import ArgumentError
 from ..estimation.estimate import Estimate
 from ..estimation.frechet_errors import SINGULAR, FrechetErrors, frechet_errors, why_no_errors
 from ..estimation.frechet_rows import FrechetRows, rows_by_reference
@@ -29,7 +28,7 @@ from ..estimation.gaussian import GaussianFit, Matrix
 from ..estimation.intervals import covering_copies, t_quantile, with_errors
 from ..estimation.joint_spectrum import joint_spectrum
 from ..estimation.kernel_device import kernels_beside
-from ..features.matrices import check_digits
+from ..features.matrices import check_digits, check_width
 
 RELATIVE_TOLERANCE = 2e-10
 _EPS = float(np.finfo(np.float64).eps)
@@ -116,7 +115,8 @@ def distance(reference: GaussianFit, generated: GaussianFit, squares: Matrix | N
     scale = mean_term + reference.trace + generated.trace
     route, trace_sqrt = "fast", _trace_sqrt_fast(reference, generated, scale, squares)
     if trace_sqrt is None:
-        route, trace_sqrt = "accurate", float(_singular_values(reference.factor @ generated.factor.T).sum())
+        singular_values: Matrix = np.linalg.svd(reference.factor @ generated.factor.T, compute_uv=False)
+        route, trace_sqrt = "accurate", float(singular_values.sum())
     parameters = {
         "dim": int(reference.mean.size),
         "mean_term": mean_term,
@@ -140,11 +140,7 @@ def _rounding(reference: GaussianFit, generated: GaussianFit, scale: float) -> f
 
 
 def _check_width(reference: GaussianFit, generated: GaussianFit) -> None:
-    if reference.mean.size != generated.mean.size:
-        raise ArgumentError(
-            f"features of different width: {reference.name} has {reference.mean.size}, {generated.name} has "
-            f"{generated.mean.size}; use the same backbone and dims for both"
-        )
+    check_width(reference.mean.size, generated.mean.size, generated.name)
     if reference.rows is not None and generated.rows is not None:
         check_digits(reference.rows, generated.rows, generated.name)
 
@@ -167,8 +163,3 @@ def _trace_sqrt_fast(
     error = float((rounding / (roots + np.sqrt(rounding))).sum()) if rounding > 0 else 0.0
     value = scale - 2 * float(roots.sum())
     return float(roots.sum()) if 2 * error <= RELATIVE_TOLERANCE * abs(value) else None
-
-
-def _singular_values(matrix: Matrix) -> Matrix:
-    values: Matrix = np.linalg.svd(matrix, compute_uv=False)
-    return values

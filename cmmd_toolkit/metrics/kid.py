@@ -32,7 +32,7 @@ from ..estimation.shared_rows import without_copies
 from ..estimation.streamed_rows import StreamedRows
 from ..estimation.subset_sums import Draw, subset_values
 from ..estimation.ustatistics import Term, biased_value_of
-from .mmd import BIASED
+from .mmd import BIASED, check_estimator
 from .neighbours import checked_pair
 
 _SUBSETS, SUBSET_SIZE = 100, 1000
@@ -208,8 +208,7 @@ def _subset_size(wanted: int, lengths: tuple[int, int], rule: Recipe) -> int:
 def _check_options(recipe: str, estimator: str, subset_options: tuple[int | None, ...]) -> None:
     if text(recipe, "recipe") != "default" and recipe not in RECIPES:
         raise ArgumentError(f"recipe: expected one of default, {', '.join(RECIPES)}, got {recipe!r}")
-    if estimator not in ("unbiased", "biased"):
-        raise ArgumentError(f"estimator: expected unbiased or biased, got {estimator!r}")
+    check_estimator(estimator)
     if recipe == "default" and any(option is not None for option in subset_options):
         raise ArgumentError(
             "subsets, subset_size: expected none, since the default recipe takes the whole sets; "

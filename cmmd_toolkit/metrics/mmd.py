@@ -38,7 +38,7 @@ from ..estimation.streamed_rows import StreamedGaussianRows
 from ..estimation.summed_rows import SummedRows
 from ..estimation.ustatistics import Term, biased_value_of
 from ..features.features import GaussianStatistics, rows_needed
-from ..features.matrices import as_matrix, check_digits
+from ..features.matrices import as_matrix, check_digits, check_width
 from ..features.unit_rows import SomeRows, UnitRows
 from .median import median_distance as median_distance, median_of, median_of_pooled
 from .mmd_cost import multiplications, warn_of_cost
@@ -129,7 +129,7 @@ class MmdReference:
         self.rows = _checked_rows(reference, "reference")
         self.centre = centre_of(self.rows)
         self.rule = check_bandwidth(bandwidth)
-        self.estimator = _check_estimator(estimator)
+        self.estimator = check_estimator(estimator)
         self.seed = check_seed(seed)
         self._own: dict[tuple[float, str], tuple[GaussianRows, Within]] = {}
         self._streamed: dict[tuple[float, str], GaussianRows] = {}
@@ -155,7 +155,8 @@ class MmdReference:
 
     def _score(self, rows: SomeRows, sigma: float) -> MmdScore:
         gamma = gamma_of(sigma)
-        dtype = self._precision(rows, gamma)
+        is_small = multiplications(len(self.rows), len(rows), self.rows.shape[1]) <= _EXACT_MULTIPLICATIONS
+        dtype = np.float64 if is_small else self.precision_of_products(rows, gamma)
         x, own = self._reference_sums(sigma, dtype)
         y = self._kernel_rows(rows, dtype, gamma)
         terms = (
@@ -194,11 +195,7 @@ class MmdReference:
     def checked(self, generated: Any, name: str) -> SomeRows:
         """The rows of a generated set, as wide as the reference's, or an ArgumentError."""
         rows = _checked_rows(generated, name)
-        if rows.shape[1] != self.rows.shape[1]:
-            raise ArgumentError(
-                f"features of different width: reference has {self.rows.shape[1]}, {name} has {rows.shape[1]}; "
-                "use the same backbone for both"
-            )
+        check_width(self.rows.shape[1], rows.shape[1], name)
         check_digits(self.rows, rows, name)
         return rows
 
@@ -225,11 +222,6 @@ class MmdReference:
     @cached_property
     def _median(self) -> float:
         return median_of(self.rows, self.seed, "within the reference")
-
-    def _precision(self, generated: SomeRows, gamma: float) -> type[np.floating[Any]]:
-        if multiplications(len(self.rows), len(generated), self.rows.shape[1]) <= _EXACT_MULTIPLICATIONS:
-            return np.float64
-        return self.precision_of_products(generated, gamma)
 
     def precision_of_products(self, generated: SomeRows, gamma: float) -> type[np.floating[Any]]:
         """Float32 where products in it leave enough digits in the exponents."""
@@ -291,7 +283,8 @@ def check_one_ruler(bandwidth: Any) -> None:
         )
 
 
-def _check_estimator(estimator: Any) -> Estimator:
+def check_estimator(estimator: Any) -> Estimator:
+    """The estimator as it is, or an ArgumentError."""
     if estimator not in ("unbiased", "biased"):
         raise ArgumentError(f"estimator: expected unbiased or biased, got {estimator!r}")
     return estimator  # type: ignore[no-any-return]

@@ -29,7 +29,7 @@ from ..estimation.kernel_device import kernels_beside
 from ..estimation.nearest_rows import kth_neighbours
 from ..estimation.pair_distances import Bounds, Float, Index, Near, Pairs, Points
 from ..features.features import GaussianStatistics, rows_needed
-from ..features.matrices import as_matrix, check_digits
+from ..features.matrices import as_matrix, check_digits, check_width
 
 RECIPES = {
     "default": (5, False),
@@ -148,11 +148,7 @@ def checked_pair(reference: Any, generated: Any, least: int, why: str) -> tuple[
             raise ArgumentError(f"{name}: expected at least {least} rows for {why}, got {len(rows)}; add pictures")
         sides.append(rows)
     x, y = sides
-    if x.shape[1] != y.shape[1]:
-        raise ArgumentError(
-            f"features of different width: reference has {x.shape[1]}, generated has {y.shape[1]}; "
-            "use the same backbone for both"
-        )
+    check_width(x.shape[1], y.shape[1])
     check_digits(x, y)
     return x, y
 

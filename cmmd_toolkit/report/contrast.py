@@ -13,14 +13,12 @@ from .document import NOT_SAVED
 from .exhibit import NOT_ASKED, Difference, Exhibit, Listed
 from .explanation import IN_A_FILE, entry_rows
 from .paper import contrast as listed
-from .paper.record import PaperRecord
-from .paper.rows import Row
-from .paper.table import PaperTable
+from .paper.record import Paper, PaperRecord
 from .section import Entry, Pictures
 from .sound import check_sets
 
 if TYPE_CHECKING:
-    from .paper.panel import Panel
+    pass
 
 LEGEND = (
     "Witness of a generated picture: mean similarity (kernel) to the reference minus that to its own set; of a "
@@ -54,6 +52,17 @@ class ContrastSection:
     nearer_to_first: tuple[Entry, ...]
     nearer_to_second: tuple[Entry, ...]
 
+    @property
+    def values_text(self) -> str:
+        """Both distances and their difference, as they are printed."""
+        values = (number_text(own.value, own.standard_error) for own in (self.first, self.second))
+        known = ""
+        if self.interval is not None and self.p_value is not None:
+            ends = interval_text(self.interval, self.standard_error)
+            known = f" (95 % interval {ends}; {p_phrase(self.p_value)})"
+        difference = number_text(self.difference, self.standard_error, sign="+")
+        return f"squared MMD {' and '.join(values)}, difference {difference}{known}"
+
 
 @dataclass(frozen=True)
 class Contrast(PaperRecord):
@@ -69,7 +78,7 @@ class Contrast(PaperRecord):
 
     kind: ClassVar[str] = "contrast"
     schema_version: ClassVar[int] = 1
-    columns: ClassVar[tuple[str, ...]] = listed.COLUMNS
+    paper: ClassVar[Paper] = listed
 
     reference: str
     first: str
@@ -99,22 +108,6 @@ class Contrast(PaperRecord):
         """See `Document.check`."""
         check_sets(self.sets)
 
-    def rows(self) -> list[Row]:
-        """See `PaperRecord.rows`."""
-        return listed.tidy_rows(self)
-
-    def paper_tables(self) -> list[PaperTable]:
-        """See `PaperRecord.paper_tables`."""
-        return [table for section in self.sections for table in listed.tables_of(self, section)]
-
-    def panels(self) -> "Sequence[Panel]":
-        """See `PaperRecord.panels`."""
-        return listed.panels_of(self)
-
-    def remarks(self) -> list[str]:
-        """See `PaperRecord.remarks`."""
-        return [*(f"warning: {text}" for text in self.warnings)]
-
     def __str__(self) -> str:
         lines = [f"Reference: {self.reference}   First: {self.first}   Second: {self.second}"]
         for section in self.sections:
@@ -129,7 +122,7 @@ def differences_of(sections: Sequence[ContrastSection], names: tuple[str, str, s
     return tuple(
         Difference(
             own.backbone,
-            f"{section_title(own).partition('   ')[2]}.",
+            f"{own.values_text}.",
             tuple(
                 Listed(title, *places, tuple(entries))
                 for places, (entries, title) in zip(_PLACES, contrast_lists(own, names), strict=True)
@@ -152,13 +145,7 @@ def answer(section: ContrastSection, names: tuple[str, str, str]) -> str:
 
 def section_title(section: ContrastSection) -> str:
     """The backbone, both distances and their difference."""
-    values = (number_text(own.value, own.standard_error) for own in (section.first, section.second))
-    known = ""
-    if section.interval is not None and section.p_value is not None:
-        ends = interval_text(section.interval, section.standard_error)
-        known = f" (95 % interval {ends}; {p_phrase(section.p_value)})"
-    difference = number_text(section.difference, section.standard_error, sign="+")
-    return f"Backbone: {section.backbone}   squared MMD {' and '.join(values)}, difference {difference}{known}"
+    return f"Backbone: {section.backbone}   {section.values_text}"
 
 
 def contrast_lists(section: ContrastSection, names: tuple[str, str, str]) -> list[tuple[Sequence[Entry], str]]:

@@ -58,7 +58,8 @@ class Document(ABC):
     @classmethod
     def load(cls: type[Own], path: str | Path) -> Own:
         """Read what `save` wrote. Raises InputError for any other file."""
-        wanted = f"{_article(cls.kind)} {cls.kind} as `{cls.__name__}.save` writes it, version {cls.schema_version}"
+        article = "an" if cls.kind[0] in "aeiou" else "a"
+        wanted = f"{article} {cls.kind} as `{cls.__name__}.save` writes it, version {cls.schema_version}"
         refusal = f"{path}: expected {wanted}"
         document = read_object(path_of(path), f"{refusal}; make it again")
         found = document.get("kind", cls.kind), document.get("schema_version")
@@ -79,10 +80,6 @@ class Document(ABC):
     @abstractmethod
     def check(self) -> None:
         """Raise ValueError where parts of the record do not fit each other, which no command ever makes."""
-
-
-def _article(word: str) -> str:
-    return "an" if word[0] in "aeiou" else "a"
 
 
 def read_object(path: Path, refusal: str) -> dict[str, Any]:

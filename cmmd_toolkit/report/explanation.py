@@ -8,15 +8,12 @@ from typing import Any, ClassVar
 
 from ..common.files import path_of
 from ..common.labels import short_labels
-from ..common.text import align, fixed_text, in_lines, interval_text, number_text
+from ..common.text import align, in_lines, number_text
 from .document import NOT_SAVED
 from .exhibit import NOT_ASKED, Exhibit
 from .modes import MODES_LEGEND, mode_rows, modes_title
 from .paper import pictures as listed
-from .paper.panel import Panel
-from .paper.record import PaperRecord
-from .paper.rows import Row
-from .paper.table import PaperTable
+from .paper.record import Paper, PaperRecord
 from .section import Entry, Pictures, Section
 from .sound import check_sets, require
 
@@ -41,7 +38,7 @@ class Explanation(PaperRecord):
 
     kind: ClassVar[str] = "explanation"
     schema_version: ClassVar[int] = 1
-    columns: ClassVar[tuple[str, ...]] = listed.COLUMNS
+    paper: ClassVar[Paper] = listed
 
     reference: str
     generated: str
@@ -69,9 +66,9 @@ class Explanation(PaperRecord):
             ArgumentError: the name does not end in .png.
             InputError: neither set holds pictures, or one has changed meanwhile.
         """
-        from .sheet import save_sheet
+        from .sheet import explanation_blocks, save_blocks
 
-        save_sheet(self, path_of(path))
+        save_blocks(self.pictures, lambda: explanation_blocks(self), path_of(path))
 
     def check(self) -> None:
         """See `Document.check`."""
@@ -83,33 +80,11 @@ class Explanation(PaperRecord):
             require(is_width, "squared_mmd.parameters.bandwidth", "a finite number")
             require(None not in (estimate.n_reference, estimate.n_generated), "squared_mmd", "both numbers of pictures")
 
-    def rows(self) -> list[Row]:
-        """See `PaperRecord.rows`."""
-        return listed.tidy_rows(self)
-
-    def paper_tables(self) -> list[PaperTable]:
-        """See `PaperRecord.paper_tables`."""
-        return listed.picture_tables(self)
-
-    def panels(self) -> "Sequence[Panel]":
-        """See `PaperRecord.panels`."""
-        return listed.picture_panels(self)
-
-    def remarks(self) -> list[str]:
-        """See `PaperRecord.remarks`."""
-        return [*(f"warning: {text}" for text in self.warnings)]
-
     def __str__(self) -> str:
-        return explanation_text(self)
-
-
-def explanation_text(explanation: "Explanation") -> str:
-    """The lists of every backbone, a legend and the warnings."""
-    lines = [f"Reference: {explanation.reference}   Generated: {explanation.generated}"]
-    for section in explanation.sections:
-        lines += ["", *_section_lines(section)]
-    lines += ["", *legend(explanation).split("\n"), *(f"warning: {warning}" for warning in explanation.warnings)]
-    return in_lines(lines)
+        lines = [f"Reference: {self.reference}   Generated: {self.generated}"]
+        for section in self.sections:
+            lines += ["", *_section_lines(section)]
+        return in_lines([*lines, "", *legend(self).split("\n"), *self.remarks()])
 
 
 def legend(explanation: "Explanation") -> str:
@@ -118,14 +93,8 @@ def legend(explanation: "Explanation") -> str:
 
 
 def _section_lines(section: "Section") -> list[str]:
-    estimate = section.squared_mmd
-    interval = interval_text(estimate.interval, estimate.standard_error)
-    value = number_text(estimate.value, estimate.standard_error)
-    known = "" if interval == "-" else f" (95 % interval {interval})"
-    lines = [
-        f"Backbone: {section.backbone}   squared MMD {value}{known}, "
-        f"bandwidth {number_text(estimate.parameters['bandwidth'])}",
-    ]
+    bandwidth = number_text(section.squared_mmd.parameters["bandwidth"])
+    lines = [f"Backbone: {section.backbone}   squared MMD {section.value_text}, bandwidth {bandwidth}"]
     for entries, title in section_lists(section):
         lines += ["", title, *align(entry_rows(entries), left=(1, 4))]
     if section.modes is not None:
@@ -146,7 +115,6 @@ def entry_rows(entries: "Sequence[Entry]") -> list[tuple[str, ...]]:
     """The pictures of a list as texts, the headings first."""
     rows: list[tuple[str, ...]] = [("", "Picture", "Witness", "Change", "Nearest", "Distance")]
     for place, entry in enumerate(entries, 1):
-        change = "-" if entry.change is None else number_text(entry.change, significant=2, sign="+")
-        distance = number_text(entry.distance, significant=3)
-        rows.append((str(place), entry.name, fixed_text(entry.witness, 4, "+"), change, entry.nearest, distance))
+        witness, change, distance = entry.texts
+        rows.append((str(place), entry.name, witness, change, entry.nearest, distance))
     return rows

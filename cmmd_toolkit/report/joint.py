@@ -69,17 +69,15 @@ def _seen(test: JointTest, backbone: str, p_value: float) -> str:
     side = _side(strongest)
     there = f", where generated pictures lie {side} than those of the reference" if side else ""
     wide = [own for own in test.findings if own.backbone == backbone and own.width >= 1]
-    only_near = "; nothing is shown at the median distance and wider" if min(map(_p, wide)) >= ALPHA else ""
+    only_near = (
+        "; nothing is shown at the median distance and wider" if min(own.p_value for own in wide) >= ALPHA else ""
+    )
     return f"{lead}{there}{only_near}."
 
 
 def width_text(finding: JointFinding) -> str:
     """The width of a kernel in words."""
     return _WIDTHS.get(finding.width, f"{number_text(finding.width, significant=2)} of the median")
-
-
-def _p(finding: JointFinding) -> float:
-    return finding.p_value
 
 
 def _side(finding: JointFinding) -> str:

@@ -1,15 +1,12 @@
 """A plan, and its plain text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ..common.text import align, difference_text, in_lines, interval_text, large_text, number_text
 from .paper import sizes
-from .paper.panel import Panel
-from .paper.record import PaperRecord
-from .paper.rows import Row
-from .paper.table import PaperTable
+from .paper.record import Paper, PaperRecord
 from .sound import check_level, check_sets, require
 
 _WORTH = 2  # times fewer generated pictures, from which on a larger reference is worth a word
@@ -86,7 +83,7 @@ class Plan(PaperRecord):
 
     kind: ClassVar[str] = "plan"
     schema_version: ClassVar[int] = 2
-    columns: ClassVar[tuple[str, ...]] = sizes.COLUMNS
+    paper: ClassVar[Paper] = sizes
 
     needs: tuple[Need, ...]
     power: float
@@ -105,35 +102,17 @@ class Plan(PaperRecord):
             require(size.difference > 0, "sizes.difference", "a number above zero")
             require(all(n is None or n > 0 for n in counts), "sizes", "numbers of pictures above zero")
 
-    def rows(self) -> list[Row]:
-        """See `PaperRecord.rows`."""
-        return sizes.tidy_rows(self)
-
-    def paper_tables(self) -> list[PaperTable]:
-        """See `PaperRecord.paper_tables`."""
-        return sizes.size_tables(self)
-
-    def panels(self) -> "Sequence[Panel]":
-        """See `PaperRecord.panels`."""
-        return sizes.size_panels(self)
-
-    def remarks(self) -> list[str]:
-        """See `PaperRecord.remarks`."""
-        return [*(f"warning: {text}" for text in self.warnings)]
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What makes numbers doubtful, and the warnings."""
+        remarks = [f"{need.about}: {need.remark}" for need in self.needs if need.remark]
+        return tuple(dict.fromkeys([*remarks, *self.warnings]))
 
     def __str__(self) -> str:
-        return plan_text(self)
-
-
-def plan_text(plan: "Plan") -> str:
-    """A table for each pilot, what was assumed, and warnings."""
-    lines: list[str] = []
-    for need in plan.needs:
-        lines += [plan_title(need), *align(size_rows(need), left=(1,)), ""]
-    lines += plan_notes(plan)
-    remarks = [f"{need.about}: {need.remark}" for need in plan.needs if need.remark]
-    lines += [f"warning: {warning}" for warning in dict.fromkeys([*remarks, *plan.warnings])]
-    return in_lines(lines)
+        lines: list[str] = []
+        for need in self.needs:
+            lines += [plan_title(need), *align(size_rows(need), left=(1,)), ""]
+        return in_lines([*lines, *plan_notes(self), *(f"warning: {text}" for text in self.doubts)])
 
 
 def plan_notes(plan: "Plan") -> list[str]:
@@ -182,12 +161,11 @@ def _too_small(need: "Need") -> list[int]:
 
 def plan_title(need: "Need") -> str:
     """What was looked at, its value and interval."""
-    interval = "" if need.interval is None else f" (95 % {interval_text(need.interval, None)})"
-    return f"{need.metric} on {need.backbone}: {need.about}, {number_text(need.value, _error(need))}{interval}"
-
-
-def _error(need: "Need") -> float | None:
-    return None if need.interval is None else (need.interval[1] - need.interval[0]) / 4
+    title = f"{need.metric} on {need.backbone}: {need.about}, "
+    if need.interval is None:
+        return f"{title}{number_text(need.value)}"
+    value = number_text(need.value, (need.interval[1] - need.interval[0]) / 4)
+    return f"{title}{value} (95 % {interval_text(need.interval, None)})"
 
 
 def size_rows(need: "Need") -> list[tuple[str, ...]]:

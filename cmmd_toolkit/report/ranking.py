@@ -1,6 +1,6 @@
 """A ranking, and its plain text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,10 +13,7 @@ from .document import IF_KNOWN, NOT_SAVED
 from .exhibit import NOT_ASKED, Exhibit
 from .order import Joint, Order
 from .paper import orders
-from .paper.panel import Panel
-from .paper.record import PaperRecord
-from .paper.rows import Row
-from .paper.table import PaperTable
+from .paper.record import Paper, PaperRecord
 from .sound import check_known, check_level, check_sets, require
 from .verdict import Verdict, joined, verdict_lines
 
@@ -44,7 +41,7 @@ class Ranking(PaperRecord):
 
     kind: ClassVar[str] = "ranking"
     schema_version: ClassVar[int] = 2
-    columns: ClassVar[tuple[str, ...]] = orders.COLUMNS
+    paper: ClassVar[Paper] = orders
 
     reference: str
     n_reference: int
@@ -135,25 +132,18 @@ class Ranking(PaperRecord):
             every = [(own.better, own.worse) for own in self.joint.average.pairs]
             require(tested == every, "joint.everywhere", "the pairs of the average")
 
-    def rows(self) -> list[Row]:
-        """See `PaperRecord.rows`."""
-        return orders.tidy_rows(self)
-
-    def paper_tables(self) -> list[PaperTable]:
-        """See `PaperRecord.paper_tables`."""
-        return orders.order_tables(self)
-
-    def panels(self) -> "Sequence[Panel]":
-        """See `PaperRecord.panels`."""
-        return orders.order_panels(self)
-
     def remarks(self) -> list[str]:
         """See `PaperRecord.remarks`."""
         joint = () if self.joint is None else self.joint.texts
-        return [*(verdict.text for verdict in self.verdicts), *joint, *(f"warning: {text}" for text in self.warnings)]
+        return [*(verdict.text for verdict in self.verdicts), *joint, *super().remarks()]
 
     def __str__(self) -> str:
-        return ranking_text(self)
+        lines = [f"Reference: {self.reference} ({self.n_reference:,} pictures)"]
+        for order in self.every_order:
+            lines += ["", self.order_title(order), *align(order_rows(self, order), left=(1, 5))]
+        lines += ["", *ranking_notes(self)]
+        lines += [f"warning: {warning}" for warning in self.warnings]
+        return in_lines([*lines, *verdict_lines(self.verdicts), *joint_lines(self)])
 
 
 def _known(ranking: Ranking, name: str) -> str:
@@ -165,28 +155,12 @@ def _known(ranking: Ranking, name: str) -> str:
     return short
 
 
-def ranking_text(ranking: "Ranking") -> str:
-    """One table for each backbone, the neighbours' tests, agreement, warnings and verdicts."""
-    lines = [f"Reference: {ranking.reference} ({ranking.n_reference:,} pictures)"]
-    for order in ranking.every_order:
-        lines += ["", *_order_lines(ranking, order)]
-    lines += ["", *ranking_notes(ranking)]
-    lines += [f"{one} and {two}: rank correlation {tau:.2f} (Kendall)" for one, two, tau in ranking.agreement]
-    lines += [f"warning: {warning}" for warning in ranking.warnings]
-    lines += [*verdict_lines(ranking.verdicts), *joint_lines(ranking)]
-    return in_lines(lines)
-
-
 def joint_lines(ranking: "Ranking") -> list[str]:
     """What several backbones say together, under a heading."""
     if ranking.joint is None:
         return []
     heading = f"Verdict of {joined(ranking.joint.backbones)} together, at {ranking.alpha:.3g}:"
     return ["", heading, *ranking.joint.texts]
-
-
-def _order_lines(ranking: "Ranking", order: "Order") -> list[str]:
-    return [ranking.order_title(order), *align(order_rows(ranking, order), left=(1, 5))]
 
 
 def order_rows(ranking: "Ranking", order: "Order") -> list[tuple[str, ...]]:
@@ -209,7 +183,7 @@ def order_rows(ranking: "Ranking", order: "Order") -> list[tuple[str, ...]]:
 
 
 def ranking_notes(ranking: "Ranking") -> list[str]:
-    """How the table is read."""
+    """How the table is read, and whether the backbones agree."""
     paired = "; sets paired by picture" if ranking.paired else ""
     lines = [
         "Lower is closer to the reference. Sets that share a letter cannot be told apart at "
@@ -219,4 +193,5 @@ def ranking_notes(ranking: "Ranking") -> list[str]:
         "p: of this set against the one below it; two-sided, corrected for all pairs (Holm).",
     ]
     is_fd = any(order.metric == "fd" for order in ranking.orders)
-    return [*lines, *ranking.joint_notes(), *([_BIAS] if is_fd else [])]
+    agreement = [f"{one} and {two}: rank correlation {tau:.2f} (Kendall)" for one, two, tau in ranking.agreement]
+    return [*lines, *ranking.joint_notes(), *([_BIAS] if is_fd else []), *agreement]

@@ -14,9 +14,7 @@ from .exhibit import NOT_ASKED, Exhibit
 from .joint import JointAnswer, check_answers
 from .paper import scores
 from .paper.panel import Panel
-from .paper.record import PaperRecord, drawn
-from .paper.rows import Row
-from .paper.table import PaperTable
+from .paper.record import Paper, PaperRecord, drawn
 from .sound import check_known, check_level, check_sets, require
 from .tables import plain_table
 from .verdict import Verdict
@@ -77,7 +75,7 @@ class Report(PaperRecord):
 
     kind: ClassVar[str] = "report"
     schema_version: ClassVar[int] = 3
-    columns: ClassVar[tuple[str, ...]] = scores.COLUMNS
+    paper: ClassVar[Paper] = scores
 
     results: tuple[Result, ...]
     warnings: tuple[str, ...]
@@ -146,17 +144,9 @@ class Report(PaperRecord):
             check_level(verdict.alpha, "verdicts")
         check_answers(self.joint)
 
-    def rows(self) -> list[Row]:
-        """See `PaperRecord.rows`."""
-        return scores.tidy_rows(self)
-
-    def paper_tables(self) -> list[PaperTable]:
-        """See `PaperRecord.paper_tables`."""
-        return scores.score_tables(self)
-
     def panels(self, metrics: Sequence[str] = ()) -> "Sequence[Panel]":
         """See `PaperRecord.panels`; of these metrics, of all by default."""
-        return scores.score_panels(self, metrics)
+        return scores.panels(self, metrics)
 
     def plot(self, path: str | Path | None = None, *, metric: str | Sequence[str] | None = None) -> "Figure":
         """See `PaperRecord.plot`.
@@ -170,7 +160,7 @@ class Report(PaperRecord):
     def remarks(self) -> list[str]:
         """See `PaperRecord.remarks`."""
         said = [*(verdict.text for verdict in self.verdicts), *(own.text for own in self.joint)]
-        return [*said, *(f"warning: {text}" for text in self.warnings)]
+        return [*said, *super().remarks()]
 
     def __str__(self) -> str:
         return plain_table(self)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..common.text import fixed_text, interval_text, number_text
 from ..estimation.estimate import Estimate
 from ..inference.witness import Witness
 from ..pictures.load import Load
@@ -37,6 +38,12 @@ class Entry:
     distance: float
     nearest_row: int | None = field(default=None, compare=False, metadata=NOT_SAVED)
 
+    @property
+    def texts(self) -> tuple[str, str, str]:
+        """Witness, change and distance as they are printed; "-" for an unknown change."""
+        change = "-" if self.change is None else number_text(self.change, significant=2, sign="+")
+        return fixed_text(self.witness, 4, "+"), change, number_text(self.distance, significant=3)
+
 
 @dataclass(frozen=True)
 class Section:
@@ -59,6 +66,14 @@ class Section:
     strays: tuple[Entry, ...]
     modes: Modes | None = field(default=None, metadata=IF_KNOWN)
     witness: Witness | None = field(default=None, repr=False, compare=False, metadata=NOT_SAVED)
+
+    @property
+    def value_text(self) -> str:
+        """The squared MMD, and its interval where it has one, as they are printed."""
+        estimate = self.squared_mmd
+        value = number_text(estimate.value, estimate.standard_error)
+        interval = interval_text(estimate.interval, estimate.standard_error)
+        return value if interval == "-" else f"{value} (95 % interval {interval})"
 
     def at_rows(self, reference: NDArray[np.int64], generated: NDArray[np.int64]) -> "Section":
         """The section of a draw of both sets, with the rows that the pictures have in the whole sets."""

@@ -46,11 +46,6 @@ class Block:
     cells: Sequence[Cell]
 
 
-def save_sheet(explanation: "Explanation", path: Path) -> None:
-    """See `Explanation.save_sheet`."""
-    save_blocks(explanation.pictures, lambda: explanation_blocks(explanation), path)
-
-
 def save_blocks(pictures: Sequence["Pictures"], blocks: Callable[[], Sequence[Block]], path: Path) -> None:
     """Write a sheet of blocks, or raise InputError where no set holds pictures."""
     check_sheet_name(path)
@@ -114,26 +109,20 @@ def _mode_block(explanation: "Explanation", backbone: str, place: int, mode: "Mo
 
 def contrast_blocks(contrast: "Contrast") -> list[Block]:
     """Four blocks for each backbone: the worst pictures of both sets, and reference pictures nearer to either."""
-    from .contrast import contrast_lists, section_title
+    from .contrast import contrast_lists
 
     reference, first, second = contrast.pictures
     sides = first, second, reference, reference
     return [
         _block(
             f"{section.backbone}: {title[:1].lower()}{title[1:]}",
-            _values(section_title(section)) if place == 0 else "",  # said once for a backbone
+            f"S{section.values_text[1:]}." if place == 0 else "",  # said once for a backbone
             entries,
             sides[place],
         )
         for section in contrast.sections
         for place, (entries, title) in enumerate(contrast_lists(section, contrast.short_names))
     ]
-
-
-def _values(title: str) -> str:
-    """The title of a section without its backbone, as a sentence."""
-    values = title.partition("   ")[2]
-    return f"{values[:1].upper()}{values[1:]}."
 
 
 def _block(title: str, note: str, entries: Sequence["Entry"], pictures: "Pictures", shown: str = "witness") -> Block:

@@ -90,8 +90,10 @@ def tables(report: "Report", *, base_names: bool = False) -> Iterator[Table]:
         scores = _table(groups, short, left_out, about or title, _EACH_CLASS if about else _legend(report))
         before = f"{about}. " if about else "" if scores.rows else f"{title}   "
         tests = _test_table(groups, short, before + _TEST_TITLE)
-        joint = [] if about or not report.joint else [_joint_table(report, short)]
-        yield from [table for table in (scores, tests, *joint) if table.rows]
+        yield from [table for table in (scores, tests) if table.rows]
+        if report.joint and not about:
+            rows, note = joint_rows(report.joint, short), joint_note(report.joint)
+            yield Table(JOINT_TITLE, JOINT_HEADINGS, rows, JOINT_NAMES, note)
 
 
 def _table(
@@ -122,11 +124,6 @@ def _test_table(groups: "Mapping[str, Sequence[Result]]", short: Mapping[str, st
                 rows.append([*([label] if label else []), *_test_row(result, short)])
     caption = "" if spec is None else f"{spec.name} = {spec.full_name}; {spec.reading.words}."
     return _in_classes(Table(title, TEST_HEADINGS, rows, _TEST_NAMES, caption), groups)
-
-
-def _joint_table(report: "Report", short: Mapping[str, str]) -> Table:
-    rows, caption = joint_rows(report.joint, short), joint_note(report.joint)
-    return Table(JOINT_TITLE, JOINT_HEADINGS, rows, JOINT_NAMES, caption)
 
 
 def _in_classes(table: Table, groups: "Mapping[str, Sequence[Result]]") -> Table:

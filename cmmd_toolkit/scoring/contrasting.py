@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from ..estimation.nearest_rows import kth_neighbours
 from ..estimation.pair_distances import Points
 from ..features.unit_rows import SomeRows
-from ..inference.relative import RelativeTest, compare_mmd, kept_for_tests
+from ..inference.relative import compare_mmd, kept_for_tests
 from ..inference.witness import Witness, witness
-from ..metrics.mmd import MmdReference, MmdScore
+from ..metrics.mmd import MmdReference
 from ..report.contrast import ContrastSection
 from ..report.section import Entry
 from .driving import entries_of, first_rows
@@ -29,7 +29,8 @@ def contrast_section(
     """
     scores = [kept_for_tests(ruler.score(rows), paired=False) for rows in generated]
     found = [witness(score) for score in scores]
-    test = _tested(*scores)
+    known = all(score.estimate.standard_error is not None for score in scores)
+    test = compare_mmd(*scores, paired=False) if known else None
     x, y, z = (Points(np.asarray(rows)) for rows in (ruler.rows, *generated))
     worst = [
         _worst(own, points, x, names, side, top) for side, (own, points) in enumerate(zip(found, (y, z), strict=True))
@@ -49,11 +50,6 @@ def contrast_section(
         _covered(nearer, change, -nearer, x, y, (names[0], names[1]), top),
         _covered(nearer, change, nearer, x, z, (names[0], names[2]), top),
     )
-
-
-def _tested(first: MmdScore, second: MmdScore) -> RelativeTest | None:
-    known = first.estimate.standard_error is not None and second.estimate.standard_error is not None
-    return compare_mmd(first, second, paired=False) if known else None
 
 
 def _worst(found: Witness, own: Points, x: Points, names: Names, side: int, top: int) -> tuple[Entry, ...]:

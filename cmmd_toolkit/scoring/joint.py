@@ -1,9 +1,10 @@
 """The joint test of every generated set of a run, over all its backbones."""
 
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Literal
 
-from ..common.processes import current_processes
-from ..common.progress import ShowProgress
+from ..common.progress import Advance, ShowProgress
 from ..errors import ArgumentError
 from ..estimation.groups import holm
 from ..features.features import rows_needed
@@ -11,7 +12,6 @@ from ..inference.joint import joint_test
 from ..report.joint import JointAnswer, answer_text
 from ..sets.embed_sets import EmbeddedSets
 from ..sets.open_sets import OpenedSets
-from ..sets.run import Run
 
 Test = Literal["joint"]
 TESTS = ("joint",)
@@ -34,12 +34,11 @@ def joint_answers(sets: EmbeddedSets) -> tuple[list[JointAnswer], list[str]]:
     """One answer a generated set, p-values corrected for their number; and remarks."""
     reference, *generated = map(sets.mmd_rows, range(len(sets.features)))
     first, *others = sets.sides
-    tests = [
-        joint_test(
-            reference=reference, generated=own, seed=sets.run.seed, progress=_progress(sets.run, side.short)
-        ).among(len(generated))
-        for own, side in zip(generated, others, strict=True)
-    ]
+    tests = []
+    for own, side in zip(generated, others, strict=True):
+        progress = partial(_show, sets.run.shown, side.short)
+        test = joint_test(reference=reference, generated=own, seed=sets.run.seed, progress=progress)
+        tests.append(test.among(len(generated)))
     adjusted = holm({i: test.p_value for i, test in enumerate(tests)})
     answers = [
         JointAnswer(first.label, side.label, adjusted[i], answer_text(first.short, side.short, test, adjusted[i]), test)
@@ -53,9 +52,6 @@ def joint_answers(sets: EmbeddedSets) -> tuple[list[JointAnswer], list[str]]:
     return answers, remarks
 
 
-def _progress(run: Run, name: str) -> ShowProgress | None:
-    """That of the run, with the name of the set; of several processes one shows its part."""
-    if run.progress is None or not current_processes().is_main:
-        return None
-    show = run.progress
-    return lambda title, total: show(f"{title} of {name}", total)
+def _show(show: ShowProgress, name: str, title: str, total: int | None) -> AbstractContextManager[Advance]:
+    """With the name of the set before the title: a bar shows of paths the last part."""
+    return show(f"{name} ({title})", total)

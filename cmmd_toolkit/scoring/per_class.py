@@ -51,7 +51,8 @@ def score_classes(tasks: Sequence[Task]) -> tuple[dict[str, tuple[Result, ...]],
     results = {}
     for label in usable[0]:
         if found := [result for task in tasks for result in _score_class(task, label, usable, gaps)]:
-            results[label] = tuple(sorted(found, key=lambda result: _place(sets.sides, result)))
+            # sets in the order given; the sort is stable, so backbones and metrics stay in theirs
+            results[label] = tuple(sorted(found, key=lambda result: sets.labels.index(result.generated)))
     remarks += [f"per class: {reason}; left out in {first_names(labels)}" for reason, labels in gaps.items()]
     dims = {task.name: sets.features_on(task.backbone)[0].dim for task in tasks}
     return results, remarks + class_rank_warnings(results, dims)
@@ -71,8 +72,7 @@ def _score_class(task: Task, label: str, usable: Sequence[Rows], gaps: dict[str,
         few = ", ".join(name for name, own in needed.items() if own == least)
         _note(gaps, f"{few} takes at least {least:,} pictures per side", label)
     names = [name for name, least in needed.items() if least <= enough]
-    labels = [side.label for side in task.sets.sides]
-    passes = run_passes(task.scorer_input(reference), names, (), parts, labels)
+    passes = run_passes(task.scorer_input(reference), names, (), parts, task.sets.labels)
     for problem in passes.problems:
         _note(gaps, f"{', '.join(problem.metrics)} on {task.name}: {problem.reason}", label)
     return [task.result(i, name, own[name]) for i, own in passes.estimates.items() for name in names if name in own]
@@ -82,11 +82,6 @@ def _note(gaps: dict[str, list[str]], reason: str, label: str) -> None:
     labels = gaps.setdefault(reason, [])
     if label not in labels:
         labels.append(label)
-
-
-def _place(sides: Sequence[Side], result: Result) -> int:
-    """Sets in the order given; the sort is stable, so backbones and metrics stay in theirs."""
-    return [side.label for side in sides].index(result.generated)
 
 
 def _part(features: Stored, rows: list[int]) -> Features:

@@ -109,8 +109,7 @@ def _score(task: Task) -> tuple[list[list[Result]], list[str], Verdict | None]:
     names = task.selection.names
     decisive = verdict_metric(names)
     numbered = dict(enumerate(generated, start=1))
-    labels = [side.label for side in task.sets.sides]
-    found = run_passes(task.scorer_input(reference), names, task.selection.asked, numbered, labels, decisive)
+    found = run_passes(task.scorer_input(reference), names, task.selection.asked, numbered, task.sets.labels, decisive)
     results = [[task.result(i, name, own[name]) for name in names if name in own] for i, own in found.estimates.items()]
     flat = [result for own in results for result in own]
     if not flat:
@@ -125,7 +124,7 @@ def _score(task: Task) -> tuple[list[list[Result]], list[str], Verdict | None]:
 
 
 def _verdict(task: Task, metric: str, scores: Mapping[int, Score | UntestedScore]) -> Verdict | None:
-    names = [side.short for side in task.sets.sides]
+    names = task.sets.shorts
     scale = task.sets.recipe.scale if METRICS[metric].number == "mmd" else 1.0
     return verdict_on(task.name, metric, names, scores, scale=scale, prefix=len(task.sets.backbones) > 1)
 

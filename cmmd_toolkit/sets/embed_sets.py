@@ -10,8 +10,6 @@ from ..backbones.precision import FULL, check_usable
 from ..backbones.registry import INCEPTION_DIMS
 from ..backbones.remarks import REMARKS
 from ..common.devices import resolve_device
-from ..common.processes import current_processes
-from ..common.progress import ShowProgress, show_no_progress
 from ..errors import ArgumentError, InputError
 from ..estimation.kernel_device import kernels_described
 from ..features.feature_set import FeatureSet
@@ -21,10 +19,9 @@ from ..features.record import SetRecord
 from ..features.unit_rows import SomeRows
 from ..metrics.mmd import Bandwidth
 from ..store.networks import open_backbone
-from ..store.store import FeatureStore, keep_to_limit
+from ..store.store import keep_to_limit
 from . import stored_warnings as stored_checks, warnings as checks
 from .agreement import check_agreement
-from .embedding import embed_source
 from .open_sets import OpenedSets, backbone_names
 from .precision import PrecisionChange, changes_of_score, check_precision_fits, sampled_sides
 from .recipes import Recipe, find_recipe
@@ -99,7 +96,9 @@ def embed_sets(sets: OpenedSets, bandwidth: Bandwidth | None = None) -> Embedded
         if side.summary is not None and len(side.summary.names) < 2:
             raise InputError(f"{side.label}: only one usable picture; a distance needs at least two per side")
     changes, changed = _changes(sets, networks, bandwidth)
-    warnings = [*changed, *_set_warnings(sides), *_copies(sides, features), *warnings]
+    on_first = [(side.short, own[0], side.summary) for side, own in zip(sides, features, strict=True)]
+    copies = checks.feature_copies(on_first)  # the pictures are the same under all backbones
+    warnings = [*changed, *_set_warnings(sides), *copies, *warnings]
     return EmbeddedSets(sets.run, sets.recipe, sides, names, sets.remarks, networks, features, warnings, changes)
 
 
@@ -190,29 +189,8 @@ def _features_of(side: Side, names: Sequence[str], networks: Mapping[str, Backbo
 def _embedded(side: Side, loaded: Sequence[Backbone], run: Run) -> tuple[list[Features], SetRecord]:
     """The pictures of a side, embedded now under every network."""
     assert side.source is not None
-    show, mine = _own_part(side, run)
-    with (
-        show(side.label, mine) as advance,
-        FeatureStore(run.store_path, loaded, side.source.policy, run.max_pixels) as store,
-    ):
-        features, record = embed_source(
-            side.source,
-            loaded,
-            batch_size=run.batch_size,
-            workers=run.workers,
-            on_error=run.on_error,
-            advance=advance,
-            store=store,
-        )
-    side.remarks = store.remarks
+    features, record, side.remarks = run.embed(side.source, loaded, side.label)
     return features, record
-
-
-def _own_part(side: Side, run: Run) -> tuple[ShowProgress, int | None]:
-    """Of several processes one shows how far it is with its part, and how many pictures are that."""
-    processes = current_processes()
-    show = run.progress if run.progress and processes.is_main else show_no_progress
-    return show, None if side.size is None else -(-side.size // processes.count)
 
 
 def _check_stored(
@@ -238,10 +216,3 @@ def _set_warnings(sides: Sequence[Side]) -> list[str]:
     records = [side.record for side in sides if side.record is not None]
     warnings += stored_checks.changed_since(records)
     return warnings + stored_checks.unrecorded([side.short for side in sides if side.summary is None])
-
-
-def _copies(sides: Sequence[Side], features: Sequence[Sequence[Stored]]) -> list[str]:
-    """Under the first backbone: the pictures are the same under all."""
-    return checks.feature_copies(
-        [(side.short, own[0], side.summary) for side, own in zip(sides, features, strict=True)]
-    )

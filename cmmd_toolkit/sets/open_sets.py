@@ -30,6 +30,16 @@ class OpenedSets:
     backbones: list[str]
     remarks: list[str]
 
+    @property
+    def labels(self) -> list[str]:
+        """The names of all sets."""
+        return [side.label for side in self.sides]
+
+    @property
+    def shorts(self) -> list[str]:
+        """Their short names."""
+        return [side.short for side in self.sides]
+
 
 def open_sets(reference: Any, generated: Any, run: Run) -> OpenedSets:
     """Open every set and check cheaply that it can be scored. Raises CmmdError."""

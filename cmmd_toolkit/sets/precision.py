@@ -8,7 +8,6 @@ import numpy as np
 
 from ..backbones.base import Backbone
 from ..backbones.precision import FULL
-from ..common.progress import show_no_progress
 from ..common.text import number_text
 from ..errors import ArgumentError
 from ..estimation.estimate import Estimate
@@ -16,8 +15,6 @@ from ..features.features import Features
 from ..metrics.frechet import frechet_distance
 from ..metrics.mmd import Bandwidth, MmdReference
 from ..pictures.sources import Stream
-from ..store.store import FeatureStore
-from .embedding import embed_source
 from .recipes import Recipe
 from .run import Run
 from .side import Side
@@ -121,21 +118,7 @@ def _sampled(side: Side, networks: Mapping[str, Backbone], run: Run) -> Mapping[
     assert side.source is not None
     source = side.source.subset(PICTURES, run.seed)
     both = [backbone for own in networks.values() for backbone in (own, own.at(FULL))]
-    show = run.progress or show_no_progress
-    label = f"{side.label} ({_precisions(networks)} against fp32)"
-    with (
-        show(label, source.size) as advance,
-        FeatureStore(run.store_path, both, source.policy, run.max_pixels) as store,
-    ):
-        features, _ = embed_source(
-            source,
-            both,
-            batch_size=run.batch_size,
-            workers=run.workers,
-            on_error=run.on_error,
-            advance=advance,
-            store=store,
-        )
+    features, _, _ = run.embed(source, both, f"{side.label} ({_precisions(networks)} against fp32)")
     pairs = zip(features[::2], features[1::2], strict=True)
     return {name: Sampled(*pair) for name, pair in zip(networks, pairs, strict=True)}
 

@@ -2,7 +2,7 @@
 
 import datetime
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -11,13 +11,17 @@ from ..backbones.base import Backbone
 from ..backbones.own_names import Own, named_backbones
 from ..backbones.precision import FULL, Precision, check_precision
 from ..common.arguments import check_seed, whole_number
-from ..common.progress import ShowProgress
+from ..common.processes import current_processes
+from ..common.progress import ShowProgress, show_no_progress
 from ..common.urls import without_secrets
 from ..common.versions import library_versions
 from ..errors import ArgumentError
+from ..features.features import Features
+from ..features.record import SetRecord
 from ..pictures.decode import MAX_PIXELS
-from ..store.store import store_folder, store_limit
-from .embedding import OnError
+from ..pictures.sources import ImageSource
+from ..store.store import FeatureStore, store_folder, store_limit
+from .embedding import OnError, embed_source
 
 Paths = str | Path | Mapping[str, str | Path] | None
 OneBackbone = str | Backbone | Callable[..., Any]
@@ -80,6 +84,31 @@ class Run:
     def store_path(self) -> Path | None:
         """Where features are kept, None for nowhere."""
         return store_folder(self.store)
+
+    @property
+    def shown(self) -> ShowProgress:
+        """How one of several processes shows its progress, for all."""
+        return self.progress if self.progress and current_processes().is_main else show_no_progress
+
+    def embed(
+        self, source: ImageSource, backbones: Sequence[Backbone], title: str
+    ) -> tuple[list[Features], SetRecord, list[str]]:
+        """Features of a source under every backbone and its record, as `embed_source`; and remarks of the store."""
+        part = None if source.size is None else -(-source.size // current_processes().count)
+        with (
+            self.shown(title, part) as advance,
+            FeatureStore(self.store_path, backbones, source.policy, self.max_pixels) as store,
+        ):
+            features, record = embed_source(
+                source,
+                backbones,
+                batch_size=self.batch_size,
+                workers=self.workers,
+                on_error=self.on_error,
+                advance=advance,
+                store=store,
+            )
+        return features, record, store.remarks
 
     def options(self) -> dict[str, Any]:
         """How the pictures were read, JSON-able."""

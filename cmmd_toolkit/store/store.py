@@ -76,7 +76,9 @@ class FeatureStore:
         if backbone.unknown is not None:
             self.remarks.append(f"{backbone.name}: its features are not kept in the store, since {backbone.unknown}")
             return None
-        self._opened.append(_open_table(folder, backbone, policy, max_pixels))
+        key = network_key(backbone, policy, max_pixels)
+        path = folder / f"{table_name(backbone.name)}-{key_digest(key)}{_SUFFIX}"
+        self._opened.append(FeatureTable(path, key, backbone.dim))
         return self._opened[-1]
 
     def __enter__(self) -> "FeatureStore":
@@ -124,11 +126,6 @@ class FeatureStore:
             self.folder = None  # large sets go to the temporary folder instead
             advice = "try `cmmd cache check`, or another folder as `store`"
             self.remarks = [f"feature store {folder}: not used ({error}); {advice}"]
-
-
-def _open_table(folder: Path, backbone: Backbone, policy: DecodePolicy, max_pixels: int) -> FeatureTable:
-    key = network_key(backbone, policy, max_pixels)
-    return FeatureTable(folder / f"{table_name(backbone.name)}-{key_digest(key)}{_SUFFIX}", key, backbone.dim)
 
 
 def list_tables(folder: Path) -> tuple[list[TableState], list[tuple[Path, str]]]:

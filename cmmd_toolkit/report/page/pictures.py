@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...common.progress import ShowProgress, show_no_progress
-from ...common.text import fixed_text, interval_text, number_text
 from ..contrast import LEGEND as CONTRAST_LEGEND
 from ..exhibit import Drivers, Exhibit, ShownSet
 from ..modes import mode_sentence
@@ -179,11 +178,7 @@ def _modes_parts(exhibit: Exhibit, thumbnails: Sequence[Thumbnails]) -> list[Par
 
 def _group(exhibit: Exhibit, own: Drivers, thumbnails: Sequence[Thumbnails]) -> Group:
     section, short = own.section, exhibit.sets[own.generated].short
-    estimate = section.squared_mmd
-    interval = interval_text(estimate.interval, estimate.standard_error)
-    value = number_text(estimate.value, estimate.standard_error)
-    known = "" if interval == "-" else f" (95 % interval {interval})"
-    note = f"Squared MMD of these pictures {value}{known}. {own.note}".strip()
+    note = f"Squared MMD of these pictures {section.value_text}. {own.note}".strip()
     fake = own.generated
     listings = [
         _listing(_OVER, section.alien, (fake, 0), thumbnails),
@@ -201,7 +196,11 @@ def _listing(
     pairs = [
         Pair(
             Card(place, entry.name, thumbnails[place][entry.row]),
-            Card(other, entry.nearest, _nearest(entry, thumbnails[other])),
+            Card(
+                other,
+                entry.nearest,
+                Unreadable("unknown") if entry.nearest_row is None else thumbnails[other][entry.nearest_row],
+            ),
             _facts(entry),
         )
         for entry in entries[:LISTED]
@@ -209,17 +208,9 @@ def _listing(
     return Listing(title, pairs, len(entries) - len(pairs))
 
 
-def _nearest(entry: Entry, thumbnails: Thumbnails) -> Thumbnail | Unreadable:
-    return Unreadable("unknown") if entry.nearest_row is None else thumbnails[entry.nearest_row]
-
-
 def _facts(entry: Entry) -> list[str]:
-    change = [] if entry.change is None else [f"change {number_text(entry.change, significant=2, sign='+')}"]
-    return [
-        f"witness {fixed_text(entry.witness, 4, '+')}",
-        *change,
-        f"distance {number_text(entry.distance, significant=3)}",
-    ]
+    named = zip(("witness", "change", "distance"), entry.texts, strict=True)
+    return [f"{name} {text}" for name, text in named if name != "change" or entry.change is not None]
 
 
 def _maps_part(exhibit: Exhibit, sheets: Sequence[str]) -> Part:

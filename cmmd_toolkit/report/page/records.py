@@ -5,7 +5,7 @@ from functools import singledispatch
 
 from ...common.labels import short_labels
 from ...common.progress import ShowProgress
-from ...common.text import fixed_text, interval_text, number_text, p_text
+from ...common.text import interval_text, p_text
 from ..contrast import Contrast, answer as closer_of, differences_of
 from ..document import Document
 from ..exhibit import Exhibit
@@ -14,7 +14,7 @@ from ..modes import MODES_LEGEND, mode_rows, modes_title
 from ..order import Order
 from ..paper.pictures import lists_of
 from ..plan import Need, Plan, answer, plan_notes, plan_title, size_rows
-from ..ranking import Ranking
+from ..ranking import Ranking, order_rows
 from ..report import Report
 from ..section import Entry
 from ..tables import Table, tables
@@ -77,14 +77,16 @@ def _(ranking: Ranking, progress: ShowProgress | None) -> Page:
 @page_of.register
 def _(explanation: Explanation, progress: ShowProgress | None) -> Page:
     reference, generated = explanation.short_names
-    lead = []
-    for section in explanation.sections:
-        estimate = section.squared_mmd
-        interval = interval_text(estimate.interval, estimate.standard_error)
-        value = number_text(estimate.value, estimate.standard_error)
-        known = "" if interval == "-" else f" (95 % interval {interval})"
-        lead.append(f"On {section.backbone} the squared MMD of {generated} to {reference} is {value}{known}.")
-    parts = [*_shown(explanation.exhibit, _lists_of(explanation), progress), *_mode_parts(explanation)]
+    lead = [
+        f"On {section.backbone} the squared MMD of {generated} to {reference} is {section.value_text}."
+        for section in explanation.sections
+    ]
+    lists = [
+        (f"{section.backbone}: {name}", entries)
+        for section in explanation.sections
+        for name, entries in lists_of(section).items()
+    ]
+    parts = [*_shown(explanation.exhibit, lists, progress), *_mode_parts(explanation)]
     title = f"How {generated} differs from {reference}"
     return Page(title, lead, "Zero means no difference; larger means farther.", [*parts, *_facts(explanation)])
 
@@ -151,17 +153,7 @@ def _places(ranking: Ranking) -> dict[str, int]:
 
 
 def _order_table(ranking: Ranking, order: Order) -> Table:
-    rows = [
-        [
-            str(k),
-            place.generated,
-            number_text(place.score, place.standard_error),
-            interval_text(place.interval, place.standard_error),
-            f"{place.n_generated:,}",
-            place.groups,
-        ]
-        for k, place in enumerate(order.places, 1)
-    ]
+    rows = [row[:6] for row in order_rows(ranking, order)[1:]]
     caption = (
         "Lower is closer to the reference. Sets that share a letter cannot be told apart at "
         f"{100 * ranking.alpha:.3g} %."
@@ -226,24 +218,13 @@ def _shown(
     return parts or [Part("lists", "Pictures", "tables", _entry_tables(lists)), *picture_parts(exhibit, None)]
 
 
-def _lists_of(explanation: Explanation) -> list[tuple[str, Sequence[Entry]]]:
-    return [
-        (f"{section.backbone}: {name}", entries)
-        for section in explanation.sections
-        for name, entries in lists_of(section).items()
-    ]
-
-
 def _entry_tables(lists: Sequence[tuple[str, Sequence[Entry]]]) -> list[Table]:
     """The lists as names, where no pictures are at hand."""
-    headings, found = ("Picture", "Witness", "Nearest", "Distance"), []
-    for title, entries in lists:
-        rows = [
-            [own.name, fixed_text(own.witness, 4, "+"), own.nearest, number_text(own.distance, significant=3)]
-            for own in entries
-        ]
-        found.append(Table(title, headings, rows, (0, 2), ""))
-    return found
+    headings = ("Picture", "Witness", "Nearest", "Distance")
+    return [
+        Table(title, headings, [[own.name, own.texts[0], own.nearest, own.texts[2]] for own in entries], (0, 2), "")
+        for title, entries in lists
+    ]
 
 
 def _need_table(need: Need) -> Table:

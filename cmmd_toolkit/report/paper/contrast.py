@@ -3,15 +3,15 @@
 from typing import TYPE_CHECKING
 
 from .panel import Dots, Point
-from .pictures import entry_rows, picture_cells
+from .pictures import entry_rows, picture_table
 from .rows import Row
-from .table import Heading, PaperTable
+from .table import PaperTable
 
 if TYPE_CHECKING:
     from ..contrast import Contrast, ContrastSection
     from ..section import Entry
 
-COLUMNS = (
+COLUMNS: tuple[str, ...] = (
     *("reference", "first", "second", "backbone", "list", "place", "picture", "row", "witness", "change", "nearest"),
     "distance",
 )
@@ -42,24 +42,23 @@ def tidy_rows(contrast: "Contrast") -> list[Row]:
     ]
 
 
-def tables_of(contrast: "Contrast", section: "ContrastSection") -> list[PaperTable]:
-    """The table of one backbone."""
-    from ..contrast import section_title
+def tables(contrast: "Contrast") -> list[PaperTable]:
+    """A table for each backbone."""
+    return [_table(contrast, section) for section in contrast.sections]
 
-    title = section_title(section).removeprefix("Backbone: ").replace("   ", ", ")
+
+def _table(contrast: "Contrast", section: "ContrastSection") -> PaperTable:
     caption = (
-        f"Pictures behind the difference of {contrast.first} and {contrast.second} to {contrast.reference}: {title}."
+        f"Pictures behind the difference of {contrast.first} and {contrast.second} to {contrast.reference}: "
+        f"{section.backbone}, {section.values_text}."
     )
-    headings = [Heading(name, is_name=True) for name in ("List", "Picture")]
-    headings += [Heading("Witness"), Heading("Change"), Heading("Nearest", is_name=True), Heading("Distance")]
     _, first, second = contrast.short_names
     lists = lists_of(section, *((first, second) if first != second else ("the first", "the second")))
-    rows = [picture_cells(name, own) for name, entries in lists.items() for own in entries]
     about = ("explain", section.backbone, contrast.reference, contrast.first, contrast.second)
-    return [PaperTable(caption, tuple(headings), tuple(rows), (_NOTE,), about)]
+    return picture_table(caption, lists, _NOTE, about)
 
 
-def panels_of(contrast: "Contrast") -> list[Dots]:
+def panels(contrast: "Contrast") -> list[Dots]:
     """The distances of both sets under each backbone, with their intervals."""
     return [
         Dots(

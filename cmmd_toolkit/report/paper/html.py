@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape as escaped
 
 from ...common.text import printable
-from .table import Cell, Heading, PaperTable
+from .table import Cell, PaperTable
 
 
 def to_html(tables: Sequence[PaperTable], sentences: Sequence[str]) -> str:
@@ -13,20 +13,16 @@ def to_html(tables: Sequence[PaperTable], sentences: Sequence[str]) -> str:
 
 
 def _table(table: PaperTable) -> str:
-    head = "".join(f'<th scope="col" style="text-align:{_side(h)}">{_heading(h)}</th>' for h in table.headings)
+    sides = ["left" if heading.is_name else "right" for heading in table.headings]
+    head = "".join(
+        f'<th scope="col" style="text-align:{side}">{escape(heading.whole)}</th>'
+        for side, heading in zip(sides, table.headings, strict=True)
+    )
     rows = ["".join(map(_cell, row)) for row in table.rows]
     body = "\n".join(f"<tr>{row}</tr>" for row in rows)
     notes = "".join(f"<p><small>{escape(note)}</small></p>" for note in table.notes)
     caption = f'<caption style="text-align:left">{escape(table.caption)}</caption>'
     return f"<table>{caption}\n<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table>{notes}"
-
-
-def _side(heading: Heading) -> str:
-    return "left" if heading.is_name else "right"
-
-
-def _heading(heading: Heading) -> str:
-    return escape(" ".join(filter(None, (heading.group, heading.text))))
 
 
 def _cell(cell: Cell) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from ...common.text import printable
-from .table import Cell, Heading, PaperTable, in_parts
+from .table import Cell, PaperTable, in_parts
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+|~$!&-])")
 
@@ -17,14 +17,10 @@ def to_markdown(tables: Sequence[PaperTable]) -> str:
 
 def _lines(table: PaperTable) -> list[str]:
     rules = [":---" if heading.is_name else "---:" for heading in table.headings]
-    head = [_heading(heading) for heading in table.headings]
+    head = [_escaped(heading.whole) for heading in table.headings]
     rows = [head, rules, *([_cell(cell) for cell in row] for row in table.rows)]
     notes = [line for note in table.notes for line in (_escaped(note), "")]
     return [f"**{_escaped(table.caption)}**", "", *(f"| {' | '.join(row)} |" for row in rows), "", *notes]
-
-
-def _heading(heading: Heading) -> str:
-    return _escaped(" ".join(filter(None, (heading.group, heading.text))))
 
 
 def _cell(cell: Cell) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..order import Order, Place
     from ..ranking import Ranking
 
-COLUMNS = (
+COLUMNS: tuple[str, ...] = (
     *("reference", "backbone", "metric", "place", "generated", "value", "corrected", "standard_error", "low", "high"),
     *("n_reference", "n_generated", "groups", "difference_to_next", "difference_error", "difference_low"),
     *("difference_high", "p_adjusted", "no_error_reason", "p_every_backbone"),
@@ -66,7 +66,7 @@ def pair_with_next(order: "Order", place: int) -> "PairTest | None":
     return next((pair for pair in order.pairs if [pair.better, pair.worse] == names), None)
 
 
-def order_tables(ranking: "Ranking") -> list[PaperTable]:
+def tables(ranking: "Ranking") -> list[PaperTable]:
     """A table for each backbone."""
     return [_table(ranking, order) for order in ranking.every_order]
 
@@ -113,7 +113,7 @@ def _cells(ranking: "Ranking", order: "Order", number: int, is_best: bool) -> tu
     )
 
 
-def order_panels(ranking: "Ranking") -> list[Dots]:
+def panels(ranking: "Ranking") -> list[Dots]:
     """A panel for each backbone, best on top, with the letters of sets that cannot be told apart."""
     return [_panel(ranking, order, _given(ranking)) for order in ranking.every_order]
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ...common.text import fixed_text, interval_text, number_text
 from .panel import Dots, Point
 from .rows import Row
 from .table import Cell, Heading, PaperTable, name_cell, number_cell
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
     from ..explanation import Explanation
     from ..section import Entry, Section
 
-COLUMNS = (
+COLUMNS: tuple[str, ...] = (
     *("reference", "generated", "backbone", "list", "place", "picture", "row", "witness", "change", "nearest"),
     "distance",
 )
@@ -60,41 +59,36 @@ def entry_rows(start: Row, lists: Mapping[str, Sequence["Entry"]]) -> list[Row]:
     ]
 
 
-def picture_tables(explanation: "Explanation") -> list[PaperTable]:
+def tables(explanation: "Explanation") -> list[PaperTable]:
     """A table for each backbone."""
     return [_table(explanation, section) for section in explanation.sections]
 
 
 def _table(explanation: "Explanation", section: "Section") -> PaperTable:
-    estimate = section.squared_mmd
-    value = number_text(estimate.value, estimate.standard_error)
-    interval = interval_text(estimate.interval, estimate.standard_error)
-    known = "" if interval == "-" else f" (95 % interval {interval})"
     caption = (
         f"Pictures that make the squared MMD of {explanation.generated} to {explanation.reference} on "
-        f"{section.backbone}, {value}{known}."
+        f"{section.backbone}, {section.value_text}."
     )
+    about = ("explain", section.backbone, explanation.reference, explanation.generated)
+    return picture_table(caption, lists_of(section), _NOTE, about)
+
+
+def picture_table(
+    caption: str, lists: Mapping[str, Sequence["Entry"]], note: str, about: tuple[str, ...]
+) -> PaperTable:
+    """The pictures of some lists."""
     headings = [Heading(name, is_name=True) for name in ("List", "Picture")]
     headings += [Heading("Witness"), Heading("Change"), Heading("Nearest", is_name=True), Heading("Distance")]
-    rows = tuple(picture_cells(name, entry) for name, entries in lists_of(section).items() for entry in entries)
-    about = ("explain", section.backbone, explanation.reference, explanation.generated)
-    return PaperTable(caption, tuple(headings), rows, (_NOTE,), about)
+    rows = tuple(_cells(name, entry) for name, entries in lists.items() for entry in entries)
+    return PaperTable(caption, tuple(headings), rows, (note,), about)
 
 
-def picture_cells(name: str, entry: "Entry") -> tuple[Cell, ...]:
-    """A listed picture: list, name, witness, change, nearest, distance."""
-    change = "-" if entry.change is None else number_text(entry.change, significant=2, sign="+")
-    return (
-        name_cell(name),
-        name_cell(entry.name),
-        number_cell(fixed_text(entry.witness, 4, "+")),
-        number_cell(change),
-        name_cell(entry.nearest),
-        number_cell(number_text(entry.distance, significant=3)),
-    )
+def _cells(name: str, entry: "Entry") -> tuple[Cell, ...]:
+    witness, change, distance = map(number_cell, entry.texts)
+    return name_cell(name), name_cell(entry.name), witness, change, name_cell(entry.nearest), distance
 
 
-def picture_panels(explanation: "Explanation") -> list[Dots]:
+def panels(explanation: "Explanation") -> list[Dots]:
     """A panel for each backbone: the first of each list, generated ones filled, reference ones open."""
     return [_panel(section) for section in explanation.sections]
 

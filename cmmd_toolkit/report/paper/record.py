@@ -1,10 +1,9 @@
 """A record that can be printed: the forms in which it goes into a paper, a spreadsheet or a notebook."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from ...backbones.remarks import REMARKS
 from ...common.files import path_of
@@ -20,27 +19,44 @@ if TYPE_CHECKING:
     from .panel import Panel
 
 
-class PaperRecord(Document, ABC):
+class Paper(Protocol):
+    """The module with the rows, tables and panels of one kind of record."""
+
+    COLUMNS: tuple[str, ...]
+
+    def tidy_rows(self, record: Any, /) -> list[Row]: ...
+
+    def tables(self, record: Any, /) -> list[PaperTable]: ...
+
+    def panels(self, record: Any, /) -> "Sequence[Panel]": ...
+
+
+class PaperRecord(Document):
     """A document with tidy rows, tables and panels, each of which has its forms."""
 
-    columns: ClassVar[tuple[str, ...]]  # of the tidy rows
+    paper: ClassVar[Paper]
     warnings: tuple[str, ...]
 
-    @abstractmethod
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the tidy rows' values, in order."""
+        return self.paper.COLUMNS
+
     def rows(self) -> list[Row]:
         """One row an observation, by the names in `columns`, with every digit; None for what is not known."""
+        return self.paper.tidy_rows(self)
 
-    @abstractmethod
     def paper_tables(self) -> list[PaperTable]:
         """The tables for a paper, before they are Markdown or LaTeX."""
+        return self.paper.tables(self)
 
-    @abstractmethod
     def panels(self) -> "Sequence[Panel]":
         """What `plot` draws, a panel each. Raises ArgumentError where there is nothing to draw."""
+        return self.paper.panels(self)
 
-    @abstractmethod
-    def remarks(self) -> Sequence[str]:
+    def remarks(self) -> list[str]:
         """Verdicts and warnings, a sentence each."""
+        return [f"warning: {text}" for text in self.warnings]
 
     def caveats(self) -> list[str]:
         """What must be said of a backbone's numbers wherever they appear."""

@@ -18,7 +18,7 @@ from .table import MOST_COLUMNS, Cell, Heading, PaperTable, name_cell, number_ce
 if TYPE_CHECKING:
     from ..report import Report, Result
 
-COLUMNS = (
+COLUMNS: tuple[str, ...] = (
     *("class", "reference", "generated", "backbone", "metric", "value", "standard_error", "low", "high", "corrected"),
     *("n_reference", "n_generated", "higher_is_better", "no_error_reason"),
 )
@@ -44,6 +44,10 @@ class SetOf(NamedTuple):
         return short[self.name] if self.place == 1 else f"{short[self.name]} ({self.place})"
 
 
+Cells = dict[tuple[SetOf, Key], Cell]
+Rows = tuple[tuple[Heading, ...], tuple[tuple[Cell, ...], ...]]
+
+
 def tidy_rows(report: "Report") -> list[Row]:
     """One row for each set, backbone and metric; of classes too, which `class` names."""
     groups = [(None, report.results), *report.results_per_class.items()]
@@ -60,25 +64,25 @@ def _row(label: str | None, result: "Result") -> Row:
 # ---- the table ------------------------------------------------------------------------------------
 
 
-def score_tables(report: "Report") -> list[PaperTable]:
+def tables(report: "Report") -> list[PaperTable]:
     """The scores of the whole sets, then those of the classes."""
     short = _labels(report)
     references = joined([short[name] for name in dict.fromkeys(result.reference for result in report.results)])
     recipe = report.provenance["recipe"]["name"]
     caption = f"Generated sets against {references}" + ("" if recipe == "default" else f", recipe {recipe}") + "."
     best = best_sets(report)
-    tables = [_table(caption, {"": report.results}, short, best, _notes(report, short, best))]
+    found = [_table(caption, {"": report.results}, short, best, _notes(report, short, best))]
     if report.results_per_class:
         about = "Class by class: each is scored as if its folders alone had been compared."
-        tables.append(_table(about, report.results_per_class, short, set(), _notes(report, short, None)))
+        found.append(_table(about, report.results_per_class, short, set(), _notes(report, short, None)))
     backbones, metrics, sets = (
         list(dict.fromkeys(getattr(result, name) for result in report.results))
         for name in ("backbone", "metric", "generated")
     )
     subject = (*backbones, *metrics, references, *(short[name] for name in sets))
     kinds = ("compare", "classes")
-    found = [replace(table, about=(kind, *subject)) for kind, table in zip(kinds, tables, strict=False)]
-    return [*found, *([joint_table(report.joint, short)] if report.joint else [])]
+    named = [replace(table, about=(kind, *subject)) for kind, table in zip(kinds, found, strict=False)]
+    return [*named, *([joint_table(report.joint, short)] if report.joint else [])]
 
 
 def best_sets(report: "Report") -> set[tuple[str, str, str]]:
@@ -104,7 +108,7 @@ def _table(
 ) -> PaperTable:
     """Sets in rows where their numbers fit side by side, else whichever are fewer in columns."""
     keys = _keys(result for own in groups.values() for result in own)
-    cells: dict[tuple[SetOf, Key], Cell] = {}
+    cells: Cells = {}
     for label, own in groups.items():
         for result in own:
             for key in _keys([result], keys):
@@ -113,8 +117,10 @@ def _table(
                 cells[SetOf(label, result.generated, place), key] = _cell(result, key[2], is_best)
     sets = list(dict.fromkeys(own for own, _ in cells))
     if len(keys) <= MOST_COLUMNS or len(keys) <= len(sets) or "" not in groups:
-        return _sets_in_rows(caption, sets, keys, cells, short, notes, _sizes(groups))
-    return _metrics_in_rows(caption, sets, keys, cells, short, notes)
+        rows = _sets_in_rows(sets, keys, cells, short, _sizes(groups))
+    else:
+        rows = _metrics_in_rows(sets, keys, cells, short)
+    return PaperTable(caption, *rows, notes)
 
 
 def _sizes(groups: Mapping[str, Sequence["Result"]]) -> dict[SetOf, str]:
@@ -128,14 +134,8 @@ def _sizes(groups: Mapping[str, Sequence["Result"]]) -> dict[SetOf, str]:
 
 
 def _sets_in_rows(
-    caption: str,
-    sets: Sequence[SetOf],
-    keys: Sequence[Key],
-    cells: Mapping[tuple[SetOf, Key], Cell],
-    short: Mapping[str, str],
-    notes: tuple[str, ...],
-    counts: Mapping[SetOf, str],
-) -> PaperTable:
+    sets: Sequence[SetOf], keys: Sequence[Key], cells: Cells, short: Mapping[str, str], counts: Mapping[SetOf, str]
+) -> Rows:
     by_class = any(own.label for own in sets)
     names = [*(["Class"] if by_class else []), "Generated"]
     headings = [Heading(name, is_name=True) for name in names]
@@ -147,24 +147,17 @@ def _sets_in_rows(
         found = (cells.get((own, key), number_cell("-")) for key in keys)
         sizes = [Cell(counts.get(own._replace(place=1), "-"))] if by_class else []
         rows.append((*classes, name_cell(own.shown(short)), *sizes, *found))
-    return PaperTable(caption, tuple(headings), tuple(rows), notes)
+    return tuple(headings), tuple(rows)
 
 
-def _metrics_in_rows(
-    caption: str,
-    sets: Sequence[SetOf],
-    keys: Sequence[Key],
-    cells: Mapping[tuple[SetOf, Key], Cell],
-    short: Mapping[str, str],
-    notes: tuple[str, ...],
-) -> PaperTable:
+def _metrics_in_rows(sets: Sequence[SetOf], keys: Sequence[Key], cells: Cells, short: Mapping[str, str]) -> Rows:
     headings = [Heading("Backbone", is_name=True), Heading("Metric", is_name=True)]
     headings += [Heading(name_cell(own.shown(short)).text) for own in sets]
     rows = []
     for key in keys:
         found = (cells.get((own, key), number_cell("-")) for own in sets)
         rows.append((name_cell(key[0]), Cell(_metric_text(key)), *found))
-    return PaperTable(caption, tuple(headings), tuple(rows), notes)
+    return tuple(headings), tuple(rows)
 
 
 def _keys(results: Iterable["Result"], among: Sequence[Key] | None = None) -> list[Key]:
@@ -234,7 +227,7 @@ def _labels(report: "Report") -> dict[str, str]:
 # ---- the figure -----------------------------------------------------------------------------------
 
 
-def score_panels(report: "Report", metrics: Sequence[str] = ()) -> list[Dots]:
+def panels(report: "Report", metrics: Sequence[str] = ()) -> list[Dots]:
     """A panel for each backbone and score; where those are many, of the metric that verdicts rest on alone."""
     short = _labels(report)
     pairs = list(dict.fromkeys((result.backbone, result.metric) for result in report.results))
@@ -250,7 +243,8 @@ def score_panels(report: "Report", metrics: Sequence[str] = ()) -> list[Dots]:
     ordered = [pair for backbone in backbones for pair in pairs if pair[0] == backbone]
     series = {name: place for place, name in enumerate(dict.fromkeys(result.generated for result in report.results))}
     wholes = [_panel(pair, report.results, short, series) for pair in ordered]
-    return [*wholes, *class_panels(report, _of_classes(report, ordered, metrics), short, series)]
+    by_class = (_panels_by_class(report, pair, short, series) for pair in _of_classes(report, ordered, metrics))
+    return [*wholes, *(panel for panels in by_class for panel in panels)]
 
 
 def _of_classes(
@@ -264,16 +258,10 @@ def _of_classes(
     return [next((pair for pair in decisive if pair in pairs and pair[0] == name), first[name]) for name in first]
 
 
-def class_panels(
-    report: "Report", pairs: Sequence[tuple[str, str]], short: Mapping[str, str], series: Mapping[str, int]
-) -> list[Dots]:
-    """The classes below each other for one set, a panel each for several; of many classes the farthest."""
-    return [panel for pair in pairs for panel in _panels_by_class(report, pair, short, series)]
-
-
 def _panels_by_class(
     report: "Report", pair: tuple[str, str], short: Mapping[str, str], series: Mapping[str, int]
 ) -> list[Dots]:
+    """The classes below each other for one set, a panel each for several; of many classes the farthest."""
     classes = {
         label: [result for result in own if (result.backbone, result.metric) == pair]
         for label, own in report.results_per_class.items()
@@ -301,6 +289,7 @@ def _farthest(classes: Mapping[str, Sequence["Result"]], metric: str) -> list[st
 
 
 def _estimate(result: "Result") -> float:
+    """The number to which the interval belongs."""
     return result.value if result.corrected is None else result.corrected
 
 
@@ -314,7 +303,14 @@ def _panel(
 def _dots(title: str, metric: str, own: Sequence["Result"], labels: Sequence[str], series: Mapping[str, int]) -> Dots:
     biased = any(result.is_biased for result in own)
     points = tuple(
-        _point(result, label, biased, series[result.generated]) for result, label in zip(own, labels, strict=True)
+        Point(
+            label,
+            _estimate(result),
+            result.interval,
+            is_open=biased and result.corrected is None,
+            series=series[result.generated],
+        )
+        for result, label in zip(own, labels, strict=True)
     )
     spec = METRICS[metric]
     unbiased = f" {_UNBIASED}" if biased else ""
@@ -322,9 +318,3 @@ def _dots(title: str, metric: str, own: Sequence["Result"], labels: Sequence[str
     bars = ", 95 % intervals" if any(point.interval for point in points) else ""
     way = "↑" if spec.higher_is_better else "↓"
     return Dots(title, f"{spec.name}{unbiased} {way}{opened}{bars}", points)
-
-
-def _point(result: "Result", label: str, biased: bool, series: int) -> Point:
-    """The number to which the interval belongs."""
-    is_open = biased and result.corrected is None
-    return Point(label, _estimate(result), result.interval, is_open=is_open, series=series)

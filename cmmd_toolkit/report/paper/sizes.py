@@ -13,7 +13,7 @@ from .table import Cell, Heading, PaperTable, name_cell, number_cell
 if TYPE_CHECKING:
     from ..plan import Need, Plan, Size
 
-COLUMNS = (
+COLUMNS: tuple[str, ...] = (
     *("backbone", "metric", "about", "value", "low", "high", "difference", "difference_about", "pictures_same_way"),
     *("pictures_different_ways", "reference_same_way", "reference_different_ways", "as_many_same_way"),
     *("as_many_different_ways", "power", "alpha", "remark"),
@@ -57,7 +57,7 @@ def tidy_rows(plan: "Plan") -> list[Row]:
     return rows
 
 
-def size_tables(plan: "Plan") -> list[PaperTable]:
+def tables(plan: "Plan") -> list[PaperTable]:
     """A table for each pilot."""
     return [_table(plan, need) for need in plan.needs]
 
@@ -86,7 +86,7 @@ def _count(n: int | None, reference: int) -> Cell:
     return number_cell(f"none ({large_text(reference)})" if n is None else large_text(n))
 
 
-def size_panels(plan: "Plan") -> list[Curves]:
+def panels(plan: "Plan") -> list[Curves]:
     """Pictures against difference, a panel for each pilot that has a number."""
     sizes = [size for need in plan.needs for size in need.sizes]
     if not sizes:

@@ -32,6 +32,11 @@ class Heading:
     group: str = ""
     is_name: bool = False
 
+    @property
+    def whole(self) -> str:
+        """With its group, where tables have one line of headings."""
+        return f"{self.group} {self.text}".strip()
+
 
 @dataclass(frozen=True)
 class PaperTable:

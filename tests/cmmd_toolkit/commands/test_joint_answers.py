@@ -113,5 +113,5 @@ def test_the_command_prints_it_and_refuses_a_recipe_in_one_line(
         assert int(stopped.value.code or 0) == code
     captured = capsys.readouterr()
     assert "Joint test at 0.05:" in captured.out
-    assert f"joint test of {fake.name}" in captured.err
+    assert f"{fake.name} (joint test)" in captured.err
     assert "recipe google-cmmd defines none; leave out --test or --recipe" in captured.err

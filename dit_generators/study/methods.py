@@ -28,6 +28,7 @@ class MethodDifference:
         between_runs: of each method, the share of the variance of its scores that is between runs, 0 to 1: the rest is
             the sampling error of one score. The error of the reference is in that error and common to all runs, so the
             share is a lower bound. None where no score has an error.
+        unbiased: False for the Frechet distance where not every score is known without its bias.
     """
 
     backbone: str
@@ -39,21 +40,24 @@ class MethodDifference:
     interval: tuple[float, float]
     p_value: float
     between_runs: dict[str, float | None]
+    unbiased: bool = True
 
     def __str__(self) -> str:
         (first, second), error = self.methods, self.standard_error
         closer = first if self.difference > 0 else second
+        metric = METRICS[self.metric] + ("" if self.unbiased else " with its bias")
         told = "the methods cannot be told apart" if self.p_value >= _LEVEL else f"{closer} is the closer method"
         return (
-            f"{self.backbone}, {METRICS[self.metric]}: {second} minus {first} is {number_text(self.difference, error)} "
+            f"{self.backbone}, {metric}: {second} minus {first} is {number_text(self.difference, error)} "
             f"({interval_text(self.interval, error)}; {p_phrase(self.p_value)}) over {self.runs} training runs of "
             f"each: {told}{self._split}{self._few}."
         )
 
     @property
     def _split(self) -> str:
-        shares = [share for share in self.between_runs.values() if share is not None]
-        return f"; at least {100 * min(shares):.0f} % of the variance is between runs" if shares else ""
+        shares = {method: f"{100 * (share or 0):.0f} %" for method, share in self.between_runs.items()}
+        known = [f"{share} of the variance of {method}" for method, share in shares.items() if share != "0 %"]
+        return f"; at least {' and '.join(known)} is between runs" if known else ""
 
     @property
     def _few(self) -> str:
@@ -81,7 +85,9 @@ def compare_methods(scores: Sequence[Mapping[str, Any]], methods: tuple[str, str
 def _difference(
     backbone: str, metric: str, methods: tuple[str, str], rows: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> MethodDifference:
-    values = {method: np.array([_value(score, metric) for score in rows[method]]) for method in methods}
+    unbiased = metric == "mmd" or all(score["fd_corrected"] is not None for both in rows.values() for score in both)
+    name = "fd_corrected" if metric == "fd" and unbiased else metric
+    values = {method: np.array([float(score[name]) for score in rows[method]]) for method in methods}
     differences = values[methods[1]] - values[methods[0]]
     runs, mean = len(differences), float(differences.mean())
     error = float(differences.std(ddof=1) / runs**0.5)
@@ -90,13 +96,8 @@ def _difference(
     shares = {
         method: _between(values[method], [score[f"{metric}_error"] for score in rows[method]]) for method in methods
     }
-    return MethodDifference(backbone, metric, methods, runs, mean, error, (mean - reach, mean + reach), p_value, shares)
-
-
-def _value(score: Mapping[str, Any], metric: str) -> float:
-    """The number without bias where there is one."""
-    corrected = score["fd_corrected"] if metric == "fd" else None
-    return float(score[metric] if corrected is None else corrected)
+    interval = (mean - reach, mean + reach)
+    return MethodDifference(backbone, metric, methods, runs, mean, error, interval, p_value, shares, unbiased)
 
 
 def _between(values: Any, errors: Sequence[float | None]) -> float | None:

@@ -32,8 +32,11 @@ def write_report(results: Mapping[str, Any], folder: Path) -> Path:
     """Write tables.md, scores.png and index.html into the study's folder; returns the page."""
     scores, few = results["scores"], min(results["few"], results["samples"])  # no draw holds more than there are
     table = score_table(scores, few)
-    verdicts = [pairwise_verdict(scores, name, few) for name in backbones_of(scores)]
-    verdicts += [found["text"] for found in results["methods"]] or [ONE_RUN]
+    pairs, over_runs = [pairwise_verdict(scores, name, few) for name in backbones_of(scores)], results["methods"]
+    verdicts = [found["text"] for found in over_runs] + [
+        f"Run 1 alone, {text}" if over_runs else text for text in pairs
+    ]
+    verdicts += [] if over_runs else [ONE_RUN]
     with replacing(folder / "tables.md") as temporary:
         temporary.write_text("\n".join([*markdown(table), "", *(f"- {verdict}" for verdict in verdicts), ""]))
     if scores:

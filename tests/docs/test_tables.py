@@ -33,3 +33,18 @@ def test_nulls_hold_their_level() -> None:
     levels = [line for line in lines if line["kind"] == "level"]
     assert len(levels) >= 4
     assert [line for line in levels if line["at 5%"] > 0.05 + 3 * (0.05 * 0.95 / line["draws"]) ** 0.5] == []
+
+
+@pytest.mark.parametrize(
+    ("results", "columns"),
+    [
+        ("study_runs", [("mini", "full"), ("mini", "swa")]),
+        ("study_runs_landscapes", [(name, kind) for name in ("mini", "inception") for kind in ("full", "swa")]),
+    ],
+)
+def test_the_runs_of_the_study_are_on_the_page(results: str, columns: list[tuple[str, str]]) -> None:
+    scores = json.loads((ROOT / "docs" / f"{results}.json").read_text(encoding="utf-8"))["scores"]
+    found = {(score["backbone"], score["method"], score["run"]): score["mmd"] for score in scores}
+    assert len(found) == 5 * len(columns)
+    rows = [f"| {run} | {' | '.join(f'{found[(*column, run)]:.4f}' for column in columns)} |" for run in range(1, 6)]
+    assert "\n".join(rows) in (ROOT / "docs" / "study.md").read_text(encoding="utf-8")

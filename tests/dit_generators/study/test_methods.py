@@ -65,6 +65,24 @@ def test_the_sentence_says_what_is_known() -> None:
     assert "3 runs are few: the interval is 4.3 standard errors wide to each side" in apart
 
 
+def test_a_share_of_the_variance_is_told_where_the_runs_show_one() -> None:
+    split = str(of_mmd(compare_methods(scores([1, 2, 3, 4, 5], [1.1, 1.9, 3.1, 3.9, 5.1], error=1.0), METHODS)))
+    assert split.endswith("; at least 60 % of the variance of full and 60 % of the variance of swa is between runs.")
+    one = str(of_mmd(compare_methods(scores([1, 2, 3, 4, 5], [3, 3.1, 3, 2.9, 3], error=1.0), METHODS)))
+    assert one.endswith("; at least 60 % of the variance of full is between runs.")
+    assert "variance" not in str(of_mmd(compare_methods(scores([1, 1.1], [1.1, 1.1], error=1.0), METHODS)))
+
+
+def test_frechet_distances_with_and_without_bias_are_never_compared() -> None:
+    known = [{**score, "fd_corrected": score["mmd"], "fd": 9.0 + score["mmd"]} for score in scores([1, 2], [4, 6])]
+    found = {each.metric: each for each in compare_methods(known, METHODS)}
+    assert (found["fd"].difference, found["fd"].unbiased) == (pytest.approx(3.5), True)
+    known[0]["fd_corrected"], known[0]["fd"] = None, 11.0
+    found = {each.metric: each for each in compare_methods(known, METHODS)}
+    assert (found["fd"].difference, found["fd"].unbiased) == (pytest.approx(3.0), False)
+    assert str(found["fd"]).startswith("mini, FD with its bias: swa minus full")
+
+
 @pytest.mark.parametrize(("swa", "p_value"), [([1.0, 2.0], 1.0), ([2.0, 3.0], 0.0)])
 def test_differences_without_any_spread(swa: list[float], p_value: float) -> None:
     assert of_mmd(compare_methods(scores([1.0, 2.0], swa), METHODS)).p_value == p_value

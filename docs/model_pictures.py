@@ -1,4 +1,4 @@
-"""Make the pictures of the bundled models and of their study: from the checkpoints, and from the committed results.
+"""Make the pictures of the bundled models, of their study and of attention: from checkpoints and committed results.
 
     python docs/model_pictures.py [NAME ...] [--out FOLDER]
 
@@ -13,7 +13,12 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dit_generators import SampleSettings, load_checkpoint, sample
+import torch
+
+from dit_generators import DiTConfig, SampleSettings, load_checkpoint, sample
+from dit_generators.bench.chart import draw_bench
+from dit_generators.bench.measure import Measurement
+from dit_generators.bench.settings import BenchSettings
 from dit_generators.common.sheet import Headings, contact_sheet, save_image
 from dit_generators.study.page import draw_scores
 
@@ -65,6 +70,17 @@ def study_scores(out: Path) -> None:
     draw_scores(results["scores"], results["few"], out)
 
 
+def bench_xl4_cpu(out: Path) -> None:
+    """The chart of `dit-gen bench`, from the numbers of docs/attention.md."""
+    measured = json.loads((DOCS / "attention_levels.json").read_text())
+    cells = measured["results"]
+    results = [Measurement(**{name: cell[name] for name in Measurement.__annotations__}) for cell in cells]
+    kinds, batches = (tuple(dict.fromkeys(cell[name] for cell in cells)) for name in ("attention", "batch_size"))
+    config, levels = DiTConfig(**measured["config"]), ("operation", "block")
+    settings = BenchSettings(measured["model"], config, kinds, batches, levels, torch.device("cpu"))
+    draw_bench(settings, results, out, measured["device"])
+
+
 PICTURES: tuple[Callable[[Path], None], ...] = (
     landscapes,
     digits_swa,
@@ -72,6 +88,7 @@ PICTURES: tuple[Callable[[Path], None], ...] = (
     study_sweep_full,
     study_sweep_swa,
     study_scores,
+    bench_xl4_cpu,
 )
 
 

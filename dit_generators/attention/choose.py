@@ -1,7 +1,7 @@
 """`auto`: measure the engines that compute the same result on this device and take the fastest."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -50,7 +50,8 @@ def choose_attention(
         if name not in seconds:
             seconds[name] = _measure(_candidates(name, settings, grid, like.device), settings, grid, inputs, failed)
         chosen.append(min(seconds[name], key=lambda engine: seconds[name][engine]))
-    return Choice(replace(settings, pattern=_shortest(chosen)), seconds, failed)
+    pattern = chosen[0] if len(set(chosen)) == 1 else ",".join(chosen)
+    return Choice(replace(settings, pattern=pattern), seconds, failed)
 
 
 def views_of_qkv(shape: tuple[int, ...], like: Tensor, *, requires_grad: bool = False) -> list[Tensor]:
@@ -58,12 +59,6 @@ def views_of_qkv(shape: tuple[int, ...], like: Tensor, *, requires_grad: bool = 
     batch, heads, tokens, width = shape
     qkv = torch.randn(batch, tokens, 3, heads, width, device=like.device, dtype=like.dtype)
     return [x.detach().requires_grad_(requires_grad) for x in qkv.permute(2, 0, 3, 1, 4).unbind()]
-
-
-def measure_seconds(call: Callable[[], object], device: torch.device, repeats: int = _REPEATS) -> float:
-    """Least seconds of `repeats` calls, after one that warms up."""
-    call()
-    return min(seconds_of(call, device) for _ in range(repeats))
 
 
 def _candidates(name: str, settings: AttentionSettings, grid: tuple[int, int], device: torch.device) -> list[str]:
@@ -85,14 +80,11 @@ def _measure(
     for name in names:
         try:
             attend = replace(settings, pattern=name).build(1, grid, device)[0]
-            seconds[name] = measure_seconds(lambda attend=attend: attend(*inputs), device)  # type: ignore[misc]
+            attend(*inputs)  # warms up
+            seconds[name] = min(seconds_of(partial(attend, *inputs), device) for _ in range(_REPEATS))
         except Exception as error:  # an engine of another package may fail in any way
             failed[name] = describe(error)
     if not seconds:
         reasons = "; ".join(f"{name}: {failed[name]}" for name in names)
         raise AttentionError(f"nothing ran on {device} ({reasons}); give `attention` another kind")
     return seconds
-
-
-def _shortest(kinds: list[str]) -> str:
-    return kinds[0] if len(set(kinds)) == 1 else ",".join(kinds)

@@ -10,13 +10,16 @@ from .results import device_name
 from .settings import BenchSettings
 
 
-def draw_bench(settings: BenchSettings, results: Sequence[Measurement], target: Path) -> None:
-    """Write a PNG of milliseconds per picture by batch size; bars start at zero, so their heights compare."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+def draw_bench(
+    settings: BenchSettings, results: Sequence[Measurement], target: Path, device: str | None = None
+) -> None:
+    """Write a PNG of milliseconds per picture by batch size; bars start at zero, so their heights compare.
+
+    `device` names the one that was measured, where that is not here.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.2 * len(settings.levels), 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(settings.levels), squeeze=False)[0]
     kinds = [(kind, precision) for precision in settings.precisions for kind in settings.attention]
     ran = [kind for kind in kinds if any((r.attention, r.precision) == kind and r.seconds for r in results)]
@@ -41,7 +44,7 @@ def draw_bench(settings: BenchSettings, results: Sequence[Measurement], target: 
     pass_name = "forward and backward" if settings.backward else "forward"
     figure.suptitle(
         f"{settings.name}, {settings.config.num_tokens} tokens, {', '.join(settings.precisions)}, {pass_name}, "
-        f"{device_name(settings.device)}",
+        f"{device or device_name(settings.device)}",
         fontsize="medium",
         wrap=True,
     )

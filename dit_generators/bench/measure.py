@@ -9,6 +9,8 @@ from statistics import fmean, stdev
 
 import torch
 
+from cmmd_toolkit.common.text import number_text
+
 from ..attention.engines.foreign import describe
 from ..common.peak_memory import peak_bytes
 from ..common.precision import float32_products, kept_casts
@@ -92,7 +94,7 @@ def _beyond(
         return "TF32 is of GPUs; a CPU multiplies in float32", None
     if settings.limit_seconds is None:
         return "", per_image
-    limit = f"of the {settings.limit_seconds:.3g} seconds for this"
+    limit = f"of the {number_text(settings.limit_seconds, significant=2)} seconds for this"
     left = settings.limit_seconds - (time.perf_counter() - start)
     if left <= 0:
         return f"nothing is left {limit}", per_image
@@ -103,7 +105,10 @@ def _beyond(
         except Exception as error:  # as in _measure_all
             return describe(error), None
     forecast = per_image * batch * len(settings.attention) * (settings.repeats + 2)  # warms up; memory
-    return (f"would take {forecast:.0f} seconds, {left:.0f} are left {limit}" if forecast > left else ""), per_image
+    if forecast <= left:
+        return "", per_image
+    needed, there = (number_text(seconds, significant=2) for seconds in (forecast, left))
+    return f"would take {needed} seconds, {there} are left {limit}", per_image
 
 
 def _measure_all(

@@ -1,7 +1,6 @@
 """The results of `dit-gen bench`: as JSON, as rows of a table, and what they mean in sentences."""
 
 import itertools
-import json
 import platform
 import re
 from collections.abc import Mapping, Sequence
@@ -11,9 +10,11 @@ from typing import Any
 
 import torch
 
-from cmmd_toolkit.common.writing import remove_leftovers, replacing
+from cmmd_toolkit.common.text import first_names
+from cmmd_toolkit.common.writing import remove_leftovers
 
 from ..attention.settings import AttentionSettings
+from ..common.files import write_json
 from ..network.multiply_adds import attention_multiply_adds, attention_share, multiply_adds
 from .measure import Measurement
 from .settings import BenchSettings, Level
@@ -24,8 +25,7 @@ HEADINGS = ("level", "precision", "batch", "attention", "ms", "mean ± sd", "ms 
 def write_results(settings: BenchSettings, results: Sequence[Measurement], target: Path) -> None:
     """Write `to_dict` as JSON, atomically."""
     remove_leftovers(target.parent, [target.name])
-    with replacing(target) as temporary:
-        temporary.write_text(json.dumps(to_dict(settings, results), indent=1) + "\n")
+    write_json(to_dict(settings, results), target)
 
 
 def to_dict(settings: BenchSettings, results: Sequence[Measurement]) -> dict[str, Any]:
@@ -97,11 +97,7 @@ def left_out(results: Sequence[Mapping[str, Any]]) -> list[str]:
         if cell["seconds"] is None:
             place = f"{cell['level']}, {cell.get('precision', 'fp32')}, batch {cell['batch_size']}"
             whose.setdefault(cell["note"], []).append(f"{cell['attention']} ({place})")
-    return [f"Not measured: {_short(cells)}: {note}." for note, cells in whose.items()]
-
-
-def _short(cells: Sequence[str]) -> str:
-    return ", ".join(cells) if len(cells) <= 4 else f"{', '.join(cells[:3])} and {len(cells) - 3} more"
+    return [f"Not measured: {first_names(cells, 3 if len(cells) > 4 else 4)}: {note}." for note, cells in whose.items()]
 
 
 def _mean(mean: float | None, spread: float | None) -> str:

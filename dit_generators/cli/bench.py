@@ -1,7 +1,7 @@
 """`dit-gen bench` from its options to the table, the JSON and the chart."""
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import click
 from rich.console import Console
@@ -29,12 +29,9 @@ def bench_settings(
     window: int,
     border: Border,
     precision: str,
-    tf32: bool,
-    backward: bool,
-    repeats: int,
-    steps: int,
     limit_minutes: float | None,
     device: str,
+    **same: Any,
 ) -> BenchSettings:
     """The record of what click gives."""
     return BenchSettings(
@@ -45,11 +42,8 @@ def bench_settings(
         levels=cast(tuple[Level, ...], tuple(level.split(","))),
         device=pick_device(device),
         precisions=tuple(precision.split(",")),
-        tf32=tf32,
-        repeats=repeats,
-        steps=steps,
         limit_seconds=None if limit_minutes is None else 60 * limit_minutes,
-        backward=backward,
+        **same,
     )
 
 

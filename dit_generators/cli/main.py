@@ -1,6 +1,5 @@
 """The `dit-gen` command. Heavy imports happen inside the commands, so that --help is instant."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from cmmd_toolkit.common.options import choice, flag, number, text, whole
 from cmmd_toolkit.common.outputs import Outputs, output_options
 from cmmd_toolkit.common.text import printable
 
-from ..common.shell import INTERRUPTED, DitShell, parse_list
+from ..common.shell import INTERRUPTED, DitShell
 from .options import (
     border_option,
     checkpoint_options,
@@ -71,56 +70,15 @@ def main() -> None:
 @flag("--npz", help="Also write DIR.npz for the ADM evaluator.")
 @whole("--preview-every", metavar="STEPS", help="Write the unfinished batch to DIR.preview.png every so many steps.")
 @out_option("DIR", "Folder for 000000.png, ... and samples.json.")
-def sample(
-    out: str,
-    num: int,
-    npz: bool,
-    preview_every: int | None,
-    attention: str | None,
-    steps: str,
-    guidance_scale: float,
-    **given: Any,
-) -> int:
+def sample(**given: Any) -> int:
     """Make N images in DIR, and DIR.contact-sheet.png beside it.
 
     Image i depends on the checkpoint, the settings, the seed and i alone. The same command resumes an unfinished
     folder. Under `torchrun --nproc-per-node P -m -- dit_generators sample ...` P processes share the work.
     """
-    from cmmd_toolkit.common.progress import show_progress
+    from .sampling import make_samples
 
-    from ..common.precision import float32_products
-    from ..common.processes import joined_processes
-    from ..common.shell import say
-    from ..sampling.difference import difference_from_fp32
-    from ..sampling.folder import SampleFolder
-    from ..sampling.run import SampleRun, remarks, run_sampling
-    from .given import check_adaptive_options, check_guidance_options
-    from .sampling import SamplingKeywords, load_model
-
-    asked = SamplingKeywords(**given)
-    settings = asked.settings(steps, guidance_scale, num)
-    check_guidance_options(settings, [guidance_scale])
-    check_adaptive_options(settings, sweeps=False)
-    with joined_processes() as processes, float32_products(tf32=asked.tf32):
-        model, autoencoder, source = load_model(asked, attention, settings)
-        run = SampleRun(model, settings, Path(out), num, asked.batch_size, source, autoencoder, preview_every)
-        written: list[Path] = []
-
-        def finish(folder: SampleFolder) -> None:
-            if npz:
-                written.append(folder.write_npz(num))
-            written.append(folder.write_sheet(num, settings.labels_in_turn(model.config.num_classes)))
-
-        result = run_sampling(run, processes, show_progress, finish)
-        if processes.is_main:
-            found = f", {result.found} were there already" if result.found else ""
-            click.echo(printable(f"{out}: {result.made} images made in {result.seconds:.1f} s{found}"))
-            for told in remarks(run, result):
-                say(told)
-            for path in written:
-                click.echo(path)
-            if result.made and asked.is_reduced:
-                click.echo(difference_from_fp32(run, result.folder))
+    make_samples(**given)
     return 0
 
 
@@ -143,34 +101,15 @@ def sample(
 @whole("--num", default=4, metavar="N", help="Images in each cell.")
 @sampling_options
 @out_option("DIR", "Folder for sweep.png, sweep.json and a folder per cell.")
-def sweep(out: str, num: int, steps: str, guidance_scale: str, attention: tuple[str, ...], **given: Any) -> int:
+def sweep(**given: Any) -> int:
     """Make the same N images, from the same noise, for every combination of attention, guidance scale and steps.
 
     The same command resumes an interrupted sweep. Scores: cmmd compare real/ DIR/*/. Under `torchrun --nproc-per-node P
     -m -- dit_generators sweep ...` P processes share the cells.
     """
-    from cmmd_toolkit.common.progress import show_progress
+    from .sampling import make_sweep
 
-    from ..common.precision import float32_products
-    from ..common.processes import joined_processes
-    from ..sampling.run import SampleRun
-    from ..sampling.sweep import Sweep, run_sweep
-    from .given import check_adaptive_options, check_guidance_options
-    from .sampling import SamplingKeywords, load_model
-
-    kinds = attention if len(attention) > 1 else tuple(attention[0].split(",")) if attention else (None,)
-    plan = Sweep(kinds, parse_list(guidance_scale, "--guidance-scale", float), tuple(map(str.strip, steps.split(","))))
-    asked = SamplingKeywords(**given)
-    settings = asked.settings(plan.steps[0], 1.0, num)
-    check_guidance_options(settings, plan.scales)
-    check_adaptive_options(settings, sweeps=True)
-    with joined_processes() as processes, float32_products(tf32=asked.tf32):
-        model, autoencoder, source = load_model(asked, None, settings, kinds)
-        base = SampleRun(model, settings, Path(out), num, asked.batch_size, source, autoencoder)
-        switch = partial(asked.switch, model, guided=any(scale not in (0, 1) for scale in plan.scales))
-        cells = run_sweep(base, plan, switch, show_progress, processes)
-    if processes.is_main:
-        click.echo("\n".join(map(str, [*cells, Path(out, "sweep.png")])))
+    make_sweep(**given)
     return 0
 
 

@@ -11,6 +11,8 @@ from cmmd_toolkit.common.options import choice, flag, number, text, whole, with_
 
 from ..errors import OutputError
 
+_PRECISIONS = ["fp32", "bf16", "fp16"]
+
 
 def folder_of_results(_context: click.Context, _option: click.Parameter, value: str) -> str:
     """A click callback: raise OutputError for what is no folder and cannot become one."""
@@ -70,7 +72,7 @@ def checkpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What `sample` and `sweep` share."""
     return with_options(
-        command,
+        _picture_options(command),
         choice(
             "--sampler",
             ["ddpm", "ddim", "dpm-solver++", "unipc", "euler", "heun", "dopri5", "sde"],
@@ -118,6 +120,13 @@ def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="D",
             help="Distance between the tokens of the window of swa. [default: the checkpoint's]",
         ),
+    )
+
+
+def _picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Which pictures `sample` and `sweep` make, and how they are computed."""
+    return with_options(
+        command,
         text(
             "--labels",
             metavar="A,B,...",
@@ -141,15 +150,12 @@ def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
         text("--device", metavar="NAME", default="auto", help="auto (a GPU if there is one), cpu, cuda:1."),
         choice(
             "--precision",
-            ["fp32", "bf16", "fp16"],
+            _PRECISIONS,
             default="fp32",
             help="Arithmetic of the network: bf16 and fp16 are faster on GPUs and change the images.",
         ),
         choice(
-            "--vae-precision",
-            ["fp32", "bf16", "fp16"],
-            default="fp32",
-            help="The same of the autoencoder that decodes latents.",
+            "--vae-precision", _PRECISIONS, default="fp32", help="The same of the autoencoder that decodes latents."
         ),
         flag("--tf32", help="Let GPUs multiply in TF32: faster, changes the images."),
         flag("--compile", "compiled", help="Use torch.compile: slow start, changes the last bits."),
@@ -194,7 +200,7 @@ def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Hold so much of decoded pictures, in each process; of more, decode each when it is needed.",
         ),
         whole("--workers", metavar="N", help="Decoding threads. [default: one per core, at most 8]"),
-        flag("--conditional", help="Learn the folders in PICTURES as classes."),
+        flag("--conditional", help="Learn the folders in PICTURES as classes, or what its dataset.json says."),
         choice(
             "--objective",
             ["noise", "velocity"],
@@ -248,7 +254,7 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="N",
             help="Pass a batch through the model in N parts, then take the step: less memory. [default: 1]",
         ),
-        choice("--precision", ["fp32", "bf16", "fp16"], help="Arithmetic of the network. [default: fp32]"),
+        choice("--precision", _PRECISIONS, help="Arithmetic of the network. [default: fp32]"),
         flag("--tf32", help="Let GPUs multiply in TF32: faster, changes the last digits."),
         flag(
             "--recompute", help="Compute results within a step again instead of keeping them: less memory, more time."

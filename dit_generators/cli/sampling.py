@@ -1,29 +1,39 @@
-"""From the options of a command to a model that is ready to sample."""
+"""`dit-gen sample` and `dit-gen sweep` from their options to the end."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import click
 import torch
 
+from cmmd_toolkit.common.progress import show_progress
+from cmmd_toolkit.common.text import printable
+
 from ..attention.neighbours import Border
-from ..common.precision import TYPES, Precision
-from ..common.processes import pick_device
+from ..common.precision import TYPES, Precision, float32_products
+from ..common.processes import joined_processes, pick_device
 from ..common.shell import parse_list, say
 from ..diffusion.guidance import Channels, Guidance
 from ..errors import ArgumentError, CheckpointError
 from ..network.model import DiT
+from ..sampling.difference import difference_from_fp32
+from ..sampling.folder import SampleFolder
+from ..sampling.run import SampleRun, remarks, run_sampling
 from ..sampling.sample import SampleSettings, makes_pixels
+from ..sampling.sweep import Sweep, run_sweep
 from ..weights.autoencoder import DEFAULT as DEFAULT_AUTOENCODER, Autoencoder, check_latents, load_autoencoder
 from ..weights.checkpoint import Checkpoint, build_model, read_checkpoint
 from ..weights.family import Family
 from ..weights.hub import bundled_file
 from ..weights.latent_stats import lacks_stats, with_latent_stats
 from ..weights.young import young_checkpoint
-from .given import check_window_options
+from .given import check_adaptive_options, check_guidance_options, check_window_options
 
 _DEFAULT_CHANNELS = 4  # of the latents of the default autoencoder
+_SAME = ("sampler", "eta", "timestep_shift", "seed", "noise", "precision", "rtol", "atol")  # here and in the settings
 
 
 @dataclass(frozen=True)
@@ -68,26 +78,13 @@ class SamplingKeywords:
         """Of `dit-gen sample`, and of one cell of `dit-gen sweep`."""
         if num < 1:
             raise ArgumentError(f"--num: expected 1 or more, got {num}")
-        guidance = Guidance(
-            scale=scale,
-            by=self.guidance_by,
-            channels=self.guidance_channels,
-            interval=self._interval(),
-            window=self.guidance_window,
-        )
+        guidance = (scale, self.guidance_by, self.guidance_channels, self._interval(), self.guidance_window)
         return SampleSettings(
-            sampler=self.sampler,
             steps=steps,
-            eta=self.eta,
-            timestep_shift=self.timestep_shift,
-            guidance=guidance,
-            seed=self.seed,
+            guidance=Guidance(*guidance),
             official_batch=num if self.rng == "official" else None,
-            noise=self.noise,
             labels=self._labels(),
-            precision=self.precision,
-            rtol=self.rtol,
-            atol=self.atol,
+            **{name: getattr(self, name) for name in _SAME},
         )
 
     def switch(self, model: DiT, attention: str | None, *, guided: bool = False) -> None:
@@ -116,6 +113,64 @@ class SamplingKeywords:
         if len(bounds) != 2:
             raise ArgumentError(f"--guidance-interval {self.guidance_interval}: expected LOW,HIGH")
         return bounds[0], bounds[1]
+
+
+def make_samples(
+    *,
+    out: str,
+    num: int,
+    npz: bool,
+    preview_every: int | None,
+    attention: str | None,
+    steps: str,
+    guidance_scale: float,
+    **given: Any,
+) -> None:
+    """Make the images, and say how many, how long it took and what else was written."""
+    asked = SamplingKeywords(**given)
+    settings = asked.settings(steps, guidance_scale, num)
+    check_guidance_options(settings, [guidance_scale])
+    check_adaptive_options(settings, sweeps=False)
+    with joined_processes() as processes, float32_products(tf32=asked.tf32):
+        model, autoencoder, source = load_model(asked, attention, settings)
+        run = SampleRun(model, settings, Path(out), num, asked.batch_size, source, autoencoder, preview_every)
+        written: list[Path] = []
+
+        def finish(folder: SampleFolder) -> None:
+            if npz:
+                written.append(folder.write_npz(num))
+            written.append(folder.write_sheet(num, settings.labels_in_turn(model.config.num_classes)))
+
+        result = run_sampling(run, processes, show_progress, finish)
+        if not processes.is_main:
+            return
+        found = f", {result.found} were there already" if result.found else ""
+        click.echo(printable(f"{out}: {result.made} images made in {result.seconds:.1f} s{found}"))
+        for told in remarks(run, result):
+            say(told)
+        for path in written:
+            click.echo(path)
+        if result.made and asked.is_reduced:
+            click.echo(difference_from_fp32(run, result.folder))
+
+
+def make_sweep(
+    *, out: str, num: int, steps: str, guidance_scale: str, attention: tuple[str, ...], **given: Any
+) -> None:
+    """Make the images of every cell, and name their folders."""
+    kinds = attention if len(attention) > 1 else tuple(attention[0].split(",")) if attention else (None,)
+    plan = Sweep(kinds, parse_list(guidance_scale, "--guidance-scale", float), tuple(map(str.strip, steps.split(","))))
+    asked = SamplingKeywords(**given)
+    settings = asked.settings(plan.steps[0], 1.0, num)
+    check_guidance_options(settings, plan.scales)
+    check_adaptive_options(settings, sweeps=True)
+    with joined_processes() as processes, float32_products(tf32=asked.tf32):
+        model, autoencoder, source = load_model(asked, None, settings, kinds)
+        base = SampleRun(model, settings, Path(out), num, asked.batch_size, source, autoencoder)
+        switch = partial(asked.switch, model, guided=any(scale not in (0, 1) for scale in plan.scales))
+        cells = run_sweep(base, plan, switch, show_progress, processes)
+    if processes.is_main:
+        click.echo("\n".join(map(str, [*cells, Path(out, "sweep.png")])))
 
 
 def load_model(
@@ -155,8 +210,10 @@ def _autoencoder_for(
         if asked.vae_precision != "fp32":
             raise ArgumentError("--vae-precision: the model makes pixels and has no autoencoder")
         return None
-    found = _as_trained(find_autoencoder(checkpoint, asked.autoencoder, device), checkpoint)
-    autoencoder = replace(found, precision=asked.vae_precision)
+    autoencoder, record = find_autoencoder(checkpoint, asked.autoencoder, device), checkpoint.record
+    autoencoder = replace(autoencoder, precision=asked.vae_precision)
+    if record is not None and isinstance(record.scale, tuple):  # statistics of channels may lie beside no autoencoder
+        autoencoder = replace(autoencoder, scale=record.scale, shift=record.shift)
     if asked.latent_stats:
         autoencoder = with_latent_stats(autoencoder, asked.latent_stats)
     elif told := lacks_stats(checkpoint, autoencoder):
@@ -188,14 +245,6 @@ def find_autoencoder(checkpoint: Checkpoint, given: str | None, device: torch.de
             f"the model was trained with the autoencoder {checkpoint.record.source}, which cannot be read here "
             f"({error}); give it by --autoencoder PATH"
         ) from error
-
-
-def _as_trained(autoencoder: Autoencoder, checkpoint: Checkpoint) -> Autoencoder:
-    """With the statistics of the channels that the checkpoint records, which may lie beside no autoencoder."""
-    record = checkpoint.record
-    if record is None or not isinstance(record.scale, tuple):
-        return autoencoder
-    return replace(autoencoder, scale=record.scale, shift=record.shift)
 
 
 def autoencoder_to_copy(model: DiT, checkpoint: Checkpoint, target: str, given: str | None) -> Path | None:

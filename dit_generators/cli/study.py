@@ -14,35 +14,22 @@ from ..study.record import study_report
 from .given import is_given
 from .training import train_options
 
+_SAME = ("runs", "samples", "draws", "sweep_images", "bench_model", "bench_minutes")  # here and in the record
+
 
 def study_options(
-    *,
-    runs: int,
-    samples: int,
-    guidance_scale: str,
-    sweep_steps: str,
-    sweep_images: int,
-    draws: int,
-    backbone: Sequence[str],
-    dims: int,
-    bench_model: str,
-    bench_minutes: float,
-    **training: Any,
+    *, guidance_scale: str, sweep_steps: str, backbone: Sequence[str], dims: int, **given: Any
 ) -> StudyOptions:
     """The record of what click gives."""
-    named = [text.partition("=") for text in backbone]
+    same = {name: given.pop(name) for name in _SAME}
+    if backbone:
+        same["backbones"] = {name: path or None for name, _, path in (text.partition("=") for text in backbone)}
     return StudyOptions(
-        training=train_options(**training),
-        runs=runs,
-        samples=samples,
-        draws=draws,
+        training=train_options(**given),
         scales=parse_list(guidance_scale, "--guidance-scale", float),
         sweep_steps=tuple(map(str.strip, sweep_steps.split(","))),
-        sweep_images=sweep_images,
         dims=dims if is_given("dims") else None,
-        bench_model=bench_model,
-        bench_minutes=bench_minutes,
-        **({"backbones": {name: path or None for name, _, path in named}} if named else {}),
+        **same,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cmmd_toolkit.common.locks import try_lock
+from cmmd_toolkit.common.writing import remove_leftovers, replacing
 
 from ..errors import OutputError
 
@@ -33,6 +34,12 @@ def read_json(path: Path) -> Any:
         return None
 
 
+def write_json(content: Any, target: Path) -> None:
+    """Write a JSON file atomically, a line a value."""
+    with replacing(target) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
+
+
 def remove(path: Path) -> None:
     """Remove a file or a folder with all that is in it; nothing there is well, too."""
     if path.is_dir() and not path.is_symlink():
@@ -43,10 +50,12 @@ def remove(path: Path) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder for this process; raise OutputError when another one is writing into it.
+    """Make the folder, hold it for this process and remove what killed ones left in it.
 
-    The system lets go of it when the process ends, however it ends; the empty file .lock may stay behind.
+    Raises OutputError when another one is writing into it. The system lets go of it when the process ends, however it
+    ends; the empty file .lock may stay behind.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / ".lock"
     try:
         lock = try_lock(path)
@@ -56,6 +65,7 @@ def locked(folder: Path) -> Iterator[None]:
     if lock is None:  # or who held it has just removed the file that was opened here
         raise OutputError(f"{folder}: another process is writing into it; wait for it, or name another")
     try:
+        remove_leftovers(folder)
         yield
     finally:
         path.unlink(missing_ok=True)

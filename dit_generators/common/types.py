@@ -1,6 +1,8 @@
 """Records whose fields hold what they are declared with: a message in words where Python would fail later."""
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -19,18 +21,27 @@ _WORDS: dict[Any, str] = {
 def check_types(record: Any) -> None:
     """Raise ArgumentError for a field of a dataclass that is of another type than declared.
 
-    A whole number is a number, and any sequence stands for a tuple; the values of a Literal are its record's to check.
+    A whole number is a number, any sequence stands for a tuple, and a Literal for its values.
     """
-    for name, declared in get_type_hints(type(record)).items():
+    declared = get_type_hints(type(record))
+    for name in (field.name for field in fields(record)):
         value = getattr(record, name)
-        if not _fits(value, declared):
-            raise ArgumentError(f"{name}: expected {_in_words(declared)}, got {value!r}")
+        if not _fits(value, declared[name]):
+            raise ArgumentError(f"{name}: expected {_in_words(declared[name])}, got {value!r}")
 
 
-def check_choice(record: Any, name: str, expected: Sequence[object]) -> None:
-    """Raise ArgumentError for a field that holds none of the values expected."""
-    if (value := getattr(record, name)) not in expected:
-        raise ArgumentError(f"{name}: expected one of {', '.join(map(str, expected))}, got {value!r}")
+def check_above_0(record: Any, *names: str) -> None:
+    """Raise ArgumentError for a field that holds no finite number above 0."""
+    for name in names:
+        if not 0 < (value := getattr(record, name)) < math.inf:
+            raise ArgumentError(f"{name}: expected a number above 0, got {value}")
+
+
+def check_least(record: Any, least: int, *names: str) -> None:
+    """Raise ArgumentError for a field below `least`; None may stand for no number."""
+    for name in names:
+        if (value := getattr(record, name)) is not None and not value >= least:
+            raise ArgumentError(f"{name}: expected {least} or more, got {value}")
 
 
 def check_record(name: str, value: Any, kind: type) -> None:
@@ -42,7 +53,7 @@ def check_record(name: str, value: Any, kind: type) -> None:
 def _fits(value: Any, declared: Any) -> bool:
     origin = get_origin(declared)
     if origin is Literal:
-        return True
+        return value in get_args(declared)
     if origin in (Union, UnionType):
         return any(_fits(value, each) for each in get_args(declared))
     if origin is tuple:
@@ -57,6 +68,8 @@ def _in_words(declared: Any) -> str:
     origin = get_origin(declared)
     if declared is NoneType:
         return "None"
+    if origin is Literal:
+        return f"one of {', '.join(map(str, get_args(declared)))}"
     if origin in (Union, UnionType):
         return " or ".join(map(_in_words, get_args(declared)))
     if origin is tuple:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from cmmd_toolkit.common.progress import ShowProgress
 from cmmd_toolkit.common.urls import is_url
-from cmmd_toolkit.common.writing import remove_leftovers, replacing
+from cmmd_toolkit.common.writing import replacing
 from cmmd_toolkit.errors import InputError, PictureError
 from cmmd_toolkit.pictures.load import Content
 from cmmd_toolkit.pictures.sources import ImageSource, is_dataset
@@ -24,7 +24,7 @@ from cmmd_toolkit.pictures.sources.names import check_entry_name, is_picture_nam
 from cmmd_toolkit.pictures.sources.parquet import column_of_parquet
 from cmmd_toolkit.pictures.sources.several import expand
 
-from ..common.files import locked, read_json
+from ..common.files import locked, read_json, write_json
 from ..common.processes import Processes
 from ..errors import DataError
 from .reading import OnError
@@ -45,13 +45,10 @@ def copied(
     def copy() -> None:
         if target.is_file() and key["state"] is not None and _record(folder).get("of") == json.loads(json.dumps(key)):
             return
-        folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
-            remove_leftovers(folder)
             (folder / _RECORD).unlink(missing_ok=True)
             skipped = _write(opened, target, on_error, show_progress)
-            with replacing(folder / _RECORD) as temporary:
-                temporary.write_text(json.dumps({"of": key, "skipped": skipped}, indent=1) + "\n")
+            write_json({"of": key, "skipped": skipped}, folder / _RECORD)
 
     processes.by_main(copy)
     if not target.is_file():

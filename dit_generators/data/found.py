@@ -15,6 +15,8 @@ from ..errors import DataError
 from .copies import copied, copy_in
 from .reading import OnError, Reading
 
+Numbers = Callable[[], Sequence[int | None]]
+
 
 @dataclass(frozen=True)
 class Found:
@@ -29,6 +31,7 @@ class Found:
         classes: names by label; empty where there are none.
         skipped: why pictures are left out that could not even be copied, or that are of no class.
         numbers: gives the class of each picture where the set says it beside its names: `.cls` of tars.
+        listed: the same by a dataset.json, which comes before the folders of the names: these are of its tool.
     """
 
     name: str
@@ -38,22 +41,23 @@ class Found:
     labels: NDArray[np.int64]
     classes: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
-    numbers: Callable[[], Sequence[int | None]] | None = None
+    numbers: Numbers | None = None
+    listed: Numbers | None = None
 
     def with_classes(self) -> "Found":
-        """The first folders of the names as classes, in alphabetical order, or what `.cls` says, in that of numbers.
+        """What dataset.json says, the first folders of the names in alphabetical order, or what `.cls` says.
 
         Pictures without a class are skipped.
         """
         own = [class_of(self.names[row]) for row in self.rows.tolist()]
         classes, where = sorted({name for name in own if name}), "lies in no class folder"
-        if len(classes) < 2 and (numbered := self._numbered()):
-            own, where = numbered, "has no .cls"
+        if self.listed or (len(classes) < 2 and self.numbers):
+            own, where = self._numbered(), "is not in dataset.json" if self.listed else "has no .cls"
             classes = sorted({name for name in own if name}, key=int)
         if len(classes) < 2:
             raise DataError(
-                f"{self.name}: has {len(classes)} class folders with pictures, `conditional` needs two or more, or the "
-                ".cls files of an uncompressed tar here; leave it out"
+                f"{self.name}: has {len(classes)} class folders with pictures, `conditional` needs two or more, or as "
+                "many classes in the .cls files of an uncompressed tar here or in a dataset.json; leave it out"
             )
         labels = {name: label for label, name in enumerate(classes)}
         inside = [place for place, name in enumerate(own) if name]
@@ -63,12 +67,12 @@ class Found:
         return replace(self, rows=self.rows[inside], labels=numbers, classes=tuple(classes), skipped=skipped)
 
     def _numbered(self) -> list[str]:
-        """The classes that `.cls` files say, "" for a picture without one."""
+        """The numbers of the classes, "" for a picture without one."""
         try:
-            numbers = [] if self.numbers is None else self.numbers()
+            numbers = (self.listed or self.numbers or list)()
         except CmmdError as error:
             raise DataError(str(error)) from error
-        return ["" if numbers[row] is None else str(numbers[row]) for row in self.rows.tolist()] if numbers else []
+        return ["" if numbers[row] is None else str(numbers[row]) for row in self.rows.tolist()]
 
 
 def open_found(source: Any, max_pixels: int, on_error: OnError, reading: Reading) -> Found:
@@ -89,9 +93,9 @@ def open_found(source: Any, max_pixels: int, on_error: OnError, reading: Reading
             # of a copy: it is to be mended where it came from
             raise DataError(str(error).replace(str(copy_in(reading.folder)), opened.name)) from error
 
-    count, numbers = len(names), getattr(opened.items, "class_numbers", None)
-    labels = np.zeros(count, dtype=np.int64)
-    return Found(opened.name, names, read, np.arange(count), labels, skipped=skipped, numbers=numbers)
+    rows, labels = np.arange(len(names)), np.zeros(len(names), dtype=np.int64)
+    numbers, listed = (getattr(opened.items, name, None) for name in ("class_numbers", "listed_numbers"))
+    return Found(opened.name, names, read, rows, labels, skipped=skipped, numbers=numbers, listed=listed)
 
 
 def pixels_of(load: Load) -> NDArray[np.uint8]:

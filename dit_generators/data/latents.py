@@ -22,10 +22,10 @@ from torch import Tensor
 from cmmd_toolkit.common.files import sha256
 from cmmd_toolkit.common.progress import Advance, ShowProgress
 from cmmd_toolkit.common.safetensors_file import map_tensor
-from cmmd_toolkit.common.writing import remove_leftovers, replacing
+from cmmd_toolkit.common.writing import replacing
 
 from ..common.agreement import check_agreement
-from ..common.files import locked, read_text, write_safetensors
+from ..common.files import locked, read_text, write_json, write_safetensors
 from ..common.processes import ALONE, Processes
 from ..errors import DataError
 from ..weights.autoencoder import ENCODED_AT_ONCE, Autoencoder
@@ -77,9 +77,7 @@ def encode_pictures(
     if not lengths.keys() <= shards.keys():
         with ExitStack() as held:
             if processes.is_main:
-                folder.mkdir(parents=True, exist_ok=True)
                 held.enter_context(locked(folder))
-                remove_leftovers(folder)
             processes.wait()
             check_agreement(folder, identity, processes)
             shards = _read_index(folder, identity)  # another run may have encoded some since
@@ -111,8 +109,7 @@ def _fill(
         for made in processes.gather(own):
             shards |= made
         if processes.is_main:
-            with replacing(folder / "index.json") as temporary:
-                temporary.write_text(json.dumps({"identity": identity, "shards": shards}, indent=1))
+            write_json({"identity": identity, "shards": shards}, folder / "index.json")
 
 
 @dataclass(frozen=True)

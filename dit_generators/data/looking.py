@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 
 from cmmd_toolkit.common.progress import show_no_progress
 from cmmd_toolkit.common.safetensors_file import is_whole, read_safetensors, write_safetensors
-from cmmd_toolkit.common.writing import remove_leftovers, replacing
+from cmmd_toolkit.common.writing import replacing
 
 from ..common.files import locked
 from ..errors import DataError
@@ -135,9 +135,6 @@ def _key(found: Found, shape: tuple[int, ...], on_error: OnError) -> str:
 
 
 def _write(folder: Path, looked: Looked, key: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
-        remove_leftovers(folder)
-        with replacing(folder / _INDEX) as temporary:
-            metadata = {"key": key, "skipped": json.dumps(looked.skipped)}
-            write_safetensors({"usable": looked.usable, "digests": looked.digests}, temporary, metadata)
+    with locked(folder), replacing(folder / _INDEX) as temporary:
+        metadata = {"key": key, "skipped": json.dumps(looked.skipped)}
+        write_safetensors({"usable": looked.usable, "digests": looked.digests}, temporary, metadata)

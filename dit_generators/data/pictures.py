@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cmmd_toolkit.errors import CmmdError
 from cmmd_toolkit.pictures.decode import MAX_PIXELS
 from cmmd_toolkit.pictures.sources import open_images, picture_names
+from cmmd_toolkit.pictures.sources.labels import LABELS, numbers_in
 
 from ..errors import DataError
 from .found import Found, open_found, pixels_of
@@ -83,7 +84,7 @@ def load_pictures(
         size: rows and columns of the model's pictures.
         channels: 3 for colour, 1 for grey.
         crop: "random" keeps a margin, from which training takes windows at random.
-        conditional: the first folders of the names are classes, in alphabetical order.
+        conditional: the first folders of the names are classes, in alphabetical order, or what a dataset.json says.
         max_pixels: a picture with more is refused before it is decoded.
         on_error: "skip" leaves unusable pictures out, "fail" raises at the first.
         reading: how much may be in memory, and what happens beyond that.
@@ -149,5 +150,9 @@ def _find(source: Any, max_pixels: int, on_error: OnError, reading: Reading) -> 
         ((_, load),) = open_images([folder / names[row]], max_pixels=max_pixels)
         return pixels_of(load)
 
-    count = len(names)
-    return Found(str(folder), names, read, np.arange(count), np.zeros(count, dtype=np.int64))
+    def listed() -> list[int | None]:
+        return numbers_in(labels.read_bytes(), names, str(labels))
+
+    count, labels = len(names), folder / LABELS
+    found = Found(str(folder), names, read, np.arange(count), np.zeros(count, dtype=np.int64))
+    return replace(found, listed=listed) if labels.is_file() else found

@@ -77,25 +77,6 @@ class StreamedPixels:
         return list(map(self.__getitem__, indices) if self.pool is None else self.pool.map(self.__getitem__, indices))
 
 
-@dataclass(frozen=True)
-class Some:
-    """Some of them, none of which is read for it."""
-
-    pixels: Pixels
-    rows: Sequence[int]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(N, E, E, C)."""
-        return len(self.rows), *self.pixels.shape[1:]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        return np.asarray(self.pixels[self.rows[index]])
-
-
 def take(pixels: Pixels, indices: Sequence[int]) -> Sequence[NDArray[np.uint8]]:
     """The pictures of these numbers, each (E, E, C)."""
     return pixels.many(indices) if isinstance(pixels, StreamedPixels) else [pixels[i] for i in indices]

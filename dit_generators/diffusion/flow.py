@@ -27,8 +27,8 @@ def last_time(flow: Flow) -> float:
 
 
 def ode_times(num_steps: int, shift: float = 1.0, end: float = 0.0) -> list[float]:
-    """`num_steps` + 1 times from 1 to `end`, evenly spaced before the shift, none below `end`."""
-    return _shifted(np.linspace(1, end, num_steps + 1), shift, end)
+    """`num_steps` + 1 times from 1 to `end`, evenly spaced before the shift, which moves neither of these."""
+    return [*_shifted(np.linspace(1, end, num_steps + 1)[:-1], shift, end), end]
 
 
 def sde_times(num_steps: int, shift: float = 1.0, end: float = 0.0) -> list[float]:

@@ -94,19 +94,17 @@ def guided(model: DiT, class_labels: Tensor | None, guidance: Guidance) -> Predi
             return model(x, timesteps, class_labels, attention=weak_attention)
         return model(x, timesteps, null)
 
-    def both(x: Tensor, timesteps: Tensor) -> tuple[Tensor, Tensor]:
-        if guidance.by == "window" or class_labels is None or null is None:
-            return model(x, timesteps, class_labels), weak(x, timesteps)
-        strong, other = model(x.repeat(2, 1, 1, 1), timesteps.repeat(2), torch.cat([class_labels, null])).chunk(2)
-        return strong, other
-
     def plain(x: Tensor, timesteps: Tensor) -> Tensor:
         return model(x, timesteps, class_labels)
 
     def with_guidance(x: Tensor, timesteps: Tensor) -> Tensor:
         if guidance.scale == 0 and guidance.channels == "all":
             return weak(x, timesteps)
-        return combine(*both(x, timesteps), guidance.scale, guidance.channels, x.shape[1])
+        if guidance.by == "window" or class_labels is None or null is None:
+            strong, other = plain(x, timesteps), weak(x, timesteps)
+        else:
+            strong, other = model(x.repeat(2, 1, 1, 1), timesteps.repeat(2), torch.cat([class_labels, null])).chunk(2)
+        return combine(strong, other, guidance.scale, guidance.channels, x.shape[1])
 
     if guidance.scale == 1:
         return plain

@@ -28,7 +28,7 @@ class ImageNoise:
 
     def __init__(self, seed: int, indices: Sequence[int], shape: tuple[int, ...], device: torch.device) -> None:
         self.shape, self.device = shape, device
-        self.generators = [torch.Generator().manual_seed(image_seed(seed, index)) for index in indices]
+        self.generators = [torch.Generator().manual_seed(stream_seed(seed, index)) for index in indices]
 
     def __call__(self) -> Tensor:
         """The next draw of every image."""
@@ -109,18 +109,13 @@ def drawn_ahead(draw: Draw) -> Iterator[Draw]:
         yield next_draw
 
 
-def image_seed(seed: int, index: int) -> int:
-    """The seed of one image's stream, a hash of both numbers: neighbours share nothing."""
-    return stream_seed(seed, index)
-
-
 def image_label(seed: int, index: int, num_classes: int) -> int:
     """A class for one image, uniform and independent of its noise."""
     return int(np.random.default_rng(stream_seed(seed, index, _LABEL_STREAM)).integers(num_classes))
 
 
 def stream_seed(seed: int, *numbers: int) -> int:
-    """A seed below 2^63 for the stream that these numbers name."""
+    """A seed below 2^63 for the stream that these numbers name, a hash of all: neighbours share nothing."""
     if seed < 0:
         raise ArgumentError(f"seed: expected 0 or more, got {seed}")
     if min(numbers) < 0:

@@ -5,27 +5,11 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ..errors import CheckpointError
 
 Factor = float | tuple[float, ...]  # one number, or one for each channel
-
-
-class Recorded(Protocol):
-    """What the record takes from an autoencoder."""
-
-    @property
-    def source(self) -> str: ...
-
-    @property
-    def weights_sha256(self) -> str: ...
-
-    @property
-    def scale(self) -> Factor: ...
-
-    @property
-    def shift(self) -> Factor: ...
 
 
 @dataclass(frozen=True)
@@ -38,8 +22,8 @@ class AutoencoderRecord:
     shift: Factor
 
     @classmethod
-    def of(cls, autoencoder: Recorded) -> "AutoencoderRecord":
-        """The record of an autoencoder at hand; a folder's path is kept whole, to be found from elsewhere."""
+    def of(cls, autoencoder: Any) -> "AutoencoderRecord":
+        """The record of an `Autoencoder`; a folder's path is kept whole, to be found from elsewhere."""
         folder = Path(autoencoder.source).expanduser()
         source = str(folder.absolute()) if folder.exists() else autoencoder.source
         return cls(source, autoencoder.weights_sha256, autoencoder.scale, autoencoder.shift)
@@ -57,34 +41,22 @@ class AutoencoderRecord:
             raise CheckpointError(f"{where}: the record of its autoencoder is not usable ({fields!r})")
         return cls(*texts, *(tuple(map(float, f)) if isinstance(f, list) else float(f) for f in factors))
 
-    @classmethod
-    def from_json(cls, text: str, where: str) -> "AutoencoderRecord":
-        """From what `to_json` gave."""
-        try:
-            return cls.from_dict(json.loads(text), where)
-        except (ValueError, RecursionError) as error:
-            raise CheckpointError(f"{where}: the record of its autoencoder is no JSON ({error})") from error
-
     def to_json(self) -> str:
-        """One line of JSON."""
+        """One line of JSON; `from_dict` takes it back once parsed."""
         return json.dumps(dataclasses.asdict(self))
 
-    def check(self, autoencoder: Recorded) -> None:
-        """Raise CheckpointError when `autoencoder` is another than the one that the model was trained with."""
-        found = AutoencoderRecord.of(autoencoder)
+    def check(self, autoencoder: Any) -> None:
+        """Raise CheckpointError when an `Autoencoder` is another than the one that the model was trained with."""
         for name in ("weights_sha256", "scale", "shift"):
-            before, now = getattr(self, name), getattr(found, name)
-            if before != now:
-                told = (
-                    "has other weights than"
-                    if name == "weights_sha256"
-                    else f"has {name} {_text(now)}, not {_text(before)} as"
-                )
-                statistics = ", its mean and std by `latent_stats`" if isinstance(before, tuple) else ""
-                raise CheckpointError(
-                    f"autoencoder {autoencoder.source}: {told} {self.source}, with which the model was trained; "
-                    f"give that one by `autoencoder=PATH`{statistics}"
-                )
+            before, now = getattr(self, name), getattr(autoencoder, name)
+            if before == now:
+                continue
+            told = "other weights than" if isinstance(now, str) else f"{name} {_text(now)}, not {_text(before)} as"
+            statistics = ", its mean and std by `latent_stats`" if isinstance(before, tuple) else ""
+            raise CheckpointError(
+                f"autoencoder {autoencoder.source}: has {told} {self.source}, with which the model was trained; "
+                f"give that one by `autoencoder=PATH`{statistics}"
+            )
 
 
 def _is_factor(value: object) -> bool:

@@ -8,16 +8,14 @@ from typing import Any, Literal
 
 from ..attention.neighbours import Border
 from ..attention.settings import AttentionSettings
-from ..common.types import check_choice
+from ..common.types import check_above_0, check_types
 from ..errors import ArgumentError
 
-# depth, hidden size, heads: Peebles & Xie, arXiv 2212.09748, table 1.
+# depth, hidden size, heads: Peebles & Xie, arXiv 2212.09748, table 1; Yao et al., arXiv 2501.01423, lightningdit.py.
 SIZES = {"S": (12, 384, 6), "B": (12, 768, 12), "L": (24, 1024, 16), "XL": (28, 1152, 16)}
-PATCHES = (2, 4, 8)
-# Yao et al., arXiv 2501.01423, models/lightningdit.py.
 LIGHTNING_SIZES = {**SIZES, "1p0B": (24, 1536, 24), "1p6B": (28, 1792, 28)}
-LIGHTNING_PATCHES = (1, 2)
-_CHOICES = {"norm": ("layer", "rms"), "feed_forward": ("gelu", "swiglu")}
+_PRESETS = {f"DiT-{size}/{patch}": numbers for size, numbers in SIZES.items() for patch in (2, 4, 8)}
+_LIGHTNING = {f"LightningDiT-{size}/{patch}": own for size, own in LIGHTNING_SIZES.items() for patch in (1, 2)}
 _BESIDE_DIT = ("qk_norm", "norm", "feed_forward", "rotary", "modulation_shift")
 _MOST_HEADS = 32  # that a message suggests
 _OLD_ENGINES = re.compile(r"\bswa:(?:flex|gather)\b")  # in files of versions that let users fix them
@@ -70,10 +68,8 @@ class DiTConfig:
     window_dilation: int = 1
 
     def __post_init__(self) -> None:
-        positive = ("input_size", "patch_size", "in_channels", "hidden_size", "depth", "num_heads", "mlp_ratio")
-        for name in positive:
-            if not getattr(self, name) > 0:
-                raise ArgumentError(f"{name}: expected a number above 0, got {getattr(self, name)!r}")
+        check_types(self)
+        check_above_0(self, "input_size", "patch_size", "in_channels", "hidden_size", "depth", "num_heads", "mlp_ratio")
         if self.input_size % self.patch_size:
             raise ArgumentError(
                 f"input_size: expected a multiple of the patch size {self.patch_size}, got {self.input_size}"
@@ -86,31 +82,26 @@ class DiTConfig:
                 f"num_heads: expected a divisor of `hidden_size` {self.hidden_size}, got {self.num_heads}; "
                 f"take one of {', '.join(map(str, divisors))}"
             )
-        self._check_layers()
+        if self.rotary and self.head_dim % 4:
+            raise ArgumentError(f"rotary: expected heads of a multiple of 4 channels, got {self.head_dim}")
         if self.num_classes < 0:
             raise ArgumentError(f"num_classes: expected 0 (unconditional) or more, got {self.num_classes}")
         if not 0 <= self.class_dropout_prob <= 1:
             raise ArgumentError(f"class_dropout_prob: expected 0 to 1, got {self.class_dropout_prob}")
         self.attention_settings.check(self.depth, self.grid)
 
-    def _check_layers(self) -> None:
-        for name, expected in _CHOICES.items():
-            check_choice(self, name, expected)
-        if self.rotary and self.head_dim % 4:
-            raise ArgumentError(f"rotary: expected heads of a multiple of 4 channels, got {self.head_dim}")
-
     @classmethod
     def preset(cls, name: str, **changes: Any) -> "DiTConfig":
         """A published shape by its name, `DiT-XL/2`, `XL/2` or `LightningDiT-XL/1`; keywords change its fields."""
-        if name.startswith("LightningDiT-"):
-            return cls(**{**_lightning_fields(name), **changes})
-        match = re.fullmatch(r"(?:DiT-)?(S|B|L|XL)/([0-9]+)", name)
-        if not match or int(match[2]) not in PATCHES:
-            known = [f"DiT-{size}/{patch}" for size in SIZES for patch in PATCHES]
-            raise ArgumentError(f"{name}: no such preset; expected one of {', '.join(known + _lightning_names())}")
-        depth, hidden_size, num_heads = SIZES[match[1]]
-        shape = {"depth": depth, "hidden_size": hidden_size, "num_heads": num_heads, "patch_size": int(match[2])}
-        return cls(**{**shape, **changes})
+        full = name if "DiT-" in name else f"DiT-{name}"
+        is_lightning = full.startswith("LightningDiT-")
+        known = _LIGHTNING if is_lightning else _PRESETS | _LIGHTNING
+        if full not in known:
+            raise ArgumentError(f"{name}: no such preset; expected one of {', '.join(known)}")
+        depth, hidden_size, num_heads = known[full]
+        shape = {"depth": depth, "hidden_size": hidden_size, "num_heads": num_heads, "patch_size": int(full[-1])}
+        layers = _lightning_layers(hidden_size) if is_lightning else {}
+        return cls(**{**shape, **layers, **changes})
 
     @property
     def inner_size(self) -> int:
@@ -170,28 +161,16 @@ class DiTConfig:
         """
         if not isinstance(fields, dict):
             raise ArgumentError(f"expected the fields of a DiTConfig, got {type(fields).__name__}")
-        types = {field.name: type(field.default) for field in dataclasses.fields(cls)}
-        for name, value in fields.items():
-            if name not in types:
-                raise ArgumentError(f"DiTConfig has no field {name!r}; expected some of {', '.join(types)}")
-            whole_float = types[name] is float and type(value) is int
-            if type(value) is not types[name] and not whole_float:
-                raise ArgumentError(f"{name}: expected {types[name].__name__}, got {value!r}")
-        attention = {"attention": _OLD_ENGINES.sub("swa", fields["attention"])} if "attention" in fields else {}
-        return cls(**{**fields, **attention})
+        names = [field.name for field in dataclasses.fields(cls)]
+        if unknown := next((name for name in fields if name not in names), None):
+            raise ArgumentError(f"DiTConfig has no field {unknown!r}; expected some of {', '.join(names)}")
+        if isinstance(pattern := fields.get("attention"), str):
+            fields = {**fields, "attention": _OLD_ENGINES.sub("swa", pattern)}
+        return cls(**fields)
 
 
-def _lightning_names() -> list[str]:
-    return [f"LightningDiT-{size}/{patch}" for size in LIGHTNING_SIZES for patch in LIGHTNING_PATCHES]
-
-
-def _lightning_fields(name: str) -> dict[str, Any]:
+def _lightning_layers(hidden_size: int) -> dict[str, Any]:
     """As the published models are: inputs of 16 x 16 x 32, no variance, and a SwiGLU of 2/3 of four times the width."""
-    match = re.fullmatch(r"LightningDiT-([0-9A-Za-z]+)/([0-9]+)", name)
-    if not match or match[1] not in LIGHTNING_SIZES or int(match[2]) not in LIGHTNING_PATCHES:
-        raise ArgumentError(f"{name}: no such preset; expected one of {', '.join(_lightning_names())}")
-    depth, hidden_size, num_heads = LIGHTNING_SIZES[match[1]]
-    shape = {"depth": depth, "hidden_size": hidden_size, "num_heads": num_heads, "patch_size": int(match[2])}
     inputs = {"input_size": 16, "in_channels": 32, "learn_sigma": False}
     layers = {"norm": "rms", "feed_forward": "swiglu", "rotary": True}
-    return {**shape, **inputs, **layers, "mlp_ratio": int(2 / 3 * 4 * hidden_size) / hidden_size}
+    return {**inputs, **layers, "mlp_ratio": int(2 / 3 * 4 * hidden_size) / hidden_size}

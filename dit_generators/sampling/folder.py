@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cmmd_toolkit.common.writing import remove_leftovers, replacing
 
-from ..common.files import read_text
+from ..common.files import read_text, write_json
 from ..common.sheet import NO_HEADINGS, Headings, as_image, contact_sheet, save_image
 from ..data.decode import read_picture
 from ..errors import OutputError
@@ -79,16 +79,13 @@ class SampleFolder:
         self._check()
 
     def create(self, record: dict[str, Any]) -> None:
-        """Make the folder and write down what will be in it."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(self.path)
+        """Write down what will be in the folder, which is held by this process."""
         remove_leftovers(self.path.resolve().parent, [self.beside(suffix).name for suffix in _BESIDE])
         self.write_record(record)
 
     def write_record(self, record: dict[str, Any]) -> None:
         """samples.json: the identity of the run, then `record`."""
-        with replacing(self.path / _RECORD) as temporary:
-            temporary.write_text(json.dumps({"run": self.identity, **record}, indent=1) + "\n")
+        write_json({"run": self.identity, **record}, self.path / _RECORD)
 
     def file(self, index: int) -> Path:
         """The picture's path."""

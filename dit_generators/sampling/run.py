@@ -19,15 +19,16 @@ from cmmd_toolkit.common.progress import Advance, ShowProgress, show_no_progress
 from ..common.agreement import check_agreement
 from ..common.files import locked
 from ..common.processes import Processes
-from ..diffusion.noise import image_seed
-from ..errors import ArgumentError, CheckpointError
+from ..common.types import check_least
+from ..diffusion.noise import stream_seed
+from ..errors import CheckpointError
 from ..network.model import DiT
 from ..network.process import process_fields
 from ..weights.autoencoder import Autoencoder, check_latents
 from ..weights.digest import weights_digest
 from .folder import SampleFolder
 from .sample import SampleSettings, check_noise, makes_pixels, sample_states, to_pixels
-from .writer import PictureWriter
+from .writer import picture_writer
 
 Finish = Callable[[SampleFolder], None]
 _LIBRARIES = ("cmmd-toolkit", "torch", "diffusers", "numpy")
@@ -48,11 +49,7 @@ class SampleRun:
     weights_sha256: str | None = None  # of the model, where the caller has it already
 
     def __post_init__(self) -> None:
-        for name in ("num", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ArgumentError(f"{name}: expected 1 or more, got {getattr(self, name)}")
-        if self.preview_every is not None and self.preview_every < 1:
-            raise ArgumentError(f"preview_every: expected 1 or more steps, got {self.preview_every}")
+        check_least(self, 1, "num", "batch_size", "preview_every")
         self.settings.check(self.model)
         check_noise(self.settings, self.model, self.num)
         if not makes_pixels(self.model) and self.autoencoder is None:
@@ -62,8 +59,7 @@ class SampleRun:
 
     def identity(self) -> dict[str, Any]:
         """All that decides the pictures, as JSON."""
-        config = self.model.config
-        settings = dataclasses.asdict(self.settings)
+        settings, vae = dataclasses.asdict(self.settings), self.autoencoder
         if isinstance(self.settings.labels, tuple | list):
             settings["labels"] = list(self.settings.labels)
         noise = settings.pop("noise")
@@ -75,17 +71,12 @@ class SampleRun:
         settings["guidance"]["interval"] = None if interval is None else list(interval)
         return {
             "weights_sha256": self.weights_sha256 or weights_digest(self.model.state_dict()),
-            "model": dataclasses.asdict(config),
+            "model": dataclasses.asdict(self.model.config),
             "process": process_fields(self.model.process),
             "attention": self.model.attention_settings.canonical(),
             **settings,
-            "autoencoder": None
-            if self.autoencoder is None
-            else {
-                "weights_sha256": self.autoencoder.weights_sha256,
-                **self.autoencoder.factors,
-                "vae_precision": self.autoencoder.precision,
-            },
+            "autoencoder": vae
+            and {"weights_sha256": vae.weights_sha256, **vae.factors, "vae_precision": vae.precision},
         }
 
 
@@ -112,7 +103,6 @@ def run_sampling(
     processes.wait()  # every process has looked at the folder before one of them changes it
     with ExitStack() as held:
         if processes.is_main:
-            run.out.mkdir(parents=True, exist_ok=True)
             held.enter_context(locked(run.out))
             folder.create(_record(run, folder))
         result = _fill(run, folder, processes, show_progress)
@@ -140,10 +130,10 @@ def _fill(run: SampleRun, folder: SampleFolder, processes: Processes, show_progr
     mine = missing[processes.rank :: processes.count]
     start = time.perf_counter()
     show = show_progress if mine else show_no_progress
-    with show(str(run.out), len(mine)) as advance, PictureWriter(folder) as writer:
+    with show(str(run.out), len(mine)) as advance, picture_writer(folder) as write:
         for first in range(0, len(mine), run.batch_size):
             indices = mine[first : first + run.batch_size]
-            writer.write(indices, _make_batch(run, folder, indices, advance))
+            write(indices, _make_batch(run, folder, indices, advance))
     processes.wait()
     seconds = time.perf_counter() - start
     if processes.is_main:
@@ -168,7 +158,7 @@ def _record(run: SampleRun, folder: SampleFolder) -> dict[str, Any]:
     images = [
         {
             "file": folder.file(i).name,
-            "seed": image_seed(settings.seed, i),
+            "seed": stream_seed(settings.seed, i),
             "label": settings.label(i, config.num_classes),
         }
         for i in range(max(run.num, folder.recorded_images))

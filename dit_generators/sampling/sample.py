@@ -1,6 +1,5 @@
 """From a model and settings to pictures: one batch at a time, each image from its own noise."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..common.precision import Precision, autocast, kept_casts
-from ..common.types import check_types
+from ..common.types import check_above_0, check_least, check_types
 from ..diffusion.adaptive import dopri5
 from ..diffusion.flow import FLOW_SAMPLERS, euler, heun, last_time, ode_times, sde, sde_times
 from ..diffusion.guidance import Guidance, guided
@@ -67,7 +66,11 @@ class SampleSettings:
 
     def check(self, model: DiT) -> None:
         """Raise ArgumentError for settings that this model cannot run."""
+        if isinstance(self.labels, str) and self.labels != "all":
+            raise ArgumentError(f'labels: expected numbers of classes, or "all", got {self.labels!r}')
         check_types(self)
+        check_above_0(self, "timestep_shift", "rtol", "atol")
+        check_least(self, 0, "seed")
         sampler = self.sampler_for(model.process)
         known = FLOW_SAMPLERS if isinstance(model.process, Flow) else SAMPLERS
         if sampler not in known:
@@ -76,13 +79,9 @@ class SampleSettings:
             )
         self._check_steps(sampler)
         self._check_tolerances(sampler)
-        if not 0 < self.timestep_shift < math.inf:
-            raise ArgumentError(f"timestep_shift: expected a number above 0, got {self.timestep_shift}")
         if self.timestep_shift != 1 and sampler not in FLOW_SAMPLERS:
             raise ArgumentError(f"timestep_shift: is for models of a velocity, not for sampler {sampler}")
         self._check_official(sampler)
-        if self.seed < 0:
-            raise ArgumentError(f"seed: expected 0 or more, got {self.seed}")
         if not 0 <= self.eta <= 1:
             raise ArgumentError(f"eta: expected 0 to 1, got {self.eta}")
         if self.eta and sampler != "ddim":
@@ -90,7 +89,8 @@ class SampleSettings:
         if self.labels is not None:
             if not model.config.num_classes:
                 raise ArgumentError("labels: this model is unconditional; leave them out")
-            self._check_labels(model)
+            if self.labels != "all":
+                check_labels(list(self.labels), model.config)
         self.guidance.check(model)
         self._check_interval(model.process)
 
@@ -122,10 +122,7 @@ class SampleSettings:
 
     def _check_tolerances(self, sampler: str) -> None:
         for name in ("rtol", "atol"):
-            value = getattr(self, name)
-            if not 0 < value < math.inf:
-                raise ArgumentError(f"{name}: expected a number above 0, got {value}")
-            if sampler != "dopri5" and value != getattr(SampleSettings, name):
+            if sampler != "dopri5" and getattr(self, name) != getattr(SampleSettings, name):
                 raise ArgumentError(f"{name}: is for `sampler='dopri5'`, not {sampler}")
         if sampler == "dopri5" and self.timestep_shift != 1:
             raise ArgumentError("timestep_shift: dopri5 finds its steps by itself; take euler or heun")
@@ -135,16 +132,9 @@ class SampleSettings:
             return
         if sampler == "sde":
             raise ArgumentError("official_batch: is the noise of DiT's script, which knows no sde; leave it out")
-        if self.official_batch < 1:
-            raise ArgumentError(f"official_batch: expected 1 or more, got {self.official_batch}")
+        check_least(self, 1, "official_batch")
         if self.seed >= _SEEDS:
             raise ArgumentError(f"seed: the official script takes numbers below 2^64, got {self.seed}")
-
-    def _check_labels(self, model: DiT) -> None:
-        if isinstance(self.labels, tuple | list):
-            check_labels(list(self.labels), model.config)
-        elif self.labels != "all":
-            raise ArgumentError(f'labels: expected numbers of classes, or "all", got {self.labels!r}')
 
     def _check_interval(self, process: Process) -> None:
         interval, sampler = self.guidance.interval, self.sampler_for(process)

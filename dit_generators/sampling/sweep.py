@@ -1,17 +1,15 @@
 """The same images over a grid of settings: attention, guidance scale and number of steps."""
 
 import itertools
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from cmmd_toolkit.common.progress import ShowProgress
-from cmmd_toolkit.common.writing import remove_leftovers, replacing
 
 from ..common.agreement import check_agreement
-from ..common.files import locked
+from ..common.files import locked, write_json
 from ..common.processes import ALONE, Processes
 from ..common.sheet import Headings, contact_sheet, save_image
 from ..data.decode import read_picture
@@ -72,7 +70,6 @@ def run_sweep(
     with ExitStack() as held:
         if processes.is_main:
             held.enter_context(locked(base.out))
-            remove_leftovers(base.out)
         processes.wait()
         check_agreement(
             base.out, {**base.identity(), "num": base.num, "cells": [run.out.name for _, run in runs]}, processes
@@ -91,7 +88,6 @@ def _check(base: SampleRun, runs: Sequence[Run], switch: Switch) -> None:
         raise OutputError(f"{base.out}: is a file; name a folder")
     if len({run.out for _, run in runs}) < len(runs):
         raise ArgumentError("sweep: two cells would have one folder; take values that differ in six digits")
-    base.out.mkdir(parents=True, exist_ok=True)
 
 
 def _share(runs: Sequence[Run], processes: Processes) -> list[Run]:
@@ -118,8 +114,7 @@ def _write_results(base: SampleRun, plan: Sweep, runs: Sequence[Run]) -> list[Ce
         cells.append(Cell(_kind(base, attention), settings.guidance.scale, settings.steps, run.out.name, seconds))
     _write_sheet(plan, cells, base.out, min(base.num, _SHOWN))
     record = {"checkpoint": base.source, "num": base.num, "seed": base.settings.seed}
-    with replacing(base.out / "sweep.json") as temporary:
-        temporary.write_text(json.dumps(record | {"cells": [asdict(cell) for cell in cells]}, indent=1) + "\n")
+    write_json(record | {"cells": [asdict(cell) for cell in cells]}, base.out / "sweep.json")
     return cells
 
 

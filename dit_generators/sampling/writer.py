@@ -1,10 +1,9 @@
 """Pictures are written in threads while the next batch is made."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import Any
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,35 +11,27 @@ from numpy.typing import NDArray
 from .folder import SampleFolder
 
 _MOST_THREADS = 4
+Write = Callable[[Sequence[int], NDArray[np.uint8]], None]
 
 
-class PictureWriter:
-    """Writes batches of pictures to a folder; at most one batch waits, so memory stays flat.
+@contextmanager
+def picture_writer(folder: SampleFolder) -> Iterator[Write]:
+    """A function that takes pictures (B, H, W, C) with their numbers; at most one batch waits, so memory stays flat.
 
-    A context manager: at its end, whatever the reason, all that was handed over is written. The error of a picture that
-    could not be written is raised by the next `write` or at the end.
+    At its end, whatever the reason, all that was handed over is written. The error of a picture that could not be
+    written is raised by the next call or at the end.
     """
+    waiting: list[Future[None]] = []
 
-    def __init__(self, folder: SampleFolder) -> None:
-        self._folder = folder
-        self._threads = ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1))
-        self._waiting: list[Future[None]] = []
+    def finish() -> None:
+        while waiting:
+            waiting.pop(0).result()
 
-    def write(self, indices: Sequence[int], pictures: NDArray[np.uint8]) -> None:
-        """Hand over pictures (B, H, W, C) with their numbers, once those before are written."""
-        self._finish()
-        save = self._folder.save
-        self._waiting = [self._threads.submit(save, i, picture) for i, picture in zip(indices, pictures, strict=True)]
+    with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as threads:
 
-    def __enter__(self) -> "PictureWriter":
-        return self
+        def write(indices: Sequence[int], pictures: NDArray[np.uint8]) -> None:
+            finish()
+            waiting.extend(threads.submit(folder.save, *pair) for pair in zip(indices, pictures, strict=True))
 
-    def __exit__(self, kind: type[BaseException] | None, error: Any, trace: TracebackType | None) -> None:
-        self._threads.shutdown()
-        if kind is None:
-            self._finish()
-
-    def _finish(self) -> None:
-        for picture in self._waiting:
-            picture.result()
-        self._waiting = []
+        yield write
+    finish()

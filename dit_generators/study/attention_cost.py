@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from ..bench.chart import draw_bench
 from ..bench.measure import Measurement, measure
 from ..bench.results import to_dict
-from ..bench.settings import BenchSettings
+from ..bench.settings import BenchSettings, Level
 from ..common.precision import Precision
 from ..network.config import DiTConfig
 from ..sampling.quiet import Say
@@ -23,15 +24,7 @@ _REPEATS = 2  # of the whole model
 
 def operation_and_block(options: StudyOptions, device: torch.device, chart: Path, say: Say) -> dict[str, Any]:
     """The results as JSON values, and their chart, for at most `bench_minutes`; none of them for 0."""
-    settings = BenchSettings(
-        name=options.bench_model,
-        config=DiTConfig.preset(options.bench_model),
-        attention=_ATTENTION,
-        batch_sizes=_BATCHES,
-        levels=("operation", "block"),
-        device=device,
-        limit_seconds=60 * options.bench_minutes,
-    )
+    settings = _settings(options, device, _ATTENTION, ("operation", "block"))
     results = _measured(settings, say) if options.bench_minutes else []
     chart.unlink(missing_ok=True)
     if _ran(results):
@@ -45,19 +38,20 @@ def whole_model(options: StudyOptions, device: torch.device, operation: Mapping[
     Of the kinds that ran as an `operation`, which are results of `operation_and_block`.
     """
     ran = {cell["attention"] for cell in operation["results"] if cell["seconds"] is not None}
-    settings = BenchSettings(
-        name=options.bench_model,
-        config=DiTConfig.preset(options.bench_model),
-        attention=tuple(kind for kind in _ATTENTION if kind in ran),
-        batch_sizes=_BATCHES,
-        levels=("model",),
-        device=device,
-        precisions=precisions_of(options.training.settings.precision, device),
+    settings = replace(
+        _settings(options, device, tuple(kind for kind in _ATTENTION if kind in ran), ("model",)),
+        precisions=precisions_of(options.training.precision, device),
         repeats=_REPEATS,
-        limit_seconds=60 * options.bench_minutes,
     )
     results = _measured(settings, say) if options.bench_minutes and ran else []
     return to_dict(settings, results) | {"minutes": options.bench_minutes}
+
+
+def _settings(
+    options: StudyOptions, device: torch.device, kinds: tuple[str, ...], levels: tuple[Level, ...]
+) -> BenchSettings:
+    config, seconds = DiTConfig.preset(options.bench_model), 60 * options.bench_minutes
+    return BenchSettings(options.bench_model, config, kinds, _BATCHES, levels, device, limit_seconds=seconds)
 
 
 def precisions_of(trained: Precision, device: torch.device) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..common.types import check_types
+from ..common.types import check_least, check_types
 from ..diffusion.guidance import Guidance
 from ..errors import ArgumentError
 from ..network.config import DiTConfig
@@ -68,9 +68,8 @@ class StudyOptions:
 
     def __post_init__(self) -> None:
         check_types(self)
-        for name, least in (("runs", 1), ("samples", 2), ("sweep_images", 1), ("draws", 1)):
-            if getattr(self, name) < least:
-                raise ArgumentError(f"{name}: expected {least} or more, got {getattr(self, name)}")
+        check_least(self, 1, "runs", "sweep_images", "draws")
+        check_least(self, 2, "samples")
         DiTConfig.preset(self.bench_model)
         if not 0 <= self.bench_minutes < math.inf:
             raise ArgumentError(f"bench_minutes: expected a number of 0 or more, got {self.bench_minutes}")

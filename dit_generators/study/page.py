@@ -66,12 +66,10 @@ def markdown(table: Sequence[Sequence[str]]) -> list[str]:
 
 def draw_scores(scores: Sequence[Mapping[str, Any]], few: int, target: Path) -> None:
     """A panel a backbone: MMD with its 95 % interval, and the spread of draws of a few samples behind it."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     names = backbones_of(scores)
     figure = Figure(figsize=(3.6 * len(names), 3.4), layout="constrained")
-    FigureCanvasAgg(figure)
     for panel, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         found = [score for score in scores if score["backbone"] == name]
         for place, score in enumerate(found):

@@ -45,7 +45,7 @@ def _report(results: Mapping[str, Any], study: str) -> Report:
         )
     found = [result for score in scores for result in _results(score, results["pictures"])]
     few = min(results["few"], results["samples"])
-    over_runs = [_verdict_of_runs(own) for own in results["methods"]]
+    over_runs = [Verdict(own["backbone"], own["metric"], own["text"], _LEVEL) for own in results["methods"]]
     verdicts = over_runs or [_verdict(scores, name, few) for name in backbones_of(scores)]
     provenance = {"recipe": {"name": "default"}, "study": study}
     return Report(tuple(found), (), (), provenance, {}, tuple(verdicts))
@@ -61,7 +61,7 @@ def _results(score: Score, pictures: int) -> list[Result]:
             metric,
             score[metric],
             score[f"{metric}_error"],
-            _pair_of(score[f"{metric}_interval"]),
+            None if score[f"{metric}_interval"] is None else tuple(score[f"{metric}_interval"]),
             pictures,
             score["samples"],
             {},
@@ -70,14 +70,6 @@ def _results(score: Score, pictures: int) -> list[Result]:
         )
         for metric in ("mmd", "fd")
     ]
-
-
-def _pair_of(interval: Sequence[float] | None) -> tuple[float, float] | None:
-    return None if interval is None else (interval[0], interval[1])
-
-
-def _verdict_of_runs(methods: Mapping[str, Any]) -> Verdict:
-    return Verdict(methods["backbone"], methods["metric"], methods["text"], _LEVEL)
 
 
 def _verdict(scores: Sequence[Score], backbone: str, few: int) -> Verdict:

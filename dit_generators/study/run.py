@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from cmmd_toolkit.common.progress import ShowProgress, show_no_progress
-from cmmd_toolkit.common.writing import remove_leftovers
 
 from ..common.files import locked
 from ..common.processes import ALONE, Processes
@@ -95,7 +94,6 @@ def _hold(out: Path, processes: Processes, held: ExitStack) -> None:
     """No other study writes into the folder until `held` ends."""
     if processes.is_main:
         held.enter_context(locked(out))
-        remove_leftovers(out)
 
 
 def _prepare(

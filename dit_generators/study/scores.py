@@ -12,9 +12,9 @@ import cmmd_toolkit
 from cmmd_toolkit.common.text import interval_text, number_text, p_phrase
 
 from ..common.processes import ALONE, Processes
-from ..data.pixels import Pixels, Some
+from ..data.pixels import Pixels
 from ..errors import EvaluationError
-from ..training.evaluation import features_of, shared_rows, unit_rows
+from ..training.evaluation import TakePicture, features_of, shared_rows, unit_rows
 from .options import StudyModel
 
 Rows = NDArray[np.float64]
@@ -57,9 +57,10 @@ SCORE_FIELDS = [*(field.name for field in fields(StudyScore)), "test"]
 
 def score_models(
     real: Pixels,
-    generated: Mapping[StudyModel, Pixels],
+    generated: Mapping[StudyModel, TakePicture],
     backbones: Mapping[str, dict[str, Any]],
     *,
+    samples: int,
     few: int,
     draws: int,
     seed: int,
@@ -68,24 +69,25 @@ def score_models(
 ) -> list[dict[str, Any]]:
     """Scores of all models under all backbones; one whose weights are not here is left out, and that is said.
 
+    Of each model `generated` gives a picture by its number, below `samples`.
     Each process embeds its share of the pictures; the main one alone compares them and returns the scores.
     """
     scores: list[dict[str, Any]] = []
     for name, options in backbones.items():
         try:
-            reference = _features(real, name, options, processes)
+            reference = _features(real.__getitem__, len(real), name, options, processes)
         except EvaluationError as error:
             say(f"{name} is left out: {error}")
             continue
-        found = {model: _features(images, name, options, processes) for model, images in generated.items()}
+        found = {model: _features(take, samples, name, options, processes) for model, take in generated.items()}
         compare = partial(_scores, name, reference, found, few, draws, seed, say)
         scores += processes.by_main(compare) or []
     return scores
 
 
-def _features(pictures: Pixels, backbone: str, options: Mapping[str, Any], processes: Processes) -> Any:
+def _features(picture: TakePicture, count: int, backbone: str, options: Mapping[str, Any], processes: Processes) -> Any:
     """Features (N, D) in all processes."""
-    return shared_rows(lambda mine: features_of(Some(pictures, mine), backbone, **options), len(pictures), processes)
+    return shared_rows(lambda mine: features_of(picture, mine, backbone, **options), count, processes)
 
 
 def _scores(

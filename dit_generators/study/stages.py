@@ -10,18 +10,21 @@ Every stage leaves its result behind, and the same command resumes after the las
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from cmmd_toolkit.common.progress import ShowProgress
-from cmmd_toolkit.common.writing import replacing
 
-from ..common.files import read_json
+from ..common.files import read_json, write_json
 from ..common.processes import ALONE, Processes
+from ..data.decode import read_picture
 from ..data.pictures import Pictures
 from ..network.model import DiT
 from ..sampling.folder import SampleFolder, seconds_per_image
@@ -36,7 +39,6 @@ from ..weights.young import young_checkpoint
 from .attention_cost import operation_and_block, precisions_of, whole_model
 from .methods import compare_methods
 from .options import FEW, MODELS, SAMPLING_BATCH, StudyOptions
-from .samples import SavedSamples
 from .scores import SCORE_FIELDS, score_models
 
 
@@ -76,18 +78,19 @@ class Study:
 
     def _results(self, sampling: Mapping[str, Any], sweeps: Mapping[str, Any], scores: Any) -> dict[str, Any]:
         bench, model = self._attention_cost()
+        methods = compare_methods(scores, MODELS) if self.options.runs > 1 else []
         results = {
             "pictures": len(self.pictures),
             "samples": self.options.samples,
             "few": FEW,
             "seconds_per_image": sampling,
             "scores": scores,
-            "methods": _compared(scores) if self.options.runs > 1 else [],
+            "methods": [asdict(found) | {"text": str(found)} for found in methods],
             "sweeps": sweeps,
             "bench": bench,
             "whole_model": model,
         }
-        _write_json(self.path / "evaluation_results.json", results)
+        write_json(results, self.path / "evaluation_results.json")
         return results
 
     def model(self, name: str) -> DiT:
@@ -119,8 +122,9 @@ class Study:
     def _score(self) -> Any:
         return score_models(
             self.pictures.pixels,
-            {model: self._samples(model.name) for model in self.options.models},
+            {model: partial(self._picture, model.name) for model in self.options.models},
             {name: self.options.embedding(name) for name in self.options.backbones},
+            samples=self.options.samples,
             few=FEW,
             draws=self.options.draws,
             seed=self.options.training.seed,
@@ -128,8 +132,8 @@ class Study:
             processes=self.processes,
         )
 
-    def _samples(self, name: str) -> SavedSamples:
-        return SavedSamples(self.path / "samples" / name, self.options.samples)
+    def _picture(self, name: str, number: int) -> NDArray[np.uint8]:
+        return read_picture(self.path / "samples" / name / f"{number:06d}.png")
 
     def _attention_cost(self) -> tuple[Any, Any]:
         options, device, say = self.options, self.device, self.say
@@ -139,7 +143,7 @@ class Study:
         bench = self._known("bench.json", earlier) or self._stage(
             "bench.json", asked, lambda: operation_and_block(options, device, chart, say)
         )
-        precisions = precisions_of(options.training.settings.precision, device)
+        precisions = precisions_of(options.training.precision, device)
         whole = asked | {"precisions": list(precisions)}
         return bench, self._stage("whole_model.json", whole, lambda: whole_model(options, device, bench, say))
 
@@ -148,7 +152,7 @@ class Study:
         known = self._known(name, asked)
         if known is not None:
             return known
-        _write_json(self.path / name, {"asked": json.loads(json.dumps(asked)), "result": work()})
+        write_json({"asked": json.loads(json.dumps(asked)), "result": work()}, self.path / name)
         return json.loads((self.path / name).read_text())["result"]
 
     def _known(self, name: str, asked: Mapping[str, Any]) -> Any:
@@ -156,12 +160,3 @@ class Study:
         before = read_json(self.path / name)
         is_of_it = isinstance(before, dict) and before.get("asked") == json.loads(json.dumps(asked))
         return before.get("result") if is_of_it else None
-
-
-def _compared(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [asdict(found) | {"text": str(found)} for found in compare_methods(scores, MODELS)]
-
-
-def _write_json(target: Path, content: Any) -> None:
-    with replacing(target) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n")

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from cmmd_toolkit.common.files import sha256
+from cmmd_toolkit.common.text import first_line
 from cmmd_toolkit.common.writing import replacing_folder
 
 from ..common.files import read_text, write_torch
@@ -74,8 +75,7 @@ def read_saved(folder: Path, state: TrainState) -> Saved:
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # damage shows as any exception of any reader
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise CheckpointError(f"{folder}: damaged ({reason})") from error
+        raise CheckpointError(f"{folder}: damaged ({first_line(error)})") from error
 
 
 def is_regular(folder: Path) -> bool:

@@ -11,13 +11,11 @@ from .folder import is_number
 
 def draw_curve(entries: Sequence[dict[str, Any]], backbone: str, target: Path, learned: str = "noise") -> None:
     """Write a PNG: loss, of what is `learned` (left), and squared MMD (right, bars of one standard error) by step."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     losses = [entry for entry in entries if is_number(entry.get("mse"))]
     scores = [entry for entry in entries if is_number(entry.get("score"))]
     figure = Figure(figsize=(9, 3.4), layout="constrained")
-    FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     left.plot([e["step"] for e in losses], [e["mse"] for e in losses], marker=".")
     left.set(xlabel="step", ylabel=f"mean squared error of the {learned}", yscale="log")

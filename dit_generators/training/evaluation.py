@@ -1,6 +1,6 @@
 """Scores of the average's samples while training, by cmmd_toolkit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmmd_toolkit.errors import CmmdError
+from cmmd_toolkit.estimation.estimate import Estimate
 from cmmd_toolkit.pictures.decode import Picture
 from cmmd_toolkit.pictures.load import of_pixels
 from cmmd_toolkit.pictures.sources import ImageSource
 
 from ..common.processes import ALONE, Processes
-from ..data.pixels import Pixels
 from ..errors import EvaluationError, SamplingError
 from ..network.model import DiT
 from ..sampling.sample import SampleSettings, sample
@@ -22,17 +22,7 @@ from ..weights.autoencoder import Autoencoder
 
 Rows = NDArray[np.float64]
 Keep = Callable[[NDArray[np.uint8]], None]
-
-
-@dataclass(frozen=True)
-class Score:
-    """Squared MMD between held-out and generated pictures, unbiased, lower is better, and its standard error.
-
-    The error is None for fewer than twenty pictures per side.
-    """
-
-    value: float
-    standard_error: float | None
+TakePicture = Callable[[int], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -45,8 +35,8 @@ class Evaluation:
     settings: SampleSettings
     autoencoder: Autoencoder | None
 
-    def score(self, model: DiT, batch_size: int, processes: Processes = ALONE, keep: Keep | None = None) -> Score:
-        """Sample `num` pictures and compare them; each process makes its share, and all get the score.
+    def score(self, model: DiT, batch_size: int, processes: Processes = ALONE, keep: Keep | None = None) -> Estimate:
+        """Squared MMD, unbiased, lower is better, of `num` samples; each process makes its share, and all get it.
 
         All pictures, uint8 (num, H, W, channels), are given to `keep` in every process.
         """
@@ -56,13 +46,12 @@ class Evaluation:
 
         def features(mine: range) -> NDArray[np.float32]:
             made[mine] = samples(model, self.settings, mine, batch_size, self.autoencoder)
-            return features_of(made[mine], self.backbone)
+            return features_of(made[mine].__getitem__, range(len(mine)), self.backbone)
 
         generated = unit_rows(shared_rows(features, self.num, processes))
         if keep is not None:
             keep(shared_rows(made.__getitem__, self.num, processes))
-        estimate = squared_mmd(reference=self.reference, generated=generated)
-        return Score(estimate.value, estimate.standard_error)
+        return squared_mmd(reference=self.reference, generated=generated)
 
 
 def samples(
@@ -94,22 +83,24 @@ def shared_rows(work: Callable[[range], NDArray[Any]], num: int, processes: Proc
     return rows
 
 
-def features_of(pictures: Pixels, backbone: str, *, size: int | None = None, **options: Any) -> NDArray[np.float32]:
-    """Features (N, D) of pictures (N, H, W, 1 or 3), of their middle of `size`, read one by one.
+def features_of(
+    picture: TakePicture, numbers: Sequence[int], backbone: str, *, size: int | None = None, **options: Any
+) -> NDArray[np.float32]:
+    """Features (N, D) of the pictures (H, W, 1 or 3) of these numbers, of their middle of `size`, read one by one.
 
     Raises EvaluationError with the toolkit's reason.
     """
     from cmmd_toolkit import embed  # what only samples need nobody else waits for
 
-    items = [(f"{index:06d}", of_pixels(partial(_middle, pictures, index, size))) for index in range(len(pictures))]
+    items = [(f"{number:06d}", of_pixels(partial(_middle, picture, number, size))) for number in numbers]
     try:
         return embed(ImageSource("pictures", items), backbone=backbone, store=False, **options).values
     except CmmdError as error:
         raise EvaluationError(str(error)) from error
 
 
-def _middle(pictures: Pixels, index: int, size: int | None) -> Picture:
-    whole = pictures[index]
+def _middle(picture: TakePicture, number: int, size: int | None) -> Picture:
+    whole = picture(number)
     size = size or len(whole)
     start = (len(whole) - size) // 2
     middle = whole[start : start + size, start : start + size]

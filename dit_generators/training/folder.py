@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cmmd_toolkit.common.writing import remove_folder, remove_leftovers, replacing
 
-from ..common.files import check_ends, read_json, remove
+from ..common.files import check_ends, read_json, remove, write_json
 from ..errors import CheckpointError, OutputError
 from ..sampling.folder import differences
 from ..weights.checkpoint import checkpoints_in, save_checkpoint
@@ -35,6 +35,11 @@ class RunFolder:
         self.path, self.settings = path, json.loads(json.dumps(settings))
         self._check()
 
+    def recorded(self, name: str) -> Any:
+        """What a run that was begun here wrote down as this setting; None where there is none."""
+        before = self._settings_before() if self.path.is_dir() else None
+        return None if before is None else before.get(name)
+
     def create(self) -> str | None:
         """Write the settings down, before anything else; the folder is there and held by this process.
 
@@ -43,10 +48,9 @@ class RunFolder:
         self._check()  # another run may have begun in it since
         record = self.path / "run.json"
         damaged = bool(checkpoints_in(self.path)) and read_json(record) != self.settings
-        for folder in (self.path, *(self.path / name for name in ("checkpoints", "best", "samples", "evaluations"))):
-            remove_leftovers(folder)
-        with replacing(record) as temporary:
-            temporary.write_text(json.dumps(self.settings, indent=1) + "\n")
+        for name in ("checkpoints", "best", "samples", "evaluations"):
+            remove_leftovers(self.path / name)
+        write_json(self.settings, record)
         (self.path / "checkpoints").mkdir(exist_ok=True)
         return f"{record}: was missing or damaged; written again from a checkpoint" if damaged else None
 
@@ -109,10 +113,6 @@ class RunFolder:
         aside = checkpoint.with_name(f"{checkpoint.name}.damaged")
         remove(aside)
         return checkpoint.rename(aside)
-
-    def has_checkpoint(self) -> bool:
-        """Whether there is something to resume from."""
-        return bool(checkpoints_in(self.path))
 
     def log(self, entry: dict[str, Any]) -> None:
         """Append one line."""

@@ -11,7 +11,7 @@ from ..network.autoencoder_record import AutoencoderRecord
 from ..network.config import DiTConfig
 from ..network.embeddings import position_table
 from ..network.model import DiT
-from ..network.process import DIT_PROCESS, Diffusion, Flow, Process
+from ..network.process import DIT_PROCESS, Diffusion, Process
 from ..weights.autoencoder import Autoencoder, check_latents
 from ..weights.checkpoint import Checkpoint, build_model, read_checkpoint
 from ..weights.digest import weights_digest
@@ -104,11 +104,6 @@ def read_initial(source: str | Path, autoencoder: Autoencoder | None) -> Checkpo
     if autoencoder is not None:
         check_latents(model, autoencoder)
     return checkpoint
-
-
-def drawn_process(options: TrainOptions) -> Process:
-    """Of a model that starts from random weights."""
-    return Flow() if options.objective == "velocity" else DIT_PROCESS
 
 
 def initial_process(checkpoint: Checkpoint, options: TrainOptions) -> Process:

@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 
 from cmmd_toolkit.common.text import number_text
+from cmmd_toolkit.estimation.estimate import Estimate
 
 from ..common.sheet import save_image
 from ..errors import NotFiniteError
-from .evaluation import Score
 from .faults import Faults
 from .folder import RunFolder
 from .forecast import time_text
@@ -53,7 +53,7 @@ class Journal:
             f"waiting for data {100 * entry['waiting_share']:.0f} %, {entry['memory_bytes'] / 1e9:.2g} GB, {left} left"
         )
 
-    def write_score(self, step: int, score: Score, backbone: str) -> str:
+    def write_score(self, step: int, score: Estimate, backbone: str) -> str:
         """A line of a score."""
         self._write({"step": step, "score": score.value, "standard_error": score.standard_error})
         error = score.standard_error

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..common.precision import Precision
-from ..common.types import check_choice
+from ..common.types import check_above_0, check_least, check_types
 from ..data.batches import Batch
 from ..diffusion.loss import Loss, LossFunction, loss_of
 from ..diffusion.paths import TimestepSampling
@@ -25,7 +25,7 @@ MakeBatch = Callable[[Sequence[int]], Batch]
 _LEAST_SCALE = 1e-4  # of fp16's losses; below it they vanish
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """What decides the weights besides the pictures and the shape of the model.
 
@@ -44,7 +44,7 @@ class TrainSettings:
         recompute: keep no activations of the blocks, compute them again in the backward pass: less memory, more time.
     """
 
-    batch_size: int = 64
+    batch_size: int = 4
     learning_rate: float = 1e-4
     warmup: int = 0
     learning_rate_schedule: Literal["constant", "linear", "cosine"] = "constant"
@@ -60,13 +60,9 @@ class TrainSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "learning_rate", "accumulate"):
-            if not getattr(self, name) > 0:
-                raise ArgumentError(f"{name}: expected a number above 0, got {getattr(self, name)}")
-        for name in ("warmup", "clip", "seed"):
-            if getattr(self, name) < 0:
-                raise ArgumentError(f"{name}: expected 0 or more, got {getattr(self, name)}")
-        check_choice(self, "learning_rate_schedule", ("constant", "linear", "cosine"))
+        check_types(self)
+        check_above_0(self, "batch_size", "learning_rate", "accumulate")
+        check_least(self, 0, "warmup", "clip", "seed")
         if not 0 <= self.ema_decay < 1:
             raise ArgumentError(f"ema_decay: expected 0 to 1, got {self.ema_decay}")
 
@@ -180,9 +176,11 @@ def _add_gradients(
     """Of this process's share of a batch; returns its mean loss and squared error, (2,), and the seconds it waited."""
     totals, waited = torch.zeros(2, device=accelerator.device), 0.0
     for i, part in enumerate(parts):
-        batch, seconds = _wait(part)
-        waited += seconds
-        with _last(accelerator, network, i == len(parts) - 1):
+        start = time.perf_counter()
+        batch = part.result()
+        waited += time.perf_counter() - start
+        # Gradients are averaged over processes with the last part only.
+        with contextlib.nullcontext() if i == len(parts) - 1 else accelerator.no_sync(network):
             batch = batch.to(accelerator.device)
             with accelerator.autocast():
                 loss = batch_loss(network, batch, loss_function, conditional=conditional, recompute=settings.recompute)
@@ -215,13 +213,3 @@ def _set_rate(state: TrainState, settings: TrainSettings, steps: int) -> None:
     rate = settings.learning_rate * settings.rate_at(state.step, steps) * state.faults.rate
     for group in state.optimiser.param_groups:
         group["lr"] = rate
-
-
-def _wait(part: "Future[Batch]") -> tuple[Batch, float]:
-    start = time.perf_counter()
-    return part.result(), time.perf_counter() - start
-
-
-def _last(accelerator: Any, network: Any, last: bool) -> Any:
-    """Gradients are averaged over processes with the last part only."""
-    return contextlib.nullcontext() if last else accelerator.no_sync(network)

@@ -9,11 +9,9 @@ from typing import Any, Literal
 from cmmd_toolkit.pictures.decode import MAX_PIXELS
 
 from ..attention.neighbours import Border
-from ..common.precision import Precision
-from ..common.types import check_choice, check_types
+from ..common.types import check_least
 from ..data.pictures import Crop
 from ..data.reading import OnError
-from ..diffusion.paths import TimestepSampling
 from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS
 from ..errors import ArgumentError
 from ..network.config import DiTConfig
@@ -26,17 +24,6 @@ _SHAPE = ("hidden_size", "depth", "num_heads", "patch_size")
 _EPOCHS = 100.0
 _MOST_EPOCHS = 1e9
 _LEAST_STEPS = 2  # of ddpm
-_CHOICES: dict[str, tuple[object, ...]] = {
-    "space": ("latent", "pixel"),
-    "channels": (1, 3),
-    "border": ("shift", "truncate"),
-    "crop": ("centre", "random"),
-    "on_error": ("fail", "skip"),
-    "precision": ("fp32", "bf16", "fp16"),
-    "objective": ("noise", "velocity", None),
-    "timestep_sampling": ("uniform", "logit-normal"),
-    "device": ("auto", "cpu"),
-}
 # Beside the defaults, those of the report that docs/study.md compares with: "small" is for two cores and an hour.
 _SMALL: dict[str, Any] = {
     "model": "DiT-S/2", "image_size": 32, "space": "pixel", "batch_size": 32, "learning_rate": 5e-4,
@@ -46,7 +33,7 @@ PRESETS: dict[str, dict[str, Any]] = {"report": {}, "small": _SMALL}
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainOptions:
+class TrainOptions(TrainSettings):
     """A training run: the shape of the model, how pictures become batches, the steps, and what happens between them.
 
     The defaults are those of the report that docs/study.md compares with: an unconditional DiT-B/4 on the latents of
@@ -68,7 +55,7 @@ class TrainOptions:
         on_error: "skip" leaves unusable pictures out, "fail" refuses the set.
         memory: bytes of decoded pictures that each process may hold; of larger sets each is decoded when it is needed.
         workers: threads that decode, in each process; None is one a core of it, at most eight.
-        conditional: the folders among the pictures are classes.
+        conditional: the folders among the pictures are classes, or what their dataset.json says.
         crop: "centre", or "random" squares of pixels.
         flip: mirror half of the pictures.
         autoencoder: a folder or an id on the hub, for latents; None is stabilityai/sd-vae-ft-ema.
@@ -119,21 +106,7 @@ class TrainOptions:
     init: str | Path | None = None
     steps: int | None = None
     epochs: float | None = None
-    batch_size: int = 4
-    learning_rate: float = 1e-4
-    warmup: int = 0
-    learning_rate_schedule: Literal["constant", "linear", "cosine"] = "constant"
-    ema_decay: float = 0.9999
-    ema_warmup: bool = False
-    clip: float = 0.0
-    accumulate: int = 1
-    precision: Precision = "fp32"
-    tf32: bool = False
-    recompute: bool = False
-    timestep_sampling: TimestepSampling = "uniform"
-    direction_loss: bool = False
     compiled: bool = False
-    seed: int = 0
     log_every: int = 50
     save_every: int = 1000
     sample_every: int | None = None
@@ -164,10 +137,7 @@ class TrainOptions:
         return max(1, math.ceil(epochs * count / self.batch_size))
 
     def __post_init__(self) -> None:
-        check_types(self)
-        for name, expected in _CHOICES.items():
-            check_choice(self, name, expected)
-        _ = self.settings  # checks its own
+        super().__post_init__()
         self._check_numbers()
         if self.crop == "random" and self.space == "latent":
             raise ArgumentError('`crop="random"`: latents are encoded once, from the centre; take `crop="centre"`')
@@ -183,26 +153,15 @@ class TrainOptions:
             raise ArgumentError("`epochs`: says how long training goes on, and so does `steps`; give one of them")
         if self.epochs is not None and not 0 < self.epochs <= _MOST_EPOCHS:
             raise ArgumentError(f"epochs: expected a number above 0 and at most {_MOST_EPOCHS:g}, got {self.epochs:g}")
-        if self.init is not None and (named := self._given_shape()):
-            raise ArgumentError(f"`{named}`: the shape of the model is that of `init`; leave it out")
-
-    def _given_shape(self) -> str | None:
-        """The name of a field that says which shape the model has."""
-        if self.model != "DiT-B/4":
-            return "model"
-        if self.qk_norm:
-            return "qk_norm"
-        return next((name for name in _SHAPE if getattr(self, name) is not None), None)
+        for name in ("model", "qk_norm", *_SHAPE):
+            if self.init is not None and getattr(self, name) != getattr(TrainOptions, name):
+                raise ArgumentError(f"`{name}`: the shape of the model is that of `init`; leave it out")
 
     def _check_numbers(self) -> None:
-        for name in ("image_size", "max_pixels", "steps", "log_every", "save_every", "sample_every", "eval_every"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ArgumentError(f"{name}: expected 1 or more, got {value}")
-        for name in ("memory", "workers"):
-            value = getattr(self, name)
-            if value is not None and value < 0:
-                raise ArgumentError(f"{name}: expected 0 or more, got {value}")
+        names = ("image_size", "max_pixels", "steps", "log_every", "save_every", "sample_every", "eval_every")
+        check_least(self, 1, *names)
+        check_least(self, 0, "memory", "workers")
+        check_least(self, LEAST_SCORED, "eval_images")
         if not _LEAST_STEPS <= self.sample_steps <= NUM_TRAIN_TIMESTEPS:
             raise ArgumentError(
                 f"sample_steps: expected {_LEAST_STEPS} to {NUM_TRAIN_TIMESTEPS}, got {self.sample_steps}"
@@ -211,8 +170,6 @@ class TrainOptions:
             raise ArgumentError(f"held_out: expected a share between 0 and 1, got {self.held_out}")
         if self.keep_evaluations and self.eval_every is None:
             raise ArgumentError("keep_evaluations: there are no scores to keep the samples of; add `eval_every`")
-        if self.eval_images < LEAST_SCORED:
-            raise ArgumentError(f"eval_images: expected {LEAST_SCORED} or more, got {self.eval_images}")
 
     @property
     def settings(self) -> TrainSettings:

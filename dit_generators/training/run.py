@@ -20,7 +20,8 @@ from ..data.pixels import StreamedPixels, quiet_pillow
 from ..errors import CheckpointError, NotFiniteError, SamplingError, TrainingError
 from ..sampling.quiet import Say
 from ..weights.autoencoder import Autoencoder
-from ..weights.young import young_average
+from ..weights.checkpoint import checkpoints_in
+from ..weights.young import young_average, young_share
 from .accelerator import processes_of
 from .curve import draw_curve
 from .evaluation import Evaluation, samples, shared_rows
@@ -28,7 +29,7 @@ from .folder import RunFolder
 from .forecast import forecast
 from .initial import Initial
 from .journal import Journal
-from .loop import MakeBatch, TrainSettings, TrainState, train
+from .loop import MakeBatch, TrainState, train
 from .options import TrainOptions
 from .stopping import stop_signals
 
@@ -58,14 +59,7 @@ class TrainRun:
 
     def __post_init__(self) -> None:
         self.steps = self.options.steps_for(len(self.pictures))
-        self.journal = Journal(self.folder, self.settings, self.steps)
-
-    def _announce(self) -> None:
-        """Say what is trained on what and, before the first step, how long it takes: all processes together."""
-        self.say(self._describe())
-        if not self.folder.has_checkpoint():
-            told = forecast(self.state.model, self.settings, self.make, self.steps, self.accelerator)
-            self.say(f"forecast: {told}")
+        self.journal = Journal(self.folder, self.options, self.steps)
 
     def run(self) -> bool:
         """Train to the end, or resume and do so. Returns False when Ctrl-C or SIGTERM stopped it: that step is saved.
@@ -78,11 +72,13 @@ class TrainRun:
             OutputError: another process writes into the folder.
         """
         with ExitStack() as held:
-            held.enter_context(float32_products(tf32=self.settings.tf32))
+            held.enter_context(float32_products(tf32=self.options.tf32))
             held.enter_context(quiet_pillow())  # pictures may be decoded as they are needed
-            self._announce()
+            self.say(self._describe())
+            if not checkpoints_in(self.folder.path):
+                told = forecast(self.state.model, self.options, self.make, self.steps, self.accelerator)
+                self.say(f"forecast: {told}")
             if self.main:
-                self.folder.path.mkdir(parents=True, exist_ok=True)
                 held.enter_context(locked(self.folder.path))
                 if repaired := self.folder.create():
                     self.say(f"warning: {repaired}")
@@ -139,22 +135,19 @@ class TrainRun:
             self.say(f"warning: {error}; renamed to {aside.name}, the checkpoint before is used")
 
     @property
-    def settings(self) -> TrainSettings:
-        """What decides the weights besides the pictures and the shape of the model."""
-        return self.options.settings
-
-    @property
     def main(self) -> bool:
         """Whether this process writes what is common to all."""
         return bool(self.accelerator.is_main_process)
 
     def _steps(self, network: Any, stopped: Callable[[], bool]) -> bool:
-        for result in train(self.state, self.settings, self.make, self.steps, network, self.accelerator):
+        for result in train(self.state, self.options, self.make, self.steps, network, self.accelerator):
             self.journal.since.append(result)
             step, last = result.step, result.step == self.steps
             stopping = self._agree(stopped())
             if step % self.options.log_every == 0 or last or stopping:
-                self._log()
+                entry = self.journal.averages(self.accelerator.device)
+                if self.main:
+                    self.say(self.journal.write_steps(entry))
             if _due(step, self.options.sample_every):
                 self._show(step)
             if _due(step, self.options.eval_every):
@@ -220,11 +213,6 @@ class TrainRun:
             self.accelerator.scaler.load_state_dict(scale)
         state.step = 0
 
-    def _log(self) -> None:
-        entry = self.journal.averages(self.accelerator.device)
-        if self.main:
-            self.say(self.journal.write_steps(entry))
-
     def _show(self, step: int) -> None:
         self._warn_of_a_young_average(step)
         average, settings = self.state.average, self.options.sampling
@@ -247,7 +235,7 @@ class TrainRun:
         try:
             processes = processes_of(self.accelerator)
             keep = partial(self._keep, step) if self.options.keep_evaluations else None
-            score = self.evaluation.score(self.state.average, self.settings.batch_size, processes, keep)
+            score = self.evaluation.score(self.state.average, self.options.batch_size, processes, keep)
         except SamplingError as error:
             self.say(f"step {step}: no score: {error}")
             return
@@ -255,7 +243,8 @@ class TrainRun:
         self.best = min(self.best, score.value)
         if not self.main:
             return
-        self.say(self.journal.write_score(step, score, self.evaluation.backbone))
+        young = young_share(step, self.folder.settings)
+        self.say(self.journal.write_score(step, score, self.evaluation.backbone) + (f"; {young}" if young else ""))
         if is_best:
             self.folder.save_best(self.state)
         draw_curve(

@@ -16,21 +16,20 @@ from ..common.types import check_record
 from ..data.batches import Examples, PixelExamples, make_batch
 from ..data.latents import LatentExamples, encode_pictures
 from ..data.pictures import Pictures, load_pictures
-from ..data.pixels import Some
+from ..data.pixels import digest_of
 from ..data.reading import Reading
 from ..diffusion.paths import training_times
 from ..diffusion.schedule import NUM_TRAIN_TIMESTEPS
 from ..errors import ArgumentError, CheckpointError, DataError
 from ..network.autoencoder_record import AutoencoderRecord
-from ..network.config import DiTConfig
-from ..network.process import Flow, Process, process_fields
+from ..network.process import DIT_PROCESS, Flow, Process, process_fields
 from ..sampling.quiet import Say, say_nothing
 from ..weights.autoencoder import DEFAULT as DEFAULT_AUTOENCODER, Autoencoder, load_autoencoder
 from ..weights.latent_stats import lacks_stats, with_latent_stats
 from .accelerator import make_accelerator, processes_of
 from .evaluation import Evaluation, features_of, shared_rows, unit_rows
 from .folder import RunFolder
-from .initial import Initial, drawn_process, initial_config, initial_process, read_initial
+from .initial import Initial, initial_config, initial_process, read_initial
 from .loop import MakeBatch, TrainState
 from .options import LEAST_SCORED, TrainOptions
 from .run import TrainRun
@@ -71,43 +70,28 @@ def make_run(
     """
     out, options = Path(out), TrainOptions() if options is None else options
     check_record("options", options, TrainOptions)
-    RunFolder(out, _asked(options))  # refused before pictures or an autoencoder are looked for
+    begun = RunFolder(out, _asked(options))  # refused before pictures or an autoencoder are looked for
     accelerator = make_accelerator(options)
-    options.settings.share(0, 0, accelerator.num_processes)
+    options.share(0, 0, accelerator.num_processes)
     processes = processes_of(accelerator)
-    known = _beside(out, ".pictures")
-    data, held_out = _read_pictures(
-        pictures, options, Reading(options.memory, options.workers, known, processes, show_progress)
-    )
+    say = say if processes.is_main else say_nothing
+    reading = Reading(options.memory, options.workers, _beside(out, ".pictures"), processes, show_progress)
+    data, held_out = _read_pictures(pictures, options, reading, begun.recorded("picture_digests_sha256"))
     if len(set(processes.gather(data.sha256))) > 1:
         raise DataError(f"{out}: its processes see different pictures; give all of them one set")
-    if data.skipped and processes.is_main:
-        first = data.skipped[0].replace(" or use `on_error='skip'`", "")  # which was done
-        say(f"warning: {len(data.skipped)} pictures are left out, the first: {first}")
-    if processes.is_main and _lies_in(out, pictures):
-        say(
-            f"warning: {out} lies in {pictures}: what is drawn there counts as pictures when the run is resumed; "
-            "name a folder outside"
-        )
-    autoencoder = None
-    if options.space == "latent":
-        autoencoder = _load_autoencoder(options, accelerator.device)
+    _warn_of_pictures(pictures, data, out, say)
+    autoencoder = _load_autoencoder(options, accelerator.device) if options.space == "latent" else None
     initial = _initial(options, data, autoencoder)
-    if (
-        initial.checkpoint
-        and autoencoder
-        and processes.is_main
-        and (told := lacks_stats(initial.checkpoint, autoencoder))
-    ):
+    if told := lacks_stats(initial.checkpoint, autoencoder):
         say(told)
-    config = initial.config
-    _check_flow(options, initial.process, config.in_channels)
+    _check_flow(options, initial.process, initial.config.in_channels)
     run_folder = RunFolder(out, _identity(initial, options, data))
-    state = TrainState.start(initial(), options.settings)
+    state = TrainState.start(initial(), options)
+    config = initial.config
     config.attention_settings.build(config.depth, config.grid, accelerator.device)  # or it cannot run here
     if options.sample_every or options.eval_every:
         options.sampling.check(state.model)
-    examples = _examples(data, config, options, autoencoder, out, accelerator, show_progress)
+    examples = _examples(data, options, autoencoder, out, accelerator, show_progress)
     return TrainRun(
         pictures=data,
         options=options,
@@ -116,18 +100,27 @@ def make_run(
         initial=initial,
         folder=run_folder,
         accelerator=accelerator,
-        say=say if accelerator.is_main_process else say_nothing,
+        say=say,
         autoencoder=autoencoder,
         evaluation=None if held_out is None else _evaluation(held_out, options, autoencoder, accelerator),
     )
 
 
-def _lies_in(out: Path, pictures: Any) -> bool:
-    return isinstance(pictures, (str, os.PathLike)) and out.resolve().is_relative_to(Path(pictures).resolve())
+def _warn_of_pictures(source: Any, data: Pictures, out: Path, say: Say) -> None:
+    if data.skipped:
+        first = data.skipped[0].replace(" or use `on_error='skip'`", "")  # which was done
+        say(f"warning: {len(data.skipped)} pictures are left out, the first: {first}")
+    if isinstance(source, (str, os.PathLike)) and out.resolve().is_relative_to(Path(source).resolve()):
+        say(
+            f"warning: {out} lies in {source}: what is drawn there counts as pictures when the run is resumed; "
+            "name a folder outside"
+        )
 
 
-def _read_pictures(source: Any, options: TrainOptions, reading: Reading) -> tuple[Pictures, Pictures | None]:
-    """Those to train on, and those held out for scores."""
+def _read_pictures(
+    source: Any, options: TrainOptions, reading: Reading, before: str | None
+) -> tuple[Pictures, Pictures | None]:
+    """Those to train on, whose hash was `before` where the run is resumed, and those held out for scores."""
     name = source if isinstance(source, (str, os.PathLike)) else type(source).__name__
     found = load_pictures(
         source,
@@ -142,6 +135,10 @@ def _read_pictures(source: Any, options: TrainOptions, reading: Reading) -> tupl
     held_out = None
     if options.eval_every is not None:
         chosen = _held_out(found.labels, options.held_out, options.seed)
+        # Earlier versions might hold out the whole of a class.
+        earlier = _held_out(np.zeros_like(found.labels), options.held_out, options.seed)
+        if digest_of(np.delete(found.digests, earlier, axis=0)).hex() == before:
+            chosen = earlier
         if len(chosen) < LEAST_SCORED:
             raise DataError(
                 f"{name}: `held_out={options.held_out}` of {len(found)} pictures leaves {len(chosen)} to score with"
@@ -181,29 +178,25 @@ def _load_autoencoder(options: TrainOptions, device: torch.device) -> Autoencode
 def _initial(options: TrainOptions, data: Pictures, autoencoder: Autoencoder | None) -> Initial:
     size, channels = options.image_size, int(options.channels)
     if autoencoder is not None:
-        device = next(autoencoder.network.parameters()).device
-        mean, _ = autoencoder.encode(torch.zeros(1, 3, size, size, device=device))
+        mean, _ = autoencoder.encode(torch.zeros(1, 3, size, size, device=autoencoder.device))
         _, channels, size, _ = mean.shape
     record = None if autoencoder is None else AutoencoderRecord.of(autoencoder)
     if options.init is None:
         config = options.config(size, channels, len(data.classes))
-        return Initial(config, options.seed, None, record, drawn_process(options))
+        process = Flow() if options.objective == "velocity" else DIT_PROCESS
+        return Initial(config, options.seed, None, record, process)
     checkpoint = read_initial(options.init, autoencoder)
     config = initial_config(checkpoint, options, size, channels, len(data.classes))
     return Initial(config, options.seed, checkpoint, record, initial_process(checkpoint, options))
 
 
 def _batches(options: TrainOptions, examples: Examples, data: Pictures, initial: Initial) -> MakeBatch:
-    seed, dropout, flow = options.seed, initial.config.class_dropout_prob, initial.process
+    make = partial(make_batch, options.seed, examples=examples, labels=data.labels)
+    dropout, flow = initial.config.class_dropout_prob, initial.process
     if not isinstance(flow, Flow):
-        count = NUM_TRAIN_TIMESTEPS
-        return lambda positions: make_batch(
-            seed, positions, examples, data.labels, num_timesteps=count, dropout=dropout
-        )
+        return partial(make, num_timesteps=NUM_TRAIN_TIMESTEPS, dropout=dropout)
     times = partial(training_times, flow=flow, sampling=options.timestep_sampling)
-    return lambda positions: make_batch(
-        seed, positions, examples, data.labels, num_timesteps=None, dropout=dropout, times=times
-    )
+    return partial(make, num_timesteps=None, dropout=dropout, times=times)
 
 
 def _check_flow(options: TrainOptions, process: Process, channels: int) -> None:
@@ -220,7 +213,7 @@ def _check_flow(options: TrainOptions, process: Process, channels: int) -> None:
 
 def _identity(initial: Initial, options: TrainOptions, data: Pictures) -> dict[str, Any]:
     """What must not change when a run is resumed."""
-    return {
+    identity = {
         **dataclasses.asdict(initial.config),
         **_asked(options),
         "process": process_fields(initial.process),
@@ -228,11 +221,12 @@ def _identity(initial: Initial, options: TrainOptions, data: Pictures) -> dict[s
         "pictures": len(data),
         "picture_digests_sha256": data.sha256,
         "classes": list(data.classes),
-        **(
-            {} if options.learning_rate_schedule == "constant" else {"steps": options.steps_for(len(data))}
-        ),  # which the schedule ends at
-        **({"autoencoder": dataclasses.asdict(initial.record)} if initial.record else {}),
     }
+    if options.learning_rate_schedule != "constant":
+        identity["steps"] = options.steps_for(len(data))  # which the schedule ends at
+    if initial.record:
+        identity["autoencoder"] = dataclasses.asdict(initial.record)
+    return identity
 
 
 def _asked(options: TrainOptions) -> dict[str, Any]:
@@ -243,7 +237,6 @@ def _asked(options: TrainOptions) -> dict[str, Any]:
 
 def _examples(
     data: Pictures,
-    config: DiTConfig,
     options: TrainOptions,
     autoencoder: Autoencoder | None,
     out: Path,
@@ -251,7 +244,7 @@ def _examples(
     show_progress: ShowProgress,
 ) -> Examples:
     if autoencoder is None:
-        return PixelExamples(data.pixels, config.input_size, flip=options.flip)
+        return PixelExamples(data.pixels, options.image_size, flip=options.flip)
     cache = Path(options.latents or _beside(out, ".latents"))
     processes = processes_of(accelerator)
     latents = encode_pictures(
@@ -270,7 +263,7 @@ def _evaluation(
     held_out: Pictures, options: TrainOptions, autoencoder: Autoencoder | None, accelerator: Any
 ) -> Evaluation:
     def features(mine: range) -> NDArray[np.float32]:
-        return features_of(Some(held_out.pixels, mine), options.eval_backbone, size=options.image_size)
+        return features_of(held_out.pixels.__getitem__, mine, options.eval_backbone, size=options.image_size)
 
     reference = unit_rows(shared_rows(features, len(held_out), processes_of(accelerator)))
     return Evaluation(reference, options.eval_backbone, options.eval_images, options.sampling, autoencoder)

@@ -1,6 +1,5 @@
 """Latents <-> pixels: diffusers' AutoencoderKL or AutoencoderTiny, or nothing for models of pixels."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,10 +12,10 @@ from torch import Tensor
 
 from cmmd_toolkit.common.text import first_line
 
-from ..common.files import read_text
 from ..common.precision import Precision, autocast
 from ..errors import CheckpointError
 from .digest import weights_digest
+from .files import read_fields
 from .hub import find_on_hub, is_hub_id
 
 if TYPE_CHECKING:
@@ -137,8 +136,10 @@ def load_autoencoder(source: str | Path, device: str | torch.device = "cpu") -> 
     if not path.exists() and not is_hub_id(str(source)):
         raise CheckpointError(f"autoencoder {source}: no such folder; expected a save_pretrained folder or OWNER/NAME")
     folder = path if path.exists() else find_on_hub(str(source), _PATTERNS)
-    fields = _read_config(folder)
-    kind = getattr(diffusers, fields["_class_name"])
+    fields = read_fields(folder / "config.json", "give a save_pretrained folder")
+    if (name := fields.get("_class_name")) not in _CLASSES:
+        raise CheckpointError(f"{folder}: is a {name}, expected {' or '.join(_CLASSES)}")
+    kind = getattr(diffusers, name)
     try:
         _check_size(kind, fields, folder)
         network, told = kind.from_pretrained(
@@ -173,17 +174,6 @@ def _number(value: Any, folder: Path) -> float:
     if type(value) not in (int, float) or not abs(value) < math.inf:
         raise CheckpointError(f"{folder}: scaling_factor or shift_factor: expected a number, got {value!r}")
     return float(value)
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    try:
-        fields: dict[str, Any] = json.loads(read_text(folder / "config.json"))
-        name = fields.get("_class_name")
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"{folder}: has no readable config.json; give a save_pretrained folder") from error
-    if name not in _CLASSES:
-        raise CheckpointError(f"{folder}: is a {name}, expected {' or '.join(_CLASSES)}")
-    return fields
 
 
 def _check_whole(told: dict[str, Any]) -> None:

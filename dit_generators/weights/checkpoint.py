@@ -28,7 +28,9 @@ from .files import (
     PROCESS_KEY,
     WeightsFile,
     check_depth,
+    read_fields,
     read_weights,
+    usable,
 )
 from .foreign import check_family
 from .hub import bundled_file, find_on_hub
@@ -42,6 +44,8 @@ from .names import (
     without_projectors,
 )
 from .scheduler import process_of_scheduler
+
+_LAYOUT = "give a folder like facebook/DiT-XL-2-256"
 
 
 @dataclass(frozen=True)
@@ -95,13 +99,19 @@ def load_checkpoint(
 def build_model(checkpoint: Checkpoint) -> DiT:
     """The network with these weights, in evaluation mode; every key and shape is checked."""
     config, where = checkpoint.config, str(checkpoint.path)
-    _check_table(checkpoint)
+    # The table of positions is computed for a network: first that of the file, none too large for memory.
+    _check_state(checkpoint.state, {"pos_embed": (1, config.num_tokens, config.hidden_size)}, where)
     try:
         with torch.device("meta"):
             model = DiT(config)
     except (RuntimeError, OverflowError, ValueError, TypeError) as error:  # numbers that no layer can have
         raise CheckpointError(f"{where}: the configuration cannot be built ({str(error).splitlines()[0]})") from error
-    _check_state(checkpoint.state, model.state_dict(), where)
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    _check_state(checkpoint.state, expected, where)
+    if unknown := checkpoint.state.keys() - expected.keys():
+        raise CheckpointError(
+            f"{where}: unknown weights {first_names(sorted(unknown), 3)}; it is of another network or configuration"
+        )
     state = {name: value.float() for name, value in checkpoint.state.items()}
     _check_finite(state, where)
     model.load_state_dict(state, assign=True)
@@ -138,7 +148,11 @@ def read_checkpoint(
 
 
 def _read_one(
-    path: Path, config: DiTConfig | None, num_heads: int | None, weights: str | None, family: Family | None = None
+    path: Path,
+    config: DiTConfig | None = None,
+    num_heads: int | None = None,
+    weights: str | None = None,
+    family: Family | None = None,
 ) -> Checkpoint:
     file = read_weights(path, weights)
     if weights is not None and not file.chosen:
@@ -147,7 +161,7 @@ def _read_one(
         raise CheckpointError(f"{path}: has diffusers' names; give the folder that holds it and its config.json")
     process, state = _process(file, path, family), without_projectors(file.state)
     check_family(state, str(path), known=file.config is not None or isinstance(process, Flow))
-    config = config or file.config or config_from_shapes(state, _heads(file, num_heads), str(path), file.classes)
+    config = config or file.config or config_from_shapes(state, _heads(file, num_heads), str(path), file.told.classes)
     ours = file.config is not None and path.name in ("ema.safetensors", "model.safetensors")
     return Checkpoint(config, state, path, record=file.autoencoder, trained_here=ours, process=process)
 
@@ -164,7 +178,7 @@ def _process(file: WeightsFile, path: Path, family: Family | None) -> Process:
 def _heads(file: WeightsFile, num_heads: int | None) -> int | None:
     """What the arguments in the file say of this width, else what the caller says."""
     width = file.state["x_embedder.proj.weight"].shape[:1] if "x_embedder.proj.weight" in file.state else ()
-    return file.heads.get(width[0], num_heads) if width else num_heads
+    return file.told.heads.get(width[0], num_heads) if width else num_heads
 
 
 def _no_choice(path: Path, weights: str) -> CheckpointError:
@@ -258,12 +272,12 @@ def _read_folder(folder: Path, config: DiTConfig | None, num_heads: int | None, 
             f"{folder}: no checkpoint is in this folder; expected the folder of a training run, a folder like "
             "facebook/DiT-XL-2-256, or the path of a .pt or .safetensors file"
         )
-    fields = _read_json(where)
+    fields = read_fields(where, _LAYOUT)
     if weights is not None:
         raise _no_choice(inner, weights)
     scheduler, process = inner.parent / "scheduler" / "scheduler_config.json", DIT_PROCESS
     if inner.name == "transformer" and scheduler.is_file():
-        process = process_of_scheduler(_read_json(scheduler), str(scheduler))
+        process = process_of_scheduler(read_fields(scheduler, _LAYOUT), str(scheduler))
     files = sorted(inner.glob("diffusion_pytorch_model*.safetensors")) or sorted(
         inner.glob("diffusion_pytorch_model*.bin")
     )
@@ -278,11 +292,9 @@ def _read_folder(folder: Path, config: DiTConfig | None, num_heads: int | None, 
 
 
 def _diffusers_config(fields: Mapping[str, Any], state: State, where: Path) -> DiTConfig:
-    try:
+    with usable(where, "configuration"):
         check_depth(fields.get("num_layers"), len(state))
         return config_from_diffusers(fields, str(where))
-    except (ArgumentError, TypeError, ValueError, OverflowError) as error:
-        raise CheckpointError(f"{where}: the configuration is not usable ({error})") from error
 
 
 def _read_run(folder: Path, weights: str | None) -> Checkpoint:
@@ -291,7 +303,9 @@ def _read_run(folder: Path, weights: str | None) -> Checkpoint:
     if not saved:
         raise CheckpointError(f"{folder}: this run has no checkpoint yet")
     latest = _read_step(saved[-1], weights)
-    told = _read_json(folder / "run.json").get("autoencoder") if latest.record is None else None
+    if latest.record is not None:
+        return latest
+    told = read_fields(folder / "run.json", "copy the whole folder").get("autoencoder")
     return latest if told is None else replace(latest, record=AutoencoderRecord.from_dict(told, str(folder)))
 
 
@@ -300,37 +314,13 @@ def _read_step(folder: Path, weights: str | None) -> Checkpoint:
     path = folder / f"{weights or 'ema'}.safetensors"
     if not path.is_file():
         raise CheckpointError(f"{folder}: has no {path.name}; copy the whole folder, or take the other by `weights`")
-    return _read_one(path, None, None, None)
+    return _read_one(path)
 
 
 def checkpoints_in(run: Path) -> list[Path]:
     """Whole checkpoints of a training run, in the order of their steps."""
     found = [path for path in (run / "checkpoints").glob("*") if path.name.isdecimal()]
     return sorted(found, key=lambda path: int(path.name))
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; give a folder like facebook/DiT-XL-2-256")
-    try:
-        fields = json.loads(path.read_text())
-    except (ValueError, OSError, RecursionError) as error:
-        raise CheckpointError(f"{path}: not readable JSON ({error}); fetch it again") from error
-    if not isinstance(fields, dict):
-        raise CheckpointError(f"{path}: expected the fields of a configuration")
-    return fields
-
-
-def _check_table(checkpoint: Checkpoint) -> None:
-    """The table of positions, which is computed for a network, is the file's: no other is too large for memory."""
-    config, table = checkpoint.config, checkpoint.state.get("pos_embed")
-    expected = (1, config.num_tokens, config.hidden_size)
-    if table is not None and table.shape != expected:
-        raise CheckpointError(
-            f"{checkpoint.path}: pos_embed has shape {tuple(table.shape)}, the configuration needs {expected}"
-        )
-    if table is None:
-        raise CheckpointError(f"{checkpoint.path}: pos_embed is missing; the file is incomplete or of another network")
 
 
 def _check_finite(state: Mapping[str, Tensor], where: str) -> None:
@@ -341,16 +331,11 @@ def _check_finite(state: Mapping[str, Tensor], where: str) -> None:
             )
 
 
-def _check_state(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: str) -> None:
-    """Every key and shape of `expected`, no others; the message names the first that is wrong."""
-    for name, value in expected.items():
+def _check_state(state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], where: str) -> None:
+    """Every key and shape of `expected`; the message names the first that is wrong."""
+    for name, shape in expected.items():
         if name not in state:
             raise CheckpointError(f"{where}: {name} is missing; the file is incomplete or of another network")
-        if state[name].shape != value.shape:
-            raise CheckpointError(
-                f"{where}: {name} has shape {tuple(state[name].shape)}, the configuration needs {tuple(value.shape)}"
-            )
-    if unknown := {name: value for name, value in state.items() if name not in expected}:
-        raise CheckpointError(
-            f"{where}: unknown weights {first_names(unknown, 3)}; it is of another network or configuration"
-        )
+        if state[name].shape != shape:
+            found = tuple(state[name].shape)
+            raise CheckpointError(f"{where}: {name} has shape {found}, the configuration needs {shape}")

@@ -5,15 +5,17 @@ These share names and shapes with DiT: only arguments, metadata, a name or weigh
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ..errors import ArgumentError, CheckpointError, UnsaidError
+from ..network.config import DiTConfig
 from ..network.process import DIT_PROCESS, Flow, Process
 from .foreign import MODEL_FIELDS, walk
 
 Family = Literal["dit", "sit", "repa", "lightningdit"]
+_FAMILIES: dict[str, Family] = {family: family for family in get_args(Family)}
 _WEIGHTS: dict[Family, str] = {
     "repa": r"projectors\.\d",
     "lightningdit": r"(?:blocks\.\d+\.mlp\.w12|blocks\.\d+\.norm1\.weight|feat_rope)\b",
@@ -42,18 +44,20 @@ _TIME_TOWARDS: dict[Family, Literal["noise", "data"] | None] = {
 
 @dataclass(frozen=True)
 class Told:
-    """What the arguments beside weights, or the metadata of a file, say of the family: `path` and `prediction` too."""
+    """What the arguments beside weights, or the metadata of a file, say of the model."""
 
     family: Family | None = None
     path: str | None = None
     prediction: str | None = None
     named: str | None = None  # an argument that only flows have
     is_dit: bool = False  # by the name of its model
+    heads: Mapping[int, int] = field(default_factory=dict)  # by width, where a published model is named
+    classes: int | None = None
 
     @classmethod
     def by(cls, arguments: Iterable[Any]) -> "Told":
         """By dicts and Namespaces, however nested."""
-        fields = [field for argument in arguments for field in walk(argument)]
+        fields = list(walk(arguments))
         first: dict[str, Any] = {}
         for name, value in fields:
             first.setdefault(name, value)
@@ -62,18 +66,20 @@ class Told:
         if found in (None, "sit") and any(name in first for name in _OF_REPA):
             found = "repa"
         return cls(
-            family=next((family for family in get_args(Family) if family == found), None),
+            family=_FAMILIES.get(found or ""),
             path=_text(first.get("path_type")),
             prediction=_text(first.get("prediction")),
             named=next((name for name in _OF_FLOWS if name in first), None),
             is_dit=found is None and any(_DIT_NAME.search(name) for name in names),
+            heads=next(filter(None, (_heads(value) for name, value in fields if name == "model")), {}),
+            classes=next((value for name, value in fields if name == "num_classes" and type(value) is int), None),
         )
 
 
 def check_family_name(family: str | None) -> None:
     """Raise ArgumentError for a family that is none of these."""
-    if family not in (None, *get_args(Family)):
-        raise ArgumentError(f"family: expected {', '.join(get_args(Family))}, got {family!r}")
+    if family is not None and family not in _FAMILIES:
+        raise ArgumentError(f"family: expected {', '.join(_FAMILIES)}, got {family!r}")
 
 
 def family_of(family: Family | None, told: Told, state: Mapping[str, Any], where: str) -> Family:
@@ -122,8 +128,17 @@ def process_of(family: Family, told: Told, where: str) -> Process:
 def _by_name(where: str) -> Family | None:
     """By the name of the file and of the two folders above it, which training scripts name after the model."""
     matches = (_FILE_NAME.search(part) for part in reversed(Path(where).absolute().parts[-3:]))
-    found = next((match[1].lower() for match in matches if match), None)
-    return next((family for family in get_args(Family) if family == found), None)
+    found = next((match[1].lower() for match in matches if match), "")
+    return _FAMILIES.get(found)
+
+
+def _heads(model: Any) -> dict[int, int]:
+    """The number of heads of a published model by its width."""
+    try:
+        preset = DiTConfig.preset(str(model).removeprefix("SiT-"))
+    except ArgumentError:
+        return {}
+    return {preset.hidden_size: preset.num_heads}
 
 
 def _text(value: Any) -> str | None:

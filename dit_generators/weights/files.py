@@ -6,7 +6,8 @@ import pickle
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,16 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from ..common.files import read_text
 from ..errors import ArgumentError, CheckpointError
 from ..network.autoencoder_record import AutoencoderRecord
 from ..network.config import DiTConfig
-from ..network.process import Process, process_from_json
+from ..network.process import Process, process_from_fields
 from .digest import weights_digest
 from .family import Told
 from .foreign import check_args, check_content
 from .names import State
-from .wrappings import arguments_of, check_arguments, plain_state, told_classes, told_heads, unwrap
+from .wrappings import arguments_of, plain_state, unwrap
 
 CONFIG_KEY = "dit_config"
 AUTOENCODER_KEY = "dit_autoencoder"
@@ -43,16 +45,13 @@ class WeightsFile:
     Attributes:
         state: weights by name.
         config, autoencoder, process: from our own metadata.
-        heads: the number of heads by width, and classes the number of classes, from a training script's arguments.
         chosen: whether the file held a model's two sets of weights and one of them was taken.
-        told: what those arguments, or the metadata of others, say of the family.
+        told: what a training script's arguments, or the metadata of others, say.
     """
 
     state: State
     config: DiTConfig | None = None
     autoencoder: AutoencoderRecord | None = None
-    heads: Mapping[int, int] = field(default_factory=dict)
-    classes: int | None = None
     chosen: bool = False
     process: Process | None = None
     told: Told = field(default_factory=Told)
@@ -89,32 +88,43 @@ def _read_safetensors(path: Path) -> WeightsFile:
     checksum = metadata.pop(CHECKSUM_KEY, None)
     if checksum is not None and checksum != weights_digest(state, metadata):
         raise CheckpointError(f"{path}: damaged, its checksum differs; fetch or write it again")
-    check_args(metadata, str(path))
-    config = _parse_config(metadata[CONFIG_KEY], path, len(state)) if CONFIG_KEY in metadata else None
-    record = metadata.get(AUTOENCODER_KEY)
-    return WeightsFile(
-        state=plain_state(state, str(path)),
-        config=config,
-        autoencoder=AutoencoderRecord.from_json(record, str(path)) if record else None,
-        process=_parse_process(metadata[PROCESS_KEY], path) if PROCESS_KEY in metadata else None,
-        told=Told.by([metadata]),
-    )
+    check_args([metadata], str(path))
+    config = record = process = None
+    with usable(path, "configuration inside"):
+        if CONFIG_KEY in metadata:
+            fields = json.loads(metadata[CONFIG_KEY])
+            check_depth(fields.get("depth"), len(state))
+            config = DiTConfig.from_dict(fields)
+    with usable(path, "record of its autoencoder"):
+        if AUTOENCODER_KEY in metadata:
+            record = AutoencoderRecord.from_dict(json.loads(metadata[AUTOENCODER_KEY]), str(path))
+    with usable(path, "process inside"):
+        if PROCESS_KEY in metadata:
+            process = process_from_fields(json.loads(metadata[PROCESS_KEY]))
+    weights, told = plain_state(state, str(path)), Told.by([metadata])
+    return WeightsFile(weights, config, record, process=process, told=told)
 
 
-def _parse_process(text: str, path: Path) -> Process:
+@contextmanager
+def usable(where: object, what: str) -> Iterator[None]:
+    """Raise CheckpointError that names `what` where the fields of a file cannot be it."""
     try:
-        return process_from_json(text)
-    except ArgumentError as error:
-        raise CheckpointError(f"{path}: the process inside is not usable ({error})") from error
+        yield
+    except (TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
+        raise CheckpointError(f"{where}: the {what} is not usable ({error})") from error
 
 
-def _parse_config(text: str, path: Path, tensors: int) -> DiTConfig:
+def read_fields(path: Path, advice: str) -> dict[str, Any]:
+    """The fields of a JSON file; raises CheckpointError, which ends with the advice, for any other."""
     try:
-        fields = json.loads(text)
-        check_depth(fields.get("depth"), tensors)
-        return DiTConfig.from_dict(fields)
-    except (ValueError, AttributeError, RecursionError, OverflowError) as error:
-        raise CheckpointError(f"{path}: the configuration inside is not usable ({error})") from error
+        fields = json.loads(read_text(path))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: no such file; {advice}") from error
+    except (ValueError, OSError, RecursionError) as error:
+        raise CheckpointError(f"{path}: not readable JSON ({error}); {advice}") from error
+    if not isinstance(fields, dict):
+        raise CheckpointError(f"{path}: expected the fields of a configuration; {advice}")
+    return fields
 
 
 def check_depth(depth: Any, tensors: int) -> None:
@@ -128,15 +138,10 @@ def _read_pickled(path: Path, weights: str | None) -> WeightsFile:
     content = _load_pickle(path)
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: expected a state dict, found {type(content).__name__}")
-    check_arguments(content, str(path))
+    arguments = arguments_of(content)
+    check_args(arguments, str(path))
     inner, chosen = unwrap(content, weights, str(path))
-    return WeightsFile(
-        state=plain_state(inner, str(path)),
-        heads=told_heads(content),
-        classes=told_classes(content),
-        chosen=chosen,
-        told=Told.by(arguments_of(content)),
-    )
+    return WeightsFile(plain_state(inner, str(path)), chosen=chosen, told=Told.by(arguments))
 
 
 def _load_pickle(path: Path) -> Any:

@@ -3,7 +3,7 @@
 import argparse
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,16 +66,16 @@ def _check_archive(path: Path) -> None:
         raise CheckpointError(f"{path}: is a TorchScript program and no state dict; save the model's state_dict()")
 
 
-def check_args(args: Any, where: str) -> None:
+def check_args(arguments: Iterable[Any], where: str) -> None:
     """Raise CheckpointError when the arguments of a training script, however nested, are those of another family."""
-    for name, value in walk(args):
+    for name, value in walk(arguments):
         if name in MODEL_FIELDS and isinstance(value, str) and (found := _MODEL_NAME.search(value)):
             raise CheckpointError(f"{where}: is a {found[1]} ({value}) and no DiT; {_ADVICE}")
 
 
-def walk(args: Any) -> Iterator[tuple[str, Any]]:
-    """Names and values of arguments that are a dict or a Namespace, model names first, and of those in them."""
-    left, seen = [args], set()
+def walk(arguments: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    """Names and values of arguments that are dicts or Namespaces, model names first, and of those in them."""
+    left, seen = [*arguments][::-1], set()
     while left:
         holder = left.pop()
         fields = vars(holder) if isinstance(holder, argparse.Namespace) else holder

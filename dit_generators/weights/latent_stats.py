@@ -35,13 +35,14 @@ def with_latent_stats(autoencoder: Autoencoder, path: str | Path) -> Autoencoder
     return replace(autoencoder, scale=scale, shift=shift)
 
 
-def lacks_stats(checkpoint: Checkpoint, autoencoder: Autoencoder) -> str | None:
+def lacks_stats(checkpoint: Checkpoint | None, autoencoder: Autoencoder | None) -> str | None:
     """What to say of latents without mean and std of each channel where the weights came from LightningDiT.
 
     Its layers tell that, where no run here wrote them.
     """
-    own = checkpoint.config.rotary and checkpoint.record is None and not checkpoint.trained_here
-    if not own or isinstance(autoencoder.scale, tuple):
+    if checkpoint is None or autoencoder is None or isinstance(autoencoder.scale, tuple):
+        return None
+    if not checkpoint.config.rotary or checkpoint.record is not None or checkpoint.trained_here:
         return None
     return (
         "warning: LightningDiT's published models see latents by mean and std of each channel, and neither "

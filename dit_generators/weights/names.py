@@ -1,7 +1,7 @@
 """The names of weights in files: official, and as diffusers keeps them. Pure functions on state dicts."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -35,6 +35,7 @@ _CLASSES = ("DiTTransformer2DModel", "Transformer2DModel")
 _OF_DIT = {"norm_type": "ada_norm_zero", "activation_fn": "gelu-approximate", "attention_bias": True}
 _QKV = ("attn1.to_q", "attn1.to_k", "attn1.to_v")
 _ROTARY = "feat_rope.freqs_cos"
+_PUBLISHED = {384: 6, 768: 12, 1024: 16, 1152: 16}  # heads by width
 _MOST_TOKENS = 2**16  # 4096 pixels as latents in patches of 2
 
 
@@ -63,18 +64,25 @@ def to_diffusers(state: Mapping[str, Tensor], config: DiTConfig) -> State:
         raise CheckpointError("diffusers' DiT always has a null label; this model has none")
     if any(config.attention_settings.meaning(config.depth)[i] != ("full",) for i in range(config.depth)):
         raise CheckpointError("diffusers' DiT has full attention only; this model was trained with windows")
-    out = {f"{theirs}.{p}": state[f"{ours}.{p}"] for theirs, ours in _TOP.items() for p in ("weight", "bias")}
-    for i in range(config.depth):
-        theirs_block, block = f"transformer_blocks.{i}.", f"blocks.{i}."
-        for theirs, ours in _IN_BLOCK.items():
-            out |= {f"{theirs_block}{theirs}.{p}": state[f"{block}{ours}.{p}"] for p in ("weight", "bias")}
-        for theirs, ours in _EMBEDDERS.items():
-            kept = {p: state[f"{ours}.{p}"] for p in ("weight", "bias") if f"{ours}.{p}" in state}
-            out |= {f"{theirs_block}{theirs}.{p}": value.clone() for p, value in kept.items()}
-        for p in ("weight", "bias"):
-            parts = state[f"{block}attn.qkv.{p}"].chunk(3)
-            out |= {f"{theirs_block}{name}.{p}": part.clone() for name, part in zip(_QKV, parts, strict=True)}
+    out: State = {}
+    for names, ours in _named(config.depth):
+        out |= zip(names, state[ours].chunk(len(names)), strict=True)
     return out
+
+
+def _named(depth: int) -> Iterator[tuple[list[str], str]]:
+    """Their names and ours of each weight; an embedder comes once for each block."""
+    for part in ("weight", "bias"):
+        yield from (([f"{theirs}.{part}"], f"{ours}.{part}") for theirs, ours in _TOP.items())
+        for i in range(depth):
+            block = f"transformer_blocks.{i}."
+            yield [f"{block}{name}.{part}" for name in _QKV], f"blocks.{i}.attn.qkv.{part}"
+            yield from (
+                ([f"{block}{theirs}.{part}"], f"blocks.{i}.{ours}.{part}") for theirs, ours in _IN_BLOCK.items()
+            )
+            for theirs, ours in _EMBEDDERS.items():
+                if f"{ours}.{part}" != "y_embedder.embedding_table.bias":
+                    yield [f"{block}{theirs}.{part}"], f"{ours}.{part}"
 
 
 def from_diffusers(state: Mapping[str, Tensor], config: DiTConfig, where: str) -> State:
@@ -87,23 +95,14 @@ def from_diffusers(state: Mapping[str, Tensor], config: DiTConfig, where: str) -
     table = torch.from_numpy(position_table(config.hidden_size, config.grid)).float()[None]
     out = {"pos_embed": table}
     left.pop("pos_embed.pos_embed", None)
-    for theirs, ours in _TOP.items():
-        out |= {f"{ours}.{p}": _take(left, f"{theirs}.{p}", where) for p in ("weight", "bias")}
-    for i in range(config.depth):
-        theirs_block, block = f"transformer_blocks.{i}.", f"blocks.{i}."
-        for theirs, ours in _IN_BLOCK.items():
-            out |= {f"{block}{ours}.{p}": _take(left, f"{theirs_block}{theirs}.{p}", where) for p in ("weight", "bias")}
-        for theirs, ours in _EMBEDDERS.items():
-            for p in ("weight", "bias") if ours.startswith("t_") else ("weight",):
-                value = _take(left, name := f"{theirs_block}{theirs}.{p}", where)
-                if not torch.equal(out.setdefault(f"{ours}.{p}", value), value):
-                    raise CheckpointError(
-                        f"{where}: {name} differs from that of block 0. It was trained in diffusers, where each block "
-                        "embeds time and labels for itself; official DiT has one embedder, so it cannot be converted"
-                    )
-        for p in ("weight", "bias"):
-            parts = [_take(left, f"{theirs_block}{name}.{p}", where) for name in _QKV]
-            out[f"{block}attn.qkv.{p}"] = torch.cat(parts)
+    for names, ours in _named(config.depth):
+        parts = [_take(left, name, where) for name in names]
+        value = torch.cat(parts) if len(parts) > 1 else parts[0]
+        if (first := out.setdefault(ours, value)) is not value and not torch.equal(first, value):
+            raise CheckpointError(
+                f"{where}: {names[0]} differs from that of block 0. It was trained in diffusers, where each block "
+                "embeds time and labels for itself; official DiT has one embedder, so it cannot be converted"
+            )
     if left:
         raise CheckpointError(f"{where}: unknown weights {first_names(left, 3)}; it is not a DiTTransformer2DModel")
     return out
@@ -201,7 +200,12 @@ def _heads_of(state: Mapping[str, Tensor], hidden_size: int, num_heads: int | No
             if hidden_size % width:
                 raise CheckpointError(f"{where}: {name} is of heads of {width}, which do not divide {hidden_size}")
             return hidden_size // width
-    return _published_heads(hidden_size, where) if num_heads is None else num_heads
+    if num_heads is None and hidden_size not in _PUBLISHED:
+        raise UnsaidError(
+            f"{where}: the number of attention heads is not in the file and width {hidden_size} is of no published "
+            "DiT; say it (`num_heads=N`)"
+        )
+    return _PUBLISHED[hidden_size] if num_heads is None else num_heads
 
 
 def _has_null(rows: int, num_classes: int | None, where: str) -> bool:
@@ -221,16 +225,6 @@ def _size(state: Mapping[str, Tensor], name: str, dimensions: int, where: str) -
     if len(shape) != dimensions or 0 in shape:
         raise CheckpointError(f"{where}: {name} has shape {shape}, expected {dimensions} dimensions")
     return shape
-
-
-def _published_heads(hidden_size: int, where: str) -> int:
-    published = {384: 6, 768: 12, 1024: 16, 1152: 16}
-    if hidden_size not in published:
-        raise UnsaidError(
-            f"{where}: the number of attention heads is not in the file and width {hidden_size} is of no published "
-            "DiT; say it (`num_heads=N`)"
-        )
-    return published[hidden_size]
 
 
 def _take(state: State, name: str, where: str) -> Tensor:

@@ -1,7 +1,7 @@
 """How training scripts wrap a state dict: in dicts under many names, with prefixes, beside their arguments."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,7 @@ from torch import Tensor
 
 from cmmd_toolkit.common.text import first_names
 
-from ..errors import ArgumentError, CheckpointError
-from ..network.config import DiTConfig
-from .foreign import check_args, walk
+from ..errors import CheckpointError
 from .names import State
 
 _ROLES = {
@@ -35,37 +33,9 @@ _DATA_PARALLEL = re.compile(r"^(?:module\.)+")
 _DEEPEST = 8
 
 
-def check_arguments(content: Mapping[Any, Any], where: str) -> None:
-    """Raise CheckpointError when the arguments beside the weights are those of another family."""
-    for arguments in arguments_of(content):
-        check_args(arguments, where)
-
-
 def arguments_of(content: Mapping[Any, Any]) -> list[Any]:
     """Every holder of a training script's arguments beside the weights."""
     return [content[name] for name in _ARGUMENTS if name in content]
-
-
-def told_heads(content: Mapping[Any, Any]) -> dict[int, int]:
-    """The number of heads by width, where arguments name a published model."""
-    for field, value in _fields(content):
-        if field == "model" and isinstance(value, str):
-            try:
-                preset = DiTConfig.preset(value.removeprefix("SiT-"))
-            except ArgumentError:
-                continue
-            return {preset.hidden_size: preset.num_heads}
-    return {}
-
-
-def told_classes(content: Mapping[Any, Any]) -> int | None:
-    """The number of classes that arguments name."""
-    return next((value for name, value in _fields(content) if name == "num_classes" and type(value) is int), None)
-
-
-def _fields(content: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
-    """Names and values of all arguments."""
-    return (field for arguments in arguments_of(content) for field in walk(arguments))
 
 
 def unwrap(content: Mapping[Any, Any], weights: str | None, where: str) -> tuple[Mapping[Any, Any], bool]:

@@ -42,9 +42,10 @@ def test_every_picture_has_its_command() -> None:
     assert {path.name for path in IMAGES.iterdir() if any(fnmatch(path.name, name) for name in asked)} == own
 
 
-def test_the_figure_of_the_study_is_drawn_from_its_scores(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["study_scores", "bench_xl4_cpu"])
+def test_figures_are_drawn_from_their_numbers(name: str, tmp_path: Path) -> None:
     """To two levels on average, since another matplotlib sets letters otherwise; both models swapped are at five."""
-    one, two = drawn_and_kept("study_scores", tmp_path)
+    one, two = drawn_and_kept(name, tmp_path)
     assert one.shape == two.shape
     assert np.abs(one - two).mean() < 2
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from ...common.urls import is_url
 from ...errors import InputError, PictureError
 from ..load import Load
+from .labels import LABELS, LabelledItems
 from .names import SUFFIXES, check_entry_name, is_picture_name, other_files
 from .place import Place, RangeStream, as_picture
 from .source import ImageSource, Opening
@@ -44,10 +45,13 @@ def zip_source(place: Place, inside: str, how: Opening) -> ImageSource:
     if not pictures:
         where = f" below {inside}" if inside else ""
         raise InputError(f"{path}: no pictures ({' '.join(SUFFIXES)}) among its {len(entries)} files{where}")
-    items = [
-        (entry.filename[len(inside) :], _loader(archive, stream, entry, ends, f"{path}:{entry.filename}", how))
-        for entry in pictures
-    ]
+
+    def load(entry: zipfile.ZipInfo) -> Load:
+        return _loader(archive, stream, entry, ends, f"{path}:{entry.filename}", how)
+
+    items = [(entry.filename[len(inside) :], load(entry)) for entry in pictures]
+    if labels := next((entry for entry in entries if entry.filename == inside + LABELS), None):
+        items = LabelledItems(items, load(labels).read, f"{path}:{labels.filename}")
     name = f"{path}:{inside[:-1]}" if inside else path
     return ImageSource(name, items, how.policy, other_files(len(entries) - len(pictures)))
 

@@ -25,7 +25,7 @@ def flex_window(query: Tensor, key: Tensor, value: Tensor, window: Window) -> Te
 
 def check_flex(device: torch.device, dtype: torch.dtype = torch.float32) -> None:
     """Raise with the reason and what to use instead: after one tiny call on this device, which is compiled."""
-    if device.type == "cpu" and not _has_compiler():
+    if device.type == "cpu" and not any(map(shutil.which, (os.environ.get("CXX", "c++"), "g++", "clang++"))):
         raise AttentionError(
             "FlexAttention compiles itself and finds no C++ compiler; install g++, or use attention swa"
         )
@@ -41,10 +41,6 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, window: Window) -> Tensor
         maybe_mark_dynamic(x, 0)  # one kernel for all batches of two or more
     result: Tensor = _compiled()(*inputs, block_mask=_block_mask(window, query.device))
     return result
-
-
-def _has_compiler() -> bool:
-    return any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++"))
 
 
 @lru_cache(maxsize=1)

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -572,6 +573,15 @@ def test_bench_leaves_out_what_would_take_longer_than_its_limit(tmp_path, capfd)
     assert first["spread_seconds"] is None  # of one call
     assert last["seconds"] is None
     assert "are left of the 30 seconds for this" in last["note"]
+
+
+def test_what_is_left_of_a_short_limit_is_said_in_parts_of_a_second(tmp_path, capfd) -> None:
+    command = ["bench", "--model", "DiT-S/8", "--batch-size", "1000000", "--level", "operation", "--attention", "full"]
+    finished = dit_gen(capfd, *command, "--limit-minutes", 0.02, "--device", "cpu", "--out", tmp_path / "b")
+    assert finished.code == 0, finished.err
+    note = json.loads((tmp_path / "b.json").read_text())["results"][0]["note"]
+    few = r"(nothing is left|would take \d+ seconds, (0\.\d+|1\.\d) are left) of the 1\.2 seconds for this"
+    assert re.fullmatch(few, note), note
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Flows: Gaussian data, whose velocity is known, must come out; and the steps are those of independent formulas."""
 
+import json
 from itertools import pairwise
 
 import numpy as np
@@ -22,7 +23,6 @@ from dit_generators.network.process import (
     Flow,
     process_fields,
     process_from_fields,
-    process_from_json,
 )
 
 MEAN = np.array([0.7, -1.2, 0.1]).reshape(1, 3, 1, 1)
@@ -167,6 +167,15 @@ def test_the_shift_is_lightningdits_and_its_inverse_that_of_stable_diffusion_3()
         assert (np.diff(times) < 0).all()
 
 
+@pytest.mark.parametrize("shift", [0.3, 1.0, 3.0])
+def test_the_path_vp_ends_where_its_interval_does_whatever_the_shift(shift: float) -> None:
+    end = last_time(Flow("vp"))
+    times = ode_times(10, shift, end)
+    assert (len(times), times[0], times[-1]) == (11, 1.0, end)
+    assert (np.diff(times) < 0).all()
+    np.testing.assert_allclose(times[:-1], ode_times(10 * 1000, shift, end)[:-1:1000], atol=1e-12)
+
+
 @pytest.mark.parametrize("shift", [1e-300, 1e-9, 1e9, 1e300])
 @pytest.mark.parametrize("flow", FLOWS, ids=IDS)
 def test_no_shift_leads_to_what_is_not_finite(flow: Flow, shift: float) -> None:
@@ -228,9 +237,9 @@ def test_a_process_comes_back_from_json(process: Diffusion | Flow) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "1", "{}", '{"objective": "score"}', '{"objective": "velocity", "path": "VP"}',
+    ["[]", "1", "{}", '{"objective": "score"}', '{"objective": "velocity", "path": "VP"}',
      '{"objective": "velocity", "path": 1}', '{"objective": "noise", "path": "linear"}', '{"objective": []}'],
 )  # fmt: skip
 def test_what_is_no_process_is_refused(text: str) -> None:
     with pytest.raises(ArgumentError):
-        process_from_json(text)
+        process_from_fields(json.loads(text))

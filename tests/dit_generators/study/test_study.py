@@ -343,8 +343,9 @@ def test_the_scores_of_a_study_have_intervals_and_a_paired_test() -> None:
     real = random.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
     near = random.integers(0, 256, (30, 16, 16, 3), dtype=np.uint8)
     said: list[str] = []
-    generated = {StudyModel("full"): near, StudyModel("swa"): (near // 2).astype(np.uint8)}
-    scores = score_models(real, generated, {"mini": {}}, few=8, draws=3, seed=0, say=said.append)
+    far = (near // 2).astype(np.uint8)
+    generated = {StudyModel("full"): near.__getitem__, StudyModel("swa"): far.__getitem__}
+    scores = score_models(real, generated, {"mini": {}}, samples=30, few=8, draws=3, seed=0, say=said.append)
     assert scores[0]["mmd"] < scores[1]["mmd"]
     assert scores[0]["p_value"] == scores[1]["p_value"] < 0.01
     assert all(score["mmd_interval"][0] < score["mmd"] < score["mmd_interval"][1] for score in scores)

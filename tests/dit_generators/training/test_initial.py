@@ -13,6 +13,7 @@ from pictures import write_pictures
 from training_runs import SMALL
 
 from dit_generators import ArgumentError, CheckpointError, OutputError, TrainOptions, make_run, save_checkpoint
+from dit_generators.data.pictures import load_pictures
 from dit_generators.training.loop import TrainSettings
 
 PIXELS: dict[str, Any] = {"image_size": 16, "batch_size": 4, "device": "cpu", "steps": 2}
@@ -141,14 +142,17 @@ def test_a_schedule_ends_where_it_was_begun_to_end(tmp_path, pictures) -> None:
 @pytest.mark.parametrize(
     ("changes", "warned"), [({}, True), ({"ema_warmup": True}, False), ({"ema_decay": 0.01}, False)]
 )
-def test_an_average_younger_than_its_memory_is_named_once(tmp_path, capfd, pictures, changes, warned) -> None:
+def test_a_young_average_is_named_once_and_with_each_score(tmp_path, capfd, pictures, changes, warned) -> None:
     shape = {"hidden_size": 16, "depth": 1, "num_heads": 2, "sample_every": 1, "sample_steps": 2, **changes}
+    shape |= {"eval_every": 1, "eval_images": 4, "held_out": 0.4}
     said: list[str] = []
     assert make_run(
         pictures, tmp_path / "run", TrainOptions.preset("small", **{**PIXELS, **shape}), say=said.append
     ).run()
-    found = [line for line in said if "of the average are the random weights it started from" in line]
+    told = "of the average are the random weights it started from"
+    found = [line for line in said if "warning" in line and told in line]
     assert len(found) == warned
+    assert [line.endswith(told) for line in said if "MMD" in line] == [warned] * 2
     if warned:
         assert found[0].startswith("warning: after 1 steps 99.9 % of the average")
     (tmp_path / "run" / "samples").rename(tmp_path / "sheets")
@@ -195,6 +199,22 @@ def test_no_class_is_held_out_whole_and_the_order_is_that_of_the_seed(tmp_path) 
         assert len(run.pictures) == 4
         again = make_run(tmp_path / "classes", tmp_path / f"{seed}", options)
         assert again.pictures.files == run.pictures.files
+        if seed:
+            continue
+        record = run.folder.settings  # as an earlier version began it: all of a class might be held out
+        order = np.random.default_rng(seed).permutation(12)[8:]
+        earlier = sorted(int(place) for place in order)
+        whole = load_pictures(tmp_path / "classes", 16, conditional=True)
+        assert earlier != sorted(whole.files.index(name) for name in run.pictures.files)
+        (tmp_path / "0").mkdir()
+        settings = {**record, "picture_digests_sha256": whole.subset(earlier).sha256}
+        (tmp_path / "0" / "run.json").write_text(json.dumps(settings))
+        resumed = make_run(tmp_path / "classes", tmp_path / "0", options)
+        assert resumed.pictures.files == whole.subset(earlier).files
+        settings["picture_digests_sha256"] = "0" * 64
+        (tmp_path / "0" / "run.json").write_text(json.dumps(settings))
+        with pytest.raises(OutputError, match="the pictures differ"):
+            make_run(tmp_path / "classes", tmp_path / "0", options)
     plain = TrainOptions.preset("small", **{**PIXELS, **shape, "conditional": False, "held_out": 0.5})
     run = make_run(tmp_path / "classes", tmp_path / "plain", plain)  # as ever, where there are no classes
     order = np.random.default_rng(plain.seed).permutation(12)

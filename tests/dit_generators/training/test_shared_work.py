@@ -95,7 +95,7 @@ def encoded(vae: Path, folder: Path, *processes: Any) -> None:
 
 
 def evaluation() -> Evaluation:
-    return Evaluation(unit_rows(features_of(PIXELS, "mini")), "mini", 7, SETTINGS, None)
+    return Evaluation(unit_rows(features_of(PIXELS.__getitem__, range(len(PIXELS)), "mini")), "mini", 7, SETTINGS, None)
 
 
 @pytest.mark.slow

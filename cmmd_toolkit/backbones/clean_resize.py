@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..common.sparse_product import product
 from ..common.thread_memory import ThreadMemory
 
 Values = NDArray[np.float32]
@@ -73,8 +74,8 @@ def bicubic_matrix(length: int, size: int) -> Any:
 def adds_as_pillow(matrix: Any) -> bool:
     """Whether products of this matrix are Pillow's resize to the last bit, along rows and along columns."""
     values = _cancelling(matrix)
-    expected = (matrix @ np.ascontiguousarray(values.T, np.float64)).astype(np.float32)
     count, size = len(values), matrix.shape[0]
+    expected = product(matrix, np.ascontiguousarray(values.T, np.float64), np.empty((size, count))).astype(np.float32)
     along_rows = Image.fromarray(values).resize((size, count), Image.Resampling.BICUBIC)
     along_columns = Image.fromarray(np.ascontiguousarray(values.T)).resize((count, size), Image.Resampling.BICUBIC)
     return np.array_equal(np.asarray(along_rows).T, expected) and np.array_equal(np.asarray(along_columns), expected)
@@ -123,8 +124,10 @@ def _two_passes(pixels: NDArray[np.uint8], along_rows: Any, along_columns: Any) 
             lines = pixels[start : start + step, :, channel]
             part = _memory.empty("part", (width, len(lines)), np.float64)
             part[:] = lines.T
-            between[start : start + step] = (along_rows @ part).astype(np.float32).T
-        resized[channel] = along_columns @ between
+            rounded = _memory.empty("rounded", (size, len(lines)), np.float32)
+            rounded[:] = product(along_rows, part, _memory.empty("sums", rounded.shape, np.float64))
+            between[start : start + step] = rounded.T
+        resized[channel] = product(along_columns, between, _memory.empty("sums", (size, size), np.float64))
     return resized
 
 

@@ -82,7 +82,7 @@ def check_enlarged(pixels: Pixels, short_side: int | None) -> None:
 def _centred(values: NetworkInput) -> NetworkInput:
     """0..255 to about -1..1, in place."""
     values -= np.float32(128)
-    values /= np.float32(128)
+    values *= np.float32(1 / 128)  # a power of two: exactly the quotient, in less time
     return values
 
 

@@ -1,5 +1,6 @@
 """The resize of all channels at once against Pillow's, bit by bit."""
 
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -75,3 +76,14 @@ def test_another_order_of_adding_and_other_weights_are_noticed(length: int) -> N
 
 def test_a_very_long_side_is_left_to_pillow() -> None:
     assert same_bits(PATTERNS["noise"](2, 20_000), 8)
+
+
+def test_takes_no_new_memory_but_for_its_result() -> None:
+    pixels = PATTERNS["noise"](512, 400)
+    clean_resize(pixels, 299)  # what it uses again
+    tracemalloc.start()
+    try:
+        taken = clean_resize(pixels, 299).nbytes
+        assert tracemalloc.get_traced_memory()[1] < 1.1 * taken
+    finally:
+        tracemalloc.stop()

@@ -86,5 +86,5 @@ def _measure(
             failed[name] = describe(error)
     if not seconds:
         reasons = "; ".join(f"{name}: {failed[name]}" for name in names)
-        raise AttentionError(f"nothing ran on {device} ({reasons}); give `attention` another kind")
+        raise AttentionError(f"no attention ran on {device} ({reasons}); choose another `attention`")
     return seconds

@@ -57,7 +57,7 @@ def _run(run: Callable[[], Tensor], arithmetic: Arithmetic, settings: BenchSetti
 def _image(model: DiT, kind: str, batch: int, arithmetic: Arithmetic, settings: BenchSettings) -> Callable[[], object]:
     """From noise to what the model makes, all steps and their noise: without files and without an autoencoder."""
     if arithmetic.weights != torch.float32:
-        raise ArgumentError(f"sampling keeps its weights in float32; take precision {arithmetic.name}-autocast")
+        raise ArgumentError(f"sampling keeps its weights in float32; use precision {arithmetic.name}-autocast")
     attention = replace(model.config.attention_settings, pattern=kind)
     model.attention_functions(attention)
     sampling = SampleSettings(steps=str(settings.steps), precision=arithmetic.autocast)

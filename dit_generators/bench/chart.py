@@ -39,7 +39,7 @@ def draw_bench(
         panel.set(title=level, xlabel="batch size")
         panel.set_xticks(range(len(settings.batch_sizes)), [str(batch) for batch in settings.batch_sizes])
         panel.grid(axis="y", alpha=0.3)
-    panels[0].set_ylabel("milliseconds per picture, lower is better")
+    panels[0].set_ylabel("milliseconds per image, lower is better")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(4, max(1, len(ran))))
     pass_name = "forward and backward" if settings.backward else "forward"
     figure.suptitle(

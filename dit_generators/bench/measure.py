@@ -91,13 +91,13 @@ def _beyond(
 ) -> tuple[str, float | None]:
     """Why this batch is left out, and seconds a picture: of the batch before, or of one call on one picture."""
     if arithmetic.name == "tf32" and settings.device.type == "cpu":
-        return "TF32 is of GPUs; a CPU multiplies in float32", None
+        return "TF32 exists only on GPUs; a CPU multiplies in float32", None
     if settings.limit_seconds is None:
         return "", per_image
-    limit = f"of the {number_text(settings.limit_seconds, significant=2)} seconds for this"
+    limit = f"of the limit of {number_text(settings.limit_seconds, significant=2)} seconds"
     left = settings.limit_seconds - (time.perf_counter() - start)
     if left <= 0:
-        return f"nothing is left {limit}", per_image
+        return f"no time is left {limit}", per_image
     if per_image is None:
         try:
             call = call_of(model, level, settings.attention[0], 1, arithmetic, settings)

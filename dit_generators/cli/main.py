@@ -54,26 +54,26 @@ def main() -> None:
     "--attention",
     metavar="KIND",
     help="naive, full, xformers, swa (a sliding window), or a pattern over the layers such as swa*3,full. auto "
-    "measures what computes the same as the checkpoint's attention and takes the fastest. Without --checkpoint, swa "
-    "chooses the bundled landscapes-swa, all others landscapes-full. [default: the checkpoint's]",
+    "times the engines that compute the checkpoint's attention and uses the fastest. Without --checkpoint, swa "
+    "uses the bundled landscapes-swa, any other landscapes-full. [default: the checkpoint's]",
 )
-@whole("--num", default=32, metavar="N", help="Images to make.")
+@whole("--num", default=32, metavar="N", help="Number of images.")
 @text(
     "--steps",
     default="50",
     metavar="S",
-    help="Sampling steps, 2 to 1000; of a velocity any number. More take longer. ddim50 is 50 at the even spacing of "
-    "the DDIM paper.",
+    help="Number of sampling steps, 2 to 1000; any number for flows. ddim50 is 50 steps at the even spacing of the "
+    "DDIM paper.",
 )
-@number("--guidance-scale", default=1.0, metavar="W", help="Strength of guidance; 1 is none.")
+@number("--guidance-scale", default=1.0, metavar="W", help="Guidance scale; 1 is no guidance.")
 @sampling_options
 @flag("--npz", help="Also write DIR.npz for the ADM evaluator.")
-@whole("--preview-every", metavar="STEPS", help="Write the unfinished batch to DIR.preview.png every so many steps.")
+@whole("--preview-every", metavar="STEPS", help="Write the unfinished batch to DIR.preview.png every STEPS steps.")
 @out_option("DIR", "Folder for 000000.png, ... and samples.json.")
 def sample(**given: Any) -> int:
-    """Make N images in DIR, and DIR.contact-sheet.png beside it.
+    """Make N images in DIR, and a contact sheet DIR.contact-sheet.png.
 
-    Image i depends on the checkpoint, the settings, the seed and i alone. The same command resumes an unfinished
+    Image i depends only on the checkpoint, the settings, the seed and i. The same command resumes an unfinished
     folder. Under `torchrun --nproc-per-node P -m -- dit_generators sample ...` P processes share the work.
     """
     from .sampling import make_samples
@@ -94,18 +94,18 @@ def sample(**given: Any) -> int:
     "--attention",
     multiple=True,
     metavar="KIND,...",
-    help="Kinds to compare; repeat the option for patterns with a comma. [default: the checkpoint's]",
+    help="Kinds of attention to compare; repeat the option for patterns with commas. [default: the checkpoint's]",
 )
 @text("--steps", default="50,250,500", metavar="S,...", help="Numbers of sampling steps, 2 to 1000.")
-@text("--guidance-scale", default="1", metavar="W,...", help="Strengths of guidance; 1 is none.")
-@whole("--num", default=4, metavar="N", help="Images in each cell.")
+@text("--guidance-scale", default="1", metavar="W,...", help="Guidance scales; 1 is no guidance.")
+@whole("--num", default=4, metavar="N", help="Images per cell.")
 @sampling_options
 @out_option("DIR", "Folder for sweep.png, sweep.json and a folder per cell.")
 def sweep(**given: Any) -> int:
     """Make the same N images, from the same noise, for every combination of attention, guidance scale and steps.
 
-    The same command resumes an interrupted sweep. Scores: cmmd compare real/ DIR/*/. Under `torchrun --nproc-per-node P
-    -m -- dit_generators sweep ...` P processes share the cells.
+    The same command resumes an interrupted sweep. To score: cmmd compare real/ DIR/*/. Under `torchrun
+    --nproc-per-node P -m -- dit_generators sweep ...` P processes share the cells.
     """
     from .sampling import make_sweep
 
@@ -133,10 +133,10 @@ def sweep(**given: Any) -> int:
 def train(pictures: str, out: str, **given: Any) -> int:
     """Train a DiT on the folder PICTURES: by default an unconditional DiT-B/4 on latents, which needs a GPU.
 
-    PICTURES may also be a .zip, .tar or 'train-{000..099}.tar', .parquet, .npy, a list of paths or an address; what
-    does not fit into --memory is decoded as it is needed (docs/training.md).
+    PICTURES may also be a .zip, .tar or 'train-{000..099}.tar', .parquet, .npy, a list of paths or a URL. Sets larger
+    than --memory are decoded as needed (docs/training.md).
 
-    Ctrl-C finishes the step, saves and stops; the same command resumes, to the same bits on a CPU. Several processes:
+    Ctrl-C finishes the step, saves and stops; the same command resumes, bit for bit on a CPU. Several processes:
     torchrun --nproc-per-node P -m -- dit_generators train ..., or accelerate launch.
     """
     from ..common.processes import joined_processes
@@ -160,30 +160,35 @@ def train(pictures: str, out: str, **given: Any) -> int:
     "--runs",
     default=1,
     metavar="K",
-    help="Training runs of each, with seeds of their own; 5 or more tell methods apart, not two networks.",
+    help="Training runs per kind of attention, each with its own seed. 5 or more compare kinds, not single networks.",
 )
-@whole("--samples", default=512, metavar="N", help="Samples per model that are scored.")
+@whole("--samples", default=512, metavar="N", help="Samples per model to score.")
 @text("--guidance-scale", default="0,1,4,10", metavar="W,...", help="Guidance scales of the sweep.")
 @text("--sweep-steps", default="50,250,500", metavar="S,...", help="Sampling steps of the sweep.")
-@whole("--sweep-images", default=4, metavar="N", help="Images in each cell of the sweep.")
-@whole("--draws", default=100, metavar="N", help="Random draws of 32 samples, to show how much their score varies.")
-@text("--backbone", multiple=True, metavar="NAME[=PATH]", help="Repeatable. [default: all whose weights are here]")
-@whole("--dims", default=2048, metavar="N", help="Inception's dimensions.")
-@text("--bench-model", default="DiT-XL/4", metavar="NAME", help="Model whose attention is timed.")
+@whole("--sweep-images", default=4, metavar="N", help="Images per cell of the sweep.")
+@whole("--draws", default=100, metavar="N", help="Random draws of 32 samples, which show how much such scores vary.")
+@text(
+    "--backbone",
+    multiple=True,
+    metavar="NAME[=PATH]",
+    help="Backbone for scores; repeatable. [default: all whose weights are on this machine]",
+)
+@whole("--dims", default=2048, metavar="N", help="Dimensions of Inception features.")
+@text("--bench-model", default="DiT-XL/4", metavar="NAME", help="Model for timing attention.")
 @number(
     "--bench-minutes",
     default=1.0,
     metavar="M",
-    help="For timing it alone, and as much again in the whole model, at batches of 10 to 200; what takes longer is "
-    "left out. 0 times nothing.",
+    help="Time limit for timing attention alone, and again in the whole model, at batch sizes 10 to 200; what takes "
+    "longer is skipped. 0 skips both.",
 )
 @shape_options
 @training_options
 @output_options
 def study(pictures: str, out: str, **given: Any) -> int:
-    """Train a full and a swa model with identical settings, sample both from the same seeds, sweep, score.
+    """Train a full and a swa model with identical settings, sample both from the same seeds, sweep and score.
 
-    Writes STUDY/evaluation_results.json, tables.md and index.html, and the scores in the forms that are asked for. The
+    Writes STUDY/evaluation_results.json, tables.md and index.html, and the scores in the chosen formats. The
     same command resumes an interrupted study. Under `torchrun --nproc-per-node P -m -- dit_generators study ...` P
     processes share training, samples, sweeps and features.
     """
@@ -215,19 +220,23 @@ def study(pictures: str, out: str, **given: Any) -> int:
 @click.argument("source", metavar="IN", type=FILE)
 @click.argument("target", metavar="OUT", type=FILE)
 @choice("--weights", ["ema", "model"], help="Which weights of a training checkpoint. [default: ema]")
-@whole("--num-heads", metavar="N", help="Number of heads, for an official file of another width than the presets.")
+@whole(
+    "--num-heads",
+    metavar="N",
+    help="Number of attention heads, for an official file whose width is not that of a preset.",
+)
 @family_option
-@text("--autoencoder", metavar="PATH", help="Folder of the autoencoder to put into a diffusers folder.")
+@text("--autoencoder", metavar="PATH", help="Autoencoder folder to copy into a diffusers folder.")
 def convert(source: str, target: str, autoencoder: str | None, **reading: Any) -> int:
-    """Convert the checkpoint IN to OUT: a .safetensors file (ours, with the configuration inside), a .pt file
-    (official) or a new folder (diffusers, as facebook/DiT-XL-2-256)."""
+    """Convert the checkpoint IN to OUT: a .safetensors file (this package, includes the configuration), a .pt file
+    (official names) or a new folder (diffusers, like facebook/DiT-XL-2-256)."""
     from ..errors import ArgumentError
     from ..weights.checkpoint import build_model, read_checkpoint, write_checkpoint
     from .sampling import autoencoder_to_copy
 
     checkpoint = read_checkpoint(source, **reading)
     if Path(target).exists() and Path(target).samefile(checkpoint.path):
-        raise ArgumentError(f"{target}: is the file that is read, which would be lost; name another")
+        raise ArgumentError(f"{target}: is the input file and would be lost; name another")
     model = build_model(checkpoint)  # every key and shape is right
     write_checkpoint(checkpoint, target, autoencoder_to_copy(model, checkpoint, target, autoencoder))
     count = sum(value.numel() for value in checkpoint.state.values())
@@ -242,15 +251,15 @@ def convert(source: str, target: str, autoencoder: str | None, **reading: Any) -
         "dit-gen bench --model DiT-B/4 --batch-size 8,32 --out bench",
     ),
 )
-@text("--model", default="DiT-XL/4", metavar="NAME", help="A preset: DiT-S/8 to DiT-XL/2, or of LightningDiT.")
-@whole("--input-size", default=32, metavar="N", help="Edge of the input; 32 is 256 pixels as latents.")
+@text("--model", default="DiT-XL/4", metavar="NAME", help="A preset: DiT-S/8 to DiT-XL/2, or one of LightningDiT.")
+@whole("--input-size", default=32, metavar="N", help="Edge of the input; 32 is that of latents of 256 pixels.")
 @text("--batch-size", default="10,50,100,200", metavar="B,...", help="Batch sizes.")
 @text("--attention", default="naive,full,xformers,swa", metavar="KIND,...", help="Kinds of attention.")
 @text(
     "--level",
     default="operation,block,model",
     metavar="L,...",
-    help="What is timed; image, too: pictures from noise, all --steps of them, without an autoencoder.",
+    help="What to time; also image: sampling images from noise in --steps steps, without an autoencoder.",
 )
 @window_option
 @border_option
@@ -258,30 +267,30 @@ def convert(source: str, target: str, autoencoder: str | None, **reading: Any) -
     "--precision",
     default="fp32",
     metavar="P,...",
-    help="Arithmetic, for every kind alike, one after the other: fp32, tf32 (fp32 with TF32 on), bf16, fp16, and "
-    "bf16-autocast, fp16-autocast as sample and train compute.",
+    help="Precisions to time, each for every kind: fp32, tf32 (fp32 with TF32 on), bf16, fp16, and bf16-autocast, "
+    "fp16-autocast, which sample and train use.",
 )
 @flag("--tf32", help="Let GPUs multiply in TF32 in every precision.")
-@flag("--backward", help="Time forward and backward together.")
+@flag("--backward", help="Time forward and backward pass together.")
 @whole(
     "--repeats",
     default=5,
     metavar="N",
-    help="Calls of each; the fastest is taken, mean and standard deviation stand beside it.",
+    help="Calls per cell; the minimum, mean and standard deviation of their times are reported.",
 )
 @whole("--steps", default=50, metavar="S", help="Sampling steps of --level image, 2 to 1000.")
 @number(
     "--limit-minutes",
     metavar="M",
-    help="Leave out, and say so, what would take longer than this in all. [default: no limit]",
+    help="Time limit for the whole command; what would exceed it is skipped and listed. [default: no limit]",
 )
 @text("--device", default="auto", metavar="NAME", help="auto (a GPU if there is one), cpu, cuda:1.")
 @text("--out", metavar="NAME", type=FILE, help="Also write NAME.json and NAME.png.")
 def bench(out: str | None, **given: Any) -> int:
-    """Time every kind of attention, as the operation alone, in one block, and in the whole model.
+    """Time every kind of attention: the operation alone, in one block, and in the whole model.
 
-    All kinds run in turns, in one precision after the other, on one device, warmed up and synchronised, on a GPU by its
-    own clock. The default is the set-up of the published comparison, DiT-XL/4 on 32 x 32 latents: 64 tokens.
+    The kinds take turns on one device, one precision after the other, with warm-up and synchronisation; GPU times come
+    from CUDA events. The default is the setup of the published comparison, DiT-XL/4 on 32 x 32 latents: 64 tokens.
     """
     from .bench import bench_settings, check_target, run_bench
 

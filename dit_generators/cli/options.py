@@ -20,9 +20,11 @@ def folder_of_results(_context: click.Context, _option: click.Parameter, value: 
     if not value:
         raise OutputError("--out: expected the name of a folder, got an empty text")
     if path.is_symlink() and not path.exists():
-        raise OutputError(f"{path}: is a link to {path.readlink()}, which is not there; name a folder")
+        raise OutputError(f"{path}: is a link to {path.readlink()}, which does not exist; name a folder")
     if path.exists() and not path.is_dir():
-        raise OutputError(f"{path}: is a file; name a folder" if path.is_file() else f"{path}: is no folder; name one")
+        raise OutputError(
+            f"{path}: is a file; name a folder" if path.is_file() else f"{path}: is not a folder; name one"
+        )
     return value
 
 
@@ -34,8 +36,8 @@ def out_option(metavar: str, about: str) -> Callable[..., Any]:
 family_option = choice(
     "--family",
     ["dit", "sit", "repa", "lightningdit"],
-    help="Whose code trained an official file that does not say it itself: its output means another thing for each. "
-    "[default: what the file, its arguments or its name say, else dit]",
+    help="Model family of an official file that does not record it; each family interprets the output differently. "
+    "[default: from the file, its arguments or its name, else dit]",
 )
 
 
@@ -43,11 +45,14 @@ latent_stats_option = text(
     "--latent-stats",
     metavar="FILE",
     type=FILE,
-    help="Mean and std of each channel by which the model sees latents: LightningDiT's latents_stats.pt.",
+    help="Mean and std of each latent channel, for models of normalised latents: LightningDiT's latents_stats.pt.",
 )
 window_option = whole("--window", metavar="K", default=3, help="Edge of the window of swa in tokens, odd.")
 border_option = choice(
-    "--border", ["shift", "truncate"], default="shift", help="What the window of swa does at the border."
+    "--border",
+    ["shift", "truncate"],
+    default="shift",
+    help="Window of swa at the border: move it inwards, or cut it off.",
 )
 
 
@@ -63,7 +68,9 @@ def checkpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         choice("--weights", ["ema", "model"], help="Which weights of a training checkpoint. [default: ema]"),
         whole(
-            "--num-heads", metavar="N", help="Number of heads, for an official file of another width than the presets."
+            "--num-heads",
+            metavar="N",
+            help="Number of attention heads, for an official file whose width is not that of a preset.",
         ),
         family_option,
     )
@@ -76,44 +83,46 @@ def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
         choice(
             "--sampler",
             ["ddpm", "ddim", "dpm-solver++", "unipc", "euler", "heun", "dopri5", "sde"],
-            help="How noise becomes an image: the first four for models of noise, the others for models of a velocity; "
-            "dopri5 finds its steps by itself. [default: ddpm; euler for a velocity]",
+            help="Sampling method: the first four for models that predict noise, the others for flows, which predict a "
+            "velocity; dopri5 chooses its own steps. [default: ddpm; euler for flows]",
         ),
-        number("--rtol", metavar="X", default=1e-3, help="Relative error that dopri5 allows in a step."),
-        number("--atol", metavar="X", default=1e-6, help="Absolute error that dopri5 allows in a step."),
+        number("--rtol", metavar="X", default=1e-3, help="Relative error that dopri5 allows per step."),
+        number("--atol", metavar="X", default=1e-6, help="Absolute error that dopri5 allows per step."),
         number("--eta", default=0.0, help="Noise that ddim adds in each step, 0 to 1."),
         number(
             "--timestep-shift",
             metavar="S",
             default=1.0,
-            help="For a velocity, as LightningDiT counts: below 1 takes more of the steps near the noise.",
+            help="For flows, as in LightningDiT: below 1 places more of the steps near the noise.",
         ),
         choice(
             "--guidance-by",
             ["label", "window"],
             default="label",
-            help="Move images away from what the model makes without a label, or with a small attention window.",
+            help="Guide away from the model without a label, or with a small attention window.",
         ),
         choice(
             "--guidance-channels",
             ["all", "3"],
             default="all",
-            help="Which channels are guided; 3, the first three only, reproduces official samples.",
+            help="Channels to guide; 3 is the first three only, which reproduces official samples.",
         ),
         text(
-            "--guidance-interval", metavar="LOW,HIGH", help="Guide only between these timesteps of 1000, e.g. 200,700."
+            "--guidance-interval",
+            metavar="LOW,HIGH",
+            help="Guide only between these two timesteps of 1000, e.g. 200,700.",
         ),
         whole(
             "--guidance-window",
             metavar="K",
             default=3,
-            help="For --guidance-by window: edge of that small window in tokens, odd.",
+            help="Edge of the small window of --guidance-by window, in tokens, odd.",
         ),
         whole("--window", metavar="K", help="Edge of the window of swa in tokens, odd. [default: the checkpoint's]"),
         choice(
             "--border",
             ["shift", "truncate"],
-            help="What the window of swa does at the border. [default: the checkpoint's]",
+            help="Window of swa at the border: move it inwards, or cut it off. [default: the checkpoint's]",
         ),
         whole(
             "--dilation",
@@ -130,21 +139,25 @@ def _picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
         text(
             "--labels",
             metavar="A,B,...",
-            help="Classes to make, in turn; all is every class, balanced. [default: a random class per image]",
+            help="Class labels to cycle through; all is every class equally often. [default: a random class per image]",
         ),
-        whole("--seed", metavar="K", default=0, help="Another K makes other images, the same K the same images."),
+        whole("--seed", metavar="K", default=0, help="Random seed: the same K gives the same images."),
         choice(
             "--rng",
             ["image", "official"],
             default="image",
-            help="image: image i has noise of its own. official: the draws of the official script for one batch of N.",
+            help="image: each image has its own noise. official: the noise of the official script for one batch of N.",
         ),
-        text("--noise", metavar="FILE.npy", help="Start from this noise, (N, C, H, W), or take all draws from it."),
-        whole("--batch-size", metavar="B", default=16, help="Images made at once."),
+        text(
+            "--noise",
+            metavar="FILE.npy",
+            help="Noise to start from, (N, C, H, W), or of all draws, (N, 1 + steps, C, H, W).",
+        ),
+        whole("--batch-size", metavar="B", default=16, help="Images per batch."),
         text(
             "--autoencoder",
             metavar="PATH|ID",
-            help="Decodes latents. [default: the checkpoint's own; for official ones stabilityai/sd-vae-ft-ema]",
+            help="Autoencoder that decodes latents. [default: the checkpoint's; else stabilityai/sd-vae-ft-ema]",
         ),
         latent_stats_option,
         text("--device", metavar="NAME", default="auto", help="auto (a GPU if there is one), cpu, cuda:1."),
@@ -152,13 +165,13 @@ def _picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--precision",
             _PRECISIONS,
             default="fp32",
-            help="Arithmetic of the network: bf16 and fp16 are faster on GPUs and change the images.",
+            help="Precision of the network: bf16 and fp16 are faster on GPUs and change the images.",
         ),
         choice(
-            "--vae-precision", _PRECISIONS, default="fp32", help="The same of the autoencoder that decodes latents."
+            "--vae-precision", _PRECISIONS, default="fp32", help="Precision of the autoencoder that decodes latents."
         ),
         flag("--tf32", help="Let GPUs multiply in TF32: faster, changes the images."),
-        flag("--compile", "compiled", help="Use torch.compile: slow start, changes the last bits."),
+        flag("--compile", "compiled", help="Use torch.compile: slow to start, changes the last bits."),
     )
 
 
@@ -170,21 +183,21 @@ def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--preset",
             ["report", "small"],
             default="report",
-            help="Defaults of the options below. report, as in the report that docs/study.md compares with: DiT-B/4 on "
-            "latents of 256 pixels, batches of 4, Adam at 1e-4, 100 epochs: 25 steps per picture, for a GPU; the "
-            "forecast says what that takes here. small: a small model of 32 x 32 pixels, for a CPU; no autoencoder.",
+            help="Defaults of the options below. report: as in the report that docs/study.md compares with, DiT-B/4 on "
+            "latents of 256 pixels, batches of 4, Adam at 1e-4, 100 epochs (25 steps per picture); needs a GPU, and a "
+            "forecast gives its time. small: a small model of 32 x 32 pixels for a CPU, without an autoencoder.",
         ),
         text(
             "--model",
             metavar="NAME",
-            help="Architecture, DiT-S/8 to DiT-XL/2, LightningDiT-B/1 to -1p6B/2. [default: DiT-B/4; small: its own]",
+            help="Architecture: DiT-S/8 to DiT-XL/2, LightningDiT-B/1 to -1p6B/2. [default: DiT-B/4; small: its own]",
         ),
-        whole("--hidden-size", metavar="D", help="Width of the model, instead of that of --model."),
-        whole("--depth", metavar="N", help="Number of blocks, instead of that of --model."),
-        whole("--num-heads", metavar="N", help="Number of attention heads, instead of that of --model."),
-        whole("--patch-size", metavar="P", help="Edge of a patch, instead of that of --model."),
+        whole("--hidden-size", metavar="D", help="Width of the model; overrides --model."),
+        whole("--depth", metavar="N", help="Number of blocks; overrides --model."),
+        whole("--num-heads", metavar="N", help="Number of attention heads; overrides --model."),
+        whole("--patch-size", metavar="P", help="Edge of a patch; overrides --model."),
         whole("--image-size", metavar="N", help="Edge of an image in pixels. [default: 256; small: 32]"),
-        choice("--space", ["latent", "pixel"], help="What the model sees. [default: latent; small: pixel]"),
+        choice("--space", ["latent", "pixel"], help="Train on latents or on pixels. [default: latent; small: pixel]"),
         choice("--channels", ["1", "3"], default="3", help="1 is grey, 3 is colour."),
         whole(
             "--max-pixels",
@@ -192,32 +205,32 @@ def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default=100000000,
             help="Refuse a picture with more pixels (rows times columns) before it is decoded.",
         ),
-        choice("--on-error", ["fail", "skip"], default="fail", help="At an unusable picture: stop, or leave it out."),
+        choice("--on-error", ["fail", "skip"], default="fail", help="For an unusable picture: stop, or leave it out."),
         text(
             "--memory",
             metavar="SIZE",
             default="4GB",
-            help="Hold so much of decoded pictures, in each process; of more, decode each when it is needed.",
+            help="Keep decoded pictures in memory up to this size per process; decode larger sets as needed.",
         ),
         whole("--workers", metavar="N", help="Decoding threads. [default: one per core, at most 8]"),
-        flag("--conditional", help="Learn the folders in PICTURES as classes, or what its dataset.json says."),
+        flag("--conditional", help="Train on the folders in PICTURES as classes, or on those in its dataset.json."),
         choice(
             "--objective",
             ["noise", "velocity"],
-            help="What the network learns: noise, as DiT, or a velocity, as SiT. [default: noise; with --init its own]",
+            help="Predict noise, as DiT, or the velocity of a flow, as SiT. [default: noise; that of --init]",
         ),
         choice(
             "--timestep-sampling",
             ["uniform", "logit-normal"],
             default="uniform",
-            help="At which times a velocity is learned; logit-normal, more of the middle, as SD3 and LightningDiT.",
+            help="Training times of a flow; logit-normal favours the middle, as in SD3 and LightningDiT.",
         ),
-        flag("--direction-loss", help="Of a velocity: learn its direction, too, as LightningDiT."),
-        flag("--qk-norm", help="Normalise queries and keys: steadier at large learning rates."),
+        flag("--direction-loss", help="For a flow: add a loss on the direction of the velocity, as in LightningDiT."),
+        flag("--qk-norm", help="Normalise queries and keys: more stable at large learning rates."),
         text(
             "--learn-sigma/--no-learn-sigma",
             default=None,
-            help="Learn the variance, too. [default: learn-sigma; not for a velocity]",
+            help="Also learn the variance. [default: learn-sigma; never for a flow]",
         ),
         window_option,
         border_option,
@@ -232,10 +245,10 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
         text(
             "--init",
             metavar="PATH|ID|NAME",
-            help="Start from the weights of this checkpoint and with its shape; the attention may be another. "
+            help="Start from the weights and shape of this checkpoint; the attention may differ. "
             "[default: random weights]",
         ),
-        whole("--steps", metavar="N", help="Training steps, instead of --epochs. [small: 3000]"),
+        whole("--steps", metavar="N", help="Number of training steps, instead of --epochs. [small: 3000]"),
         number("--epochs", metavar="X", help="Passes over the pictures. [default: 100; small: by --steps]"),
         whole("--batch-size", metavar="B", help="Pictures per step, over all processes. [default: 4; small: 32]"),
         number("--learning-rate", metavar="R", help="Learning rate of AdamW. [default: 1e-4; small: 5e-4]"),
@@ -244,47 +257,47 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--learning-rate-schedule",
             ["constant", "linear", "cosine"],
             default="constant",
-            help="How the learning rate goes on after that: linear and cosine end at 0.",
+            help="Learning rate after the warmup: linear and cosine decay to 0.",
         ),
-        number("--ema-decay", metavar="X", help="Decay of the averaged weights. [default: 0.9999; small: 0.999]"),
-        flag("--ema-warmup", help="Let that decay rise from 0.1 at the first step: for short runs."),
+        number("--ema-decay", metavar="X", help="Decay of the averaged weights (EMA). [default: 0.9999; small: 0.999]"),
+        flag("--ema-warmup", help="Let the EMA decay rise from 0.1 at the first step; for short runs."),
         number("--clip", metavar="X", help="Largest norm of the gradient. [default: no limit]"),
         whole(
             "--accumulate",
             metavar="N",
-            help="Pass a batch through the model in N parts, then take the step: less memory. [default: 1]",
+            help="Split each batch into N parts and add their gradients: less memory. [default: 1]",
         ),
-        choice("--precision", _PRECISIONS, help="Arithmetic of the network. [default: fp32]"),
+        choice("--precision", _PRECISIONS, help="Precision of the network. [default: fp32]"),
         flag("--tf32", help="Let GPUs multiply in TF32: faster, changes the last digits."),
-        flag(
-            "--recompute", help="Compute results within a step again instead of keeping them: less memory, more time."
-        ),
+        flag("--recompute", help="Recompute activations instead of keeping them: less memory, more time."),
         flag("--compile", "compiled", help="Use torch.compile."),
-        choice("--crop", ["centre", "random"], default="centre", help="Which square."),
+        choice("--crop", ["centre", "random"], default="centre", help="Which square of a picture to use."),
         text("--flip/--no-flip", default=True, help="Mirror half of the pictures."),
-        text("--autoencoder", metavar="PATH|ID", help="Makes latents. [default: stabilityai/sd-vae-ft-ema]"),
+        text(
+            "--autoencoder",
+            metavar="PATH|ID",
+            help="Autoencoder that makes latents. [default: stabilityai/sd-vae-ft-ema]",
+        ),
         latent_stats_option,
         text("--latents", metavar="DIR", help="Folder that caches latents. [default: RUN.latents]"),
-        whole("--log-every", metavar="N", default=50, help="Steps between two lines of the log."),
-        whole("--save-every", metavar="N", help="Steps between two checkpoints. [default: 1000; small: 200]"),
-        whole("--sample-every", metavar="N", help="Steps between two sheets of samples. [default: none is drawn]"),
+        whole("--log-every", metavar="N", default=50, help="Steps between lines of the log."),
+        whole("--save-every", metavar="N", help="Steps between checkpoints. [default: 1000; small: 200]"),
+        whole("--sample-every", metavar="N", help="Steps between sheets of samples. [default: no sheets]"),
         whole(
             "--sample-steps",
             metavar="S",
             default=50,
-            help="Sampling steps of each image in sheets and scores, 2 to 1000.",
+            help="Sampling steps for sheets and scores, 2 to 1000.",
         ),
         whole(
             "--eval-every",
             metavar="N",
-            help="Steps between two scores of samples against held-out pictures. [default: no scores]",
+            help="Steps between scores of samples against held-out pictures. [default: no scores]",
         ),
         text("--eval-backbone", metavar="NAME", default="mini", help="Backbone of the scores; see `cmmd backbones`."),
         whole("--eval-images", metavar="N", default=256, help="Samples per score."),
         flag("--keep-evaluations", help="Keep the samples of every score, for `cmmd watch`."),
-        number(
-            "--held-out", metavar="X", default=0.1, help="Share of PICTURES that is scored against, not trained on."
-        ),
+        number("--held-out", metavar="X", default=0.1, help="Share of PICTURES kept for scoring, not trained on."),
         whole("--seed", metavar="K", default=0, help="Seed of all random draws."),
-        choice("--device", ["auto", "cpu"], default="auto", help="auto is a GPU if there is one."),
+        choice("--device", ["auto", "cpu"], default="auto", help="auto uses a GPU if there is one."),
     )

@@ -185,7 +185,7 @@ def load_model(
     model = build_model(checkpoint)
     device = pick_device(asked.device)
     if asked.tf32 and device.type == "cpu":
-        say("--tf32: says nothing on a CPU, which multiplies in float32")
+        say("--tf32: has no effect on a CPU, which multiplies in float32")
     model.to(device)
     check_window_options(model, kinds or (attention,))
     asked.switch(model, attention, guided=settings.guidance.scale not in (0, 1))
@@ -229,21 +229,21 @@ def find_autoencoder(checkpoint: Checkpoint, given: str | None, device: torch.de
     if checkpoint.record is None:
         if checkpoint.trained_here:
             raise CheckpointError(
-                f"{checkpoint.path}: does not say with which autoencoder it was trained; give it by --autoencoder PATH"
+                f"{checkpoint.path}: does not record its autoencoder; give it with --autoencoder PATH"
             )
         if checkpoint.config.in_channels != _DEFAULT_CHANNELS:
             raise CheckpointError(
-                f"{checkpoint.path}: makes latents of {checkpoint.config.in_channels} channels, which are not those of "
-                f"{DEFAULT_AUTOENCODER}; give the autoencoder it was trained with by --autoencoder PATH"
+                f"{checkpoint.path}: makes latents of {checkpoint.config.in_channels} channels, which "
+                f"{DEFAULT_AUTOENCODER} cannot decode; give the autoencoder it was trained with: --autoencoder PATH"
             )
-        say(f"autoencoder: {DEFAULT_AUTOENCODER}, that of the official checkpoints")
+        say(f"autoencoder: {DEFAULT_AUTOENCODER}, as for the official checkpoints")
         return load_autoencoder(DEFAULT_AUTOENCODER, device)
     try:
         return load_autoencoder(checkpoint.record.source, device)
     except CheckpointError as error:
         raise CheckpointError(
             f"the model was trained with the autoencoder {checkpoint.record.source}, which cannot be read here "
-            f"({error}); give it by --autoencoder PATH"
+            f"({error}); give it with --autoencoder PATH"
         ) from error
 
 
@@ -251,7 +251,7 @@ def autoencoder_to_copy(model: DiT, checkpoint: Checkpoint, target: str, given: 
     """The folder of the autoencoder that goes into a diffusers folder, read and found to fit the model."""
     if Path(target).suffix:
         if given is not None:
-            raise ArgumentError(f"--autoencoder: goes into a diffusers folder, and {target} is a file")
+            raise ArgumentError(f"--autoencoder: can only be copied into a diffusers folder, and {target} is a file")
         return None
     folder = Path(given).expanduser() if given else checkpoint.autoencoder
     if folder is None:
@@ -271,7 +271,7 @@ def default_checkpoint(attention: str | None) -> str:
     found = [name for name in wanted if bundled_file(name)]
     if not found:
         raise CheckpointError(
-            f"--checkpoint: not given, and this version comes without {' and '.join(wanted)}, its defaults; give a "
+            f"--checkpoint: not given, and the default ({' or '.join(wanted)}) is not in this installation; give a "
             "file, a folder or OWNER/NAME on the hub, such as --checkpoint facebook/DiT-XL-2-256"
         )
     return found[0]

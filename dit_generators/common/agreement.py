@@ -24,4 +24,4 @@ def check_agreement(out: Path, made: Any, processes: Processes) -> None:
             "every machine"
         )
     if not all(is_here for _, is_here in every):
-        raise OutputError(f"{out}: is not one folder for all processes; name one on a disk that all machines share")
+        raise OutputError(f"{out}: is not the same folder for all processes; use one on a disk that all machines share")

@@ -61,7 +61,9 @@ def locked(folder: Path) -> Iterator[None]:
         lock = try_lock(path)
     except OSError as error:
         reason = error.strerror or error
-        raise OutputError(f"{folder}: cannot be locked ({reason}); name a folder on a disk that has locks") from error
+        raise OutputError(
+            f"{folder}: cannot be locked ({reason}); use a folder on a file system that supports locks"
+        ) from error
     if lock is None:  # or who held it has just removed the file that was opened here
         raise OutputError(f"{folder}: another process is writing into it; wait for it, or name another")
     try:

@@ -52,7 +52,7 @@ def copied(
 
     processes.by_main(copy)
     if not target.is_file():
-        raise DataError(f"{target}: is not on a disk that all processes share; name the run on one")
+        raise DataError(f"{target}: is not on a disk that all processes share; put the run on one")
     return target, tuple(_record(folder).get("skipped", ()))
 
 

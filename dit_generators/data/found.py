@@ -56,8 +56,8 @@ class Found:
             classes = sorted({name for name in own if name}, key=int)
         if len(classes) < 2:
             raise DataError(
-                f"{self.name}: has {len(classes)} class folders with pictures, `conditional` needs two or more, or as "
-                "many classes in the .cls files of an uncompressed tar here or in a dataset.json; leave it out"
+                f"{self.name}: has {len(classes)} class folders with pictures, `conditional` needs two or more, in "
+                "folders, in .cls files of an uncompressed local tar or in a dataset.json; leave it out"
             )
         labels = {name: label for label, name in enumerate(classes)}
         inside = [place for place, name in enumerate(own) if name]

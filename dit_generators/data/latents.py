@@ -146,7 +146,7 @@ def _encode(pixels: Pixels, autoencoder: Autoencoder, device: torch.device, adva
         both = [torch.stack(autoencoder.encode(view), dim=1) for view in (images, images.flip(-1))]
         encoded.append(torch.stack(both, dim=1).cpu())
         if not torch.isfinite(encoded[-1]).all():
-            raise DataError(f"{autoencoder.source}: encodes a picture as NaN or infinity; take another `autoencoder`")
+            raise DataError(f"{autoencoder.source}: encodes a picture as NaN or infinity; use another `autoencoder`")
         advance(len(part))
     return torch.cat(encoded)
 

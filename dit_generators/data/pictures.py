@@ -100,7 +100,9 @@ def load_pictures(
     looked = looked_before(found, shape, on_error, reading) if held is None else None
     looked = looked or look_at(found, shape, held, on_error, reading)
     if not len(looked.usable):
-        raise DataError(f"{found.name}: no usable picture; all {shape[0]} were left out, first {looked.skipped[0]}")
+        raise DataError(
+            f"{found.name}: no usable picture; all {shape[0]} were left out, the first: {looked.skipped[0]}"
+        )
     _check_classes(found, looked)
     return _made(found, looked, shape, held, reading)
 
@@ -111,7 +113,7 @@ def _check_classes(found: Found, looked: Looked) -> None:
     for name, count in zip(found.classes, left, strict=False):
         if not count:
             raise DataError(
-                f"{found.name}: class {name} has no usable picture; mend its pictures or take them out, first "
+                f"{found.name}: class {name} has no usable picture; repair or remove its pictures, the first: "
                 f"{looked.skipped[0]}"
             )
 

@@ -67,8 +67,8 @@ class StreamedPixels:
         picture = square(self.read(int(self.rows[index])), self.edge, self.channels)
         if digest_of(picture) != self.digests[index].tobytes():
             raise DataError(
-                f"{self.source}: {self.names[index]} is another picture than when it was first seen; put that one "
-                f"back, or remove {self.again} and begin again"
+                f"{self.source}: {self.names[index]} has changed since it was first read; restore it, or remove "
+                f"{self.again} and start again"
             )
         return picture
 

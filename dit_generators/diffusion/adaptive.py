@@ -57,7 +57,7 @@ def dopri5(predict: Predict, x_t: Tensor, flow: Flow, rtol: float = 1e-3, atol: 
         most, smallest = _least(left, sizes)
         if most and smallest < _SMALLEST:
             raise SamplingError(
-                f"dopri5: no step is small enough for an error of rtol {rtol:g} and atol {atol:g}; take larger ones, "
+                f"dopri5: even the smallest step exceeds rtol {rtol:g} and atol {atol:g}; use larger ones, "
                 'precision="fp32", or heun'
             )
         sizes = torch.minimum(sizes, left)

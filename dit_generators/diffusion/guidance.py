@@ -66,8 +66,8 @@ class Guidance:
             raise ArgumentError(f"guidance.window: {error}") from error
         if weak.meaning(depth) == model.attention_settings.meaning(depth):
             raise ArgumentError(
-                f"guidance.window: the model itself has window {self.window}, so nothing would guide it; "
-                "take a smaller one"
+                f"guidance.window: the model itself has window {self.window}, so guidance would have no effect; "
+                "use a smaller one"
             )
 
     @property

@@ -91,7 +91,7 @@ def read_noise(path: str) -> NDArray[Any]:
     except (OSError, ValueError, EOFError) as error:
         raise ArgumentError(f"noise: {path} is not a readable .npy file ({first_line(error)})") from error
     if not isinstance(array, np.ndarray) or array.ndim not in (4, 5) or array.dtype.kind != "f":
-        raise ArgumentError(f"noise: {path} is no array of floats (N, C, H, W) or (N, K, C, H, W)")
+        raise ArgumentError(f"noise: {path} is not an array of floats (N, C, H, W) or (N, K, C, H, W)")
     return array
 
 

@@ -54,7 +54,7 @@ def _scheduler(solver: str, schedule: Schedule, process: Diffusion) -> Any:
         raise ArgumentError(f"solver {solver!r}: expected {' or '.join(SOLVERS)}")
     if process.clip not in (0, 1) and not process.threshold:
         raise ArgumentError(
-            f"sampler: {solver} has no limit of x_0 but 1, this model {process.clip:g}; take ddpm or ddim"
+            f"sampler: {solver} can clip x_0 only at 1, this model needs {process.clip:g}; use ddpm or ddim"
         )
     plain = replace(process, zero_snr=False)
     kind = DPMSolverMultistepScheduler if solver == "dpm-solver++" else UniPCMultistepScheduler

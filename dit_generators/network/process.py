@@ -54,7 +54,7 @@ class Diffusion:
             )
         if self.zero_snr and self.prediction == "noise":
             raise ArgumentError(
-                "zero_snr: x_999 is all noise, so noise says nothing of x_0; it needs another prediction"
+                "zero_snr: x_999 is all noise, so predicted noise does not determine x_0; use another prediction"
             )
 
     @property

@@ -22,6 +22,6 @@ def difference_from_fp32(run: SampleRun, folder: SampleFolder) -> str:
     made = np.stack([read_picture(folder.file(i)) for i in indices])
     difference = np.abs(made.astype(np.int16) - exact)
     return (
-        f"against fp32 the first {len(indices)} images differ by {difference.mean():.2g} of 255 on average, "
-        f"{difference.max()} at most"
+        f"the first {len(indices)} images differ from fp32 by {difference.mean():.2g} of 255 on average, "
+        f"at most {difference.max()}"
     )

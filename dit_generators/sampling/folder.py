@@ -130,7 +130,7 @@ class SampleFolder:
                 picture = read_picture(self.file(i))
                 if picture.shape[:2] != (height, width):
                     found = f"{picture.shape[1]} x {picture.shape[0]}, others here are {width} x {height}"
-                    raise OutputError(f"{self.file(i)}: is {found}; remove it and it is made again")
+                    raise OutputError(f"{self.file(i)}: is {found}; remove it to make it again")
                 stream.write(np.broadcast_to(picture, (height, width, 3)).tobytes())
         return target
 

@@ -115,9 +115,11 @@ def remarks(run: SampleRun, result: SampleResult) -> list[str]:
     """What whoever scores the folder has to know: more images than were asked for, classes of unequal number."""
     found, classes = [], run.model.config.num_classes
     if (there := result.folder.recorded_images) > run.num:
-        found.append(f"warning: {run.out}: holds {there} images, {there - run.num} more than `num`; a score takes all")
-    if run.settings.labels == "all" and (more := run.num % classes):
-        found.append(f"warning: {run.num} is no multiple of {classes} classes: the first {more} have one image more")
+        found.append(
+            f"warning: {run.out}: holds {there} images, {there - run.num} more than `num`; a score would use all"
+        )
+    if run.settings.labels == "all" and run.num % classes:
+        found.append(f"warning: {run.num} is not a multiple of {classes} classes: images per class differ by one")
     return found
 
 

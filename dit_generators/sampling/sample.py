@@ -80,7 +80,7 @@ class SampleSettings:
         self._check_steps(sampler)
         self._check_tolerances(sampler)
         if self.timestep_shift != 1 and sampler not in FLOW_SAMPLERS:
-            raise ArgumentError(f"timestep_shift: is for models of a velocity, not for sampler {sampler}")
+            raise ArgumentError(f"timestep_shift: is only for flows, not for sampler {sampler}")
         self._check_official(sampler)
         if not 0 <= self.eta <= 1:
             raise ArgumentError(f"eta: expected 0 to 1, got {self.eta}")
@@ -125,13 +125,13 @@ class SampleSettings:
             if sampler != "dopri5" and getattr(self, name) != getattr(SampleSettings, name):
                 raise ArgumentError(f"{name}: is for `sampler='dopri5'`, not {sampler}")
         if sampler == "dopri5" and self.timestep_shift != 1:
-            raise ArgumentError("timestep_shift: dopri5 finds its steps by itself; take euler or heun")
+            raise ArgumentError("timestep_shift: dopri5 chooses its own steps; use euler or heun")
 
     def _check_official(self, sampler: str) -> None:
         if self.official_batch is None:
             return
         if sampler == "sde":
-            raise ArgumentError("official_batch: is the noise of DiT's script, which knows no sde; leave it out")
+            raise ArgumentError("official_batch: is the noise of DiT's script, which has no sde; leave it out")
         check_least(self, 1, "official_batch")
         if self.seed >= _SEEDS:
             raise ArgumentError(f"seed: the official script takes numbers below 2^64, got {self.seed}")
@@ -141,7 +141,7 @@ class SampleSettings:
         if interval is None or self.guidance.scale == 1 or sampler in SOLVERS:
             return
         if sampler == "dopri5":
-            raise ArgumentError("guidance.interval: dopri5 has times of its own for each image; take euler or heun")
+            raise ArgumentError("guidance.interval: dopri5 uses its own times for each image; use euler or heun")
         if isinstance(process, Flow):
             timesteps: Sequence[float] = [NUM_TRAIN_TIMESTEPS * time for time in self.times(process)[:-1]]
         else:
@@ -263,7 +263,9 @@ def to_pixels(x: Tensor, autoencoder: Autoencoder | None) -> NDArray[np.uint8]:
     """
     images = x if autoencoder is None else autoencoder.decode(x)
     if images.shape[1] not in _PIXEL_CHANNELS:
-        raise ArgumentError(f"{images.shape[1]} channels are no picture; these are latents, which need an autoencoder")
+        raise ArgumentError(
+            f"{images.shape[1]} channels are not a picture; these are latents, which need an autoencoder"
+        )
     if not torch.isfinite(images).all():
         raise SamplingError(_not_finite(x, images))
     pixels = (127.5 * images.float() + 128).clamp(0, 255).to(torch.uint8)

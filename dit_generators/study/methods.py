@@ -62,7 +62,7 @@ class MethodDifference:
     @property
     def _few(self) -> str:
         reach = stats.t.ppf(1 - _LEVEL / 2, self.runs - 1)
-        wide = f"the interval is {reach:.3g} standard errors wide to each side"
+        wide = f"the interval extends {reach:.3g} standard errors to each side"
         return f"; {self.runs} runs are few: {wide}" if self.runs < _FEW_RUNS else ""
 
 

@@ -74,7 +74,7 @@ class StudyOptions:
         if not 0 <= self.bench_minutes < math.inf:
             raise ArgumentError(f"bench_minutes: expected a number of 0 or more, got {self.bench_minutes}")
         if self.dims is not None and "inception" not in self.backbones:
-            raise ArgumentError(f"`dims={self.dims}`: is of inception, which is not asked for")
+            raise ArgumentError(f"`dims={self.dims}`: is only for inception, which is not among the backbones")
 
     @property
     def models(self) -> list[StudyModel]:

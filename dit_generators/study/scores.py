@@ -152,9 +152,9 @@ def pairwise_verdict(scores: Sequence[Mapping[str, Any]], backbone: str, few: in
     if p_value is not None and p_value >= _LEVEL:
         return (
             f"{backbone}: the two cannot be told apart: the MMD of {better['model']} is lower by {gap} ({sure}), "
-            f"and so it is in {agreed:.0f} % of draws of {few} samples per side."
+            f"and also in {agreed:.0f} % of draws of {few} samples per side."
         )
-    said = f"{few} samples per side say so in {agreed:.0f} % of draws"
+    said = f"draws of {few} samples per side agree in {agreed:.0f} %"
     return f"{backbone}: {better['model']} is closer by {gap} ({sure}); {said}."
 
 

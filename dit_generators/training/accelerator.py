@@ -37,7 +37,7 @@ def make_accelerator(options: TrainOptions) -> Any:
     except ValueError as error:
         raise ArgumentError(
             f'`precision="{options.precision}"`, `device="{options.device}"`: accelerate keeps the first precision and '
-            "device of a process; start another"
+            "device of a process; start a new process"
         ) from error
     _check_joined(accelerator)
     return accelerator
@@ -48,7 +48,7 @@ def _check_joined(accelerator: Any) -> None:
     started = os.environ.get("WORLD_SIZE", "") if "LOCAL_RANK" in os.environ else ""
     if started.isdecimal() and int(started) > accelerator.num_processes:
         raise ArgumentError(
-            f"WORLD_SIZE={started}: so many processes were started, and accelerate does not join them on "
+            f"WORLD_SIZE={started}: that many processes were started, but accelerate does not join them on "
             f'{accelerator.device.type}; start one, or give `device="cpu"`'
         )
 
@@ -63,8 +63,9 @@ def _check_launcher() -> None:
     for variable, name in _SPLITTING.items():
         if os.environ.get(variable, "").lower() in ("1", "true", "yes", "on", "y", "t"):
             raise ArgumentError(
-                f"{variable}: {name} splits the model over processes, which is not supported: a checkpoint here is a "
-                "whole one; start with `torchrun`, or choose plain processes on several GPUs in `accelerate config`"
+                f"{variable}: {name} splits the model over processes, which is not supported: a checkpoint here "
+                "holds a whole model; start with `torchrun`, or choose plain "
+                "processes on several GPUs in `accelerate config`"
             )
     for variable, harmless, option in _HIDDEN:
         value = os.environ.get(variable, "")

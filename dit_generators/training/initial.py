@@ -80,10 +80,10 @@ class Initial:
         if before.attention_settings != now.attention_settings:
             changes.append(f"attention {before.attention_settings.describe()} -> {now.attention_settings.describe()}")
         if before.input_size != now.input_size:
-            own = "" if _has_sines(self.checkpoint) else ", whose positions are sines and cosines and no longer its own"
+            own = "" if _has_sines(self.checkpoint) else ", with sine and cosine positions instead of its own"
             changes.append(f"input {before.input_size} -> {now.input_size}{own}")
         if self.labels_start_anew:
-            changes.append(f"{before.num_classes} -> {now.num_classes} classes, whose vectors start anew")
+            changes.append(f"{before.num_classes} -> {now.num_classes} classes, whose embeddings are newly initialised")
         return f"starts from {self.checkpoint.path}" + (f" ({'; '.join(changes)})" if changes else "")
 
 
@@ -99,7 +99,9 @@ def read_initial(source: str | Path, autoencoder: Autoencoder | None) -> Checkpo
     try:
         checkpoint = read_checkpoint(source)
     except UnsaidError as error:
-        raise CheckpointError(f"{error}; to start from it, say it to `dit-gen convert IN OUT.safetensors`") from error
+        raise CheckpointError(
+            f"{error}; to start from it, give this to `dit-gen convert IN OUT.safetensors` first"
+        ) from error
     model = build_model(checkpoint)  # every key and shape is right
     if autoencoder is not None:
         check_latents(model, autoencoder)

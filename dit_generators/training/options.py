@@ -150,12 +150,12 @@ class TrainOptions(TrainSettings):
             raise ArgumentError("`learn_sigma`: a velocity has no variance to learn; leave it out")
         DiTConfig.preset(self.model)
         if self.epochs is not None and self.steps is not None:
-            raise ArgumentError("`epochs`: says how long training goes on, and so does `steps`; give one of them")
+            raise ArgumentError("`epochs`: cannot be combined with `steps`; give one of them")
         if self.epochs is not None and not 0 < self.epochs <= _MOST_EPOCHS:
             raise ArgumentError(f"epochs: expected a number above 0 and at most {_MOST_EPOCHS:g}, got {self.epochs:g}")
         for name in ("model", "qk_norm", *_SHAPE):
             if self.init is not None and getattr(self, name) != getattr(TrainOptions, name):
-                raise ArgumentError(f"`{name}`: the shape of the model is that of `init`; leave it out")
+                raise ArgumentError(f"`{name}`: the shape of the model comes from `init`; leave it out")
 
     def _check_numbers(self) -> None:
         names = ("image_size", "max_pixels", "steps", "log_every", "save_every", "sample_every", "eval_every")
@@ -169,7 +169,7 @@ class TrainOptions(TrainSettings):
         if not 0 < self.held_out < 1:
             raise ArgumentError(f"held_out: expected a share between 0 and 1, got {self.held_out}")
         if self.keep_evaluations and self.eval_every is None:
-            raise ArgumentError("keep_evaluations: there are no scores to keep the samples of; add `eval_every`")
+            raise ArgumentError("keep_evaluations: there are no scores whose samples could be kept; add `eval_every`")
 
     @property
     def settings(self) -> TrainSettings:

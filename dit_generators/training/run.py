@@ -116,7 +116,8 @@ class TrainRun:
             saved.put(self.state, scaler)
         elif damaged:
             raise CheckpointError(
-                f"{next(iter(damaged.values()))}, and no other is whole; remove {self.folder.path} to begin again"
+                f"{next(iter(damaged.values()))}, and no other checkpoint is intact; remove {self.folder.path} "
+                "to start again"
             )
         self.state.faults = self.folder.faults(self.state.step, self.state.faults)
         self.best = self.folder.best_score(self.state.step)
@@ -125,14 +126,14 @@ class TrainRun:
             self._set_aside(damaged)
             self.folder.remove_old()  # a run killed after its last checkpoint left one too many
             if lines := self.folder.cut_log(self.state.step):
-                self.say(f"{self.folder.path / 'log.jsonl'}: damaged lines, {lines}, are left out")
+                self.say(f"{self.folder.path / 'log.jsonl'}: {lines} damaged lines are left out")
         if saved is not None:
             self.say(f"resumed after step {self.state.step}")
 
     def _set_aside(self, damaged: dict[Path, CheckpointError]) -> None:
         for path, error in damaged.items():
             aside = self.folder.set_aside(path)
-            self.say(f"warning: {error}; renamed to {aside.name}, the checkpoint before is used")
+            self.say(f"warning: {error}; renamed to {aside.name}, the previous checkpoint is used")
 
     @property
     def main(self) -> bool:
@@ -223,7 +224,7 @@ class TrainRun:
         try:
             pictures = shared_rows(draw, _SHEET_IMAGES, processes_of(self.accelerator))
         except SamplingError as error:
-            self.say(f"step {step}: no sheet: {error}")
+            self.say(f"step {step}: no sheet of samples: {error}")
             return
         if self.main:
             self.journal.write_sheet(step, contact_sheet(list(pictures)))
@@ -268,7 +269,7 @@ class TrainRun:
     def _describe(self) -> str:
         config, classes = self.state.model.config, len(self.pictures.classes)
         streamed = isinstance(self.pictures.pixels, StreamedPixels) and self.autoencoder is None
-        decoded = ", decoded as they are needed" if streamed else ""
+        decoded = ", decoded as needed" if streamed else ""
         held_out = f", {len(self.evaluation.reference)} held out" if self.evaluation else ""
         return (
             f"{len(self.pictures)} pictures to train on{held_out}, {classes or 'no'} classes{decoded}; "

@@ -78,7 +78,7 @@ def make_run(
     reading = Reading(options.memory, options.workers, _beside(out, ".pictures"), processes, show_progress)
     data, held_out = _read_pictures(pictures, options, reading, begun.recorded("picture_digests_sha256"))
     if len(set(processes.gather(data.sha256))) > 1:
-        raise DataError(f"{out}: its processes see different pictures; give all of them one set")
+        raise DataError(f"{out}: its processes see different pictures; give all of them the same set")
     _warn_of_pictures(pictures, data, out, say)
     autoencoder = _load_autoencoder(options, accelerator.device) if options.space == "latent" else None
     initial = _initial(options, data, autoencoder)
@@ -112,8 +112,8 @@ def _warn_of_pictures(source: Any, data: Pictures, out: Path, say: Say) -> None:
         say(f"warning: {len(data.skipped)} pictures are left out, the first: {first}")
     if isinstance(source, (str, os.PathLike)) and out.resolve().is_relative_to(Path(source).resolve()):
         say(
-            f"warning: {out} lies in {source}: what is drawn there counts as pictures when the run is resumed; "
-            "name a folder outside"
+            f"warning: {out} lies in {source}: images drawn there would count as training pictures when "
+            "the run is resumed; name a folder outside"
         )
 
 

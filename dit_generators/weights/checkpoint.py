@@ -135,13 +135,13 @@ def read_checkpoint(
     path = _locate(source)
     if path.is_dir():
         if family is not None:
-            raise CheckpointError(f"{path}: a folder says itself what it holds; leave out `family={family}`")
+            raise CheckpointError(f"{path}: a folder records its own family; leave out `family={family}`")
         found = _read_folder(path, config, num_heads, weights)
     else:
         found = _read_one(path, config, num_heads, weights, family)
     if num_heads is not None and num_heads != found.config.num_heads:
         raise CheckpointError(
-            f"{found.path}: says that it has {found.config.num_heads} attention heads, num_heads says {num_heads}; "
+            f"{found.path}: has {found.config.num_heads} attention heads, not {num_heads}; "
             f"leave out `num_heads={num_heads}`"
         )
     return found
@@ -171,7 +171,7 @@ def _process(file: WeightsFile, path: Path, family: Family | None) -> Process:
     if file.config is None:
         return process_of(family_of(family, file.told, file.state, str(path)), file.told, str(path))
     if family is not None:
-        raise CheckpointError(f"{path}: says itself what it holds; leave out `family={family}`")
+        raise CheckpointError(f"{path}: records its own family; leave out `family={family}`")
     return file.process or DIT_PROCESS
 
 
@@ -182,7 +182,7 @@ def _heads(file: WeightsFile, num_heads: int | None) -> int | None:
 
 
 def _no_choice(path: Path, weights: str) -> CheckpointError:
-    return CheckpointError(f'{path}: holds one set of weights and no choice; leave out `weights="{weights}"`')
+    return CheckpointError(f'{path}: holds only one set of weights; leave out `weights="{weights}"`')
 
 
 def save_checkpoint(model: DiT, target: str | Path) -> None:

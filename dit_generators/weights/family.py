@@ -100,11 +100,11 @@ def family_of(family: Family | None, told: Told, state: Mapping[str, Any], where
         return family
     if len({_TIME_TOWARDS[each] for each in found}) > 1:
         reasons = ", ".join(f"`family={each}` by {reason}" for each, reason in found.items())
-        raise UnsaidError(f"{where}: what it was trained for is not clear ({reasons}); say which")
+        raise UnsaidError(f"{where}: the family is ambiguous ({reasons}); give one")
     if not found and told.named is not None:
         raise UnsaidError(
-            f"{where}: its arguments have {told.named}, so it predicts a velocity, but not whose code trained it; "
-            "say it by `family=sit` (time 1 is the picture) or `family=repa` (time 1 is the noise)"
+            f"{where}: its arguments include {told.named}, so it predicts a velocity, but not which code trained it; "
+            "give `family=sit` (time 1 is the picture) or `family=repa` (time 1 is the noise)"
         )
     return next(iter(found), None) or _by_name(where) or "dit"
 
@@ -115,12 +115,12 @@ def process_of(family: Family, told: Told, where: str) -> Process:
         return DIT_PROCESS
     if told.prediction is not None and told.prediction not in _VELOCITY:
         raise CheckpointError(
-            f"{where}: its arguments say that it predicts {told.prediction}; of flows only a velocity is known here"
+            f"{where}: its arguments say that it predicts {told.prediction}; flows are supported only with a velocity"
         )
     path = _PATHS.get(told.path or "linear")
     if path is None:
         raise CheckpointError(
-            f"{where}: its arguments say path_type {told.path}; linear, cosine (GVP) and VP are known here"
+            f"{where}: its arguments say path_type {told.path}; linear, cosine (GVP) and VP are supported"
         )
     return Flow(path=path, time_towards=_TIME_TOWARDS[family] or "data")
 

@@ -23,7 +23,7 @@ _FAMILIES = r"(U-?ViT|MDT(?:v2)?|MaskDiT|PixArt)"
 _MODEL_NAME = re.compile(rf"(?<![a-z]){_FAMILIES}(?![a-z])", re.IGNORECASE)
 _FILE_NAME = re.compile(rf"(?:^|[-_.]){_FAMILIES}[-_](?:S|B|L|XL|M|H)[-_/]?\d", re.IGNORECASE)
 MODEL_FIELDS = ("model", "model_type", "model_name", "arch", "architecture", "modelspec.architecture", "_target_")
-_ADVICE = "its samples by the process of DiT would be wrong; use the code it came with"
+_ADVICE = "sampling it as a DiT would give wrong images; use the code it came with"
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"7z\xbc": "7z"}
 _SHOWN = 40  # characters of a text
 
@@ -37,14 +37,12 @@ def check_content(path: Path) -> None:
     if not start:
         raise CheckpointError(f"{path}: is empty; fetch it again")
     if start.startswith(b"version https://git-lfs"):
-        raise CheckpointError(
-            f"{path}: is a Git-LFS pointer and no weights; run git lfs pull, or fetch the file itself"
-        )
+        raise CheckpointError(f"{path}: is a Git-LFS pointer, not weights; run git lfs pull, or fetch the file itself")
     if re.match(rb"\s*(?:<!--.*?-->\s*)?<(?:!doctype|html|head|\?xml)", start, re.IGNORECASE | re.DOTALL):
-        raise CheckpointError(f"{path}: is a web page and no weights; the download failed, fetch it again")
+        raise CheckpointError(f"{path}: is a web page, not weights; the download failed, fetch it again")
     if not re.search(rb"[^\t-\r\x20-\x7e]", start):
         text = " ".join(start.decode("ascii")[:_SHOWN].split())
-        raise CheckpointError(f"{path}: is text and no weights ({text}); the download failed, fetch it again")
+        raise CheckpointError(f"{path}: is text, not weights ({text}); the download failed, fetch it again")
     for magic, kind in _COMPRESSED.items():
         if start.startswith(magic):
             raise CheckpointError(f"{path}: is compressed ({kind}); unpack it first")
@@ -61,16 +59,16 @@ def _check_archive(path: Path) -> None:
         return
     parts = {name.rpartition("/")[2] for name in names}
     if "data.pkl" not in parts:
-        raise CheckpointError(f"{path}: is a zip of {', '.join(names[:3]) or 'nothing'} and no checkpoint; unpack it")
+        raise CheckpointError(f"{path}: is a zip of {', '.join(names[:3]) or 'nothing'}, not a checkpoint; unpack it")
     if "constants.pkl" in parts:
-        raise CheckpointError(f"{path}: is a TorchScript program and no state dict; save the model's state_dict()")
+        raise CheckpointError(f"{path}: is a TorchScript program, not a state dict; save the model's state_dict()")
 
 
 def check_args(arguments: Iterable[Any], where: str) -> None:
     """Raise CheckpointError when the arguments of a training script, however nested, are those of another family."""
     for name, value in walk(arguments):
         if name in MODEL_FIELDS and isinstance(value, str) and (found := _MODEL_NAME.search(value)):
-            raise CheckpointError(f"{where}: is a {found[1]} ({value}) and no DiT; {_ADVICE}")
+            raise CheckpointError(f"{where}: is a {found[1]} ({value}), not a DiT; {_ADVICE}")
 
 
 def walk(arguments: Iterable[Any]) -> Iterator[tuple[str, Any]]:
@@ -96,7 +94,7 @@ def check_family(names: Mapping[str, Any], where: str, *, known: bool = False) -
     for family, pattern in (_WEIGHTS | unknown).items():
         found = next((name for name in names if re.match(pattern, name)), None)
         if found:
-            raise CheckpointError(f"{where}: is a {family} ({found}) and no DiT; {_ADVICE}")
+            raise CheckpointError(f"{where}: is a {family} ({found}), not a DiT; {_ADVICE}")
     for part in Path(where).absolute().parts[-3:]:
         if named := _FILE_NAME.search(part):
-            raise CheckpointError(f"{where}: is a {named[1]} by its name ({part}) and no DiT; {_ADVICE}")
+            raise CheckpointError(f"{where}: is a {named[1]} by its name ({part}), not a DiT; {_ADVICE}")

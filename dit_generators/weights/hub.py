@@ -46,6 +46,6 @@ def find_on_hub(model: str, patterns: Sequence[str]) -> Path:
         return fetched_snapshot(model, patterns)
     except Exception as error:  # httpx errors, RepositoryNotFoundError, OfflineModeIsEnabled, OSError
         raise CheckpointError(
-            f"{model} is not a path here, not in {cache_folder()}, and no hub was reached ({first_line(error)}); "
-            "copy its folder to this machine and give the path"
+            f"{model} is not a path here, not in {cache_folder()}, and the hub could not be reached "
+            f"({first_line(error)}); copy its folder to this machine and give the path"
         ) from error

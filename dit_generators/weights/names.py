@@ -169,7 +169,7 @@ def config_from_shapes(
     modulated, _ = _size(state, "blocks.0.adaLN_modulation.1.weight", 2, where)
     edge = round(tokens**0.5)
     if edge**2 != tokens:
-        raise CheckpointError(f"{where}: pos_embed has {tokens} tokens, which is no square grid")
+        raise CheckpointError(f"{where}: pos_embed has {tokens} tokens, not a square grid")
     rows = _size(state, table, 2, where)[0] if (table := "y_embedder.embedding_table.weight") in state else 0
     has_null = _has_null(rows, num_classes, where)
     blocks = {int(match[1]) for name in state if (match := re.match(r"blocks\.(\d{1,6})\.", name))}
@@ -202,8 +202,8 @@ def _heads_of(state: Mapping[str, Tensor], hidden_size: int, num_heads: int | No
             return hidden_size // width
     if num_heads is None and hidden_size not in _PUBLISHED:
         raise UnsaidError(
-            f"{where}: the number of attention heads is not in the file and width {hidden_size} is of no published "
-            "DiT; say it (`num_heads=N`)"
+            f"{where}: the number of attention heads is not in the file and width {hidden_size} is not that of a "
+            "published DiT; give it (`num_heads=N`)"
         )
     return _PUBLISHED[hidden_size] if num_heads is None else num_heads
 

@@ -216,7 +216,7 @@ def test_a_study_from_python_prints_nothing_and_gives_its_page(tmp_path, capfd, 
         ({"samples": 1}, "samples: expected 2 or more, got 1"),
         ({"sweep_images": 0}, "sweep_images: expected 1 or more, got 0"),
         ({"bench_model": "DiT-Q/1"}, "no such preset"),
-        ({"dims": 64, "backbones": {"mini": None}}, "is of inception, which is not asked for"),
+        ({"dims": 64, "backbones": {"mini": None}}, "is only for inception, which is not among the backbones"),
     ],
 )
 def test_a_study_that_cannot_be_is_refused_when_its_options_are_made(changes, message) -> None:

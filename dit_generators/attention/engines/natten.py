@@ -21,7 +21,7 @@ def natten_window(query: Tensor, key: Tensor, value: Tensor, window: Window, dil
 def check_natten(window: Window, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
     """Raise with the reason and what to use instead: after one tiny call on this device."""
     if window.border != "shift":
-        raise AttentionError(f"NATTEN shifts the window at borders and has no {window.border}; use attention swa")
+        raise AttentionError(f"NATTEN supports border shift only, not {window.border}; use attention swa")
     if min(window.size) == 1:
         raise AttentionError("NATTEN takes windows of 2 tokens or more along each axis; use attention swa")
     with imported("NATTEN", "swa", "pip install natten"):

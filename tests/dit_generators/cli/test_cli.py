@@ -293,7 +293,7 @@ def test_a_weak_model_like_the_model_itself_is_refused(tmp_path, capfd, pixels) 
     guided = ["--guidance-by", "window", "--guidance-scale", "2"]
     same = make(capfd, pixels, tmp_path / "out", "--attention", "swa", *guided)
     assert same.code == 2
-    assert "--guidance-window: the model itself has window 3, so nothing would guide it" in same.err
+    assert "--guidance-window: the model itself has window 3, so guidance would have no effect" in same.err
     large = make(capfd, pixels, tmp_path / "out", *guided, "--guidance-window", "9")
     assert_refused(large, "--guidance-window: a window of 9 x 9")
 
@@ -328,8 +328,8 @@ def test_previews_are_written_on_request(tmp_path, capfd, pixels) -> None:
 def test_without_a_bundled_checkpoint_the_command_says_what_is_missing(tmp_path, capfd, monkeypatch) -> None:
     monkeypatch.setattr("dit_generators.weights.hub._BUNDLED", tmp_path)
     finished = dit_gen(capfd, "sample", "--attention", "swa", "--out", tmp_path / "out")
-    assert_refused(finished, "this version comes without landscapes-swa and digits-swa, its defaults")
-    with pytest.raises(Exception, match="without landscapes-full"):
+    assert_refused(finished, "the default (landscapes-swa or digits-swa) is not in this installation")
+    with pytest.raises(Exception, match="the default .landscapes-full or digits-full. is not"):
         default_checkpoint("full")
 
 
@@ -359,13 +359,19 @@ def test_without_a_bundled_checkpoint_the_command_says_what_is_missing(tmp_path,
         (["--out", "/"], "is the root of a disk"),
         (["--attention", ""], "expected naive, full"),
         (["--preview-every", "0"], "--preview-every: expected 1"),
-        (["--num-heads", "3"], "says that it has 2 attention heads, num_heads says 3; leave out --num-heads 3"),
-        (["--weights", "model"], "holds one set of weights and no choice; leave out --weights model"),
-        (["--guidance-interval", "5,9"], "--guidance-interval: nothing is guided at --guidance-scale 1"),
-        (["--guidance-by", "window"], "--guidance-by: nothing is guided at --guidance-scale 1"),
-        (["--guidance-scale", "2", "--guidance-window", "3"], "--guidance-window: is for --guidance-by window"),
-        (["--window", "3"], "--window: is for swa, the attention here is full"),
-        (["--border", "shift", "--attention", "naive"], "--border: is for swa, the attention here is naive"),
+        (["--num-heads", "3"], "has 2 attention heads, not 3; leave out --num-heads 3"),
+        (["--weights", "model"], "holds only one set of weights; leave out --weights model"),
+        (["--guidance-interval", "5,9"], "--guidance-interval: has no effect at --guidance-scale 1"),
+        (["--guidance-by", "window"], "--guidance-by: has no effect at --guidance-scale 1"),
+        (
+            ["--guidance-scale", "2", "--guidance-window", "3"],
+            "--guidance-window: only has an effect with --guidance-by window",
+        ),
+        (["--window", "3"], "--window: only has an effect with swa; the attention here is full"),
+        (
+            ["--border", "shift", "--attention", "naive"],
+            "--border: only has an effect with swa; the attention here is naive",
+        ),
         ([*GUIDED, "--guidance-interval", "5,9"], "--guidance-interval 5,9: none of the 4 steps lies in it"),
         ([*GUIDED, "--guidance-interval", "1000,2000"], "expected timesteps of 0 to 999"),
         (["--out", ""], "expected the name of a folder, got an empty text"),
@@ -490,7 +496,7 @@ def test_processes_that_do_not_write_into_one_folder_say_so_at_once(tmp_path, la
     finished = torchrun(2, "--", script, tmp_path, *command)
     assert finished.returncode != 0
     assert finished.stderr.count("dit-gen: error: ") == 1
-    assert "out: is not one folder for all processes; name one on a disk that all machines share" in finished.stderr
+    assert "out: is not the same folder for all processes; use one on a disk that all machines share" in finished.stderr
     assert pngs(tmp_path / "0" / "out") == {}
 
 

@@ -236,7 +236,7 @@ def test_a_damaged_picture_is_one_line_or_left_out_and_counted(tmp_path, capfd, 
     assert "warning: 2 pictures are left out, the first: " in finished.err
     assert "on-error" not in finished.err
     assert "9 pictures to train on" in finished.err
-    assert ("decoded as they are needed" in finished.err) == (memory == "0")
+    assert ("decoded as needed" in finished.err) == (memory == "0")
     for name in ("003.png", "005.png"):
         (folder / name).unlink()
     assert small_run(folder, tmp_path / "without", "--steps", 2).run()
@@ -258,7 +258,7 @@ def test_a_picture_that_changes_or_vanishes_is_one_line_and_nothing_is_lost(tmp_
                 (folder / name).symlink_to("nothing") if name != "000.png" else None
         finished = dit_gen(capfd, *command)
         assert finished.code == 2
-        message = "is another picture than when it was first seen; put" if change == "another" else "a broken link"
+        message = "has changed since it was first read; restore" if change == "another" else "a broken link"
         assert message in finished.err.splitlines()[-1]
         for name, content in kept.items():
             (folder / name).unlink()

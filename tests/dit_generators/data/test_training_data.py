@@ -134,7 +134,7 @@ def test_an_autoencoder_that_gives_nan_is_named_and_nothing_is_cached(tmp_path, 
     autoencoder = load_autoencoder(save_kl(tmp_path / "vae"))
     with torch.no_grad():
         next(autoencoder.network.parameters()).fill_(float("nan"))
-    with pytest.raises(DataError, match=r"vae: encodes a picture as NaN or infinity; take another `autoencoder`"):
+    with pytest.raises(DataError, match=r"vae: encodes a picture as NaN or infinity; use another `autoencoder`"):
         encode_pictures(pixels, autoencoder, tmp_path / "cache", CPU, show_progress)
     assert [path.name for path in (tmp_path / "cache").iterdir()] == []
 

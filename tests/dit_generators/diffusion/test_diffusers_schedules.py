@@ -188,7 +188,7 @@ def test_the_published_folder_is_dits(tmp_path: Path) -> None:
 def test_what_cannot_be_kept_is_refused(tmp_path: Path, capfd: Any) -> None:
     folder = folder_with(tmp_path, DDPMScheduler(**V, clip_sample_range=3.0))
     given = ["sample", "--checkpoint", folder, "--autoencoder", "x", "--out", tmp_path / "out", "--num", 1]
-    with pytest.raises(ValueError, match="unipc has no limit of x_0 but 1, this model 3; take ddpm or ddim"):
+    with pytest.raises(ValueError, match="unipc can clip x_0 only at 1, this model needs 3; use ddpm or ddim"):
         next(sample_states(load_checkpoint(folder), SampleSettings("unipc", "4"), [0]))
     assert_refused(dit_gen(capfd, "convert", folder, tmp_path / "m.pt"), '"prediction": "v"')
     path = folder / "scheduler" / "scheduler_config.json"

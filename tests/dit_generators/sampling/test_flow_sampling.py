@@ -87,8 +87,8 @@ def test_a_flow_is_guided_at_pure_noise_alone_by_an_interval_that_is_1000() -> N
         (SampleSettings(steps="10000000"), "steps: expected at most 100,000"),
         (SampleSettings("euler", rtol=0.1), "rtol: is for `sampler='dopri5'`, not euler"),
         (SampleSettings("dopri5", atol=0.0), "atol: expected a number above 0, got 0.0"),
-        (SampleSettings("dopri5", timestep_shift=0.3), "timestep_shift: dopri5 finds its steps by itself"),
-        (SampleSettings("dopri5", guidance=Guidance(2.0, interval=(0, 500))), "dopri5 has times of its own"),
+        (SampleSettings("dopri5", timestep_shift=0.3), "timestep_shift: dopri5 chooses its own steps"),
+        (SampleSettings("dopri5", guidance=Guidance(2.0, interval=(0, 500))), "dopri5 uses its own times"),
         (SampleSettings(eta=0.5), "eta: is for `sampler='ddim'`, not euler"),
         (SampleSettings(timestep_shift=0.0), "timestep_shift: expected a number above 0"),
         (SampleSettings(timestep_shift=float("nan")), "timestep_shift: expected a number above 0"),
@@ -106,7 +106,7 @@ def test_settings_that_a_flow_cannot_run(settings: SampleSettings, message: str)
 def test_samplers_of_flows_and_a_shift_are_refused_for_a_model_of_noise(sampler: str) -> None:
     for settings, message in (
         (SampleSettings(sampler), "sampler: expected ddpm, ddim, dpm-solver.* for a model of noise"),
-        (SampleSettings(timestep_shift=0.3), "timestep_shift: is for models of a velocity"),
+        (SampleSettings(timestep_shift=0.3), "timestep_shift: is only for flows"),
     ):
         with pytest.raises(ArgumentError, match=message):
             next(sample_states(random_model(), settings, [0]))

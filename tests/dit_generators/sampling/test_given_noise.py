@@ -66,9 +66,9 @@ def test_noise_is_part_of_what_a_folder_holds(tmp_path, capfd) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"no array", "is not a readable .npy file"), (np.zeros((2, 3)), "is no array of floats"),
+    [(b"no array", "is not a readable .npy file"), (np.zeros((2, 3)), "is not an array of floats"),
      (np.zeros((2, 3, 9, 9)), "2 x 3 x 9 x 9, 1 x 3 x 8 x 8 are needed"),
-     (np.zeros((2, 3, 8, 8), int), "is no array of floats")],
+     (np.zeros((2, 3, 8, 8), int), "is not an array of floats")],
 )  # fmt: skip
 def test_files_that_hold_no_noise_for_the_model(tmp_path, content, message) -> None:
     path = tmp_path / "noise.npy"
@@ -88,12 +88,12 @@ def test_all_labels_are_balanced(tmp_path, capfd) -> None:
     command = ["sample", "--checkpoint", checkpoint, "--num", 7, "--steps", 2, "--out", tmp_path / "out"]
     done = dit_gen(capfd, *command, "--labels", "all")
     assert done.code == 0
-    assert "warning: 7 is no multiple of 3 classes: the first 1 have one image more" in done.err
+    assert "warning: 7 is not a multiple of 3 classes: images per class differ by one" in done.err
     images = json.loads((tmp_path / "out" / "samples.json").read_text())["images"]
     assert [image["label"] for image in images] == [0, 1, 2, 0, 1, 2, 0]
     fewer = dit_gen(capfd, *command, "--labels", "all", "--num", 6)
     assert "no multiple" not in fewer.err
-    assert f"{tmp_path / 'out'}: holds 7 images, 1 more than --num; a score takes all" in fewer.err
+    assert f"{tmp_path / 'out'}: holds 7 images, 1 more than --num; a score would use all" in fewer.err
     with pytest.raises(ArgumentError, match='labels: expected numbers of classes, or "all"'):
         SampleSettings(labels="every").check(random_model(num_classes=3))
 

@@ -62,7 +62,7 @@ def test_the_sentence_says_what_is_known() -> None:
     assert "are few" not in close
     apart = str(of_mmd(compare_methods(scores([1, 2, 3], [2.0, 3.01, 4.02]), METHODS)))
     assert "full is the closer method" in apart
-    assert "3 runs are few: the interval is 4.3 standard errors wide to each side" in apart
+    assert "3 runs are few: the interval extends 4.3 standard errors to each side" in apart
 
 
 def test_a_share_of_the_variance_is_told_where_the_runs_show_one() -> None:

@@ -243,7 +243,7 @@ def test_what_a_study_refuses(tmp_path, capfd, pictures) -> None:
         (["--sweep-steps", "2,x"], "sweep at guidance scale 1 and x steps: steps: expected a number of 1 or more"),
         (["--sample-steps", "1"], "--sample-steps: expected 2 to 1000, got 1"),
         (["--window", "1"], "guidance.window: the model itself has window 1"),
-        (["--dims", "64", "--backbone", "mini"], "--dims 64: is of inception"),
+        (["--dims", "64", "--backbone", "mini"], "--dims 64: is only for inception"),
     ):
         finished = study(capfd, pictures, tmp_path / "s", *options)
         assert finished.code == 2
@@ -272,7 +272,7 @@ def test_the_verdict_names_the_closer_model_and_how_sure_that_is() -> None:
     scores = [score("full", 0.30, [0.2, 0.4, 0.3, 0.3], 0.004), score("swa", 0.20, [0.1, 0.5, 0.2, 0.2], 0.004)]
     text = pairwise_verdict(scores, "mini", 32)
     assert text.startswith("mini: swa is closer by 0.100 (p = 0.004, paired by seed)")
-    assert text.endswith("32 samples per side say so in 75 % of draws.")
+    assert text.endswith("draws of 32 samples per side agree in 75 %.")
     assert pairwise_verdict([scores[0], scores[0]], "mini", 32) == "mini: both score the same."
     assert "too few samples for a test" in pairwise_verdict(
         [score("full", 0.3, [1], None), score("swa", 0.2, [1], None)], "mini", 32

@@ -59,7 +59,7 @@ def test_other_classes_and_another_size_start_with_vectors_and_positions_of_thei
     assert run.state.model.config.num_classes == 3
     assert run.state.model.config.input_size == 8
     assert run.run()
-    assert "10 -> 3 classes, whose vectors start anew" in said[0]
+    assert "10 -> 3 classes, whose embeddings are newly initialised" in said[0]
 
 
 def test_a_size_that_the_checkpoints_patches_do_not_fill_is_named(tmp_path, pictures) -> None:
@@ -73,7 +73,7 @@ def test_a_size_that_the_checkpoints_patches_do_not_fill_is_named(tmp_path, pict
 
 @pytest.mark.parametrize("named", [{"depth": 2}, {"model": "DiT-S/2"}, {"patch_size": 2}])
 def test_the_shape_is_the_checkpoints(tmp_path, named) -> None:
-    with pytest.raises(ArgumentError, match=f"`{next(iter(named))}`: the shape of the model is that of `init`"):
+    with pytest.raises(ArgumentError, match=f"`{next(iter(named))}`: the shape of the model comes from `init`"):
         started_from(tmp_path / "any.safetensors", **named)
 
 
@@ -87,7 +87,7 @@ def test_a_checkpoint_of_latents_does_not_start_a_model_of_pixels(tmp_path, pict
 def test_a_checkpoint_that_leaves_its_heads_open_says_how_to_start_from_it(tmp_path, capfd, pictures) -> None:
     bare = tmp_path / "bare.pt"
     torch.save(random_model(input_size=16, patch_size=4).state_dict(), bare)
-    with pytest.raises(CheckpointError, match="`num_heads=N`.*; to start from it, say it to `dit-gen convert IN"):
+    with pytest.raises(CheckpointError, match="`num_heads=N`.*; to start from it, give this to `dit-gen convert IN"):
         make_run(pictures, tmp_path / "run", started_from(bare))
     assert dit_gen(capfd, "convert", bare, tmp_path / "said.safetensors", "--num-heads", 2).code == 0
     make_run(pictures, tmp_path / "run", started_from(tmp_path / "said.safetensors"))
@@ -113,7 +113,7 @@ def test_the_preset_of_the_report_is_the_reports() -> None:
 def test_steps_and_epochs_together_are_refused(tmp_path, capfd, pictures) -> None:
     finished = dit_gen(capfd, "train", pictures, "--out", tmp_path / "run", *SMALL, "--steps", 4, "--epochs", 1)
     assert finished.code == 2
-    assert "--epochs: says how long training goes on, and so does --steps" in finished.err
+    assert "--epochs: cannot be combined with --steps" in finished.err
 
 
 def test_the_rate_warms_up_and_goes_down_to_nothing() -> None:
@@ -178,12 +178,12 @@ def test_a_checkpoints_own_table_of_positions_is_kept_at_its_size_and_named_at_a
     assert torch.equal(run.state.model.pos_embed, model.pos_embed)
     smaller = started_from(tmp_path / "own.safetensors", image_size=8)
     make_run(pictures, tmp_path / "b", smaller, say=said.append).run()
-    assert "input 16 -> 8, whose positions are sines and cosines and no longer its own" in said[0]
+    assert "input 16 -> 8, with sine and cosine positions instead of its own" in said[0]
     half = random_model(input_size=16, patch_size=4)
     half.pos_embed.data = half.pos_embed.data.half().float()
     save_checkpoint(half, tmp_path / "half.safetensors")
     make_run(pictures, tmp_path / "c", started_from(tmp_path / "half.safetensors", image_size=8), say=said.append).run()
-    assert not any("no longer its own" in line for line in said[1:])
+    assert not any("instead of its own" in line for line in said[1:])
 
 
 def test_no_class_is_held_out_whole_and_the_order_is_that_of_the_seed(tmp_path) -> None:

@@ -1,4 +1,4 @@
-"""Damaged files of a training run: the checkpoint before is used and that is said, or one line; never a traceback."""
+"""Damaged files of a training run: the previous checkpoint is used and that is said, or one line; never a traceback."""
 
 import json
 import math
@@ -92,7 +92,7 @@ def test_a_run_whose_newest_checkpoint_is_damaged_says_so_and_reaches_the_same_e
     assert finished.code == 0, finished.err
     (warning,) = [line for line in finished.err.splitlines() if "warning" in line]
     assert "00000004: damaged (" in warning
-    assert "renamed to 00000004.damaged, the checkpoint before is used" in warning
+    assert "renamed to 00000004.damaged, the previous checkpoint is used" in warning
     assert "resumed after step 2" in finished.err
     assert_same_end(run, whole)
     assert (run / "checkpoints" / "00000004.damaged" / name).read_bytes() == b"\x00\xff"
@@ -104,7 +104,7 @@ def test_where_no_checkpoint_is_whole_the_run_is_refused_and_nothing_is_removed(
     finished = going_on(capfd, pictures, run)
     assert finished.code == 2
     assert "00000004: damaged (" in finished.err.splitlines()[-1]
-    assert "no other is whole" in finished.err.splitlines()[-1]
+    assert "no other checkpoint is intact" in finished.err.splitlines()[-1]
     assert [path.name for path in checkpoints_in(run)] == ["00000002", "00000004"]
 
 
@@ -195,7 +195,7 @@ def test_half_a_line_is_what_a_kill_leaves_and_other_damage_is_said(capfd, pictu
     (run / "log.jsonl").write_bytes(lines + b"\x00\x00\xff\n" + b"[1]\n")
     finished = going_on(capfd, pictures, run)
     assert finished.code == 0
-    assert "log.jsonl: damaged lines, 2, are left out" in finished.err
+    assert "log.jsonl: 2 damaged lines are left out" in finished.err
 
 
 def test_values_that_json_has_not_are_null_in_the_log(pictures, run) -> None:

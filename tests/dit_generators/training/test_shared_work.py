@@ -158,7 +158,7 @@ def test_processes_that_accelerate_leaves_alone_do_not_train_beside_each_other(m
     assert make_accelerator(options).num_processes == 1
     for name, value in {"LOCAL_RANK": "0", "RANK": "0", "WORLD_SIZE": "2"}.items():  # too late for accelerate to join
         monkeypatch.setenv(name, value)
-    with pytest.raises(ArgumentError, match="WORLD_SIZE=2: so many processes were started"):
+    with pytest.raises(ArgumentError, match="WORLD_SIZE=2: that many processes were started"):
         make_accelerator(options)
 
 

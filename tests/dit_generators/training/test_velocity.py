@@ -215,7 +215,7 @@ def test_normalised_queries_and_the_layers_of_lightningdit_train_and_resume(
         given = ["--checkpoint", tmp_path / name, "--num", 1, "--steps", 2, "--out", tmp_path / f"samples-{name}"]
         sampled = dit_gen(capfd, "sample", *given)
         assert sampled.code == 0, sampled.err
-    with pytest.raises(ArgumentError, match="`qk_norm`: the shape of the model is that of `init`"):
+    with pytest.raises(ArgumentError, match="`qk_norm`: the shape of the model comes from `init`"):
         TrainOptions(qk_norm=True, init="x")
 
 

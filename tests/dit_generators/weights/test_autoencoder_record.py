@@ -128,7 +128,7 @@ def test_a_run_from_before_the_record_needs_it_to_be_given(latent: Path, tmp_pat
     fields = json.loads((old / "run.json").read_text())
     del fields["autoencoder"]
     (old / "run.json").write_text(json.dumps(fields))
-    assert_refused(sample(capfd, old, tmp_path / "out"), "does not say with which autoencoder it was trained; give it")
+    assert_refused(sample(capfd, old, tmp_path / "out"), "does not record its autoencoder; give it")
     assert sample(capfd, old, tmp_path / "out", "--autoencoder", latent / "vae").code == 0
     going_on = ["train", latent / "pictures", "--out", old, *SMALL, "--steps", 3, "--autoencoder", latent / "vae"]
     assert dit_gen(capfd, *going_on).code == 0
@@ -147,7 +147,7 @@ def test_conversion_keeps_the_record_and_refuses_another_autoencoder(latent: Pat
     assert dit_gen(capfd, "convert", source, tmp_path / "f", "--autoencoder", latent / "vae").code == 0
     assert read_checkpoint(tmp_path / "f").record == record
     to_file = dit_gen(capfd, "convert", source, tmp_path / "o.pt", "--autoencoder", latent / "vae")
-    assert_refused(to_file, "goes into a diffusers folder")
+    assert_refused(to_file, "can only be copied into a diffusers folder")
 
 
 def test_an_autoencoder_of_other_channels_is_refused(latent: Path, tmp_path: Path, capfd: Any) -> None:

@@ -293,7 +293,7 @@ def test_converting_loses_nothing_when_it_cannot_write(tmp_path: Path, capfd: An
         tmp_path / "absent" / "m.pt": "does not exist; create it first",
         Path("/proc/m.pt"): "/proc/",
         tmp_path / "m.onnx": "expected a name ending in .safetensors or .pt",
-        tmp_path / "folder" / ".." / "m.safetensors": "is the file that is read, which would be lost; name another",
+        tmp_path / "folder" / ".." / "m.safetensors": "is the input file and would be lost; name another",
     }.items():
         assert_refused(dit_gen(capfd, "convert", tmp_path / "m.safetensors", target), message)
     assert load_file(tmp_path / "m.safetensors")

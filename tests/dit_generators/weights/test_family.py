@@ -107,8 +107,8 @@ def test_the_first_checkpoints_of_repa_count_their_last_blocks_anew(tmp_path: Pa
     [
         ({"path_type": 3}, "path_type 3; linear, cosine"),
         ({"path_type": "VE"}, "path_type VE; linear, cosine"),
-        ({"prediction": "score"}, "predicts score; of flows only a velocity"),
-        ({"prediction": "noise"}, "predicts noise; of flows only a velocity"),
+        ({"prediction": "score"}, "predicts score; flows are supported only with a velocity"),
+        ({"prediction": "noise"}, "predicts noise; flows are supported only with a velocity"),
     ],
 )
 def test_flows_that_are_not_known_here_are_refused(tmp_path: Path, args: dict[str, str], message: str) -> None:
@@ -121,7 +121,7 @@ def test_a_family_against_the_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="is of the family repa, not sit; leave out `family=sit`"):
         load_checkpoint(repa, family="sit")
     save_checkpoint(random_model(), own)
-    with pytest.raises(CheckpointError, match="says itself what it holds"):
+    with pytest.raises(CheckpointError, match="records its own family"):
         load_checkpoint(own, family="dit")
 
 

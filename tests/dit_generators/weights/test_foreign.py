@@ -45,7 +45,7 @@ def official(seed: int = 0) -> dict[str, torch.Tensor]:
         ({"model": "u-vit-s/2"}, "is a u-vit"),
         ({"model": {"_target_": "models.uvit.UViT"}}, "is a uvit"),
         ({"model": {"model_type": "PixArt-XL/2"}, "data": {}}, "is a PixArt"),
-        ({"model": "DiT-S/8", "path_type": "linear"}, "path_type, so it predicts a velocity, but not whose code"),
+        ({"model": "DiT-S/8", "path_type": "linear"}, "path_type, so it predicts a velocity, but not which code"),
         ({"network": {"loss": {"path-type": "Linear"}}}, "path_type, so it predicts a velocity"),
         ({"model": "DiT-XL/1", "transport": {}}, "transport, so it predicts a velocity"),
     ],
@@ -316,10 +316,10 @@ def test_numbers_of_numpy_are_read_beside_the_weights(tmp_path: Path) -> None:
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "Git-LFS pointer"),
         (b"<!DOCTYPE html><html></html>", "web page"),
         (b"\n <html>", "web page"),
-        (b"Not Found", "is text and no weights (Not Found)"),
-        (b'{"error": "Repository not found"}', 'is text and no weights ({"error": "Repository not found"})'),
+        (b"Not Found", "is text, not weights (Not Found)"),
+        (b'{"error": "Repository not found"}', 'is text, not weights ({"error": "Repository not found"})'),
         (gzip.compress(bytes(999), mtime=0), "is compressed (gzip); unpack it first"),
-        (ZIPPED, "is a zip of a.txt and no checkpoint; unpack it"),
+        (ZIPPED, "is a zip of a.txt, not a checkpoint; unpack it"),
         (ZIPPED[:-9], "damaged or cut short"),
     ],
 )
@@ -342,7 +342,7 @@ def test_num_heads_against_what_the_file_says_is_refused(tmp_path: Path) -> None
     content = {"ema": official(), "model": official(), "args": argparse.Namespace(model="DiT-S/8")}
     torch.save(content, tmp_path / "m.pt")
     assert load_checkpoint(tmp_path / "m.pt", num_heads=6).config.num_heads == 6
-    with pytest.raises(CheckpointError, match="says that it has 6 attention heads, num_heads says 4"):
+    with pytest.raises(CheckpointError, match="has 6 attention heads, not 4"):
         load_checkpoint(tmp_path / "m.pt", num_heads=4)
 
 

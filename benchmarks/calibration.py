@@ -1,10 +1,10 @@
-"""What the errors, intervals, tests and plans are worth, by simulation.
+"""How reliable errors, intervals, tests and plans are, by simulation.
 
 python benchmarks/calibration.py --embeddings mini.safetensors [--draws 500] [--workers 2] [--out calibration.json]
 python benchmarks/calibration.py --table calibration.json
 
 The embeddings are stored features with class folders in their names (`cmmd embed pictures.zip --backbone mini`); rows
-are drawn from them with replacement, so that true distances are known. Prints one line a setting as it goes.
+are drawn from them with replacement, so that true distances are known. Prints one line per setting.
 """
 
 import argparse

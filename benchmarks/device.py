@@ -1,4 +1,4 @@
-"""Sums over pairs through torch on a device beside NumPy on the CPU.
+"""Sums over pairs through torch on a device compared with NumPy on the CPU.
 
     python benchmarks/device.py --device cuda [--rows 20000] [--dim 768] [--rounds 3]
 

@@ -1,4 +1,4 @@
-"""Sampling beside diffusers' DiTPipeline: the same weights, sampler, steps, guidance and batch, in turns.
+"""Sampling compared with diffusers' DiTPipeline: same weights, sampler, steps, guidance and batch, alternating runs.
 
 python benchmarks/dit_pipeline.py [--preset DiT-S/2] [--steps 20] [--batch-size 4]
 """

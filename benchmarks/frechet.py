@@ -1,4 +1,4 @@
-"""Frechet distance at D = 2048 beside the scipy.linalg.sqrtm route of pytorch-fid and clean-fid.
+"""Frechet distance at D = 2048 compared with scipy.linalg.sqrtm, as pytorch-fid and clean-fid compute it.
 
     python benchmarks/frechet.py [--dim 2048] [--rows 4000]
 

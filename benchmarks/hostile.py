@@ -1,10 +1,10 @@
-"""Seeded damage to pictures, sets, stored features and checkpoints; kills; races. Counts what came of each.
+"""Seeded damage to pictures, sets, stored features and checkpoints; kills; races. Counts the outcomes.
 
-    python benchmarks/hostile.py                                   # 10,000 inputs, 10 kills and 2 races a command
+    python benchmarks/hostile.py                                   # 10,000 inputs, 10 kills and 2 races per command
     python benchmarks/hostile.py --inputs 300 --kills 0 --races 0  # what the tests run
 
 Outcomes of an input: `refused` in one line of the project's own error; `same`, read with the values of the whole file;
-`changed`, read with other values and without a word (what the format cannot show); `traceback`, any other exception;
+`changed`, silently read with other values (damage that the format cannot reveal); `traceback`, any other exception;
 `noise`, something was printed; `slow`, longer than 10 s. Exit code 1 when there is a traceback, noise or a slow input,
 when a damaged PNG, zip or npz is read with other values, or when a kill or a race lost something.
 """

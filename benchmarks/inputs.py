@@ -3,7 +3,7 @@
     python benchmarks/inputs.py [--pictures 2000] [--size 256]
 
 Makes noisy pictures as PNG (an .npz holds their pixels) in a temporary folder. The Parquet file is one row group.
-Prints seconds with two threads, and how far the process grew beyond what it was before it opened the source.
+Prints seconds with two threads, and by how much the process grew after it opened the source.
 """
 
 import argparse

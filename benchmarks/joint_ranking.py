@@ -1,11 +1,11 @@
-"""What the joint verdict of `rank` over several backbones is worth, by simulation.
+"""How reliable the joint verdict of `rank` over several backbones is, by simulation.
 
 python benchmarks/joint_ranking.py [--draws 400] [--only KIND] [--out docs/joint_ranking.json]
 python benchmarks/joint_ranking.py --table docs/joint_ranking.json
 
 A picture is a vector of two halves; the first backbone sees the first half and some of the second, the second backbone
 the other way round. A model that has a fault in the first half and one that has the same fault in the second are
-equally far on average, by symmetry, however odd the fault and the backbones are. Prints one line a setting.
+equally far on average, by symmetry, however odd the fault and the backbones are. Prints one line per setting.
 """
 
 import argparse

@@ -3,7 +3,7 @@
     python benchmarks/many.py --rates docs/many_rates.json --pictures 10000000 --gpus 64 [--price 2.5]
     python benchmarks/many.py --rates rates.json --device cuda --rate "network clip=V" --rate kernel=K ...
 
-`benchmarks/many_rates.py` measures the rates on your machine; --rate puts in one that you know, by its name there. A
+`benchmarks/many_rates.py` measures the rates on your machine; --rate adds one that you know, by its name there. A
 term whose rate is missing is "not measured", and so is every total that it belongs to. Nothing is measured here.
 """
 
@@ -23,7 +23,7 @@ UNKNOWN = "not measured"
 
 @dataclass(frozen=True)
 class Job:
-    """`pictures` are those of both sets, half in each; `gpus` are processes; `storage` is bytes a second a machine."""
+    """`pictures` are in both sets, half in each; `gpus` are processes; `storage` is bytes per second and machine."""
 
     pictures: float
     gpus: int

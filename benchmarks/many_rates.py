@@ -2,9 +2,9 @@
 
     torchrun --nproc-per-node 2 benchmarks/many_rates.py --json rates.json [--backbone clip=WEIGHTS] [--device cuda]
 
-Every rate is the best of --repeats, of one process while the others wait, but for what they send each other. Without
+Every rate is the best of --repeats, in one process while the others wait, except for what they send each other. Without
 torchrun nothing is sent, and those rates are null. On a CPU networks and sums run in one thread and processor time is
-taken, so that the rates are those of a core, whatever else the machine does. `benchmarks/many.py` makes a budget.
+measured, so the rates are per core and independent of other load. `benchmarks/many.py` turns them into a budget.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""What `mini` can be trusted with: known faults, a generator in training, agreement with FID, speed.
+"""How reliable `mini` is: known faults, a generator in training, agreement with FID, speed.
 
     python benchmarks/mini.py --data DATA --weights inception-fid-768.safetensors [--out docs/mini_results.json]
 
-Held-out pictures only (degrade.py says which). Pictures are reduced to 64 x 64 first, as the snapshots are: finer
-faults are out of mini's sight. Standard errors of MMD are from 200 half-samples of both sets.
+Held-out pictures only (degrade.py says which). Pictures are reduced to 64 x 64 first, as the snapshots are: mini
+cannot see finer faults. Standard errors of MMD are from 200 half-samples of both sets.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True, help="the FID Inception's weights")
     parser.add_argument("--mini", type=Path, help="weights of mini, default the bundled ones")
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--images", type=int, default=330, help="pictures of a set")
+    parser.add_argument("--images", type=int, default=330, help="pictures per set")
     parser.add_argument("--no-fid", action="store_true", help="leave out Inception, which takes most of the time")
     given = parser.parse_args()
     mini = load_backbone("mini", weights=given.mini, device="cpu")

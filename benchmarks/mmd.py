@@ -1,9 +1,9 @@
-"""Squared MMD beside the public full-matrix formula in float32 (the one of cmmd-pytorch).
+"""Squared MMD compared with the public full-matrix formula in float32 (the one of cmmd-pytorch).
 
     python benchmarks/mmd.py [--rows 10000] [--dim 768]
 
-Prints times, the ratio ours / public (lower is better for us), the memory on top of the inputs, and both values beside
-float64.
+Prints times, the ratio ours / public (lower is better for us), the memory in addition to the inputs, and both values
+compared with float64.
 """
 
 import argparse

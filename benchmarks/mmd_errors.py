@@ -1,4 +1,4 @@
-"""What standard errors cost: squared MMD with its errors beside the bare value from the same blocks.
+"""The cost of standard errors: squared MMD with its errors compared with the value alone from the same blocks.
 
 python benchmarks/mmd_errors.py [--rows 4000] [--dims 64,256,768] [--rounds 7]
 

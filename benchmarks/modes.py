@@ -1,4 +1,4 @@
-"""What the modes of `explain` are worth, by simulation: coverage of their intervals, and what they find.
+"""How reliable the modes of `explain` are, by simulation: coverage of their intervals, and what they find.
 
 python benchmarks/modes.py [--draws 200] [--out docs/modes.json]
 python benchmarks/modes.py --table docs/modes.json

@@ -1,8 +1,8 @@
-"""The tasks of peers.py made small, in one process: our time over each peer's, for continuous integration.
+"""Small versions of the tasks of peers.py, in one process: our time over each peer's, for continuous integration.
 
-Every peer is called in turns, on one thread, and the least processor time counts: other work on the machine changes the
-times much and their ratios little. They are not those of real work: pytorch-fid's network, say, is slower at its batch
-of 50. A limit is far above the ratio that was measured, so that only a gross loss of speed passes it.
+The peers take turns, on one thread, and the least processor time counts: other load changes the
+times a lot, but hardly their ratios. They are not those of real work: pytorch-fid's network, say, is slower at its
+batch of 50. A limit is far above the ratio that was measured, so that only a gross loss of speed passes it.
 """
 
 import json

@@ -3,9 +3,9 @@
     pip install '.[peers]'
     python benchmarks/peers.py [--small] [--rounds 3] [--out docs/peers.json] [--chart docs/images/peers.png]
 
-Every measurement runs in a process of its own, in turns, so that all see the same state of the machine; the median of
-the rounds is kept. A peer that is not installed, or fails with the libraries that are, has its reason in place of a
-time. `--small` is for continuous integration: a minute, ratios only, exit code 1 where one is far above what it was
+Every measurement runs in its own process, and the tools take turns, so that all see the same state of the machine; the
+median of the rounds is kept. For a tool that is not installed or fails, the reason replaces the time.
+`--small` is for continuous integration: a minute, ratios only, exit code 1 if one is far above its earlier value
 (peer_ratios.py).
 """
 

@@ -1,4 +1,4 @@
-"""Level and power of the joint test beside what else there is, by simulation.
+"""Level and power of the joint test compared with other tests, by simulation.
 
 python benchmarks/power.py power [--embeddings mini.safetensors] [--draws 200] [--data digits] --out docs/power.json
 python benchmarks/power.py level [--draws 1000] --out docs/power.json
@@ -261,8 +261,8 @@ def main() -> None:
     parser.add_argument("results", nargs="?", type=Path)
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--embeddings", type=Path, metavar="FEATURES")
-    parser.add_argument("--data", default="", help="only pools and nulls whose names begin so")
-    parser.add_argument("--fault", default="", help="only faults whose names begin so")
+    parser.add_argument("--data", default="", help="only pools and nulls whose names begin with this")
+    parser.add_argument("--fault", default="", help="only faults whose names begin with this")
     parser.add_argument("--rows", type=int, default=5000)
     parser.add_argument("--backbones", type=int, default=5)
     parser.add_argument("--out", type=Path)

@@ -1,4 +1,4 @@
-"""The feature store: a run from nothing, the same again, and with pictures added; each in a process of its own.
+"""The feature store: a first run, the same run again, and a run with added pictures; each in its own process.
 
     python benchmarks/store.py [--pictures 10000] [--added 100] [--backbone mini] [--weights PATH]
 

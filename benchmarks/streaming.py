@@ -2,7 +2,7 @@
 
     python benchmarks/streaming.py [--sizes 10000 100000 1000000] [--dim 768] [--json docs/streaming.json]
 
-Every score runs in a process of its own on two memory-mapped files of N x D float32 features, which are written first
+Every score runs in its own process on two memory-mapped files of N x D float32 features, which are written first
 (8 N D bytes in --folder) and removed at the end. Memory is the process's own (RssAnon of Linux, sampled every 5 ms),
 above what it held before the score: pages of mapped files are the system's, which takes them back. The exact MMD runs
 up to --exact rows; above that its time is forecast from one block of pairs.
@@ -35,8 +35,8 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--dim", type=int, default=768)
     parser.add_argument("--frequencies", type=int, default=4096)
-    parser.add_argument("--exact", type=int, default=100_000, help="the most rows of the exact MMD")
-    parser.add_argument("--folder", type=Path, help="for the files [default: the temporary folder]")
+    parser.add_argument("--exact", type=int, default=100_000, help="largest number of rows for the exact MMD")
+    parser.add_argument("--folder", type=Path, help="folder for the files [default: the temporary folder]")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--child", nargs=3, metavar=("SCORE", "REFERENCE", "GENERATED"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()

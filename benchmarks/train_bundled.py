@@ -3,7 +3,7 @@
 python benchmarks/train_bundled.py digits-full digits-swa landscapes-full landscapes-swa [--landscapes FOLDER]
 
 digits: scikit-learn's 1,797 handwritten digits, 8 x 8, ten classes. landscapes: a folder of photographs, 24 x 24,
-unconditional. Each pair, full and swa (window 3), has identical settings and seeds. The same command goes on with
+unconditional. Each pair, full and swa (window 3), has identical settings and seeds. The same command resumes
 an interrupted run.
 """
 
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("names", nargs="+")
     parser.add_argument("--landscapes", type=Path)
     parser.add_argument("--work", type=Path, default=Path("bundled-runs"))
-    parser.add_argument("--steps", type=int, help="another number of steps")
+    parser.add_argument("--steps", type=int, help="number of steps, instead of the usual one")
     options = parser.parse_args()
     options.work.mkdir(exist_ok=True)
     for name in options.names:

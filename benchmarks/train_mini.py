@@ -4,9 +4,9 @@
     python benchmarks/train_mini.py train --targets targets.npz --out cmmd_toolkit/backbones/mini.safetensors
 
 `teach` runs the teacher over pictures of the training half, clean and with random faults, each reduced to the 64 x 64
-pixels that the student sees; on two cores it makes about 35 targets a second. `train` fits the student to the teacher's
-256 leading principal components. Both are seeded. DATA holds cifar10.zip, scenes/ and landscapes/; held-out pictures
-(see degrade.py) and the StyleGAN2 snapshots are never read.
+pixels that the student sees; on two cores it makes about 35 targets per second. `train` fits the student to the
+teacher's 256 leading principal components. Both are seeded. DATA holds cifar10.zip, scenes/ and landscapes/; held-out
+pictures (see degrade.py) and the StyleGAN2 snapshots are never read.
 """
 
 import argparse
@@ -33,9 +33,9 @@ def main() -> None:
     teaching.add_argument("--out", type=Path, required=True)
     teaching.add_argument("--targets", type=int, default=30_000)
     teaching.add_argument(
-        "--seed", type=int, default=0, help="several processes with seeds of their own use more cores"
+        "--seed", type=int, default=0, help="start several processes with different seeds to use more cores"
     )
-    teaching.add_argument("--minutes", type=float, default=60, help="stop here with what there is")
+    teaching.add_argument("--minutes", type=float, default=60, help="stop after this time and keep the result so far")
     training = commands.add_parser("train")
     training.add_argument("--targets", type=Path, nargs="+", required=True)
     training.add_argument("--out", type=Path, required=True)

@@ -1,4 +1,4 @@
-"""Training steps beside the same step written plainly with diffusers' DiT of the same size, in turns.
+"""Training steps compared with a plain implementation using diffusers' DiT of the same size, alternating runs.
 
 Ours makes its batch, adds the variational term and updates the average; the plain step has neither.
 

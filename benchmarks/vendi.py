@@ -1,4 +1,4 @@
-"""How the Vendi score and its truncated form move with the number of pictures: the table of docs/metrics.md.
+"""How the Vendi score and its truncated form change with the number of pictures: the table of docs/metrics.md.
 
 cmmd embed CIFAR10.zip --backbone mini --out cifar10.safetensors
 python benchmarks/vendi.py cifar10.safetensors

@@ -147,9 +147,11 @@ def main() -> None:
     kernels.in_parallel = lambda work, tasks: map(work, tasks)  # for such small sets threads take longer than the sums
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=500)
-    parser.add_argument("--pairs", action="store_true", help="two looks with a level of their own, in place of runs")
-    parser.add_argument("--only", default="", help="lines whose name holds this")
-    parser.add_argument("--out", type=Path, help="a JSON file, to which lines are added")
+    parser.add_argument(
+        "--pairs", action="store_true", help="simulate pairs of looks, each with its own level, instead of runs"
+    )
+    parser.add_argument("--only", default="", help="only lines whose name contains this")
+    parser.add_argument("--out", type=Path, help="JSON file to add the lines to")
     parser.add_argument("--table", type=Path, metavar="RESULTS.json")
     options = parser.parse_args()
     if options.table:

@@ -1,8 +1,8 @@
-"""A gate for CI: fail only when a candidate is worse than the baseline, and that is no chance.
+"""A gate for CI: fail only when a candidate is significantly worse than the baseline.
 
     python examples/ci_gate.py REAL BASELINE CANDIDATE
 
-Exit code 0: not shown to be worse (a line says how large a worsening could have been missed). 1: worse. 2: bad input.
+Exit code 0: not shown to be worse (a line states how much worse it may still be). 1: worse. 2: bad input.
 """
 
 import argparse
@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("candidate")
     parser.add_argument("--backbone", default="mini")
     parser.add_argument("--level", type=float, default=0.05)
-    parser.add_argument("--paired", action="store_true", help="The candidate has the baseline's seeds, in order.")
+    parser.add_argument("--paired", action="store_true", help="Candidate and baseline have the same seeds, in order.")
     given = parser.parse_args()
     try:
         real, baseline, candidate = (

@@ -2,8 +2,8 @@ r"""A paper's table and figure: several models, two networks, mean and error, bo
 
     python examples/paper_table.py REAL MODEL MODEL ... --out FOLDER
 
-Writes scores.tex (\input it; needs booktabs), scores.pdf, and scores.json, from which both can be made again without
-the pictures, and prints the sentence for the text.
+Writes scores.tex (\input it; needs booktabs) and scores.pdf, and scores.json, from which both can be made again without
+the pictures. Prints a sentence for the paper's text.
 """
 
 import argparse

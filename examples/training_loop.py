@@ -2,9 +2,9 @@
 
     python examples/training_loop.py PICTURES
 
-A small Diffusion Transformer learns PICTURES at 16 x 16 pixels. Every --eval-every steps it draws samples from the same
-seeds, and they are compared with pictures that it never saw. It stops when the samples are farther from them than the
-best samples so far, by a test that may be asked every time: a whole run stops by chance once in twenty, at most.
+Trains a small Diffusion Transformer on PICTURES at 16 x 16 pixels. Every --eval-every steps it draws samples from the
+same seeds and compares them with held-out pictures. It stops when the samples are significantly farther from these than
+the best samples so far. The test may be repeated at every evaluation: at most 5 % of runs stop by chance.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def main() -> None:
     pictures = load_pictures(given.pictures)
     held_out, training = pictures[::4], torch.from_numpy(np.delete(pictures, np.s_[::4], axis=0))
     if min(len(held_out), given.samples) < LEAST:
-        parser.error(f"a look needs {LEAST} samples, and {4 * LEAST} pictures of which a fourth is held out")
+        parser.error(f"an evaluation needs {LEAST} samples, and {4 * LEAST} pictures, a fourth of which is held out")
     torch.manual_seed(0)
     model = DiT(DiTConfig(SIZE, in_channels=3, hidden_size=64, depth=2, num_heads=4, num_classes=0, learn_sigma=False))
     watch = Watch(embed(held_out, backbone="mini"))

@@ -49,7 +49,7 @@ def window_attention(
             "truncate" leaves out what lies outside the grid.
         dilation: distance of neighbours; each of the dilation^2 interleaved sub-grids attends within itself.
         engine: "auto" (by size, see docs/attention.md), "masked", "halo", "natten"; "gather" and "flex", which "auto"
-            never takes, are there to compare with. One result.
+            never uses, are for comparison. All give the same result.
 
     Returns:
         (B, heads, N, head_dim).

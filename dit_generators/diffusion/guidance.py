@@ -24,7 +24,8 @@ class Guidance:
 
     Attributes:
         scale: w. 0 is the weak model alone, 1 the model without guidance, above 1 guided.
-        by: "label", the weak model is the null label (Ho & Salimans, arXiv 2207.12598, eq. 6 with w = 1 + their w);
+        by: "label", the weak model is the same network with the null label (Ho & Salimans, arXiv 2207.12598, eq. 6 with
+            w = 1 + their w);
             "window", the weak model is the same network with a small attention window, labels kept.
         channels: "all" channels of the noise, or "3": the first three only, as official samples were made.
         interval: guide only at timesteps in [low, high], without guidance elsewhere (arXiv 2404.07724); None is always.

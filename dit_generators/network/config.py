@@ -31,11 +31,11 @@ class DiTConfig:
         in_channels: channels of the input (4 for Stable Diffusion's latents, 3 or 1 for pixels).
         hidden_size: width D of a token; divisible by 4 and by num_heads.
         depth: number of blocks.
-        num_heads: attention heads a block.
+        num_heads: attention heads per block.
         mlp_ratio: width of the feed-forward layer as a multiple of D; of both its halves where it is "swiglu".
         num_classes: number of classes; 0 for an unconditional model, which then has no label table.
         class_dropout_prob: share of labels replaced by the null label in training; 0 leaves the null label out.
-        learn_sigma: predict the variance too: 2 in_channels come out instead of in_channels.
+        learn_sigma: also predict the variance: the output has 2 in_channels channels instead of in_channels.
         qk_norm: normalise the queries and keys of each head.
         norm: of tokens, queries and keys: "layer", or "rms".
         feed_forward: "gelu", two layers, or "swiglu", three.

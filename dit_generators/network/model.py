@@ -89,14 +89,14 @@ class DiT(nn.Module):
         drop: Tensor | None = None,
         recompute: bool = False,
     ) -> Tensor:
-        """Predict the noise in `x_t`, or what else the model's `process` says.
+        """Predict the noise in `x_t`, or whatever the model's `process` predicts.
 
         Args:
             x_t: (B, in_channels, input_size, input_size).
             timesteps: (B,), original timesteps 0..999 of the training schedule; of a flow, times in [0, 1].
             class_labels: int64 (B,), 0..num_classes-1, num_classes for the null label; None for an unconditional
                 model, or for the null label everywhere.
-            attention: one function a block instead of `attention_settings`, from `attention_functions`.
+            attention: one function per block instead of `attention_settings`, from `attention_functions`.
             drop: bool (B,), labels that become the null label; when training and not given, by chance.
             recompute: keep no activations inside the blocks for the backward pass, compute them again.
 
@@ -130,7 +130,7 @@ class DiT(nn.Module):
         return x.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
 
     def attention_functions(self, settings: AttentionSettings | None = None) -> tuple[Attend, ...]:
-        """One attention function a block, for `forward(attention=...)`; those in use when nothing is given."""
+        """One attention function per block, for `forward(attention=...)`; those in use when nothing is given."""
         settings = settings or self.attention_settings
         return settings.build(self.config.depth, self.config.grid, self.pos_embed.device)
 
@@ -144,7 +144,7 @@ class DiT(nn.Module):
         batch_size: int = 1,
         dtype: torch.dtype | None = None,
     ) -> Choice | None:
-        """Switch the attention on the same weights; what is not given stays as in the configuration.
+        """Switch the attention, keeping the weights; arguments that are not given stay as in the configuration.
 
         Args:
             kind: naive, full, xformers, swa, a pattern such as "swa*3,full", or "auto": the meaning in the

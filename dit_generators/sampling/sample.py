@@ -32,23 +32,23 @@ _ABOUT = 100  # evaluations of dopri5, which nobody knows before
 
 @dataclass(frozen=True)
 class SampleSettings:
-    """All that decides an image besides the model and its number.
+    """All settings that determine an image, besides the model and the number of the image.
 
     Attributes:
-        sampler: ddpm, ddim, dpm-solver++ or unipc for a model of noise; euler, heun, dopri5 or sde for one of a
-            velocity; None is ddpm or euler.
+        sampler: ddpm, ddim, dpm-solver++ or unipc for a model that predicts noise; euler, heun, dopri5 or sde for a
+            flow; None is ddpm or euler.
         steps: how many of the 1000 training steps are taken, or into how many a flow is cut; also "ddimS" and "a,b,c"
-            for ddpm and ddim. dopri5 takes the steps that it needs, whatever is given here.
+            for ddpm and ddim. dopri5 chooses its own steps and ignores this.
         eta: noise of ddim; 0 is deterministic, 1 as much as ddpm.
         timestep_shift: of a flow, above 0: below 1 takes smaller steps near the noise; LightningDiT takes 0.3.
         guidance: see `Guidance`.
         seed: of the run; image i has the stream (seed, i).
-        official_batch: draw the noise as the official script does for one batch of so many images; None gives each
+        official_batch: draw the noise as the official script does for one batch of this many images; None gives each
             image its own stream.
         noise: an .npy file of the noise to start from, (N, C, H, W), or of all draws, (N, steps + 1, C, H, W).
-        labels: classes that the images take in turn; "all" is every class in turn, None draws one for each image.
+        labels: classes that the images cycle through; "all" is every class, None draws one for each image.
         precision: fp32, or bf16 or fp16 by autocast, which change images.
-        rtol, atol: relative and absolute error that dopri5 allows in a step, above 0.
+        rtol, atol: relative and absolute error that dopri5 allows per step, above 0.
     """
 
     sampler: str | None = None

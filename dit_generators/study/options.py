@@ -39,17 +39,17 @@ class StudyOptions:
     Attributes:
         training: of both models; its `attention` is full in one and swa in the other, its `seed` and `sample_steps`
             are also those of the scored samples.
-        runs: training runs of each method, with the seeds `training.seed` and those after it; from 2 on the methods are
-            compared over runs, 5 or more are wanted for that.
-        samples: pictures a model that are scored, 2 or more.
-        draws: how many random draws of 32 samples, as many as the report used, show what so few can tell; 1 or more.
+        runs: training runs of each method, with seeds from `training.seed` on; with 2 or more the methods are compared
+            over runs, for which 5 or more are recommended.
+        samples: number of samples per model that are scored, 2 or more.
+        draws: number of random draws of 32 samples, as in the report, to show how much such scores vary; 1 or more.
         scales, sweep_steps, sweep_images: the sweep, guided by a 3 x 3 window (full) or a single token (swa).
-        backbones: what scores are taken on: a name of `cmmd backbones` to a path of its weights, or to None where they
-            are found by themselves. One whose weights are not here is left out, and that is said.
+        backbones: backbones for the scores: maps a name of `cmmd backbones` to the path of its weights, or to None to
+            find them. One whose weights are missing is left out, with a message.
         dims: of the features of inception, 64, 192, 768 or 2048; None is 2048.
         bench_model: whose attention is timed, DiT-S/8 to DiT-XL/2.
-        bench_minutes: for timing it alone, and as much again in the whole model; what takes longer is left out, and
-            0 times nothing.
+        bench_minutes: time limit for attention alone, and again for the whole model; what takes longer is left out, and
+            0 skips both.
 
     Raises ArgumentError for a value that cannot be.
     """

@@ -22,8 +22,8 @@ def study_report(study: str | os.PathLike[str]) -> Report:
 
         study_report("study/").to_latex()
 
-    A study of one training run of each method is tested by its samples, paired by seed, and the closer model is bold
-    where that test says so. Several runs compare methods, not networks: their verdicts say how, and no model is bold.
+    With one training run of each method the samples are tested, paired by seed, and the closer model is bold if the
+    test is significant. Several runs compare methods, not networks: the verdicts compare them, and no model is bold.
 
     Args:
         study: the folder of a study.

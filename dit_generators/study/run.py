@@ -34,11 +34,11 @@ def run_study(
     show_progress: ShowProgress = show_no_progress,
     processes: Processes = ALONE,
 ) -> Path | None:
-    """Train a full and a swa model with identical settings, sample both from the same seeds, sweep, score.
+    """Train a full and a swa model with identical settings, sample both from the same seeds, sweep and score.
 
         page = run_study("photographs/", "study/", StudyOptions(training=TrainOptions.preset("small")))
 
-    Every stage leaves its result in `out`, and the same call resumes after the last one that is whole.
+    Every stage stores its result in `out`, and the same call resumes after the last complete one.
 
     Args:
         pictures: training pictures, as `make_run` takes them.

@@ -41,20 +41,20 @@ class TrainOptions(TrainSettings):
 
     Attributes:
         model: a published shape, DiT-S/8 to DiT-XL/2, or LightningDiT-B/1 to LightningDiT-1p6B/2 with its layers.
-        hidden_size, depth, num_heads, patch_size: other numbers than the shape's; None is the shape's.
+        hidden_size, depth, num_heads, patch_size: override the shape's numbers; None keeps them.
         attention: kind of each layer: naive, full, xformers, swa, or a pattern such as "swa*3,full".
         window, border, dilation: of the layers that are swa; the window is odd, in tokens.
         objective: "noise", DiT's diffusion, or "velocity", SiT's flow on the linear path; None is that of `init`, else
             "noise".
-        qk_norm: normalise queries and keys, which keeps attention from exploding at large rates; not with `init`.
-        learn_sigma: learn the variance, too; None is True for noise and False for a velocity, which has none.
+        qk_norm: normalise queries and keys, which keeps attention stable at large learning rates; not with `init`.
+        learn_sigma: also learn the variance; None is True for noise and False for a velocity, which has none.
         image_size: rows (= columns) of the pictures, in pixels.
         space: "latent" trains on an autoencoder's latents, "pixel" on the pixels themselves.
         channels: 3 for colour, 1 for grey.
         max_pixels: a file with more (rows times columns) is refused before it is decoded.
         on_error: "skip" leaves unusable pictures out, "fail" refuses the set.
-        memory: bytes of decoded pictures that each process may hold; of larger sets each is decoded when it is needed.
-        workers: threads that decode, in each process; None is one a core of it, at most eight.
+        memory: bytes of decoded pictures that each process may hold; larger sets are decoded as needed.
+        workers: decoding threads in each process; None is one per core of the process, at most eight.
         conditional: the folders among the pictures are classes, or what their dataset.json says.
         crop: "centre", or "random" squares of pixels.
         flip: mirror half of the pictures.
@@ -62,8 +62,8 @@ class TrainOptions(TrainSettings):
         latent_stats: a file of the mean and std of each channel, by which the model sees latents; see LightningDiT.
         latents: folder that keeps the encoded pictures; None is the run's folder with .latents at its end.
         init: a checkpoint whose weights training starts from, as `load_checkpoint` reads it; its shape is the model's,
-            the attention may be another: full becomes a window, say. None starts from random weights.
-        steps, epochs: how long training goes on, in steps or in passes over the pictures; None and None is 100 passes.
+            the attention may differ, for example a window instead of full. None starts from random weights.
+        steps, epochs: length of the training, in steps or in passes over the pictures; None and None is 100 passes.
         batch_size, learning_rate, warmup, learning_rate_schedule, ema_decay, ema_warmup, clip, accumulate, precision,
             tf32, recompute, timestep_sampling, direction_loss, seed: see `TrainSettings`.
         compiled: by torch.compile.

@@ -224,7 +224,7 @@ class TrainRun:
         try:
             pictures = shared_rows(draw, _SHEET_IMAGES, processes_of(self.accelerator))
         except SamplingError as error:
-            self.say(f"step {step}: no sheet of samples: {error}")
+            self.say(f"step {step}: no sheet: {error}")
             return
         if self.main:
             self.journal.write_sheet(step, contact_sheet(list(pictures)))

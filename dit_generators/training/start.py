@@ -48,10 +48,10 @@ def make_run(
         run = make_run("photographs/", "run/", TrainOptions.preset("small", attention="swa"))
         finished = run.run()
 
-    Looks at every picture and holds all in memory, uint8 (N, size, size, channels), or decodes each when it is needed
-    where that is more than `options.memory`, with the same weights in the end. Builds the model, and encodes latents
-    where the model is one of latents. A folder that holds an unfinished run of equal options is resumed, to equal bits
-    on a CPU. accelerate keeps one device and one precision a process, and the global seed is set.
+    Checks every picture and keeps all in memory, uint8 (N, size, size, channels), or decodes each as needed if they
+    take more than `options.memory`; the resulting weights are the same. Builds the model, and encodes latents if the
+    model uses latents. An unfinished run with equal options in the folder is resumed, bit for bit on a CPU. accelerate
+    keeps one device and one precision per process, and the global seed is set.
 
     Args:
         pictures: a folder, read with all below it, or any other set of pictures that `cmmd_toolkit` reads; with
@@ -62,7 +62,7 @@ def make_run(
         show_progress: a context manager of a name and a total, which gives a function to call with what is done.
 
     Raises:
-        ArgumentError: options that cannot be, together or here.
+        ArgumentError: options that are invalid, together or on this machine.
         DataError: pictures that are absent, unreadable or too few.
         CheckpointError: an autoencoder that cannot be read.
         EvaluationError: a backbone that cannot be used here.

@@ -30,7 +30,7 @@ _PATTERNS = ("config.json", "diffusion_pytorch_model.safetensors", "diffusion_py
 
 @dataclass(frozen=True)
 class Autoencoder:
-    """A diffusers autoencoder and what is between its latents z and those the DiT sees, (z - shift) scale.
+    """A diffusers autoencoder, and the normalisation of its latents z for the DiT: (z - shift) scale.
 
     Both are numbers (0 and 0.18215 for DiT's), or one for each channel.
     `precision` is that of `decode`: fp32, or bf16 or fp16 by autocast.
@@ -128,7 +128,7 @@ def _few(images: Tensor) -> tuple[Tensor, ...]:
 def load_autoencoder(source: str | Path, device: str | torch.device = "cpu") -> Autoencoder:
     """An autoencoder from a save_pretrained folder, the local cache or the hub, in that order.
 
-    Raises CheckpointError when it is nowhere, damaged, or neither AutoencoderKL nor AutoencoderTiny.
+    Raises CheckpointError when it is not found, damaged, or neither AutoencoderKL nor AutoencoderTiny.
     """
     import diffusers
 

@@ -83,14 +83,14 @@ def load_checkpoint(
         source: a .safetensors or .pt file with official names (released, fast-DiT, or written by train.py), a folder
             in the layout of facebook/DiT-XL-2-256 or the transformer folder in it, the folder of a training run, the
             name of a bundled checkpoint, or OWNER/NAME: first the local Hugging Face cache, then the hub.
-        config: the shape, where the file does not tell it; by default read from the file's metadata or its shapes.
-        num_heads: attention heads, for an official file of an unpublished width, whose shapes do not tell them.
-        family: whose code trained an official file that does not say it: "dit", "sit", "repa" or "lightningdit".
-        weights: which of a training checkpoint's two, "ema" (the default) or "model"; refused where there is no choice.
+        config: the shape, if the file does not record it; by default read from the file's metadata or its shapes.
+        num_heads: attention heads, for an official file of an unpublished width, whose shapes do not determine them.
+        family: model family of an official file that does not record it: "dit", "sit", "repa" or "lightningdit".
+        weights: which of a training checkpoint's two, "ema" (the default) or "model"; refused if there is only one.
         device: where the model goes.
 
     Raises:
-        CheckpointError: nothing there, damaged, of another network (the key is named), or a pickle with code in it.
+        CheckpointError: not found, damaged, of another network (the message names the key), or a pickle with code.
     """
     checkpoint = read_checkpoint(source, config=config, num_heads=num_heads, weights=weights, family=family)
     return build_model(checkpoint).to(device)

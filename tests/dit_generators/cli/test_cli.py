@@ -564,7 +564,7 @@ def test_bench_compares_precisions_and_makes_pictures(tmp_path, capfd) -> None:
         assert cell["spread_seconds"] >= 0
         assert cell["seconds_per_image"] == cell["seconds"] / batch
     assert "a CPU multiplies in float32" in cells["tf32", "block", "swa", 1]["note"]
-    assert "take precision bf16-autocast" in cells["bf16", "image", "swa", 1]["note"]
+    assert "use precision bf16-autocast" in cells["bf16", "image", "swa", 1]["note"]
     assert "mean ± sd" in finished.out
     assert "Across precisions, which compares more than attention, block: at most" in finished.out
 
@@ -578,7 +578,7 @@ def test_bench_leaves_out_what_would_take_longer_than_its_limit(tmp_path, capfd)
     assert first["seconds"] > 0
     assert first["spread_seconds"] is None  # of one call
     assert last["seconds"] is None
-    assert "are left of the 30 seconds for this" in last["note"]
+    assert "are left of the limit of 30 seconds" in last["note"]
 
 
 def test_what_is_left_of_a_short_limit_is_said_in_parts_of_a_second(tmp_path, capfd) -> None:
@@ -586,7 +586,7 @@ def test_what_is_left_of_a_short_limit_is_said_in_parts_of_a_second(tmp_path, ca
     finished = dit_gen(capfd, *command, "--limit-minutes", 0.02, "--device", "cpu", "--out", tmp_path / "b")
     assert finished.code == 0, finished.err
     note = json.loads((tmp_path / "b.json").read_text())["results"][0]["note"]
-    few = r"(nothing is left|would take \d+ seconds, (0\.\d+|1\.\d) are left) of the 1\.2 seconds for this"
+    few = r"(no time is left|would take \d+ seconds, (0\.\d+|1\.\d) are left) of the limit of 1\.2 seconds"
     assert re.fullmatch(few, note), note
 
 

@@ -209,7 +209,7 @@ def test_a_class_of_which_no_picture_is_usable_is_refused(tmp_path, memory) -> N
     reading = Reading(memory=memory)
     assert len(load_pictures(tmp_path / "set", EDGE, conditional=True, on_error="skip", reading=reading)) == 5
     (tmp_path / "set" / "dog" / "001.png").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"class dog has no usable picture; .* first .*000\.png"):
+    with pytest.raises(DataError, match=r"class dog has no usable picture; .* the first: .*000\.png"):
         load_pictures(tmp_path / "set", EDGE, conditional=True, on_error="skip", reading=reading)
 
 

@@ -173,7 +173,7 @@ def test_no_images_and_negative_numbers_are_refused() -> None:
 def test_pixels_are_127_5_x_plus_128_cut_off() -> None:
     values = torch.tensor([-3.0, -1.0, -0.5, 0.0, 0.25, 0.996, 1.0, 9.0]).reshape(1, 1, 1, 8)
     assert to_pixels(values, None).ravel().tolist() == [0, 0, 64, 128, 159, 254, 255, 255]
-    with pytest.raises(ArgumentError, match="4 channels are no picture"):
+    with pytest.raises(ArgumentError, match="4 channels are not a picture"):
         to_pixels(torch.zeros(1, 4, 2, 2), None)
 
 

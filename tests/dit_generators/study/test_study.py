@@ -188,7 +188,7 @@ def test_the_whole_model_is_timed_as_long_as_the_time_allows(monkeypatch) -> Non
     ]
     left = [cell for cell in found["results"] if cell["seconds"] is None]
     assert [cell["batch_size"] for cell in left] == [10_000_000] * 2
-    assert all("are left of the 300 seconds for this" in cell["note"] for cell in left)
+    assert all("are left of the limit of 300 seconds" in cell["note"] for cell in left)
     assert sum("batch 10000000 is not measured: would take" in line for line in said) == 1
     table = whole_model_table(json.loads(json.dumps(found)))
     assert len(table.rows) == len(measured)
@@ -211,7 +211,7 @@ def test_attention_alone_keeps_to_the_time_too_and_nothing_is_timed_in_none(tmp_
     found = operation_and_block(options, cpu, chart, said.append)["results"]
     ran = {cell["attention"] for cell in found if cell["batch_size"] == 1 and cell["seconds"] is not None}
     assert ran == {"naive", "full", "swa"}
-    assert all("of the 300 seconds for this" in cell["note"] for cell in found if cell["batch_size"] > 1)
+    assert all("of the limit of 300 seconds" in cell["note"] for cell in found if cell["batch_size"] > 1)
     assert sum("batch 10000000 is not measured: would take" in line for line in said) == 2  # levels
     (line,) = [line for line in said if "xformers is not measured" in line]
     assert "kernels for CUDA GPUs only and this runs on cpu" in line
@@ -285,8 +285,8 @@ def test_the_verdict_names_the_closer_model_and_how_sure_that_is() -> None:
 def test_a_difference_that_is_not_significant_is_told_as_such_and_never_printed_as_zero() -> None:
     scores = [score("full", 0.20004, [0.2, 0.4, 0.3, 0.3], 0.26), score("swa", 0.20, [0.1, 0.5, 0.2, 0.2], 0.26)]
     assert pairwise_verdict(scores, "mini", 32) == (
-        "mini: the two cannot be told apart: the MMD of swa is lower by 0.000040 (p = 0.26, paired by seed), and so it "
-        "is in 75 % of draws of 32 samples per side."
+        "mini: the two cannot be told apart: the MMD of swa is lower by 0.000040 (p = 0.26, paired by seed), and also "
+        "in 75 % of draws of 32 samples per side."
     )
     same = [score("full", 0.20000000000000004, [0.2], 0.9), score("swa", 0.2, [0.1], 0.9)]
     assert pairwise_verdict(same, "mini", 32) == "mini: both score the same."

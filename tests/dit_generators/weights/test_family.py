@@ -62,7 +62,7 @@ def test_a_bare_file_is_of_dit_unless_its_family_is_said(tmp_path: Path) -> None
 def test_arguments_of_an_unknown_trainer_of_flows_need_the_family(tmp_path: Path) -> None:
     content = {"ema": official_state(), "model": official_state(), "args": {"model": "DiT-S/8", "path_type": "cosine"}}
     torch.save(content, path := tmp_path / "m.pt")
-    with pytest.raises(CheckpointError, match=r"say it by `family=sit` \(time 1 is the picture\) or `family=repa`"):
+    with pytest.raises(CheckpointError, match=r"give `family=sit` \(time 1 is the picture\) or `family=repa`"):
         load_checkpoint(path)
     assert load_checkpoint(path, family="sit").process == Flow("cosine", "data")
 
@@ -72,7 +72,7 @@ def test_projectors_of_a_dit_by_its_arguments_need_the_family(tmp_path: Path) ->
     content = torch.load(path, weights_only=False) | {"args": {"model": "DiT-S/8", "encoder_depth": 8}}
     torch.save(content, path)
     with pytest.raises(
-        CheckpointError, match="not clear \\(`family=repa` by its weights, `family=dit` by its arguments\\)"
+        CheckpointError, match="is ambiguous \\(`family=repa` by its weights, `family=dit` by its arguments\\)"
     ):
         load_checkpoint(path)
     assert load_checkpoint(path, family="dit").process == DIT_PROCESS

@@ -237,9 +237,9 @@ def test_weights_are_those_that_are_asked_for_or_refused(tmp_path: Path) -> None
         load_checkpoint(tmp_path / "model.pt")
     torch.save(one, tmp_path / "flat.pt")
     for weights in ("ema", "model"):
-        with pytest.raises(CheckpointError, match=f'no choice; leave out `weights="{weights}"`'):
+        with pytest.raises(CheckpointError, match=f'only one set of weights; leave out `weights="{weights}"`'):
             load_checkpoint(tmp_path / "flat.pt", weights=weights)
-        with pytest.raises(CheckpointError, match="no choice"):
+        with pytest.raises(CheckpointError, match="only one set of weights"):
             load_checkpoint("digits-full", weights=weights)
 
 

@@ -57,7 +57,7 @@ def list_(folder: Path) -> int:
 @cache.command(short_help="Check every stored feature.", epilog=examples("cmmd cache check"))
 @click.pass_obj
 def check(folder: Path) -> int:
-    """Check every checksum; what is damaged is removed, and computed anew when it is needed."""
+    """Check every checksum; what is damaged is removed, and computed again when it is needed."""
     from ..store.store import list_tables, remove_table
     from ..store.table import remove_damaged
 

@@ -64,7 +64,7 @@ class CmmdShell(Shell):
         "cmmd compare real/ a/ b/ --backbone inception --metric fid",
         "cmmd rank real/ a/ b/ c/         # which differences are real",
         "cmmd plan real/ a/               # how many pictures detect a difference",
-        "cmmd explain real/ fake/ --sheet explain.png    # which pictures did it",
+        "cmmd explain real/ fake/ --sheet explain.png    # which pictures cause it",
         "cmmd watch real/ looks/ --stop-when worse        # while a model trains",
         "cmmd embed real/ --backbone clip --out real.safetensors",
     ),

@@ -11,13 +11,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from dit_models import assert_refused, dit_gen, save_kl, saved_model
 from launches import torchrun
 from PIL import Image
 
+from dit_generators.cli import main
 from dit_generators.cli.sampling import default_checkpoint
+from dit_generators.diffusion.flow import FLOW_SAMPLERS
+from dit_generators.sampling.sample import SAMPLERS
 
 GUIDED = ["--guidance-scale", "2", "--guidance-by", "window"]
 COMMAND = [sys.executable, "-m", "dit_generators"]
@@ -31,6 +35,13 @@ def pixels(tmp_path: Path) -> Path:
 @pytest.fixture
 def labelled(tmp_path: Path) -> Path:
     return saved_model(tmp_path / "labelled.safetensors", num_classes=10, in_channels=1)
+
+
+@pytest.mark.parametrize("command", [main.sample, main.sweep])
+def test_every_sampler_can_be_named(command: click.Command) -> None:
+    named = {option.name: option.type for option in command.params}["sampler"]
+    assert isinstance(named, click.Choice)
+    assert tuple(named.choices) == (*SAMPLERS, *FLOW_SAMPLERS)
 
 
 def pngs(folder: Path) -> dict[str, bytes]:

@@ -198,7 +198,7 @@ def _joint_basis(reference: GaussianFit, squares: Matrix, vectors: Matrix) -> tu
     to_y: Matrix = blas.strmm(1.0, lower, vectors, lower=1)
     to_x: Matrix = blas.strsm(1.0, lower, vectors, lower=1, trans_a=1)
     to_x *= np.sqrt(roots / roots[-1]).astype(np.float32)
-    to_y *= (1 / np.sqrt(roots * roots[-1])).astype(np.float32)
+    to_y /= np.sqrt(roots * roots[-1])  # in float64: its inverse may exceed float32
     return roots, to_x, to_y
 
 

@@ -1,14 +1,15 @@
 """The part of Google Cloud Storage's JSON API by which its clients list and read a bucket, on this machine."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from served import served
 
 BUCKET = "sets"
 _OBJECTS = f"/storage/v1/b/{BUCKET}/o"
@@ -76,12 +77,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def serving_gcs(folder: Path) -> Iterator[str]:
     """Its address, for the time of the block: a bucket of the files of a folder, where "private..." is refused."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, folder))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with served(partial(_Handler, folder)) as address:
+        yield address

@@ -1,14 +1,15 @@
 """The part of the Hugging Face Hub's API by which its clients list, read and download repositories, on this machine."""
 
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from served import served
 
 NAME = "someone/pictures"
 COMMIT = "0" * 40
@@ -100,12 +101,5 @@ def serving_hub(folders: Path | Mapping[str, Path]) -> Iterator[str]:
     `folders` is from "models/OWNER/NAME" and "datasets/OWNER/NAME" to what each holds.
     """
     held = {f"datasets/{NAME}": folders} if isinstance(folders, Path) else folders
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, held))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with served(partial(_Handler, held)) as address:
+        yield address

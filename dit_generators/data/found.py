@@ -55,16 +55,26 @@ class Found:
             own, where = self._numbered(), "is not in dataset.json" if self.listed else "has no .cls"
             classes = sorted({name for name in own if name}, key=int)
         if len(classes) < 2:
-            raise DataError(
-                f"{self.name}: has {len(classes)} class folders with pictures, `conditional` needs two or more, in "
-                "folders, in .cls files of an uncompressed local tar or in a dataset.json; leave it out"
-            )
+            raise DataError(f"{self.name}: {self._too_few(own, len(classes))}")
         labels = {name: label for label, name in enumerate(classes)}
         inside = [place for place, name in enumerate(own) if name]
         numbers = np.array([labels[own[place]] for place in inside], dtype=np.int64)
         outside = [self.names[row] for row, name in zip(self.rows.tolist(), own, strict=True) if not name]
         skipped = (*self.skipped, *(f"{self.name}: {name} {where}" for name in outside))
         return replace(self, rows=self.rows[inside], labels=numbers, classes=tuple(classes), skipped=skipped)
+
+    def _too_few(self, own: Sequence[str], classes: int) -> str:
+        """Why these classes are not two, and what to do."""
+        if self.listed:
+            return (
+                f"its dataset.json gives {sum(map(bool, own))} of {len(own)} pictures a class, {classes} in all, and "
+                "`conditional` needs two or more; correct it, remove it to take the folders as classes, or leave "
+                "`conditional` out"
+            )
+        return (
+            f"has {classes} class folders with pictures, `conditional` needs two or more, in "
+            "folders, in .cls files of an uncompressed local tar or in a dataset.json; leave it out"
+        )
 
     def _numbered(self) -> list[str]:
         """The numbers of the classes, "" for a picture without one."""

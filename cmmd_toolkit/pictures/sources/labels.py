@@ -31,7 +31,8 @@ def numbers_in(content: bytes, names: Sequence[str], where: str) -> list[int | N
         known = dict(json.loads(content)["labels"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
-            f'{where}: names no classes; expected {{"labels": [["00000/img00000000.png", 5], ...]}}, from 0'
+            f'{where}: names no classes; expected {{"labels": [["00000/img00000000.png", 5], ...]}}, from 0; '
+            "or remove it"
         ) from error
     for name, number in known.items():
         if type(number) is not int or number < 0:

@@ -60,7 +60,7 @@ def test_a_folder_in_a_zip_has_its_own(shards: Path) -> None:
         ([1, 2], r"dataset\.json: names no classes; expected"),
         ([["00000/000.png", 0.5]], r"dataset\.json: 00000/000\.png: expected a class as a whole number of 0 or"),
         ([["00000/000.png", [0, 1]]], r"dataset\.json: 00000/000\.png: expected a class as a whole number"),
-        ([["elsewhere.png", 1]], "has 0 class folders with pictures, `conditional` needs two or more, in folders"),
+        ([["elsewhere.png", 1]], r"dataset\.json gives 0 of 6 pictures a class, 0 in all, and `conditional` needs two"),
     ],
 )  # fmt: skip
 def test_one_that_names_no_classes_is_refused_with_its_name(shards: Path, pack: Any, labels: Any, message: str) -> None:

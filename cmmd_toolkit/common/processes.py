@@ -205,5 +205,5 @@ def is_first_to_tell(program: str) -> bool:
         address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         store = TCPStore(address, port, is_master=False, timeout=_STORE_WAIT)
         return store.add(f"{program}-told-{_attempt()}", 1) == 1
-    except (RuntimeError, KeyError, ValueError):  # the launcher itself is gone
-        return True
+    except (RuntimeError, KeyError, ValueError):  # the launcher itself is gone: the first process speaks for all
+        return os.environ.get("RANK", "0") == "0"
